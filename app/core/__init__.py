@@ -1,0 +1,1 @@
+"""Settings, logging, errors: what every other part may import."""

@@ -1,0 +1,1 @@
+"""Module 2: RGB stream, pose stream, gated fusion."""

@@ -1,0 +1,1 @@
+"""Module 3: temporal model, CTC lattice, decoders, confidence."""

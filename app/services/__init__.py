@@ -1,0 +1,1 @@
+"""What the doors call: orchestration of the pipeline, off the event loop."""

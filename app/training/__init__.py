@@ -1,0 +1,1 @@
+"""Datasets, augmentation, phrase composition, trainer, evaluation."""
