@@ -1,0 +1,150 @@
+"""What can go wrong at a door of the service: one class = one HTTP status = one stable code = one documented answer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ServiceError(Exception):
+    """Base of every documented error. `detail` says what happened, why, and what to do, and holds no internals."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Something went wrong inside the service"
+    example: ClassVar[str] = "An unexpected fault. The request id in this answer finds it in the log of the service."
+
+    def __init__(self, detail: str | None = None, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
+        self.detail = detail or self.example
+        self.headers = headers or {}
+        self.extra = extra
+        super().__init__(self.detail)
+
+
+class InternalError(ServiceError):
+    pass
+
+
+class MalformedRequest(ServiceError):
+    status, code, title = 400, "malformed_request", "The request cannot be read"
+    example = "The body is not valid multipart/form-data: it has no boundary. Send the file as form field 'file'."
+
+
+class EmptyFile(ServiceError):
+    status, code, title = 400, "empty_file", "The file is empty"
+    example = "The uploaded file has 0 bytes. Check that the recording was saved before it was sent."
+
+
+class TruncatedVideo(ServiceError):
+    status, code, title = 400, "truncated_video", "The video breaks off"
+    example = "The video ends before its index: the recording or the upload was cut short. Send the whole file."
+
+
+class NotFound(ServiceError):
+    status, code, title = 404, "not_found", "There is nothing here"
+    example = "No page or route has this address. The routes are listed at /docs."
+
+
+class MethodNotAllowed(ServiceError):
+    status, code, title = 405, "method_not_allowed", "This address takes another method"
+    example = "DELETE is not possible here. The header Allow names what is."
+
+
+class UploadTimeout(ServiceError):
+    status, code, title = 408, "upload_timeout", "The upload stalled"
+    example = "Nothing arrived for 30 seconds. Send the file again over a better connection."
+
+
+class UploadTooLarge(ServiceError):
+    status, code, title = 413, "upload_too_large", "The upload is too large"
+    example = "The body is larger than 200 MiB, the most this service takes. Send a shorter or smaller video."
+
+
+class VideoTooLong(ServiceError):
+    status, code, title = 413, "video_too_long", "The video is too long"
+    example = "The video lasts 36000 s; at most 120 s are read. Cut it into parts."
+
+
+class UnsupportedMediaType(ServiceError):
+    status, code, title = 415, "unsupported_media_type", "This route takes another content type"
+    example = "The body is 'text/plain'. Send multipart/form-data with the file in the field 'file'."
+
+
+class NotAVideo(ServiceError):
+    status, code, title = 415, "not_a_video", "This file is not a video"
+    example = "The content is a PDF document, whatever its name says. Send MP4, WebM, MOV, MKV or AVI."
+
+
+class NotLandmarks(ServiceError):
+    status, code, title = 415, "not_landmarks", "This file holds no landmarks"
+    example = "The content is neither .npz, .pose nor JSON landmarks. The layouts are described at /docs."
+
+
+class InvalidRequest(ServiceError):
+    status, code, title = 422, "invalid_request", "The request does not have the expected form"
+    example = "fps: Input should be less than or equal to 240"
+
+
+class NoVideoStream(ServiceError):
+    status, code, title = 422, "no_video_stream", "The file has no picture"
+    example = "The file holds sound alone. Send a recording with a video track."
+
+
+class BadDimensions(ServiceError):
+    status, code, title = 422, "bad_dimensions", "The picture size cannot be used"
+    example = "The picture is 8000x8000; between 16 pixels a side and 4096x2304 in all are read. Scale it down."
+
+
+class BadFrameRate(ServiceError):
+    status, code, title = 422, "bad_rate", "The frame rate cannot be used"
+    example = "The video claims 0 frames per second. Convert it, for example with: ffmpeg -i in.mp4 -r 25 out.mp4"
+
+
+class UndecodableVideo(ServiceError):
+    status, code, title = 422, "undecodable_video", "The video cannot be decoded"
+    example = "No frame of the video could be decoded. Convert it to MP4 (H.264) or WebM (VP8, VP9)."
+
+
+class InvalidFrames(ServiceError):
+    status, code, title = 422, "invalid_frames", "A frame cannot be used"
+    example = "frames[3] is not a JPEG picture. Send base64 of JPEG files, all of one size."
+
+
+class InvalidLandmarks(ServiceError):
+    status, code, title = 422, "invalid_landmarks", "The landmarks cannot be used"
+    example = "expected landmarks of shape (frames, 75, 3), got (30, 54, 3)"
+
+
+class Busy(ServiceError):
+    status, code, title = 503, "busy", "The service is full"
+    example = "32 requests are running or waiting already. Try again in 2 seconds (header Retry-After)."
+
+    def __init__(self, detail: str | None = None, *, retry_after_s: int = 2) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+
+
+class NotReady(ServiceError):
+    status, code, title = 503, "not_ready", "The service is not ready"
+    example = "The recogniser is not loaded yet, or the service is shutting down. Try again in a moment."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "5"})
+
+
+class OutOfMemory(ServiceError):
+    status, code, title = 503, "out_of_memory", "The clip does not fit into memory"
+    example = "The accelerator ran out of memory on this clip, also alone. Send a shorter clip, or try again later."
+
+
+class DeviceFault(ServiceError):
+    status, code, title = 503, "device_fault", "The accelerator has failed"
+    example = "The CUDA device reported a fault that lasts until the service is restarted."
+
+
+class ExtractorUnavailable(ServiceError):
+    status, code, title = 503, "landmarks_unavailable", "Landmarks cannot be found on this machine"
+    example = "MediaPipe does not work here; `python -m app doctor` says why. Sending landmarks still works."
+
+
+def all_errors() -> list[type[ServiceError]]:
+    """Every documented error, by status, then code."""
+    return sorted(ServiceError.__subclasses__(), key=lambda error: (error.status, error.code))

@@ -1,0 +1,135 @@
+"""Every knob of the service, read from the environment and `.env`, checked once at start."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MEBIBYTE = 1024 * 1024
+#: Checkpoints are named, never given as a path: an id can be logged, listed and asked for over the network.
+CHECKPOINT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class SettingsError(RuntimeError):
+    """A setting is wrong; the message names it and says what would be right."""
+
+
+def _checkpoint_id(value: str) -> str:
+    if not CHECKPOINT_ID.fullmatch(value):
+        raise ValueError(
+            "a checkpoint is named by its id (letters, digits, '.', '_', '-'), not by a path; "
+            "set CHECKPOINT_DIR to the folder that holds it"
+        )
+    return value
+
+
+def _device(value: str) -> str:
+    value = value.strip().lower()
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
+        raise ValueError("use 'auto', 'cpu', 'cuda' or 'cuda:N' with the number of the card")
+    return value
+
+
+class Settings(BaseSettings):
+    """Settings of one service process. Names in the environment are these in upper case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address `python -m app serve` listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port `python -m app serve` listens on.")
+
+    checkpoint: Annotated[str, AfterValidator(_checkpoint_id)] = Field(
+        "asl-everyday", description="Id of the recogniser to serve: a folder in CHECKPOINT_DIR."
+    )
+    checkpoint_dir: Path = Field(_REPOSITORY / "checkpoints", description="Folder that holds the checkpoints.")
+    device: Annotated[str, AfterValidator(_device)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    use_amp: bool = Field(True, description="bfloat16 autocast on CUDA; the CPU always computes in float32.")
+    torch_threads: int | None = Field(None, ge=1, le=256, description="CPU threads of one model call; unset = chosen.")
+
+    frame_skip: int = Field(0, ge=0, le=8, description="Frames left out after each one that is looked at.")
+    motion_threshold: float = Field(
+        0.0, ge=0.0, le=1.0, description="Mean change of the picture (0..1) under which a frame is not looked at; 0 = off."
+    )
+    clip_length: int = Field(64, ge=16, le=512, multiple_of=4, description="Frames (25 fps) in one model window.")
+    stride: int = Field(32, ge=8, le=512, multiple_of=4, description="Frames between two model windows.")
+
+    max_upload_mb: float = Field(200.0, gt=0, le=4096, description="Largest body of a request, in MiB.")
+    max_duration_s: float = Field(120.0, gt=0, le=3600, description="Longest clip, in seconds.")
+    upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="An upload that sends nothing for so long ends.")
+    max_clients: int = Field(16, ge=1, le=4096, description="Live caption streams at once.")
+    max_concurrent_requests: int = Field(
+        32, ge=1, le=4096, description="Recognition requests running and waiting; one more is told 503 `busy`."
+    )
+    extractor_workers: int = Field(
+        default_factory=lambda: max(1, min(4, os.cpu_count() or 1)), ge=1, le=64, description="Videos read at once."
+    )
+    max_batch: int = Field(8, ge=1, le=64, description="Clips that share one model call.")
+    batch_wait_ms: float = Field(10.0, ge=0, le=1000, description="How long a clip waits for others to share the call.")
+
+    cors_origins: Annotated[list[str], NoDecode] = Field(
+        default_factory=list, description="Web origins that may call the API from a browser, comma separated, or *."
+    )
+    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    log_json: bool = Field(False, description="One JSON object per log line.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
+                raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://example.org")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.strip().upper() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _windows_overlap(self) -> Settings:
+        if self.stride > self.clip_length:
+            raise ValueError(
+                f"STRIDE ({self.stride}) is larger than CLIP_LENGTH ({self.clip_length}): frames between two windows "
+                "would never be seen; make STRIDE at most CLIP_LENGTH"
+            )
+        return self
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return int(self.max_upload_mb * MEBIBYTE)
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self.checkpoint_dir / self.checkpoint
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, `.env` and `overrides` (which win).
+
+    Raises SettingsError with one line per wrong setting, naming it, what was given and what is accepted.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as problem:
+        lines = []
+        for error in problem.errors(include_url=False, include_context=False):
+            message = error["msg"].removeprefix("Value error, ")
+            if not error["loc"]:
+                lines.append(message)
+                continue
+            name = str(error["loc"][0])
+            field = Settings.model_fields.get(name)
+            hint = f" ({field.description})" if field is not None and field.description else ""
+            lines.append(f"{name.upper()}={error['input']!r}: {message}{hint}")
+        raise SettingsError("These settings cannot be used:\n  " + "\n  ".join(lines)) from None
