@@ -95,7 +95,7 @@ class Keypoints:
         fps: float,
         aspect: float = DEFAULT_ASPECT,
     ) -> Keypoints:
-        """The corpus's own layout: pose (T,33,3) x, y, visibility; left, right (T,21,2); missing hand or pose = zeros."""
+        """The corpus's own layout: pose (T,33,3) x, y, visibility; left, right (T,21,2); missing = zeros."""
         for name, block, shape in (("pose", pose, (33, 3)), ("left", left, (21, 2)), ("right", right, (21, 2))):
             if block.ndim != 3 or block.shape[1:] != shape or len(block) != len(pose):
                 raise InvalidKeypoints(

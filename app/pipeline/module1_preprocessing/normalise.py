@@ -1,0 +1,180 @@
+"""Landmarks in picture coordinates -> the numbers the network reads, the same for training, files and live streams.
+
+Everything here looks at the present and the past only, so a live stream gets, frame by frame, exactly what the
+offline path gets for the whole clip.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.keypoints import (
+    LEFT_EAR,
+    LEFT_ELBOW,
+    LEFT_HAND,
+    LEFT_SHOULDER,
+    LEFT_WRIST,
+    MOUTH_LEFT,
+    MOUTH_RIGHT,
+    NOSE,
+    RIGHT_EAR,
+    RIGHT_ELBOW,
+    RIGHT_HAND,
+    RIGHT_SHOULDER,
+    RIGHT_WRIST,
+    hand_present,
+    person_present,
+)
+
+#: Shoulder position and width are the running median of this many frames (2 s at 25 fps), the present one included.
+HISTORY = 50
+CLIP = 5.0
+
+_BODY_POINTS = [
+    NOSE, LEFT_EAR, RIGHT_EAR, LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST,
+]  # fmt: skip
+_TIPS = [4, 8, 12, 16, 20]
+_KNUCKLES = [5, 9, 13, 17]
+
+BODY_STATIC = 2 * len(_BODY_POINTS) + 2 + 2  # points, mouth, wrist to wrist
+HAND_STATIC = 2 + 40 + 1 + 10 + 7 + 5 + 3
+BODY_DIM = 1 + 2 * BODY_STATIC
+HAND_DIM = 1 + 2 * HAND_STATIC
+BODY_FEATURES = slice(0, BODY_DIM)
+LEFT_FEATURES = slice(BODY_DIM, BODY_DIM + HAND_DIM)
+RIGHT_FEATURES = slice(BODY_DIM + HAND_DIM, BODY_DIM + 2 * HAND_DIM)
+NUM_FEATURES = BODY_DIM + 2 * HAND_DIM
+
+
+class _RunningMedian:
+    """Median of the last HISTORY rows pushed, column by column."""
+
+    def __init__(self, columns: int) -> None:
+        self.recent: deque[list[float]] = deque()
+        self.sorted: list[list[float]] = [[] for _ in range(columns)]
+        self.value = [0.0] * columns
+
+    def push(self, row: list[float]) -> None:
+        oldest = self.recent.popleft() if len(self.recent) == HISTORY else None
+        self.recent.append(row)
+        for column, (window, value) in enumerate(zip(self.sorted, row, strict=True)):
+            if oldest is not None:
+                del window[bisect_left(window, oldest[column])]
+            insort(window, value)
+            middle = len(window) // 2
+            self.value[column] = window[middle] if len(window) % 2 else (window[middle - 1] + window[middle]) / 2
+
+
+def _difference(
+    values: NDArray[np.float32], there: NDArray[np.bool_], last_values: NDArray[np.float32], last_there: np.bool_
+) -> NDArray[np.float32]:
+    """Twice the first difference, 0 where the part is missing now or was one frame ago."""
+    both = there & np.concatenate([[last_there], there[:-1]])
+    return np.where(both[:, None], 2 * np.diff(values, axis=0, prepend=last_values[None]), 0)
+
+
+def _hand(xy: NDArray[np.float32], nose: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What one right-handed hand looks like: (T, 21, 2) in body units -> (T, HAND_STATIC), within -CLIP..CLIP.
+
+    Wrist; the other 20 points relative to the wrist in units of the hand; the hand's size; finger tips
+    relative to the nose; gaps between finger tips; how far each finger is stretched; pointing direction and palm side.
+    """
+    wrist = xy[:, :1]
+    relative = xy - wrist
+    knuckles = relative[:, _KNUCKLES]
+    # The longest of the palm's own edges: unlike one single bone it does not vanish when the hand points at the camera.
+    edges = np.concatenate([knuckles, knuckles[:, :1] - knuckles[:, 3:], knuckles[:, :1] - knuckles[:, 2:3]], axis=1)
+    size = np.maximum(np.linalg.norm(edges, axis=-1).max(axis=1), 1e-3)[:, None]
+    shape = relative[:, 1:] / size[:, :, None]
+    tips = shape[:, [t - 1 for t in _TIPS]]
+    gaps = np.linalg.norm(np.concatenate([tips[:, :1] - tips[:, 1:], tips[:, 1:-1] - tips[:, 2:]], axis=1), axis=-1)
+    stretch = np.linalg.norm(tips, axis=-1)
+    pointing = shape[:, 8] / np.maximum(np.linalg.norm(shape[:, 8], axis=-1, keepdims=True), 1e-3)
+    index, little = shape[:, 4], shape[:, 16]
+    palm = index[:, :1] * little[:, 1:] - index[:, 1:] * little[:, :1]
+    frames = len(xy)
+    static = np.concatenate(
+        [
+            wrist[:, 0],
+            shape.reshape(frames, -1),
+            size * 2,
+            (xy[:, _TIPS] - nose[:, None]).reshape(frames, -1),
+            gaps,
+            stretch,
+            pointing,
+            palm,
+        ],
+        axis=1,
+    )
+    return np.clip(static, -CLIP, CLIP)
+
+
+class Normaliser:
+    """Turns landmarks on the model's frame grid into network input, any number of frames at a time.
+
+    aspect: picture width / height. The result does not depend on how the frames are cut into pushes.
+    Origin is the shoulder midpoint and unit the shoulder width, both the running median over the last two seconds in
+    which a body was seen: steady against landmark noise, and to be had live. The unit is at least 0.02 picture heights.
+    """
+
+    def __init__(self, aspect: float) -> None:
+        self._scale = np.array([aspect, 1], np.float32)
+        self._median = _RunningMedian(3)
+        self._before: list[tuple[NDArray[np.float32], np.bool_]] | None = None
+
+    def push(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (n, 75, 3) as in `Keypoints` -> float32 (n, NUM_FEATURES), values in -20..20.
+
+        Body group, left hand (mirrored, so that both hands look like a right hand to the encoder they share), right
+        hand. Each group is a presence flag, its values and twice their first difference; a missing part is flag 0 with
+        zeros, the flag being what the encoder masks by.
+        """
+        frames = len(points)
+        if frames == 0:
+            return np.zeros((0, NUM_FEATURES), np.float32)
+        body_there = person_present(points)
+        hands_there = hand_present(points) & body_there[:, None]
+        origin, unit = self._body_frame(points, body_there)
+        xy = (points[..., :2] * self._scale - origin[:, None]) / unit[:, None]
+
+        mouth = (xy[:, MOUTH_LEFT] + xy[:, MOUTH_RIGHT]) / 2
+        body = np.concatenate(
+            [xy[:, _BODY_POINTS].reshape(frames, -1), mouth, xy[:, LEFT_WRIST] - xy[:, RIGHT_WRIST]], axis=1
+        )
+        flip = np.array([-1, 1], np.float32)
+        nose = xy[:, NOSE]
+        groups = [
+            (np.clip(body, -CLIP, CLIP), body_there),
+            (_hand(xy[:, LEFT_HAND] * flip, nose * flip), hands_there[:, 0]),
+            (_hand(xy[:, RIGHT_HAND], nose), hands_there[:, 1]),
+        ]
+        groups = [(np.where(there[:, None], values, 0), there) for values, there in groups]
+        before = self._before or [(values[0], there[0]) for values, there in groups]
+        self._before = [(values[-1], there[-1]) for values, there in groups]
+        columns = []
+        for (values, there), (last_values, last_there) in zip(groups, before, strict=True):
+            columns += [there[:, None], values, _difference(values, there, last_values, last_there)]
+        return np.concatenate(columns, axis=1, dtype=np.float32)
+
+    def _body_frame(
+        self, points: NDArray[np.float32], there: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Origin (n, 2) and unit (n, 1) of each frame, in picture heights."""
+        shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2] * self._scale
+        width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1, keepdims=True)
+        raw = np.concatenate([shoulders.mean(axis=1), width], axis=1).tolist()
+        steady = np.empty((len(points), 3), np.float32)
+        for t, row in enumerate(raw):
+            if there[t]:
+                self._median.push(row)
+            steady[t] = self._median.value
+        return steady[:, :2], np.maximum(steady[:, 2:], 0.02)
+
+
+def normalise(points: NDArray[np.float32], aspect: float) -> NDArray[np.float32]:
+    """A whole clip through a fresh `Normaliser`: float32 (T, 75, 3) -> (T, NUM_FEATURES)."""
+    return Normaliser(aspect).push(points)

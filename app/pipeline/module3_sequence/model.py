@@ -1,0 +1,134 @@
+"""Modules 2 and 3 as one network: features and pictures in, a CTC lattice out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
+from app.pipeline.module2_feature.fusion import GatedFusion
+from app.pipeline.module2_feature.pose_encoder import FlatPoseEncoder, PoseEncoder
+from app.pipeline.module2_feature.rgb_encoder import Backbone, RGBEncoder
+from app.pipeline.module3_sequence.temporal import TIME_DIVISOR, AttentionEncoder, BiLSTM, TemporalConvolution
+
+BLANK = 0
+
+
+@dataclass(frozen=True)
+class RGBConfig:
+    """The RGB stream. weights: None, "default" (torchvision's) or a file; size: side of the square crop in pixels."""
+
+    backbone: Backbone = "resnet18"
+    weights: str | None = "default"
+    size: int = 112
+    stream_dropout: float = 0.15
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything needed to build the network again. labels: vocabulary size without the blank."""
+
+    labels: int
+    pose_encoder: Literal["groups", "flat"] = "groups"
+    body_dim: int = 64
+    hand_dim: int = 96
+    model_dim: int = 192
+    temporal: Literal["bilstm", "transformer"] = "bilstm"
+    layers: int = 2
+    dropout: float = 0.2
+    cosine_scale: float = 16.0
+    shared_classifier: bool = True
+    features: int = NUM_FEATURES
+    rgb: RGBConfig | None = None
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Inverse of `to_dict`. Raises TypeError for a key this version does not know."""
+        rgb = values.get("rgb")
+        return cls(**{**values, "rgb": RGBConfig(**rgb) if rgb else None})
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class CosineClassifier(nn.Module):
+    """L2-normalised classifier: scale * cos(x, w), (..., dim) -> (..., classes) (SMKD, Hao et al., 2021)."""
+
+    def __init__(self, dim: int, classes: int, scale: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, dim) * dim**-0.5)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * F.linear(F.normalize(x, dim=-1), F.normalize(self.weight, dim=-1))
+
+
+@dataclass
+class Lattice:
+    """logits: (B, S, 1 + labels), column 0 the blank; conv_logits: the auxiliary head's; steps: (B,) valid steps;
+    gates: (B, T, 2) weight of rgb and pose."""
+
+    logits: Tensor
+    conv_logits: Tensor
+    steps: Tensor
+    gates: Tensor
+
+
+class SignModel(nn.Module):
+    """Landmark features (B, T, features), T a multiple of 4, and optional pictures (B, T, 3, H, W) -> `Lattice`.
+
+    lengths: (B,) valid frames, each a multiple of 4; frames past it should repeat the last valid one. A model with an
+    RGB stream also runs without pictures, on the pose stream alone.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        if config.features != NUM_FEATURES:
+            raise ValueError(f"the model reads {config.features} features a frame, this version makes {NUM_FEATURES}")
+        self.config = config
+        dim = config.model_dim
+        self.pose: nn.Module = (
+            PoseEncoder(config.body_dim, config.hand_dim, dim)
+            if config.pose_encoder == "groups"
+            else FlatPoseEncoder(dim)
+        )
+        self.rgb = RGBEncoder(config.rgb.backbone, config.rgb.weights) if config.rgb else None
+        self.fusion = GatedFusion(self.rgb.out_dim, dim, config.rgb.stream_dropout) if config.rgb and self.rgb else None
+        self.convolution = TemporalConvolution(dim, dim, config.dropout)
+        self.sequence: nn.Module = (
+            BiLSTM(dim, config.layers, config.dropout)
+            if config.temporal == "bilstm"
+            else AttentionEncoder(dim, config.layers, config.dropout)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
+        self.conv_classifier = (
+            self.classifier
+            if config.shared_classifier
+            else CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
+        )
+
+    def encode_frames(self, features: Tensor, pictures: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Module 2, frame by frame: (B, T, model_dim) and gates (B, T, 2)."""
+        pose = self.pose(features)
+        if pictures is None or self.rgb is None or self.fusion is None:
+            gates = torch.zeros(*pose.shape[:2], 2, device=pose.device, dtype=pose.dtype)
+            gates[..., 1] = 1
+            return pose, gates
+        return self.fusion(self.rgb(pictures), pose)
+
+    def forward(self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None) -> Lattice:
+        frames, gates = self.encode_frames(features, pictures)
+        steps = lengths // TIME_DIVISOR
+        short = self.convolution(frames)
+        long = self.sequence(short, steps)
+        return Lattice(
+            logits=self.classifier(self.dropout(long)),
+            conv_logits=self.conv_classifier(short),
+            steps=steps,
+            gates=gates,
+        )

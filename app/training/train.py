@@ -1,0 +1,85 @@
+"""Train a recogniser: `python -m app.training.train --config configs/asl_everyday.yaml --data DATA --out runs/NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from loguru import logger
+
+from app.pipeline.module3_sequence.model import SignModel
+from app.training.batches import PhraseBatches
+from app.training.config import ConfigError, TrainConfig, load_config
+from app.training.corpus import NONE, CorpusError, load_signs
+from app.training.evaluate import QuickEvaluation
+from app.training.phrases import PhraseSampler, SignerBook
+from app.training.trainer import CSLRTrainer
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m app.training.train", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, see configs/")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the signs corpus (train.npz, clips.csv)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for log, state and weights of this run")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="overrides, e.g. optim.steps=100")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the network (0 = torch's default)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that compose phrases (0 = none)")
+    parser.add_argument("--resume", action="store_true", help="go on from the last state in --out")
+    return parser.parse_args(argv)
+
+
+def choose_vocabulary(config: TrainConfig, glosses: set[str]) -> tuple[str, ...]:
+    """What this run learns, sorted. Raises ConfigError for a gloss that the corpus does not have."""
+    missing = sorted((set(config.glosses) | set(config.without)) - glosses - {"FS-*"})
+    if missing:
+        raise ConfigError(f"the corpus has no clip of {', '.join(missing)}")
+    wanted = set(config.glosses) or glosses
+    letters = {g for g in glosses if g.startswith("FS-")} if "FS-*" in config.without else set()
+    return tuple(sorted(wanted - set(config.without) - letters - {NONE}))
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        config = load_config(args.config, args.set)
+        train, dev = load_signs(args.data, "train"), load_signs(args.data, "dev")
+        vocabulary = choose_vocabulary(config, {c.gloss for c in train})
+        model_config = config.model_config(len(vocabulary))
+    except (ConfigError, CorpusError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device)
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.optim.seed)
+
+    sampler = PhraseSampler(SignerBook.of(train, set(vocabulary)), config.phrases)
+    batches = PhraseBatches(sampler, vocabulary, config.optim.batch_size, config.optim.steps, config.optim.seed)
+    trainer = CSLRTrainer(
+        SignModel(model_config),
+        batches,
+        config.optim,
+        config.loss,
+        args.out,
+        device,
+        evaluate=QuickEvaluation(dev, vocabulary),
+        workers=args.workers,
+    )
+    if args.resume and trainer.resume():
+        logger.info("resumed at step {}", trainer.step)
+    size = sum(p.numel() for p in trainer.model.parameters())
+    logger.info("{} glosses, {} clips, {:.2f}M weights on {}", len(vocabulary), len(train), size / 1e6, device)
+    (args.out / "run.json").write_text(
+        json.dumps({"vocabulary": vocabulary, "model": model_config.to_dict(), "argv": sys.argv[1:]}, indent=1)
+    )
+    trainer.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
