@@ -180,6 +180,15 @@ class GreedyDecoder:
 _Path = tuple["_Path | None", int, int, int, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Prior:
+    """What may be said next after a prefix; asked of the language model once per prefix, not once per step."""
+
+    context: LmContext
+    log_probs: Sequence[float] | None  # by label; None without a language model
+    highest: float  # the most that appending a label, whichever, adds to the score
+
+
 @dataclass(slots=True)
 class _Prefix:
     """One entry of the beam: a label sequence, the mass of all paths that spell it, and its best single path.
@@ -194,7 +203,7 @@ class _Prefix:
     label: float  # log mass of the paths that end in `last`
     total: float  # log of both together
     lm: float  # weighted language model plus length bonus
-    context: LmContext
+    prior: _Prior
     best_blank: float  # log-probability of the best single path that ends in blank, and its tokens
     path_blank: _Path | None
     best_label: float  # the same for the paths that end in `last`
@@ -253,10 +262,9 @@ class BeamDecoder:
     def reset(self, step: int = 0) -> None:
         """Forget everything; the next row is step number `step`."""
         self._step = step
-        context = () if self._lm is None else self._lm.start()
-        self._beam = [
-            _Prefix((), -1, 0.0, _IMPOSSIBLE, 0.0, 0.0, context, 0.0, None, _IMPOSSIBLE, None)
-        ]  # always sorted, best first
+        prior = _Prior((), None, self._bonus) if self._lm is None else self._prior(self._lm, self._lm.start())
+        root = _Prefix((), -1, 0.0, _IMPOSSIBLE, 0.0, 0.0, prior, 0.0, None, _IMPOSSIBLE, None)
+        self._beam = [root]  # always sorted, best first
 
     @property
     def steps(self) -> int:
@@ -319,16 +327,15 @@ class BeamDecoder:
         heapify(best)
         worst = best[0][0] if len(best) >= self._size else _IMPOSSIBLE
         for i, prefix in enumerate(beam):
-            prior = prefix.lm + self._bonus
-            lm = None if self._lm is None else self._lm.log_probs(prefix.context)
+            lm, bound = prefix.prior.log_probs, worst - prefix.lm - prefix.prior.highest
             for label in labels:
                 log_prob = row[label]
-                if log_prob < floor or prefix.total + log_prob <= worst - prior:
-                    break  # labels come best first, and the language model can only take away
+                if log_prob < floor or prefix.total + log_prob <= bound:
+                    break  # labels come best first: no later one can do better
                 if label in joined[i]:
                     continue
                 mass = (prefix.blank if label == prefix.last else prefix.total) + log_prob
-                score = mass + (prior if lm is None else prior + self._lm_weight * lm[label])
+                score = mass + (prefix.lm + self._gain(lm, label))
                 if score <= worst:
                     continue
                 if len(best) < self._size:
@@ -337,21 +344,28 @@ class BeamDecoder:
                     heapreplace(best, (score, -i, -label))
                 if len(best) == self._size:
                     worst = best[0][0]
+                    bound = worst - prefix.lm - prefix.prior.highest
         best.sort(reverse=True)
         return [self._append(beam[-i], -label, row[-label]) if label else stays[-i] for _, i, label in best]
 
     def _append(self, prefix: _Prefix, label: int, log_prob: float) -> _Prefix:
         mass, best, path = _arrival(prefix, label)
-        lm, context = prefix.lm + self._bonus, prefix.context
+        prior = prefix.prior
+        lm = prefix.lm + self._gain(prior.log_probs, label)
         if self._lm is not None:
-            lm += self._lm_weight * self._lm.log_probs(context)[label]
-            context = self._lm.advance(context, label)
+            prior = self._prior(self._lm, self._lm.advance(prior.context, label))
         mass += log_prob
         new_path = (path, label, self._step, self._step + 1, log_prob)
         labels = (*prefix.labels, label)
-        return _Prefix(
-            labels, label, _IMPOSSIBLE, mass, mass, lm, context, _IMPOSSIBLE, None, best + log_prob, new_path
-        )
+        return _Prefix(labels, label, _IMPOSSIBLE, mass, mass, lm, prior, _IMPOSSIBLE, None, best + log_prob, new_path)
+
+    def _gain(self, lm: Sequence[float] | None, label: int) -> float:
+        """What appending `label` adds to the score besides its probability on the step."""
+        return self._bonus if lm is None else self._bonus + self._lm_weight * lm[label]
+
+    def _prior(self, lm: LanguageModel, context: LmContext) -> _Prior:
+        log_probs = lm.log_probs(context)
+        return _Prior(context, log_probs, self._bonus + self._lm_weight * max(log_probs[1:]))
 
 
 def _arrival(prefix: _Prefix, label: int) -> tuple[float, float, _Path | None]:
@@ -383,7 +397,7 @@ def _stay(prefix: _Prefix, parent: _Prefix | None, row: list[float], step: int) 
     blank = prefix.total + blank_log_prob
     total = _log_add(blank, label)
     return _Prefix(
-        prefix.labels, last, blank, label, total, prefix.lm, prefix.context,
+        prefix.labels, last, blank, label, total, prefix.lm, prefix.prior,
         best_blank + blank_log_prob, path_blank, best_label + log_prob, path_label,
     )  # fmt: skip
 

@@ -119,7 +119,7 @@ def test_files_that_are_no_model(tmp_path: Path, changes: dict[str, object], say
         NgramModel.load(saved(tmp_path, **changes))
 
 
-def test_start_symbols_stand_in_front_only(tmp_path: Path) -> None:
+def test_start_symbols_stand_in_front_only() -> None:
     with pytest.raises(InvalidNgramModel, match="no context"):
         NgramModel(GLOSSES, 3, {(1, START): {1: 1}})
 
