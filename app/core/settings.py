@@ -54,14 +54,17 @@ class Settings(BaseSettings):
 
     frame_skip: int = Field(0, ge=0, le=8, description="Frames left out after each one that is looked at.")
     motion_threshold: float = Field(
-        0.0, ge=0.0, le=1.0, description="Mean change of the picture (0..1) under which a frame is not looked at; 0 = off."
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Change of the picture (0..1) under which a frame is not looked at; 0 = off.",
     )
     clip_length: int = Field(64, ge=16, le=512, multiple_of=4, description="Frames (25 fps) in one model window.")
     stride: int = Field(32, ge=8, le=512, multiple_of=4, description="Frames between two model windows.")
 
     max_upload_mb: float = Field(200.0, gt=0, le=4096, description="Largest body of a request, in MiB.")
     max_duration_s: float = Field(120.0, gt=0, le=3600, description="Longest clip, in seconds.")
-    upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="An upload that sends nothing for so long ends.")
+    upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="An upload that is silent for so long ends.")
     max_clients: int = Field(16, ge=1, le=4096, description="Live caption streams at once.")
     max_concurrent_requests: int = Field(
         32, ge=1, le=4096, description="Recognition requests running and waiting; one more is told 503 `busy`."

@@ -1,0 +1,67 @@
+# `make run` sets everything up and starts the service; `make test` runs the tests. Both work in a fresh clone.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for candidate in python3.11 python3.12 python3; do command -v $$candidate && break; done)
+HOST ?= 127.0.0.1
+PORT ?= 8000
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# MediaPipe asks for the OpenCV wheel with windows, which needs libGL and Qt from the system. The headless wheel brings
+# the same module without them, so it is laid over the other one: then no system library has to be installed.
+HEADLESS := $(shell grep -E '^opencv-python-headless==' requirements.txt)
+
+.PHONY: help run test lint format clean doctor
+
+help:
+	@echo "make run      set up and start the service on port $(PORT)"
+	@echo "make test     set up and run the tests"
+	@echo "make lint     ruff, mypy, hadolint"
+	@echo "make doctor   check this machine"
+	@echo "make clean    remove .venv and caches"
+
+run: .venv/.runtime
+	@HOST=$(HOST) PORT=$(PORT) exec $(BIN)/python -m app serve
+
+doctor: .venv/.runtime
+	@$(BIN)/python -m app doctor
+
+test: .venv/.dev
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.dev
+	$(BIN)/ruff check app tests scripts
+	$(BIN)/ruff format --check app tests scripts
+	$(BIN)/mypy app
+	@if [ -x $(BIN)/hadolint ]; then echo "$(BIN)/hadolint Dockerfile"; $(BIN)/hadolint Dockerfile; fi
+
+format: .venv/.dev
+	$(BIN)/ruff format app tests scripts
+	$(BIN)/ruff check --fix app tests scripts
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find app tests scripts -name __pycache__ -type d -exec rm -rf {} +
+
+.venv/bin/python:
+	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'; then \
+	  echo "Glossline needs Python 3.11 or 3.12; found: $$("$(PYTHON)" --version 2>/dev/null || echo none)." >&2; \
+	  echo "Install one (Debian, Ubuntu: sudo apt install python3 python3-venv) or name it: make run PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; \
+	fi
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; \
+	  echo "Python cannot make a virtual environment. Debian, Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+
+.venv/.runtime: requirements.txt constraints.txt | .venv/bin/python
+	@echo "Installing Glossline's packages into .venv: about 3 GB to download, 6 GB on disk, a few minutes. Once only."
+	$(PIP) -r requirements.txt
+	$(PIP) --force-reinstall --no-deps "$(HEADLESS)"
+	@touch $@
+
+.venv/.dev: requirements-dev.txt requirements-train.txt .venv/.runtime
+	$(PIP) -r requirements-dev.txt
+	@touch $@
