@@ -1,0 +1,110 @@
+"""The sentence tables, written before the rules, and what holds for any input at all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.pipeline.module4_language import to_english
+from tests.pipeline.module4_language.conftest import UNTIMED
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def table(name: str) -> list[tuple[str, str]]:
+    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+    return [(gloss, english) for gloss, english in (line.split("\t") for line in lines if line and line[0] != "#")]
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "at_least"), [("asl_sentences.tsv", "ase", 60), ("isl_sentences.tsv", "ins", 25)]
+)
+def test_the_table_comes_out_as_written(name: str, language: str, at_least: int) -> None:
+    rows = table(name)
+    wrong = [
+        f"{gloss}: {actual!r}, not {english!r}"
+        for gloss, english in rows
+        if (actual := to_english(gloss.split(), language)) != english
+    ]
+    print(f"{name}: {len(rows) - len(wrong)} of {len(rows)} exactly as written", *wrong, sep="\n")
+    assert len(rows) >= at_least
+    assert len(rows) - len(wrong) >= 0.9 * len(rows), "\n".join(wrong)
+
+
+GLOSSES = sorted(
+    {g for n in ("asl_sentences.tsv", "isl_sentences.tsv") for gloss, _ in table(n) for g in gloss.split()}
+)
+LANGUAGES = st.sampled_from(["ase", "ins"])
+
+
+def assert_well_formed(text: str) -> None:
+    assert "  " not in text
+    assert text == text.strip()
+    assert not re.search(r"(^|\s)-|-(\s|$|[.?!,])|\s[,.?!]|,[.?!]", text), text
+    assert text[0] == text[0].upper()
+    assert text[-1] in ".?!"
+
+
+@UNTIMED
+@given(st.lists(st.sampled_from(GLOSSES), min_size=1, max_size=10), LANGUAGES)
+def test_any_row_of_signs_is_a_well_formed_text(glosses: list[str], language: str) -> None:
+    text = to_english(glosses, language)
+    if any(any(c.isalnum() for c in gloss) and gloss != "Q" for gloss in glosses):
+        assert_well_formed(text)
+
+
+@UNTIMED
+@given(st.lists(st.text(max_size=12), max_size=8), LANGUAGES)
+def test_any_strings_at_all_never_raise(glosses: list[str], language: str) -> None:
+    text = to_english(glosses, language)
+    if text:
+        assert_well_formed(text)
+
+
+@UNTIMED
+@given(
+    st.lists(st.from_regex(r"[A-Z]{1,6}([-+#?'][A-Z]{0,4}){0,2}", fullmatch=True), min_size=1, max_size=5), LANGUAGES
+)
+def test_things_that_look_like_glosses_never_raise(glosses: list[str], language: str) -> None:
+    text = to_english(glosses, language)
+    if text:
+        assert_well_formed(text)
+
+
+@pytest.mark.parametrize("empty", [[], [""], ["", "  "], ["-"], ["?"], ["\x00"]])
+def test_nothing_said_is_an_empty_text(empty: list[str]) -> None:
+    assert to_english(empty) == ""
+
+
+def test_an_unknown_language_is_refused_with_the_ones_there_are() -> None:
+    with pytest.raises(ValueError, match="ase, ins"):
+        to_english(["HELLO"], "xyz")
+
+
+@pytest.mark.parametrize(
+    ("gloss", "english"),
+    [
+        ("ICE-CREAM", "Ice cream."),
+        ("DESC-FAR", "Far."),
+        ("X-I", "I."),
+        ("X-WE", "We."),
+        ("#BANK", "Bank."),
+        ("GLORP", "Glorp."),
+        ("-ODD--ONE-", "Odd one."),
+        ("IF", "If."),
+        ("hello", "Hello."),
+        ("naïve", "Naïve."),
+    ],
+)
+def test_any_single_gloss_is_readable(gloss: str, english: str) -> None:
+    assert to_english([gloss]) == english
+
+
+@pytest.mark.parametrize("gloss", GLOSSES)
+def test_every_sign_alone_says_something(gloss: str) -> None:
+    if gloss not in ("Q", "?"):
+        assert_well_formed(to_english([gloss]))
