@@ -1,0 +1,288 @@
+"""A video file becomes RGB frames with true capture times; what cannot or must not be decoded is refused by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from app.pipeline.module1_preprocessing.layout import Layout
+
+#: Only decoders that cameras, browsers and editors really use; FFmpeg carries hundreds more that nobody fuzzes.
+DECODERS = frozenset(
+    {"h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "msmpeg4v3", "mpeg1video"}
+    | {"mpeg2video", "h263", "flv", "mjpeg", "prores", "theora", "ffv1", "rawvideo", "gif"}
+)
+#: Used when a file states neither times nor a rate.
+FALLBACK_FPS = 25.0
+#: Frames arriving up to this part of a slot before its edge still count as on time (rounding of container clocks).
+_SLOT_SLACK = 1e-3
+
+
+class InvalidVideo(ValueError):
+    """The file is not a video that can be used here.
+
+    code: "empty", "not_a_video", "no_video_stream", "truncated", "too_long", "too_large", "bad_dimensions",
+    "bad_rate" or "undecodable"; the message says what was found and what would be accepted.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class VideoLimits:
+    """What is accepted. Header values are checked before anything is decoded, real ones while decoding."""
+
+    max_bytes: int = 200 * 1024 * 1024
+    max_pixels: int = 4096 * 2304
+    min_side: int = 16
+    max_duration_s: float = 120.0
+    max_frames: int = 6000
+    max_fps: float = 240.0
+    max_streams: int = 8
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What the header and the first frame say. None where the container does not state it (browser recordings)."""
+
+    width: int  # pixels as shown: after rotation and with square pixels
+    height: int
+    fps: float | None
+    duration_s: float | None
+    frames: int | None
+    codec: str
+    rotation: int  # degrees clockwise that the stored picture is turned for display: 0, 90, 180, 270
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """rgb: uint8 (H, W, 3), upright; time_s: seconds since the first frame of the file."""
+
+    rgb: NDArray[np.uint8]
+    time_s: float
+
+
+def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> VideoInfo:
+    """Header checks and one decoded frame, without reading the rest. Raises InvalidVideo, OSError."""
+    limits = limits or VideoLimits()
+    with _opened(Path(path), limits) as (container, stream):
+        first = next(_decoded(container, stream), None)
+        if first is None:
+            raise _nothing_decoded(stream)
+        layout = Layout.of(first, stream.sample_aspect_ratio)
+        height, width = layout.shape
+        _check_size(width, height, limits)
+        return VideoInfo(
+            width=width,
+            height=height,
+            fps=float(stream.average_rate) if stream.average_rate else None,
+            duration_s=_declared_duration(container, stream),
+            frames=stream.frames or None,
+            codec=stream.codec_context.name,
+            rotation=layout.rotation,
+        )
+
+
+def read_frames(
+    path: str | os.PathLike[str], limits: VideoLimits | None = None, target_fps: float = FALLBACK_FPS
+) -> Iterator[Frame]:
+    """Frames of a video file, at most one for each 1/target_fps slot, in order of strictly increasing time.
+
+    Slots are centred on the multiples of 1/target_fps and the first frame of a slot is taken with its own time, so a
+    30 fps file loses every sixth frame and a jittering 25 fps file loses none. A variable frame rate needs nothing
+    more. All frames have one shape: that of the first, upright, with square pixels. A file cut off in the middle
+    gives what can be decoded. One frame is held in memory at a time.
+
+    Raises (on iteration) InvalidVideo; OSError when the file cannot be read.
+    """
+    limits = limits or VideoLimits()
+    with _opened(Path(path), limits) as (container, stream):
+        clock = _Clock(stream)
+        layout: Layout | None = None
+        last_slot = -1
+        for count, picture in enumerate(_decoded(container, stream), start=1):
+            if count > limits.max_frames:
+                raise _too_long(f"has more than {limits.max_frames} frames", limits)
+            time_s = clock.read(picture)
+            if time_s > limits.max_duration_s:
+                raise _too_long(f"goes on after {limits.max_duration_s:g} s", limits)
+            slot = int(time_s * target_fps + 0.5 + _SLOT_SLACK)
+            if slot <= last_slot:
+                continue
+            last_slot = slot
+            if layout is None:
+                layout = Layout.of(picture, stream.sample_aspect_ratio)
+                height, width = layout.shape
+                _check_size(width, height, limits)
+            yield Frame(layout.upright(picture), time_s)
+        if layout is None:
+            raise _nothing_decoded(stream)
+
+
+class _Clock:
+    """Presentation times made seconds from the first frame; missing, repeated and backward ones are repaired."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        rate = float(stream.average_rate or 0)
+        self._period = 1 / rate if 1 <= rate <= 240 else 1 / FALLBACK_FPS
+        self._origin: float | None = None
+        self._last = -self._period
+
+    def read(self, picture: VideoFrame) -> float:
+        stated = None if picture.pts is None or picture.time_base is None else float(picture.pts * picture.time_base)
+        if self._origin is None:
+            self._origin = stated
+        time_s = self._last + self._period
+        if stated is not None and self._origin is not None and stated - self._origin > self._last:
+            time_s = stated - self._origin
+        self._last = max(time_s, 0.0)
+        return self._last
+
+
+@contextmanager
+def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
+    size = path.stat().st_size
+    if size == 0:
+        raise InvalidVideo("empty", "the file is empty; send a video of at least one frame")
+    if size > limits.max_bytes:
+        raise InvalidVideo("too_large", f"the file has {size} bytes, the limit is {limits.max_bytes}")
+    with path.open("rb") as file:
+        container_format = _sniff(file.read(1024))
+    options = {
+        # A container must never lead to another file or a host; the pixel limit also binds headers inside the stream.
+        "protocol_whitelist": "file",
+        "codec_whitelist": ",".join(sorted(DECODERS)),
+        "max_pixels": str(limits.max_pixels),
+    }
+    try:
+        # The prefix keeps a file name that looks like an address from being one.
+        container = av.open(f"file:{path.resolve()}", mode="r", format=container_format, options=options)
+    except av.FFmpegError as error:
+        raise InvalidVideo(
+            "truncated",
+            f"the file starts like a video ({container_format}) but cannot be opened ({error.strerror}): it is cut off "
+            "or damaged; send the whole file again",
+        ) from error
+    with container:
+        yield container, _checked_stream(container, limits)
+
+
+def _sniff(head: bytes) -> str:
+    """The FFmpeg demuxer for the first bytes of a file: never a playlist, an image pattern or a script."""
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"):
+        return "mp4"
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return "matroska"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return "avi"
+    if head.startswith(b"FLV\x01"):
+        return "flv"
+    if head.startswith(b"OggS"):
+        return "ogg"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if head.startswith(b"\x00\x00\x01\xba"):
+        return "mpeg"
+    for first, packet in ((0, 188), (4, 192)):  # plain and time-stamped (camcorder) transport streams
+        syncs = head[first : first + 3 * packet : packet]
+        if len(head) >= first + 2 * packet and set(syncs) == {0x47}:
+            return "mpegts"
+    raise InvalidVideo(
+        "not_a_video",
+        "the file's content is not a video: send MP4 or MOV, WebM or Matroska, AVI, MPEG, MPEG-TS, FLV, Ogg or GIF",
+    )
+
+
+def _checked_stream(container: InputContainer, limits: VideoLimits) -> VideoStream:
+    if len(container.streams) > limits.max_streams:
+        raise InvalidVideo(
+            "too_large", f"the file holds {len(container.streams)} streams, the limit is {limits.max_streams}"
+        )
+    streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+    if not streams:
+        raise InvalidVideo("no_video_stream", "the file holds no moving pictures (sound or a cover image only)")
+    stream = streams[0]
+    context = stream.codec_context
+    if context is None or context.name not in DECODERS:
+        raise InvalidVideo(
+            "undecodable",
+            f"pictures coded as {context.name if context else 'an unknown format'} are not read here; "
+            "send H.264, H.265, VP8, VP9 or AV1",
+        )
+    if context.width or context.height:  # an unreadable start of the stream leaves both 0: decoding will tell
+        _check_size(context.width, context.height, limits)
+    duration = _declared_duration(container, stream)
+    if duration is not None and duration > limits.max_duration_s:
+        raise _too_long(f"declares {duration:.1f} s", limits)
+    if stream.frames > limits.max_frames:
+        raise _too_long(f"declares {stream.frames} frames", limits)
+    rate = float(stream.average_rate or 0)
+    # Matroska and FLV store no rate of their own; what FFmpeg guesses from a millisecond clock may be 1000.
+    if rate > limits.max_fps and container.format.name not in ("matroska,webm", "flv"):
+        raise InvalidVideo("bad_rate", f"{rate:g} frames per second are declared, the limit is {limits.max_fps:g}")
+    context.thread_type = "AUTO"
+    context.thread_count = min(4, os.cpu_count() or 1)
+    return stream
+
+
+def _check_size(width: int, height: int, limits: VideoLimits) -> None:
+    if min(width, height) < limits.min_side or width * height > limits.max_pixels:
+        raise InvalidVideo(
+            "bad_dimensions",
+            f"the picture is {width}x{height}; each side must have at least {limits.min_side} pixels and the whole "
+            f"at most {limits.max_pixels}",
+        )
+
+
+def _declared_duration(container: InputContainer, stream: VideoStream) -> float | None:
+    """The longest duration the header claims, seconds."""
+    claims = []
+    if container.duration is not None:
+        claims.append(container.duration / av.time_base)
+    if stream.duration is not None and stream.time_base is not None:
+        claims.append(float(stream.duration * stream.time_base))
+    return max((c for c in claims if c > 0), default=None)
+
+
+def _too_long(what: str, limits: VideoLimits) -> InvalidVideo:
+    return InvalidVideo(
+        "too_long",
+        f"the video {what}; at most {limits.max_duration_s:g} s and {limits.max_frames} frames are taken: send a part",
+    )
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Every picture that decodes. A damaged packet costs its own pictures; where the file breaks off, it ends."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.FFmpegError):
+            return
+        try:
+            pictures = packet.decode()
+        except av.FFmpegError:
+            continue
+        for picture in pictures:
+            if isinstance(picture, VideoFrame):
+                yield picture
+
+
+def _nothing_decoded(stream: VideoStream) -> InvalidVideo:
+    return InvalidVideo(
+        "undecodable",
+        f"the file is a video ({stream.codec_context.name}) but not one of its pictures can be decoded: it is cut off "
+        "before the first whole picture or damaged",
+    )
