@@ -1,0 +1,210 @@
+"""Pictures of a signer become the 75 keypoints: one stream (MediaPipeExtractor) or several at once (ExtractorPool)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS, Keypoints
+from app.pipeline.module1_preprocessing.holistic_graph import ExtractionFailed, HolisticGraph, LandmarksUnavailable
+from app.pipeline.module1_preprocessing.native_log import chatter_filtered
+from app.pipeline.module1_preprocessing.video import Frame
+
+__all__ = ["ExtractionFailed", "ExtractorPool", "LandmarksUnavailable", "MediaPipeExtractor", "PoseExtractor"]
+
+#: Pictures in the graph at once: while the hands of one are found, the body of the next is.
+_IN_FLIGHT = 3
+
+
+class PoseExtractor(Protocol):
+    """Anything that finds the 75 keypoints. One instance serves one stream at a time, from one thread at a time."""
+
+    def extract(self, frames: Iterable[Frame]) -> Keypoints:
+        """A whole clip, tracked from a fresh start. No frames give an empty Keypoints."""
+        ...
+
+    def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
+        """The next picture of a running stream, uint8 (H, W, 3) -> float32 (75, 3) as in Keypoints.points."""
+        ...
+
+    def reset(self) -> None:
+        """Forgets the person being tracked: the next picture starts a new stream."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class MediaPipeExtractor:
+    """The keypoints of MediaPipe Holistic, bit for bit, without computing its face.
+
+    Raises LandmarksUnavailable on creation, ExtractionFailed when the graph breaks (then `usable` turns False).
+    """
+
+    def __init__(self) -> None:
+        self._graph = HolisticGraph()
+        self._fresh = True
+        self.usable = True
+
+    def extract(self, frames: Iterable[Frame]) -> Keypoints:
+        self.reset()
+        rows: list[NDArray[np.float32]] = []
+        times: list[float] = []
+        aspect = DEFAULT_ASPECT
+        try:
+            with _first_clip_quiet():
+                for frame in frames:
+                    if not times:
+                        aspect = frame.rgb.shape[1] / frame.rgb.shape[0]
+                    if self._graph.pending >= _IN_FLIGHT:
+                        rows.append(self._graph.receive())
+                    self._send(frame.rgb)
+                    times.append(frame.time_s)
+                while self._graph.pending:
+                    rows.append(self._graph.receive())
+        except ExtractionFailed:
+            self.usable = False
+            raise
+        points = np.stack(rows) if rows else np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
+        return Keypoints(points, np.asarray(times, np.float64), aspect)
+
+    def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
+        try:
+            self._send(rgb)
+            return self._graph.receive()
+        except ExtractionFailed:
+            self.usable = False
+            raise
+
+    def reset(self) -> None:
+        if self._fresh:
+            return
+        try:
+            self._graph.restart()
+        except (ExtractionFailed, LandmarksUnavailable):
+            self.usable = False
+            raise
+        self._fresh = True
+
+    def close(self) -> None:
+        self.usable = False
+        self._graph.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _send(self, rgb: NDArray[np.uint8]) -> None:
+        self._fresh = False
+        self._graph.send(rgb)
+
+
+class ExtractorPool:
+    """Up to `size` extractors, lent out one clip at a time; made on first need, kept for the next clip.
+
+    Threads share the pool: MediaPipe does its work outside Python's lock, so threads use the cores as fully as
+    processes would, without copying pictures between processes or holding the models once more for each.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        """size: extractors at most, default one for each core."""
+        self.size = size if size is not None else os.cpu_count() or 1
+        if self.size < 1:
+            raise ValueError(f"a pool of {self.size} extractors cannot serve anybody; the least is 1")
+        self._idle: list[MediaPipeExtractor] = []
+        self._lent = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def acquire(self, timeout_s: float | None = None) -> Iterator[MediaPipeExtractor]:
+        """A fresh extractor for one stream; waits while all are lent, at most timeout_s (None: without end).
+
+        Raises TimeoutError when none came free in time, RuntimeError after close(), LandmarksUnavailable.
+        """
+        extractor = self._take(timeout_s)
+        try:
+            extractor.reset()
+            yield extractor
+        finally:
+            self._give_back(extractor)
+
+    def warm_up(self, count: int = 1) -> None:
+        """Makes `count` extractors now, so that the first clips do not wait for models to be read."""
+        with self._changed:
+            missing = min(count, self.size) - len(self._idle) - self._lent
+        made = [MediaPipeExtractor() for _ in range(max(0, missing))]
+        with self._changed:
+            while made and not self._closed and len(self._idle) + self._lent < self.size:
+                self._idle.append(made.pop())
+            self._changed.notify_all()
+        for surplus in made:
+            surplus.close()
+
+    def close(self) -> None:
+        """Frees every idle extractor now and every lent one when it comes back. May be called twice."""
+        with self._changed:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            self._changed.notify_all()
+        for extractor in idle:
+            extractor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _take(self, timeout_s: float | None) -> MediaPipeExtractor:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        with self._changed:
+            while not self._closed and self._lent >= self.size:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    raise TimeoutError(f"all {self.size} landmark extractors were busy for {timeout_s:g} s")
+                self._changed.wait(left)
+            if self._closed:
+                raise RuntimeError("the pool of landmark extractors is closed")
+            self._lent += 1
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return MediaPipeExtractor()
+        except BaseException:
+            with self._changed:
+                self._lent -= 1
+                self._changed.notify()
+            raise
+
+    def _give_back(self, extractor: MediaPipeExtractor) -> None:
+        with self._changed:
+            self._lent -= 1
+            keep = extractor.usable and not self._closed
+            if keep:
+                self._idle.append(extractor)
+            self._changed.notify()
+        if not keep:
+            extractor.close()
+
+
+_quiet_done = threading.Event()
+
+
+@contextmanager
+def _first_clip_quiet() -> Iterator[None]:
+    """MediaPipe grumbles once in the life of a process, when it first sees a hand."""
+    if _quiet_done.is_set():
+        yield
+        return
+    with chatter_filtered():
+        yield
+    _quiet_done.set()
