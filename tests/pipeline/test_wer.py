@@ -100,6 +100,7 @@ def test_swapping_the_sides_swaps_deletions_and_insertions(ref: list[str], hyp: 
         ("A A", "A", (0, 1, 0, 1), 1 / 2),
         ("A B", "B A", (2, 0, 0, 0), 1.0),
         ("A", "B C D", (1, 0, 2, 0), 3.0),
+        ("A B A", "B C A B", (2, 0, 1, 1), 1.0),
     ],
 )
 def test_counts_by_hand(reference: str, hypothesis: str, counts: tuple[int, int, int, int], wer: float) -> None:
