@@ -1,0 +1,112 @@
+"""Saving work on slow machines: only every n-th picture, and none that shows what the last one showed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.keypoints import NUM_KEYPOINTS, Keypoints
+from app.pipeline.module1_preprocessing.extractor import PoseExtractor
+from app.pipeline.module1_preprocessing.video import Frame
+
+_SMALL = 64
+_BLOCK = 8
+
+
+class FrameSkip:
+    """Takes the first of every `every` pictures (1 = all). What lies between is interpolated by time later on."""
+
+    def __init__(self, every: int = 1) -> None:
+        if every < 1:
+            raise ValueError(f"every {every}-th frame cannot be taken; 1 takes all")
+        self._every = every
+        self._seen = 0
+
+    def take(self) -> bool:
+        self._seen += 1
+        return (self._seen - 1) % self._every == 0
+
+    def reset(self) -> None:
+        self._seen = 0
+
+
+class MotionGate:
+    """Tells whether a picture differs from the last one that was let through.
+
+    Both are reduced to 64x64 grey; the mean absolute difference, in grey levels 0..255, is taken over each block of
+    8x8 and the largest counts: a moving finger is a hundredth of the picture, in whose mean it would drown. The
+    comparison is with the last picture let through and not the last seen, so slow movement adds up. threshold 0 lets
+    everything through; sensor noise in a lit room stays under about 2.
+    """
+
+    def __init__(self, threshold: float = 0.0) -> None:
+        if not threshold >= 0:
+            raise ValueError(f"a motion threshold of {threshold} grey levels makes no sense; 0 switches the gate off")
+        self._threshold = threshold
+        self._last: NDArray[np.float32] | None = None
+
+    def moved(self, rgb: NDArray[np.uint8]) -> bool:
+        """rgb: uint8 (H, W, 3)."""
+        if self._threshold == 0:
+            return True
+        small = cv2.resize(rgb, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        if self._last is not None:
+            blocks = np.abs(grey - self._last).reshape(_SMALL // _BLOCK, _BLOCK, _SMALL // _BLOCK, _BLOCK)
+            if float(blocks.mean(axis=(1, 3)).max()) < self._threshold:
+                return False
+        self._last = grey
+        return True
+
+    def reset(self) -> None:
+        self._last = None
+
+
+class ThriftyExtractor:
+    """A PoseExtractor that spares another one: skipped frames are left out, still ones repeat the last landmarks.
+
+    extract() applies both; extract_frame() only the gate, because whoever feeds it frame by frame asks FrameSkip
+    before decoding. close() closes the other extractor.
+    """
+
+    def __init__(self, inner: PoseExtractor, frame_skip: int = 1, motion_threshold: float = 0.0) -> None:
+        self._inner = inner
+        self._skip = FrameSkip(frame_skip)
+        self._gate = MotionGate(motion_threshold)
+        self._last = np.zeros((NUM_KEYPOINTS, 3), np.float32)
+
+    def extract(self, frames: Iterable[Frame]) -> Keypoints:
+        self.reset()
+        times: list[float] = []
+        rows: list[int] = []  # for each frame kept, which of the extracted ones it repeats
+
+        def moving() -> Iterator[Frame]:
+            extracted = -1
+            for frame in frames:
+                if not self._skip.take():
+                    continue
+                moved = self._gate.moved(frame.rgb)
+                extracted += moved
+                times.append(frame.time_s)
+                rows.append(extracted)
+                if moved:
+                    yield frame
+
+        clip = self._inner.extract(moving())
+        return Keypoints(clip.points[rows], np.asarray(times, np.float64), clip.aspect)
+
+    def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
+        if self._gate.moved(rgb):
+            self._last = self._inner.extract_frame(rgb, time_s)
+        return self._last.copy()
+
+    def reset(self) -> None:
+        self._inner.reset()
+        self._skip.reset()
+        self._gate.reset()
+
+    def close(self) -> None:
+        self._inner.close()
