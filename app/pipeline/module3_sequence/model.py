@@ -81,7 +81,7 @@ class Lattice:
 class SignModel(nn.Module):
     """Landmark features (B, T, features), T a multiple of 4, and optional pictures (B, T, 3, H, W) -> `Lattice`.
 
-    lengths: (B,) valid frames, each a multiple of 4; frames past it should repeat the last valid one. A model with an
+    lengths: (B,) valid frames, each a multiple of 4; what lies past it does not matter. A model with an
     RGB stream also runs without pictures, on the pose stream alone.
     """
 
@@ -106,10 +106,9 @@ class SignModel(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
+        # None means shared: the same weights must not stand twice in a checkpoint.
         self.conv_classifier = (
-            self.classifier
-            if config.shared_classifier
-            else CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
+            None if config.shared_classifier else CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
         )
 
     def encode_frames(self, features: Tensor, pictures: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -124,11 +123,11 @@ class SignModel(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None) -> Lattice:
         frames, gates = self.encode_frames(features, pictures)
         steps = lengths // TIME_DIVISOR
-        short = self.convolution(frames)
+        short = self.convolution(frames, lengths)
         long = self.sequence(short, steps)
         return Lattice(
             logits=self.classifier(self.dropout(long)),
-            conv_logits=self.conv_classifier(short),
+            conv_logits=(self.conv_classifier or self.classifier)(short),
             steps=steps,
             gates=gates,
         )

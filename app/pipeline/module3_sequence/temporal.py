@@ -12,7 +12,10 @@ TIME_DIVISOR = 4
 
 
 class TemporalConvolution(nn.Module):
-    """K5-P2-K5-P2: (B, T, inputs) -> (B, T / 4, outputs), T a multiple of 4; edges replicated, not zero-padded."""
+    """K5-P2-K5-P2: (B, T, inputs), lengths (B,) -> (B, T / 4, outputs); T and lengths multiples of 4.
+
+    Edges are replicated, not zero-padded.
+    """
 
     def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
         super().__init__()
@@ -22,12 +25,24 @@ class TemporalConvolution(nn.Module):
         self.second_norm = nn.BatchNorm1d(outputs)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         x = x.transpose(1, 2)
         for conv, norm in ((self.first, self.first_norm), (self.second, self.second_norm)):
-            x = F.max_pool1d(F.relu(norm(conv(F.pad(x, (2, 2), mode="replicate")))), 2)
-            x = self.dropout(x)
+            x = F.pad(_hold_last(x, lengths), (2, 2), mode="replicate")
+            x = self.dropout(F.max_pool1d(F.relu(norm(conv(x))), 2))
+            lengths = lengths // 2
         return x.transpose(1, 2)
+
+
+def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
+    """(B, C, T) with everything past each clip's length replaced by its last value.
+
+    Each layer needs this anew: only so is a clip in a padded batch read exactly as alone.
+    """
+    if bool((lengths == x.shape[2]).all()):
+        return x
+    index = torch.minimum(torch.arange(x.shape[2], device=x.device)[None], lengths[:, None] - 1)
+    return x.gather(2, index[:, None].expand(-1, x.shape[1], -1))
 
 
 class BiLSTM(nn.Module):

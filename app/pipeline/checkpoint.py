@@ -1,0 +1,147 @@
+"""A trained recogniser on disk: weights, configuration, vocabulary and provenance, one folder, one id.
+
+`<folder>/model.safetensors` and `<folder>/config.json`; no pickles, and no YAML needed to load.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from app.pipeline.module1_preprocessing.resample import MODEL_FPS
+from app.pipeline.module3_sequence.model import ModelConfig, SignModel
+
+FORMAT = 1
+KEYPOINTS = "mediapipe-holistic-75"
+NORMALISER = "shoulder-median-50/1"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint is missing, damaged or made for something else; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """How lattices become glosses, chosen on dev.
+
+    beam: prefix beam width, 1 = greedy. blank_bias: log units taken from the blank at every step; CTC trained on few
+    signers hides behind the blank when unsure of a new one. min_confidence: signs under it are not said.
+    window, stride: frames of the longest single pass over a file and its step.
+    """
+
+    beam: int = 5
+    blank_bias: float = 0.0
+    min_confidence: float = 0.0
+    window: int = 256
+    stride: int = 128
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """Everything but the weights. vocabulary: gloss of label 1, 2, ...; temperature calibrates confidence on dev."""
+
+    model_id: str
+    sign_language: str
+    vocabulary: tuple[str, ...]
+    model: ModelConfig
+    temperature: float = 1.0
+    decoder: DecoderConfig = DecoderConfig()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "model_id": self.model_id,
+            "sign_language": self.sign_language,
+            "keypoints": KEYPOINTS,
+            "normaliser": NORMALISER,
+            "fps": MODEL_FPS,
+            "vocabulary": list(self.vocabulary),
+            "model": self.model.to_dict(),
+            "temperature": self.temperature,
+            "decoder": asdict(self.decoder),
+            "provenance": self.provenance,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> CheckpointConfig:
+        """Inverse of `to_dict`. Raises CheckpointError for another format, schema, or a field that makes no sense."""
+        expected = {"format": FORMAT, "keypoints": KEYPOINTS, "normaliser": NORMALISER, "fps": MODEL_FPS}
+        for key, value in expected.items():
+            if values.get(key) != value:
+                raise CheckpointError(
+                    f"this checkpoint has {key} {values.get(key)!r}, this version of Glossline needs {value!r}; "
+                    f"use a checkpoint trained with this version"
+                )
+        try:
+            config = cls(
+                model_id=str(values["model_id"]),
+                sign_language=str(values["sign_language"]),
+                vocabulary=tuple(map(str, values["vocabulary"])),
+                # Pretrained weights are training's concern: a checkpoint brings all its own.
+                model=ModelConfig.from_dict(_without_pretrained(values["model"])),
+                temperature=float(values["temperature"]),
+                decoder=DecoderConfig(**values["decoder"]),
+                provenance=dict(values.get("provenance", {})),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"config.json is damaged or incomplete: {error}") from error
+        if config.model.labels != len(config.vocabulary) or len(set(config.vocabulary)) != len(config.vocabulary):
+            raise CheckpointError(
+                f"config.json names {len(config.vocabulary)} glosses but the model has {config.model.labels} labels, "
+                f"or a gloss stands twice"
+            )
+        return config
+
+
+def _without_pretrained(model: dict[str, Any]) -> dict[str, Any]:
+    return {**model, "rgb": {**model["rgb"], "weights": None}} if model.get("rgb") else model
+
+
+def save_checkpoint(folder: Path, config: CheckpointConfig, model: nn.Module) -> None:
+    """Write weights and config into `folder` (made if missing); each file appears only when it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, text = folder / "model.safetensors", folder / "config.json"
+    save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, f"{weights}.part")
+    Path(f"{weights}.part").replace(weights)
+    Path(f"{text}.part").write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    Path(f"{text}.part").replace(text)
+
+
+def read_config(folder: Path) -> CheckpointConfig:
+    """Only the config. Raises CheckpointError with the remedy when it is not there or not readable."""
+    path = folder / "config.json"
+    if not path.is_file():
+        others = sorted(p.parent.name for p in folder.parent.glob("*/config.json"))
+        known = f"available there: {', '.join(others)}" if others else "there is no checkpoint there"
+        raise CheckpointError(
+            f"no checkpoint '{folder.name}' in {folder.parent} ({known}). Set CHECKPOINT to an available one, "
+            f"or train one: python -m app.training.train --help"
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {path}: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} should hold a JSON object")
+    return CheckpointConfig.from_dict(values)
+
+
+def load_checkpoint(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:
+    """Config and model in eval mode on `device`. Raises CheckpointError."""
+    config = read_config(folder)
+    path = folder / "model.safetensors"
+    try:
+        model = SignModel(config.model)
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read the weights {path}: {error}. Fetch the checkpoint again.") from error
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(f"the weights in {path} do not fit config.json: {error}") from error
+    return config, model.to(device).eval()

@@ -1,0 +1,221 @@
+"""The four modules joined: landmarks of a clip in, glosses with times and confidence and a sentence out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint
+from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, normalise
+from app.pipeline.module1_preprocessing.resample import MODEL_FPS, resample
+from app.pipeline.module3_sequence.confidence import token_confidence
+from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken, Decoder, GreedyDecoder
+from app.pipeline.module3_sequence.lattice import GlobalLattice
+from app.pipeline.module3_sequence.model import BLANK, SignModel
+from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module4_language import to_english
+
+STEP_S = TIME_DIVISOR / MODEL_FPS
+
+
+@dataclass(frozen=True, slots=True)
+class GlossSegment:
+    """One recognised sign: seconds from the start of the clip, calibrated confidence 0..1."""
+
+    gloss: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What was signed in a clip.
+
+    confidence: mean over the segments, 0 when nothing was signed. attention: mean weight of each stream, sums to 1.
+    frame_count: frames handed in; fps: the model's rate. stage_s: seconds spent in each stage (shared by the clips of
+    one batch).
+    """
+
+    segments: tuple[GlossSegment, ...]
+    sentence: str
+    confidence: float
+    frame_count: int
+    duration_s: float
+    fps: float
+    attention: dict[str, float]
+    stage_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def gloss(self) -> list[str]:
+        return [segment.gloss for segment in self.segments]
+
+
+class Stopwatch:
+    """Seconds per named stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+class Recogniser:
+    """A loaded checkpoint, ready to read clips; methods may be called from several threads at once."""
+
+    fps = MODEL_FPS
+
+    def __init__(self, config: CheckpointConfig, model: SignModel, device: str = "cpu", amp: bool = False) -> None:
+        self.settings = config
+        self.model = model.eval()
+        self.device = device
+        self.amp = amp and device.startswith("cuda")
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu", amp: bool = False, threads: int | None = None) -> Recogniser:
+        """Load `folder`; `threads` sets torch's CPU threads. Raises CheckpointError with what to do."""
+        if threads:
+            torch.set_num_threads(threads)
+        return cls(*load_checkpoint(folder, device), device=device, amp=amp)
+
+    @property
+    def model_id(self) -> str:
+        return self.settings.model_id
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        return self.settings.vocabulary
+
+    @property
+    def sign_language(self) -> str:
+        return self.settings.sign_language
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.settings.to_dict()
+
+    def warm_up(self) -> None:
+        """One window through everything, so that the first real clip does not pay for lazy set-up."""
+        rng = np.random.default_rng(0)
+        self.log_probs([rng.standard_normal((64, NUM_FEATURES), dtype=np.float32)])
+        to_english(["HELLO"], self.sign_language)
+
+    def recognise(self, clip: Keypoints) -> Recognition:
+        return self.recognise_batch([clip])[0]
+
+    def recognise_batch(self, clips: Sequence[Keypoints]) -> list[Recognition]:
+        """Read several clips in one pass of the network; the same answers as one by one, up to float rounding."""
+        watch = Stopwatch()
+        with watch.stage("normalise"):
+            features = [normalise(resample(clip), clip.aspect) for clip in clips]
+        with watch.stage("network"):
+            lattices = self.lattices(features)
+        results = []
+        for clip, (lattice, attention) in zip(clips, lattices, strict=True):
+            with watch.stage("decode"):
+                decoder = self.new_decoder()
+                decoder.feed(lattice)
+                segments = self.segments(decoder.best().tokens, lattice)
+            with watch.stage("language"):
+                sentence = to_english([s.gloss for s in segments], self.sign_language)
+            results.append(
+                Recognition(
+                    segments=segments,
+                    sentence=sentence,
+                    confidence=float(np.mean([s.confidence for s in segments])) if segments else 0.0,
+                    frame_count=len(clip),
+                    duration_s=clip.duration_s,
+                    fps=MODEL_FPS,
+                    attention=attention,
+                    stage_s=watch.seconds,
+                )
+            )
+        return results
+
+    def lattices(self, features: Sequence[NDArray[np.float32]]) -> list[tuple[NDArray[np.float32], dict[str, float]]]:
+        """Whole-clip log-probabilities (S, 1 + vocabulary) and stream weights of each (T, NUM_FEATURES), T >= 0.
+
+        Clips longer than the checkpoint's window are read in overlapping windows on one global lattice.
+        """
+        settings = self.settings.decoder
+        pieces: list[tuple[int, int, NDArray[np.float32]]] = []
+        for clip, frames in enumerate(features):
+            for start in window_starts(len(frames), settings.window, settings.stride):
+                pieces.append((clip, start, frames[start : start + settings.window]))
+        rows = self.log_probs([piece for _, _, piece in pieces])
+        joined = [GlobalLattice(settings.window, settings.stride) for _ in features]
+        gates: list[list[NDArray[np.float32]]] = [[] for _ in features]
+        for (clip, start, _), (log_probs, gate) in zip(pieces, rows, strict=True):
+            joined[clip].add(start // TIME_DIVISOR, log_probs)
+            gates[clip].append(gate)
+        out = []
+        for lattice, weights in zip(joined, gates, strict=True):
+            table = lattice.flush() if len(lattice) else np.zeros((0, 1 + len(self.vocabulary)), np.float32)
+            rgb, pose = np.concatenate(weights).mean(axis=0) if weights else (0.0, 1.0)
+            out.append((table, {"rgb": float(rgb), "pose": float(pose)}))
+        return out
+
+    @torch.inference_mode()
+    def log_probs(
+        self, windows: Sequence[NDArray[np.float32]]
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """One pass of the network over windows of (T, NUM_FEATURES), T >= 1, padded together.
+
+        Returns for each its log-probabilities (ceil(T / 4), 1 + vocabulary) and gates (T, 2), both float32.
+        """
+        if not windows:
+            return []
+        lengths = [-(-len(w) // TIME_DIVISOR) * TIME_DIVISOR for w in windows]
+        batch = np.empty((len(windows), max(lengths), NUM_FEATURES), np.float32)
+        for row, frames in zip(batch, windows, strict=True):
+            row[: len(frames)] = frames
+            row[len(frames) :] = frames[-1]
+        with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.amp):
+            lattice = self.model(torch.from_numpy(batch).to(self.device), torch.tensor(lengths, device=self.device))
+        logits = lattice.logits.float()
+        logits[..., BLANK] -= self.settings.decoder.blank_bias
+        table = torch.log_softmax(logits, dim=-1).cpu().numpy()
+        gates = lattice.gates.float().cpu().numpy()
+        return [(table[i, : length // TIME_DIVISOR], gates[i, : len(windows[i])]) for i, length in enumerate(lengths)]
+
+    def new_decoder(self) -> Decoder:
+        beam = self.settings.decoder.beam
+        return BeamDecoder(beam) if beam > 1 else GreedyDecoder()
+
+    def segments(
+        self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0
+    ) -> tuple[GlossSegment, ...]:
+        """Decoded tokens as signs with times and calibrated confidence; those under the threshold are left out.
+
+        lattice: (S, V) log-probabilities that cover the tokens, its first row being step `first_step`.
+        """
+        settings = self.settings
+        out = []
+        for token in tokens:
+            confidence = token_confidence(lattice, token, settings.temperature, first_step)
+            if confidence >= settings.decoder.min_confidence:
+                gloss = settings.vocabulary[token.label - 1]
+                out.append(GlossSegment(gloss, token.start_step * STEP_S, token.end_step * STEP_S, confidence))
+        return tuple(out)
+
+
+def window_starts(frames: int, window: int, stride: int) -> list[int]:
+    """First frames of the windows that cover a clip: none for an empty clip, one up to `window` frames."""
+    if frames == 0:
+        return []
+    return list(range(0, max(frames - window, 0) + stride, stride))[: 1 + -(-max(frames - window, 0) // stride)]

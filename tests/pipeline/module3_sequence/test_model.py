@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
+from app.pipeline.module3_sequence.losses import LossConfig, ctc, feasible, total_loss
+from app.pipeline.module3_sequence.model import CosineClassifier, ModelConfig, RGBConfig, SignModel
+
+TINY = {"labels": 5, "body_dim": 8, "hand_dim": 8, "model_dim": 16}
+
+
+@pytest.mark.parametrize("temporal", ["bilstm", "transformer"])
+@pytest.mark.parametrize("encoder", ["groups", "flat"])
+def test_sixty_four_frames_give_sixteen_steps(temporal: str, encoder: str) -> None:
+    model = SignModel(ModelConfig(**TINY, temporal=temporal, pose_encoder=encoder)).eval()  # type: ignore[arg-type]
+    lattice = model(torch.randn(2, 64, NUM_FEATURES), torch.tensor([64, 64]))
+    assert lattice.logits.shape == (2, 16, 6)
+    assert lattice.steps.tolist() == [16, 16]
+    assert (lattice.gates[..., 1] == 1).all()
+
+
+@pytest.mark.parametrize("temporal", ["bilstm", "transformer"])
+def test_a_clip_in_a_padded_batch_is_read_exactly_as_alone(temporal: str) -> None:
+    torch.manual_seed(0)
+    model = SignModel(ModelConfig(**TINY, temporal=temporal)).eval()  # type: ignore[arg-type]
+    clip = torch.randn(1, 24, NUM_FEATURES)
+    padded = torch.cat([clip, torch.randn(1, 40, NUM_FEATURES)], dim=1)
+    other = torch.randn(1, 64, NUM_FEATURES)
+    alone = model(clip, torch.tensor([24])).logits[0]
+    beside = model(torch.cat([padded, other]), torch.tensor([24, 64])).logits[0, :6]
+    torch.testing.assert_close(alone, beside, atol=1e-5, rtol=1e-4)
+
+
+def test_config_survives_a_round_trip() -> None:
+    config = ModelConfig(labels=3, rgb=RGBConfig(backbone="resnet34", weights=None))
+    assert ModelConfig.from_dict(config.to_dict()) == config
+
+
+def test_the_two_heads_share_one_classifier_unless_told_otherwise() -> None:
+    shared, apart = SignModel(ModelConfig(**TINY)), SignModel(ModelConfig(**TINY, shared_classifier=False))
+    assert shared.conv_classifier is None
+    assert isinstance(apart.conv_classifier, CosineClassifier)
+    assert sum(p.numel() for p in apart.parameters()) > sum(p.numel() for p in shared.parameters())
+
+
+@pytest.mark.slow
+def test_the_whole_model_with_rgb_trains_and_runs_without_pictures() -> None:
+    torch.manual_seed(0)
+    model = SignModel(ModelConfig(**TINY, rgb=RGBConfig(backbone="resnet18", weights=None, stream_dropout=0.0)))
+    features, lengths = torch.randn(1, 16, NUM_FEATURES), torch.tensor([16])
+    pictures = torch.randint(0, 256, (1, 16, 3, 32, 32), dtype=torch.uint8)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(8):
+        loss, _parts = total_loss(
+            model(features, lengths, pictures), torch.tensor([[1, 2]]), torch.tensor([2]), LossConfig(distill=1.0)
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+    assert model.fusion is not None
+    assert float(model.fusion.ramp) != 0
+    assert model.eval()(features, lengths).logits.shape == (1, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("steps", "labels", "fits"),
+    [(0, [], True), (1, [1], True), (1, [1, 2], False), (2, [1, 1], False), (3, [1, 1], True), (4, [1, 1, 1], False)],
+)
+def test_feasible_is_what_ctc_can_emit(steps: int, labels: list[int], fits: bool) -> None:
+    assert feasible(steps, labels) is fits
+    if steps and labels:
+        loss = torch.nn.functional.ctc_loss(
+            torch.zeros(steps, 1, 4).log_softmax(-1), torch.tensor([labels]), (steps,), (len(labels),)
+        )
+        assert bool(torch.isfinite(loss)) is fits
+
+
+def test_ctc_equals_the_sum_over_all_paths() -> None:
+    import itertools
+
+    torch.manual_seed(1)
+    logits = torch.randn(1, 4, 3)
+    probs = logits.softmax(-1)[0].double().numpy()
+    want = [1, 2]
+    total = 0.0
+    for path in itertools.product(range(3), repeat=4):
+        collapsed = [s for s, _ in itertools.groupby(path) if s]
+        if collapsed == want:
+            total += float(np.prod([probs[t, s] for t, s in enumerate(path)]))
+    loss = ctc(logits, torch.tensor([4]), torch.tensor([want]), torch.tensor([2]))
+    assert float(loss) == pytest.approx(-np.log(total) / 2, rel=1e-5)
+
+
+def test_distillation_ignores_padding_and_does_not_move_the_teacher() -> None:
+    torch.manual_seed(0)
+    model = SignModel(ModelConfig(**TINY, shared_classifier=False, dropout=0.0))
+    features = torch.randn(2, 16, NUM_FEATURES)
+    lattice = model(features, torch.tensor([16, 8]))
+    _, parts = total_loss(lattice, torch.tensor([[1], [2]]), torch.tensor([1, 1]), LossConfig(distill=1.0))
+    lattice.conv_logits = lattice.conv_logits.clone()
+    lattice.conv_logits[1, 2:] += 100 * torch.randn_like(lattice.conv_logits[1, 2:])
+    _, same = total_loss(lattice, torch.tensor([[1], [2]]), torch.tensor([1, 1]), LossConfig(distill=1.0))
+    torch.testing.assert_close(parts["kl"], same["kl"])
