@@ -1,0 +1,41 @@
+"""A bounded door: so many may be inside at once, the next one is told `busy` instead of waiting for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.core.errors import Busy
+
+
+class Gate:
+    """Counts what is inside. For one event loop: not thread safe."""
+
+    def __init__(self, limit: int, what: str, retry_after_s: int = 2) -> None:
+        self.limit = limit
+        self.inside = 0
+        self._what = what
+        self._retry_after_s = retry_after_s
+
+    @property
+    def full(self) -> bool:
+        return self.inside >= self.limit
+
+    def check(self) -> None:
+        """Raise Busy if nobody else can come in now."""
+        if self.full:
+            raise Busy(
+                f"{self.inside} {self._what} are running or waiting already, as many as this service takes. "
+                f"Try again in {self._retry_after_s} seconds (header Retry-After).",
+                retry_after_s=self._retry_after_s,
+            )
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Hold one place. Raises Busy when there is none."""
+        self.check()
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1

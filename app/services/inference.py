@@ -1,0 +1,282 @@
+"""InferenceService: holds the recogniser in memory and answers videos, pictures, landmarks and live frames with it.
+
+Nothing runs on the event loop: videos are read in a bounded pool of extractor threads, the model in a thread of its own
+behind a micro-batcher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+from loguru import logger
+
+from app.core.errors import DeviceFault, InvalidFrames, InvalidLandmarks, NotReady
+from app.core.settings import Settings
+from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.extractor import (
+    ExtractionFailed,
+    ExtractorPool,
+    LandmarksUnavailable,
+    MediaPipeExtractor,
+    PoseExtractor,
+)
+from app.pipeline.module1_preprocessing.motion import FrameSkip
+from app.pipeline.module1_preprocessing.video import Frame
+from app.pipeline.recogniser import Recogniser, Recognition
+from app.pipeline.streaming import CaptionStream, StreamConfig, StreamUpdate
+from app.services.batching import MicroBatcher
+from app.services.clips import (
+    ClipWarning,
+    check_duration,
+    keypoints_from_video,
+    nothing_seen,
+    thrifty,
+    until_cancelled,
+    warnings_about,
+)
+from app.services.devices import resolve_device
+from app.services.faults import FaultTolerantRecogniser
+from app.services.gate import Gate
+from app.services.translated import translated
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one clip. Times in seconds; `processing_time_s` counts from the call, waiting included."""
+
+    recognition: Recognition
+    warnings: list[ClipWarning]
+    processing_time_s: float
+
+
+@dataclass(slots=True)
+class FrameStream:
+    """One live stream: its own landmark tracker and its own decoder state. Frames go in one after the other."""
+
+    extractor: PoseExtractor
+    skip: FrameSkip
+    captions: CaptionStream | None = None  # made with the first frame, which tells the shape of the picture
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class InferenceService:
+    """One per process. `await start()` before use, `await stop()` after; belongs to one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.jobs = Gate(settings.max_concurrent_requests, "recognition requests")
+        self.streams = Gate(settings.max_clients, "live streams", retry_after_s=10)
+        self._recogniser: Recogniser | None = None
+        self._guarded: FaultTolerantRecogniser | None = None
+        self._batcher: MicroBatcher[Keypoints, Recognition] | None = None
+        self._extractors: ExtractorPool | None = None
+        self._extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
+        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._running: set[Event] = set()
+        self._stopping = False
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Load the recogniser and the landmark networks, run both once.
+
+        Raises CheckpointError or SettingsError with what to do. A machine on which MediaPipe does not work still
+        starts: landmarks can be sent to it, and videos are answered with 503 `landmarks_unavailable`.
+        """
+        began = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        self._extractors = ExtractorPool(self.settings.extractor_workers)
+        recogniser, _ = await asyncio.gather(
+            loop.run_in_executor(self._model_thread, self._load),
+            loop.run_in_executor(self._extract_threads, self._warm_up_extractors),
+        )
+        self._recogniser = recogniser
+        self._guarded = FaultTolerantRecogniser(recogniser)
+        self._batcher = MicroBatcher(
+            self._guarded, self._model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
+        )
+        self._batcher.start()
+        logger.info(
+            "recogniser {} ({} glosses) ready on {} after {:.1f} s",
+            recogniser.model_id,
+            len(recogniser.vocabulary),
+            recogniser.device,
+            time.perf_counter() - began,
+        )
+
+    async def stop(self) -> None:
+        """Cancel what runs, and return when no thread or process of the service is left."""
+        self._stopping = True
+        for cancel in list(self._running):
+            cancel.set()
+        if self._batcher is not None:
+            await self._batcher.close()
+        await asyncio.to_thread(self._stop_threads)
+        self._recogniser = None
+
+    def _stop_threads(self) -> None:
+        self._extract_threads.shutdown(wait=True, cancel_futures=True)
+        self._model_thread.shutdown(wait=True, cancel_futures=True)
+        if self._extractors is not None:
+            self._extractors.close()
+
+    def _load(self) -> Recogniser:
+        recogniser = Recogniser.load(
+            self.settings.checkpoint_path,
+            device=resolve_device(self.settings.device),
+            amp=self.settings.use_amp,
+            threads=self.settings.torch_threads,
+        )
+        recogniser.warm_up()
+        return recogniser
+
+    def _warm_up_extractors(self) -> None:
+        assert self._extractors is not None
+        black = np.zeros((256, 256, 3), np.uint8)
+        try:
+            with self._extractors.acquire() as extractor:
+                extractor.extract([Frame(black, 0.0)])
+        except (LandmarksUnavailable, ExtractionFailed) as problem:
+            logger.warning("videos cannot be read on this machine, landmarks can: {}", problem)
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    @property
+    def recogniser(self) -> Recogniser:
+        """The loaded recogniser. Raises NotReady before start and while stopping."""
+        if self._recogniser is None or self._stopping:
+            raise NotReady
+        return self._recogniser
+
+    @property
+    def loaded(self) -> bool:
+        return self._recogniser is not None
+
+    @property
+    def device_fault(self) -> str | None:
+        return self._guarded.device_fault if self._guarded is not None else None
+
+    def check_ready(self) -> None:
+        """Raise NotReady or DeviceFault unless a request would be served."""
+        _ = self.recogniser
+        if self.device_fault is not None:
+            raise DeviceFault
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    async def process_video(self, path: Path) -> Outcome:
+        """A video file -> its recognition. Cancelling the call stops the decoder at its next frame.
+
+        Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
+        """
+        return await self._process(
+            lambda extractor, cancel: keypoints_from_video(path, extractor, self.settings, cancel)
+        )
+
+    async def process_frames(self, frames: Iterable[Frame]) -> Outcome:
+        """Pictures with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
+        return await self._process(
+            lambda extractor, cancel: thrifty(extractor, self.settings).extract(until_cancelled(frames, cancel))
+        )
+
+    async def process_landmarks(self, keypoints: Keypoints) -> Outcome:
+        """Landmarks of one clip -> their recognition. Raises InvalidLandmarks, VideoTooLong."""
+        began = time.perf_counter()
+        self.check_ready()
+        if len(keypoints) == 0:
+            raise InvalidLandmarks("The landmarks hold no frame. Send at least one.")
+        check_duration(keypoints.duration_s, self.settings)
+        with self.jobs.enter():
+            return await self._recognise(keypoints, began)
+
+    async def _process(self, extract: Callable[[PoseExtractor, Event], Keypoints]) -> Outcome:
+        began = time.perf_counter()
+        self.check_ready()
+        assert self._extractors is not None
+        extractors = self._extractors
+        cancel = Event()
+
+        def in_thread() -> Keypoints:
+            with extractors.acquire() as extractor:
+                return extract(extractor, cancel)
+
+        with self.jobs.enter():
+            self._running.add(cancel)
+            try:
+                keypoints = await self._in(self._extract_threads, in_thread)
+            finally:
+                cancel.set()
+                self._running.discard(cancel)
+            return await self._recognise(keypoints, began)
+
+    async def _recognise(self, keypoints: Keypoints, began: float) -> Outcome:
+        assert self._batcher is not None
+        warnings = warnings_about(keypoints)
+        if any(warning.code == "no_person" for warning in warnings):
+            recognition = nothing_seen(keypoints, self.recogniser.fps)
+        else:
+            with translated():
+                recognition = await self._batcher.submit(keypoints)
+        return Outcome(recognition, warnings, time.perf_counter() - began)
+
+    # -- live ---------------------------------------------------------------------------------------------------------
+
+    async def open_stream(self) -> FrameStream:
+        """Start a live stream; end it with `close_stream`. Raises Busy when MAX_CLIENTS are open."""
+        self.check_ready()
+        self.streams.check()
+        self.streams.inside += 1
+        try:
+            extractor = await self._in(self._extract_threads, MediaPipeExtractor)
+            return FrameStream(thrifty(extractor, self.settings), FrameSkip(self.settings.frame_skip))
+        except BaseException:
+            self.streams.inside -= 1
+            raise
+
+    async def process_frame_stream(self, frame: Frame, stream: FrameStream) -> StreamUpdate | None:
+        """One live frame -> what is newly final and what may still change; None while there is nothing new to say.
+
+        Raises InvalidFrames when the frame is not later than the one before.
+        """
+        self.check_ready()
+        async with stream.lock:
+            if not stream.skip.take():
+                return None
+            if stream.captions is None:
+                stream.captions = CaptionStream(
+                    self.recogniser,
+                    StreamConfig(self.settings.clip_length, self.settings.stride),
+                    aspect=frame.rgb.shape[1] / frame.rgb.shape[0],
+                )
+            points = await self._in(self._extract_threads, stream.extractor.extract_frame, frame.rgb, frame.time_s)
+            try:
+                return await self._in(self._model_thread, stream.captions.push, points, frame.time_s)
+            except ValueError as problem:
+                raise InvalidFrames(str(problem)) from problem
+
+    async def close_stream(self, stream: FrameStream) -> StreamUpdate | None:
+        """End a live stream: what was still open becomes final. None for a stream that never got a frame."""
+        async with stream.lock:
+            self.streams.inside -= 1
+            try:
+                if stream.captions is None:
+                    return None
+                return await self._in(self._model_thread, stream.captions.finish)
+            finally:
+                await self._in(self._extract_threads, stream.extractor.close)
+
+    async def _in(self, executor: Executor, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        work: Awaitable[R] = asyncio.get_running_loop().run_in_executor(executor, lambda: function(*args, **kwargs))
+        with translated():
+            return await work

@@ -1,0 +1,94 @@
+"""JPEG pictures sent by clients: the size is read from the header before a single pixel is decoded."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.errors import BadDimensions, InvalidFrames
+from app.pipeline.module1_preprocessing.video import Frame
+
+MIN_SIDE = 16
+MAX_PIXELS = 4096 * 2304
+#: Larger pictures are decoded at a reduced scale that still has this many pixels a side: landmarks need no more.
+ENOUGH = 720
+
+
+@dataclass(frozen=True, slots=True)
+class JpegPicture:
+    """A JPEG whose header was read; `index` is its place in the request, for messages."""
+
+    data: bytes
+    width: int
+    height: int
+    index: int = 0
+
+    @classmethod
+    def check(cls, data: bytes, index: int = 0) -> JpegPicture:
+        """Read the header. Raises InvalidFrames (no JPEG) or BadDimensions."""
+        import simplejpeg
+
+        try:
+            height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+        except ValueError:
+            raise InvalidFrames(
+                f"frames[{index}] is not a JPEG picture. Send base64 of JPEG files, all of one size."
+            ) from None
+        if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
+            raise BadDimensions(
+                f"frames[{index}] is {width}x{height}; pictures of at least {MIN_SIDE} pixels a side and at most "
+                f"{MAX_PIXELS} pixels are read. Scale it first."
+            )
+        return cls(data, width, height, index)
+
+    def decode(self) -> NDArray[np.uint8]:
+        """RGB picture uint8 (H, W, 3), at reduced scale where it is larger than needed. Raises InvalidFrames."""
+        import simplejpeg
+
+        try:
+            picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+                self.data, colorspace="RGB", min_height=min(self.height, ENOUGH), min_width=min(self.width, ENOUGH)
+            )
+        except ValueError:
+            picture = self._decode_with_opencv()
+        return picture
+
+    def _decode_with_opencv(self) -> NDArray[np.uint8]:
+        """For the rarer kinds (four colour channels, damaged endings) that simplejpeg refuses."""
+        import cv2
+
+        picture = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise InvalidFrames(f"frames[{self.index}] has a JPEG header, but the picture in it cannot be decoded.")
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def pictures_from_base64(frames: Sequence[str]) -> list[JpegPicture]:
+    """Base64 (plain or as data: URL) of JPEG files, all of one size. Raises InvalidFrames, BadDimensions."""
+    pictures: list[JpegPicture] = []
+    for index, text in enumerate(frames):
+        if text.startswith("data:"):
+            text = text.partition(",")[2]
+        try:
+            data = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise InvalidFrames(f"frames[{index}] is not base64. Send base64 of JPEG files.") from None
+        picture = JpegPicture.check(data, index)
+        if pictures and (picture.width, picture.height) != (pictures[0].width, pictures[0].height):
+            raise InvalidFrames(
+                f"frames[{index}] is {picture.width}x{picture.height}, but frames[0] is "
+                f"{pictures[0].width}x{pictures[0].height}. All frames of a clip must have one size."
+            )
+        pictures.append(picture)
+    return pictures
+
+
+def decoded(pictures: Sequence[JpegPicture], times_s: Sequence[float]) -> Iterator[Frame]:
+    """Frames of the pictures, one decoded at a time. Raises InvalidFrames."""
+    for picture, time_s in zip(pictures, times_s, strict=True):
+        yield Frame(picture.decode(), time_s)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from loguru import logger
+
+from app.core.logging import configure_logging
+from app.core.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _leave_loggers_as_they_were() -> Iterator[None]:
+    root = logging.getLogger()
+    names = ("uvicorn", "uvicorn.error", "uvicorn.access")
+    handlers, level = root.handlers[:], root.level
+    before = {name: (logging.getLogger(name).handlers[:], logging.getLogger(name).propagate) for name in names}
+    yield
+    logger.remove()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, (kept, propagate) in before.items():
+        logging.getLogger(name).handlers[:] = kept
+        logging.getLogger(name).propagate = propagate
+
+
+def test_lines_carry_the_request_id(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(_env_file=None))
+    with logger.contextualize(request_id="abc123"):
+        logger.info("one {} two", "{braces} <tags>")
+    line = capsys.readouterr().err
+    assert "abc123" in line
+    assert "one {braces} <tags> two" in line
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(_env_file=None, log_json=True))
+    with logger.contextualize(request_id="abc123"):
+        logger.warning("hello")
+    record = json.loads(capsys.readouterr().err)["record"]
+    assert record["extra"]["request_id"] == "abc123"
+    assert record["level"]["name"] == "WARNING"
+
+
+def test_the_servers_own_lines_come_through_and_its_access_log_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(_env_file=None))
+    logging.getLogger("uvicorn.error").info("started")
+    logging.getLogger("uvicorn.access").info("GET /?token=secret")
+    said = capsys.readouterr().err
+    assert "test_logging started" in said
+    assert "secret" not in said
+
+
+def test_a_traceback_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(_env_file=None))
+    password = "open sesame"
+    try:
+        raise ValueError(len(password))
+    except ValueError:
+        logger.exception("failed")
+    said = capsys.readouterr().err
+    assert "ValueError: 11" in said
+    assert "sesame" not in said.replace('password = "open sesame"', "")
+
+
+def test_the_level_is_honoured(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(_env_file=None, log_level="warning"))
+    logger.info("quiet")
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.core.settings import Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults_are_usable() -> None:
+    settings = load_settings()
+    assert settings.checkpoint == "asl-everyday"
+    assert settings.checkpoint_path == settings.checkpoint_dir / "asl-everyday"
+    assert settings.max_upload_bytes == 200 * 1024 * 1024
+    assert settings.extractor_workers >= 1
+
+
+def test_environment_beats_the_file_and_arguments_beat_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("PORT=9001\nMAX_BATCH=3\nUNKNOWN_NAME=1\n")
+    monkeypatch.setenv("PORT", "9002")
+    assert load_settings().port == 9002
+    assert load_settings().max_batch == 3
+    assert load_settings(port=9003).port == 9003
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "0", "greater than or equal to 1"),
+        ("PORT", "http", "valid integer"),
+        ("DEVICE", "gpu", "'auto', 'cpu', 'cuda' or 'cuda:N'"),
+        ("CHECKPOINT", "../secret", "not by a path"),
+        ("CHECKPOINT", "", "named by its id"),
+        ("CLIP_LENGTH", "65", "multiple of 4"),
+        ("STRIDE", "4", "greater than or equal to 8"),
+        ("MAX_UPLOAD_MB", "-1", "greater than 0"),
+        ("CORS_ORIGINS", "example.org", "scheme and host"),
+        ("LOG_LEVEL", "LOUD", "'TRACE'"),
+        ("USE_AMP", "perhaps", "valid boolean"),
+        ("MOTION_THRESHOLD", "nan", ""),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert f"{name}={value!r}" in message
+    assert said in message
+    assert "Traceback" not in message
+    assert "pydantic" not in message
+
+
+def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "0")
+    monkeypatch.setenv("DEVICE", "tpu")
+    with pytest.raises(SettingsError, match=r"(?s)PORT=.*DEVICE=|DEVICE=.*PORT="):
+        load_settings()
+
+
+def test_windows_must_not_leave_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIDE", "96")
+    with pytest.raises(SettingsError, match=r"STRIDE \(96\) is larger than CLIP_LENGTH \(64\)"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [("", []), ("*", ["*"]), ("https://a.org, http://b.org:8080", ["https://a.org", "http://b.org:8080"])],
+)
+def test_origins_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch, text: str, origins: list[str]) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", text)
+    assert load_settings().cors_origins == origins
+
+
+def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
+    example = Path(__file__).resolve().parents[2] / ".env.example"
+    lines = [line[1:] for line in example.read_text().splitlines() if re.match(r"#[A-Z_]+=", line)]
+    shown = dict(line.split("=", 1) for line in lines)
+    assert set(shown) == {name.upper() for name in Settings.model_fields}
+    # Those that depend on the machine or the folder are shown by way of example.
+    machine = {"CHECKPOINT_DIR", "TORCH_THREADS", "EXTRACTOR_WORKERS"}
+    given = {name.lower(): value for name, value in shown.items() if name not in machine}
+    assert load_settings(**given) == load_settings()
