@@ -1,0 +1,18 @@
+"""What routes need from the application they run in."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from app.services.gate import Gate
+from app.services.inference import InferenceService
+
+
+def get_service(request: Request) -> InferenceService:
+    service: InferenceService = request.app.state.service
+    return service
+
+
+def get_uploads(request: Request) -> Gate:
+    gate: Gate = request.app.state.uploads
+    return gate

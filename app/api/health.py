@@ -1,0 +1,109 @@
+"""Is it there, is it ready, what is it made of: the health routes and the vocabulary."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from app import __version__
+from app.api.dependencies import get_service
+from app.api.problems import responses
+from app.api.schemas import Alive, Health, Healthz, Label, Labels, Load, Memory, Model, Models, Ready, System
+from app.core import errors
+from app.services.checkpoints import checkpoint_ids
+from app.services.devices import cuda_available, gpu_readings, memory_readings
+from app.services.inference import InferenceService
+
+router = APIRouter()
+Service = Annotated[InferenceService, Depends(get_service)]
+
+_NOT_READY = responses((errors.NotReady, errors.DeviceFault))
+_STARTED = time.monotonic()
+
+
+@router.get("/api/health", tags=["health"], summary="Overall health")
+async def health(service: Service) -> Health:
+    """Always 200 while the process answers; read `status`. For a status code that tells, ask /api/health/ready."""
+    status = "healthy"
+    try:
+        service.check_ready()
+    except errors.NotReady:
+        status = "starting" if not service.loaded else "unhealthy"
+    except errors.DeviceFault:
+        status = "unhealthy"
+    return Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": service.loaded})
+
+
+@router.get("/api/health/live", tags=["health"], summary="Does the process answer?")
+async def live() -> Alive:
+    return Alive()
+
+
+@router.get("/api/health/ready", tags=["health"], summary="Would a request be served?", responses=_NOT_READY)
+async def ready(service: Service) -> Ready:
+    """200 when the recogniser is loaded and its device works, 503 before, while stopping, and after a device fault."""
+    service.check_ready()
+    return Ready(model=service.recogniser.model_id, device=service.recogniser.device)
+
+
+@router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
+async def system(service: Service) -> System:
+    import torch
+
+    resident, available, total = await asyncio.to_thread(memory_readings)
+    device = service.recogniser.device if service.loaded else None
+    return System(
+        version=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        device=device,
+        amp=bool(device and device.startswith("cuda") and service.settings.use_amp),
+        cpu_count=os.cpu_count() or 1,
+        load=Load(
+            requests=service.jobs.inside,
+            requests_limit=service.jobs.limit,
+            streams=service.streams.inside,
+            streams_limit=service.streams.limit,
+        ),
+        memory=Memory(resident_bytes=resident, available_bytes=available, total_bytes=total),
+        gpus=await asyncio.to_thread(gpu_readings),
+        uptime_s=round(time.monotonic() - _STARTED, 1),
+    )
+
+
+@router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
+async def models(service: Service) -> Models:
+    recogniser = service.recogniser
+    ids = await asyncio.to_thread(checkpoint_ids, service.settings.checkpoint_dir)
+    return Models(
+        models=[
+            Model(
+                id=name,
+                loaded=name == service.settings.checkpoint,
+                vocabulary_size=len(recogniser.vocabulary) if name == service.settings.checkpoint else None,
+                sign_language=recogniser.sign_language if name == service.settings.checkpoint else None,
+            )
+            for name in ids
+        ]
+    )
+
+
+@router.get("/labels", tags=["vocabulary"], summary="The numbered vocabulary", responses=_NOT_READY)
+async def labels(service: Service) -> Labels:
+    """Every gloss the loaded recogniser can say."""
+    recogniser = service.recogniser
+    return Labels(
+        model=recogniser.model_id,
+        labels=[Label(id=number, gloss=gloss) for number, gloss in enumerate(recogniser.vocabulary, start=1)],
+    )
+
+
+@router.get("/healthz", tags=["health"], summary="The short form", responses=_NOT_READY)
+async def healthz(service: Service) -> Healthz:
+    service.check_ready()
+    return Healthz(model=service.recogniser.model_id)

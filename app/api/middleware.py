@@ -1,0 +1,142 @@
+"""Pure ASGI middleware: request ids and the log line, refusal of bodies that are too large, security headers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+from loguru import logger
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import problem_response
+from app.core.errors import InternalError, MalformedRequest, ServiceError, UploadTooLarge
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+#: Pages load from this service alone. Swagger UI sets style attributes, hence 'unsafe-inline' for styles.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+
+class RequestContext:
+    """Outermost: gives each request an id, logs one line for it, answers what nobody else caught with a plain 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope["request_id"] = request_id
+        began = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _secure(MutableHeaders(scope=message), request_id)
+            await send(message)
+
+        with logger.contextualize(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:  # noqa: BLE001 - the last place to turn an unexpected fault into an answer without internals
+                logger.exception("unexpected fault on {} {}", scope["method"], scope["path"])
+                if status == 0:
+                    await problem_response(InternalError(), request_id)(scope, receive, send_with_id)
+            finally:
+                logger.info(
+                    "{} {} {} {:.0f} ms",
+                    scope["method"],
+                    scope["path"],
+                    status or "cancelled",
+                    (time.perf_counter() - began) * 1000,
+                )
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A start that fails says why in one message; the server then exits without a wall of traceback."""
+        failed = False
+
+        async def send_without_traceback(message: Message) -> None:
+            nonlocal failed
+            if message["type"] == "lifespan.startup.failed":
+                failed = True
+                message = {**message, "message": scope["app"].state.startup_problem or message.get("message", "")}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_without_traceback)
+        except Exception:
+            if not (failed and scope["app"].state.startup_problem):
+                raise
+
+
+def _secure(headers: MutableHeaders, request_id: str) -> None:
+    headers["X-Request-ID"] = request_id
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("X-Frame-Options", "DENY")
+    headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
+    if headers.get("content-type", "").startswith("text/html"):
+        headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    elif "json" in headers.get("content-type", ""):
+        headers.setdefault("Cache-Control", "no-store")
+
+
+class BodyLimit:
+    """Refuses a body over `limit` bytes: at once by its Content-Length, else as soon as the stream passes the limit.
+
+    The connection is closed with the refusal, so the rest is not read.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    def _too_large(self) -> UploadTooLarge:
+        return UploadTooLarge(
+            f"The body is larger than {self._limit / 2**20:g} MiB, the most this service takes. "
+            "Send a shorter or smaller video.",
+            headers={"Connection": "close"},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._by_length(Headers(scope=scope).get("content-length"))
+        if refusal is not None:
+            await problem_response(refusal, scope.get("request_id"))(scope, receive, send)
+            return
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            if message["type"] == "http.request":
+                read += len(message.get("body", b""))
+                if read > self._limit:
+                    raise self._too_large()
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _by_length(self, length: str | None) -> ServiceError | None:
+        if length is None:
+            return None
+        if not length.isascii() or not length.isdigit():
+            return MalformedRequest("The header Content-Length is not a number.", headers={"Connection": "close"})
+        return self._too_large() if int(length) > self._limit else None

@@ -1,0 +1,87 @@
+"""The page at / and Swagger UI, all files from this machine."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from starlette.exceptions import HTTPException
+
+router = APIRouter(include_in_schema=False)
+
+WEB = Path(__file__).resolve().parents[1] / "web"
+#: The package swagger-ui-py carries Swagger UI 5, which reads OpenAPI 3.1; only its files are used, never its code.
+_SWAGGER_FILES = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+}
+_DOCS_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Glossline API</title>
+<link rel="icon" href="/docs/static/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/static/swagger-ui.css">
+</head>
+<body>
+<main id="swagger-ui"></main>
+<script src="/docs/static/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+_DOCS_START = """SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  validatorUrl: null,
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+});
+"""
+_CACHED = {"Cache-Control": "public, max-age=3600"}
+
+
+def _swagger_folder() -> Path | None:
+    spec = find_spec("swagger_ui")
+    return Path(spec.origin).parent / "static" if spec is not None and spec.origin else None
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def index() -> Response:
+    return FileResponse(WEB / "index.html", media_type="text/html")
+
+
+@router.get("/web/{name}")
+async def web_file(name: str) -> Response:
+    path = WEB / name
+    # Only names that lie in the folder right now: nothing a client writes is ever joined into a path elsewhere.
+    if name not in {entry.name for entry in WEB.iterdir() if entry.is_file()}:
+        raise HTTPException(404)
+    return FileResponse(path, headers=_CACHED)
+
+
+@router.api_route("/docs", methods=["GET", "HEAD"])
+async def docs() -> Response:
+    return HTMLResponse(_DOCS_PAGE)
+
+
+@router.get("/docs/start.js")
+async def docs_start() -> Response:
+    return Response(_DOCS_START, media_type="text/javascript", headers=_CACHED)
+
+
+@router.get("/docs/static/{name}")
+async def docs_file(name: str) -> Response:
+    folder = _swagger_folder()
+    if folder is None or name not in _SWAGGER_FILES:
+        raise HTTPException(404)
+    return FileResponse(folder / name, media_type=_SWAGGER_FILES[name], headers=_CACHED)
+
+
+def install(app: FastAPI) -> None:
+    app.include_router(router)

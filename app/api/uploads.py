@@ -1,0 +1,186 @@
+"""Reading request bodies: one file of a multipart form streamed to disk, or JSON; never more than the limits allow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from fastapi import Request
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+
+from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout
+
+_FLUSH_BYTES = 1 << 20
+_MAX_PARTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that lies on disk while the `receive_file` block lasts. `filename` is the client's word, untrusted."""
+
+    path: Path
+    filename: str
+    size: int
+
+
+@dataclass(slots=True)
+class _Form:
+    """Callbacks of the multipart parser: keeps the bytes of the part called `wanted`, forgets all others."""
+
+    wanted: str
+    pending: bytearray = field(default_factory=bytearray)
+    filename: str | None = None
+    parts: int = 0
+    finished: bool = False
+    _taking: bool = False
+    _name: bytearray = field(default_factory=bytearray)
+    _value: bytearray = field(default_factory=bytearray)
+    _disposition: bytes = b""
+
+    def on_part_begin(self) -> None:
+        self.parts += 1
+        if self.parts > _MAX_PARTS:
+            raise MalformedRequest(f"The form has more than {_MAX_PARTS} parts. Send one field 'file'.")
+        self._disposition = b""
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+        self._name.clear()
+        self._value.clear()
+
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if options.get(b"name", b"").decode("utf-8", "replace") != self.wanted:
+            return
+        if self.filename is not None:
+            raise MalformedRequest(f"The form holds more than one '{self.wanted}'. Send one file per request.")
+        self.filename = options.get(b"filename", b"").decode("utf-8", "replace")
+        self._taking = True
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._taking:
+            self.pending += data[start:end]
+
+    def on_part_end(self) -> None:
+        self._taking = False
+
+    def on_end(self) -> None:
+        self.finished = True
+
+
+async def chunks(request: Request, idle_timeout_s: float) -> AsyncIterator[bytes]:
+    """The body piece by piece. Raises UploadTimeout when nothing comes for `idle_timeout_s`, ClientDisconnect."""
+    stream = request.stream().__aiter__()
+    while True:
+        try:
+            async with asyncio.timeout(idle_timeout_s):
+                piece = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise UploadTimeout(
+                f"Nothing arrived for {idle_timeout_s:g} seconds. Send the file again over a better connection.",
+                headers={"Connection": "close"},
+            ) from None
+        yield piece
+
+
+@contextlib.asynccontextmanager
+async def receive_file(request: Request, idle_timeout_s: float, field_name: str = "file") -> AsyncIterator[Upload]:
+    """Stream the multipart field `field_name` into a temporary file, gone when the block ends, however it ends.
+
+    Raises UnsupportedMediaType, MalformedRequest, EmptyFile, UploadTimeout; the size is bounded by BodyLimit.
+    """
+    boundary = _boundary(request, field_name)
+    handle, name = tempfile.mkstemp(prefix="glossline-", suffix=".upload")
+    path = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            filename, size = await _stream_into(file, request, boundary, idle_timeout_s, field_name)
+        yield Upload(path, filename, size)
+    finally:
+        await asyncio.shield(asyncio.to_thread(path.unlink, missing_ok=True))
+
+
+def _boundary(request: Request, field_name: str) -> bytes:
+    content_type, options = parse_options_header(request.headers.get("content-type", ""))
+    if content_type != b"multipart/form-data":
+        given = content_type.decode("latin-1") or "not named"
+        raise UnsupportedMediaType(
+            f"The content type of the body is {given[:80]}. Send multipart/form-data with the file in the field "
+            f"'{field_name}', for example: curl -F {field_name}=@clip.mp4"
+        )
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= 200:
+        raise MalformedRequest
+    return boundary
+
+
+async def _stream_into(
+    file: IO[bytes], request: Request, boundary: bytes, idle_timeout_s: float, field_name: str
+) -> tuple[str, int]:
+    form = _Form(field_name)
+    parser = MultipartParser(
+        boundary,
+        {
+            "on_part_begin": form.on_part_begin,
+            "on_header_field": form.on_header_field,
+            "on_header_value": form.on_header_value,
+            "on_header_end": form.on_header_end,
+            "on_headers_finished": form.on_headers_finished,
+            "on_part_data": form.on_part_data,
+            "on_part_end": form.on_part_end,
+            "on_end": form.on_end,
+        },
+    )
+    size = 0
+    try:
+        async for piece in chunks(request, idle_timeout_s):
+            parser.write(piece)
+            if len(form.pending) >= _FLUSH_BYTES:
+                size += await _flush(file, form)
+        parser.finalize()
+    except FormParserError as problem:
+        raise MalformedRequest(
+            "The body is not valid multipart/form-data. Send the file as form field 'file'."
+        ) from problem
+    if not form.finished:
+        raise MalformedRequest("The form breaks off before its end: the upload was cut short. Send it again.")
+    size += await _flush(file, form)
+    if form.filename is None:
+        raise MalformedRequest(
+            f"The form has no field '{field_name}'. Send, for example: curl -F {field_name}=@clip.mp4"
+        )
+    if size == 0:
+        raise EmptyFile
+    return form.filename, size
+
+
+async def _flush(file: IO[bytes], form: _Form) -> int:
+    """Write what is pending, off the event loop: a disk may stall."""
+    pending, form.pending = bytes(form.pending), bytearray()
+    await asyncio.to_thread(file.write, pending)
+    return len(pending)
+
+
+async def receive_body(request: Request, idle_timeout_s: float) -> bytes:
+    """The whole body in memory, bounded by BodyLimit. Raises UploadTimeout, ClientDisconnect."""
+    body = bytearray()
+    async for piece in chunks(request, idle_timeout_s):
+        body += piece
+    return bytes(body)

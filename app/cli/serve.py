@@ -1,0 +1,46 @@
+"""`serve`: run the service."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+#: Requests that still run when the service is told to stop get this long to finish.
+GRACE_S = 20
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("serve", help="run the HTTP service")
+    parser.add_argument("--host", help="address to listen on, default: the setting HOST")
+    parser.add_argument("--port", type=int, help="port, default: the setting PORT")
+    parser.add_argument("--workers", type=int, default=1, help="processes; each holds its own recogniser")
+
+
+def run(args: argparse.Namespace) -> int:
+    import uvicorn
+
+    from app.core.settings import load_settings
+    from app.services.checkpoints import check_checkpoint
+    from app.services.devices import resolve_device
+
+    overrides = {name: getattr(args, name) for name in ("host", "port") if getattr(args, name) is not None}
+    settings = load_settings(**overrides)
+    # Here as well as in the application, so that several workers do not each find out and start again for ever.
+    check_checkpoint(settings)
+    resolve_device(settings.device)
+    shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
+    print(
+        f"Glossline on http://{shown}:{settings.port}  (API: http://{shown}:{settings.port}/docs)\n"
+        f"Try:  curl -F file=@clip.mp4 http://{shown}:{settings.port}/api/inference/predict",
+        file=sys.stderr,
+    )
+    uvicorn.run(
+        "app.main:app",
+        host=settings.host,
+        port=settings.port,
+        workers=args.workers,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )
+    return 0

@@ -1,0 +1,88 @@
+"""The application: the only place where the parts of the service are wired together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from app import __version__
+from app.api import health, inference, openapi, pages, problems
+from app.api.middleware import BodyLimit, RequestContext
+from app.core.logging import configure_logging
+from app.core.settings import Settings, SettingsError, load_settings
+from app.pipeline.checkpoint import CheckpointError
+from app.services.checkpoints import check_checkpoint
+from app.services.devices import resolve_device
+from app.services.gate import Gate
+from app.services.inference import InferenceService
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: InferenceService = app.state.service
+    try:
+        await service.start()
+    except (SettingsError, CheckpointError) as problem:
+        app.state.startup_problem = str(problem)
+        await service.stop()
+        raise
+    try:
+        yield
+    finally:
+        await service.stop()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the service. Raises SettingsError when a setting, the checkpoint or the device cannot be used."""
+    settings = settings or load_settings()
+    check_checkpoint(settings)
+    resolve_device(settings.device)
+    configure_logging(settings)
+    app = FastAPI(
+        title="Glossline",
+        version=__version__,
+        description=openapi.DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.startup_problem = None
+    app.state.service = InferenceService(settings)
+    app.state.uploads = Gate(settings.max_concurrent_requests, "uploads")
+    app.include_router(inference.router)
+    app.include_router(health.router)
+    pages.install(app)
+    problems.install(app)
+    openapi.install(app)
+    # Added last = outermost: the request context sees everything, refusals of the others included.
+    app.add_middleware(BodyLimit, limit=settings.max_upload_bytes)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(RequestContext)
+    return app
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings.
+
+    A setting that cannot be used ends the process with its message and exit code 2 instead of a traceback.
+    """
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        built = create_app()
+    except SettingsError as problem:
+        print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
+        sys.exit(2)
+    globals()["app"] = built
+    return built
