@@ -22,6 +22,18 @@ from app.pipeline.keypoints import (
 
 NONE = "NONE"
 
+#: Glosses of the corpus that were recorded as one clip but are several signs: real, if short, continuous signing.
+RECORDED_PHRASES = {
+    "HOW-ARE-YOU": ("HOW", "YOU"),
+    "NICE-TO-MEET-YOU": ("NICE", "MEET", "YOU"),
+    "GOOD-MORNING": ("GOOD", "MORNING"),
+}
+
+
+def signs_of(gloss: str) -> tuple[str, ...]:
+    """The signs a clip with this label shows: nothing for NONE, the parts for a recorded phrase."""
+    return () if gloss == NONE else RECORDED_PHRASES.get(gloss, (gloss,))
+
 
 class CorpusError(RuntimeError):
     """The corpus folder is missing or not what it should be; the message says what to do."""

@@ -1,21 +1,30 @@
-"""How good is a recogniser on signers it has never seen: isolated clips, composed phrases, idle input."""
+"""How good is a recogniser on signers it has never seen: isolated clips, composed phrases, idle input.
+
+`python -m app evaluate --checkpoint asl-everyday --data FOLDER [--json]` prints what the model card quotes.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import DEFAULT_ASPECT
+from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, DecoderConfig
+from app.pipeline.keypoints import DEFAULT_ASPECT, RIGHT_HAND
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import resample
 from app.pipeline.module3_sequence.model import SignModel
-from app.training.batches import collate
-from app.training.corpus import NONE, Clip
+from app.pipeline.recogniser import GlossSegment, Recogniser
+from app.pipeline.wer import ErrorCounts, corpus_errors
+from app.training.corpus import NONE, Clip, CorpusError, load_signs, signs_of
 from app.training.phrases import PhraseConfig, PhraseSampler, SignerBook, to_picture
 
 CORE = (
@@ -23,8 +32,8 @@ CORE = (
     "GOOD", "WELCOME", "HOW", "NAME",
 )  # fmt: skip
 COMMON = ("HELLO", "THANK-YOU", "I-LOVE-YOU")
-#: The corpus does not record its frame rate; every figure is the mean over these, in frames per second.
-RATES = (12.5, 16.667, 25.0)
+#: The corpus does not record its frame rate; every figure is over these, in frames per second.
+RATES = (12.5, 50 / 3, 25.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ def isolated_examples(clips: Sequence[Clip], fps: float) -> list[Example]:
     return [
         Example(
             normalise(resample(clip.keypoints(fps)), DEFAULT_ASPECT),
-            () if clip.gloss == NONE else (clip.gloss,),
+            signs_of(clip.gloss),
             clip.signer,
         )
         for clip in clips
@@ -59,84 +68,166 @@ def composed_examples(clips: Sequence[Clip], glosses: set[str], count: int, seed
     sampler = PhraseSampler(SignerBook.of([c for c in clips if c.signer in usable], glosses), config)
     rng = np.random.default_rng(seed)
     phrases = [sampler.draw(rng, signs=int(rng.integers(3, 7))) for _ in range(count)]
-    return [Example(normalise(to_picture(p.points), 1.0), tuple(p.glosses), "") for p in phrases]
+    return [Example(normalise(to_picture(p.points), 1.0), tuple(p.glosses), p.signer) for p in phrases]
 
 
-@torch.inference_mode()
-def lattices(model: SignModel, examples: Sequence[Example], batch_size: int = 64) -> list[NDArray[np.float32]]:
-    """Log-probability lattice (S, V) of each example, in order."""
-    device = next(model.parameters()).device
+def idle_examples(clips: Sequence[Clip], count: int, seed: int) -> dict[str, list[Example]]:
+    """Input without signing: the NONE clips, a person who keeps still (one pose held with landmark noise), no one."""
+    rng = np.random.default_rng(seed)
+    still = []
+    for clip in (clips[int(i)] for i in rng.choice(len(clips), count)):
+        pose = np.repeat(clip.keypoints(25).points[:1], 100, axis=0)
+        if rng.random() < 0.5:
+            pose[:, RIGHT_HAND.start - 21 :] = 0  # hands in the lap
+        pose[..., :2] += rng.normal(0, 0.002, pose[..., :2].shape).astype(np.float32) * (pose[..., 2:] > 0)
+        still.append(Example(normalise(pose, DEFAULT_ASPECT), (), clip.signer))
+    empty = [Example(normalise(np.zeros((n, 75, 3), np.float32), DEFAULT_ASPECT), (), "") for n in (25, 64, 100, 250)]
+    none = [c for c in clips if c.gloss == NONE]
+    return {"none clips": [e for r in RATES for e in isolated_examples(none, r)], "still person": still, "empty": empty}
+
+
+def read(recogniser: Recogniser, examples: Sequence[Example], batch_size: int = 64) -> list[tuple[GlossSegment, ...]]:
+    """What the recogniser says to each example, in order."""
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].features))
-    out: list[NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(examples)
+    out: list[tuple[GlossSegment, ...]] = [()] * len(examples)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        batch = collate([(examples[i].features, []) for i in rows]).to(device)
-        lattice = model(batch.features, batch.lengths)
-        log_probs = torch.log_softmax(lattice.logits.float(), dim=-1).cpu().numpy()
-        for row, i in enumerate(rows):
-            out[i] = log_probs[row, : int(lattice.steps[row])]
+        for i, (lattice, _) in zip(rows, recogniser.lattices([examples[i].features for i in rows]), strict=True):
+            decoder = recogniser.new_decoder()
+            decoder.feed(lattice)
+            out[i] = recogniser.segments(decoder.best().tokens, lattice)
     return out
 
 
-def greedy(log_probs: NDArray[np.float32], vocabulary: Sequence[str]) -> list[str]:
-    """Best path collapsed by CTC's rule: (S, V) -> glosses."""
-    best = log_probs.argmax(axis=1)
-    keep = (best != 0) & np.concatenate([[True], best[1:] != best[:-1]])
-    return [vocabulary[i - 1] for i in best[keep]]
+class Evaluation:
+    """All dev figures of one vocabulary; the features are made once, so several recognisers can be compared."""
 
-
-class QuickEvaluation:
-    """The figures watched while training: greedy decoding, dev signers, no thresholds."""
-
-    def __init__(self, clips: Sequence[Clip], vocabulary: tuple[str, ...], phrases: int = 300) -> None:
-        from app.pipeline.wer import word_errors
-
-        self.word_errors = word_errors
-        self.vocabulary = vocabulary
-        known = [c for c in clips if c.gloss == NONE or c.gloss in vocabulary]
-        self.isolated = {rate: isolated_examples(known, rate) for rate in RATES}
-        core = set(CORE) & set(vocabulary)
+    def __init__(self, clips: Sequence[Clip], vocabulary: Sequence[str], phrases: int = 300) -> None:
+        self.vocabulary = tuple(vocabulary)
+        clips = [c for c in clips if set(signs_of(c.gloss)) <= set(self.vocabulary)]
+        recorded = [c for c in clips if len(signs_of(c.gloss)) > 1]
+        clips = [c for c in clips if len(signs_of(c.gloss)) < 2]
+        self.recorded = [e for rate in RATES for e in isolated_examples(recorded, rate)]
+        self.isolated = {rate: isolated_examples(clips, rate) for rate in RATES}
+        core = set(CORE) & set(self.vocabulary)
         self.composed = {
             "core": composed_examples(clips, core, phrases, seed=7),
-            "all": composed_examples(clips, set(vocabulary), phrases, seed=8),
+            "all": composed_examples(clips, set(self.vocabulary), phrases, seed=8),
         }
+        self.idle = idle_examples(clips, 100, seed=9)
 
-    def __call__(self, model: SignModel) -> dict[str, float]:
+    def figures(self, recogniser: Recogniser) -> dict[str, Any]:
+        """Share (0..1) of isolated clips read right, WER with S/D/I of phrases, share of idle input left silent."""
         exact: dict[str, list[bool]] = defaultdict(list)
-        by_rate: dict[str, float] = {}
+        confused: dict[str, Counter[str]] = defaultdict(Counter)
+        by_rate = {}
         for rate, examples in self.isolated.items():
             right_core = []
-            for example, lattice in zip(examples, lattices(model, examples), strict=True):
-                right = tuple(greedy(lattice, self.vocabulary)) == example.glosses
+            for example, said in zip(examples, read(recogniser, examples), strict=True):
+                answer = tuple(s.gloss for s in said)
                 gloss = example.glosses[0] if example.glosses else NONE
-                exact[gloss].append(right)
+                exact[gloss].append(answer == example.glosses)
+                if answer != example.glosses:
+                    confused[gloss][" ".join(answer)] += 1
                 if gloss in CORE:
-                    right_core.append(right)
-            by_rate[f"core@{rate:.0f}"] = float(np.mean(right_core))
+                    right_core.append(answer == example.glosses)
+            by_rate[f"{rate:.1f}"] = _mean(right_core)
 
         def share(glosses: Sequence[str]) -> float:
-            return float(np.mean([r for g in glosses for r in exact.get(g, [])]))
+            return _mean([r for g in glosses for r in exact.get(g, [])])
 
-        words = [g for g in exact if not g.startswith("FS-")]
-        figures = {
+        return {
             "core_exact": share(CORE),
             "common_exact": share(COMMON),
-            "word_exact": share(words),
             "all_exact": share(list(exact)),
-            "gloss_mean": float(np.mean([np.mean(v) for v in exact.values()])),
-            "none_silent": share([NONE]),
-            **by_rate,
+            "core_gloss_mean": _mean([_mean(exact[g]) for g in CORE if g in exact]),
+            "gloss_mean": _mean([_mean(v) for v in exact.values()]),
+            "core_exact_by_rate": by_rate,
+            "composed": {name: self.errors(recogniser, examples) for name, examples in self.composed.items()},
+            "recorded_phrases": self.errors(recogniser, self.recorded),
+            "idle_silent": {
+                name: _mean([not said for said in read(recogniser, examples)]) for name, examples in self.idle.items()
+            },
+            "gloss_exact": {g: _mean(v) for g, v in sorted(exact.items())},
+            "confused_with": {g: dict(c.most_common(3)) for g, c in sorted(confused.items())},
         }
-        for name, examples in self.composed.items():
-            errors = sum(
-                (
-                    self.word_errors(e.glosses, greedy(lat, self.vocabulary))
-                    for e, lat in zip(examples, lattices(model, examples), strict=True)
-                ),
-                start=self.word_errors([], []),
-            )
-            figures[f"{name}_wer"] = errors.wer
-            figures[f"{name}_sub"] = errors.substitutions
-            figures[f"{name}_del"] = errors.deletions
-            figures[f"{name}_ins"] = errors.insertions
-        return {k: round(v, 4) for k, v in figures.items()}
+
+    def errors(self, recogniser: Recogniser, examples: Sequence[Example]) -> dict[str, float]:
+        said = read(recogniser, examples)
+        counts: ErrorCounts = corpus_errors(
+            (e.glosses, [s.gloss for s in answer]) for e, answer in zip(examples, said, strict=True)
+        )
+        return {
+            "wer": round(counts.wer, 4),
+            "substitutions": counts.substitutions,
+            "deletions": counts.deletions,
+            "insertions": counts.insertions,
+            "signs": counts.reference_length,
+        }
+
+
+def _mean(values: Sequence[float] | Sequence[bool]) -> float:
+    return round(float(np.mean(values)), 4) if values else float("nan")
+
+
+def greedy_figures(clips: Sequence[Clip], vocabulary: tuple[str, ...]) -> Callable[[SignModel], dict[str, Any]]:
+    """What is watched while training: greedy decoding, no thresholds, the headline figures only."""
+    evaluation = Evaluation(clips, vocabulary)
+
+    def measure(model: SignModel) -> dict[str, Any]:
+        config = CheckpointConfig("run", "ase", vocabulary, model.config, decoder=DecoderConfig(beam=1))
+        device = str(next(model.parameters()).device)
+        figures = evaluation.figures(Recogniser(config, model, device))
+        return {k: v for k, v in figures.items() if k not in ("gloss_exact", "confused_with")}
+
+    return measure
+
+
+def report(figures: dict[str, Any]) -> str:
+    """The figures as a table in Markdown."""
+    lines = ["| figure | value |", "|---|---|"]
+    for key in ("core_exact", "common_exact", "all_exact", "core_gloss_mean", "gloss_mean"):
+        lines.append(f"| {key.replace('_', ' ')} | {figures[key]:.1%} |")
+    for rate, value in figures["core_exact_by_rate"].items():
+        lines.append(f"| core exact, clips taken as {rate} fps | {value:.1%} |")
+    phrases = {f"composed phrases, {k}": v for k, v in figures["composed"].items()}
+    for name, e in (phrases | {"phrases recorded as one clip": figures["recorded_phrases"]}).items():
+        lines.append(
+            f"| {name}: WER | {e['wer']:.1%} (S {e['substitutions']}, D {e['deletions']}, "
+            f"I {e['insertions']} of {e['signs']}) |"
+        )
+    for name, value in figures["idle_silent"].items():
+        lines.append(f"| silent on {name} | {value:.1%} |")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m app evaluate", description=__doc__)
+    parser.add_argument("--checkpoint", default="asl-everyday", help="id of a checkpoint, or the path of its folder")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the signs corpus")
+    parser.add_argument("--split", default="dev", help="dev, or train")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    args = parser.parse_args(argv)
+    folder = Path(args.checkpoint)
+    if not (folder / "config.json").is_file():
+        folder = Path(__file__).parents[2] / "checkpoints" / args.checkpoint
+    try:
+        recogniser = Recogniser.load(folder)
+        clips = load_signs(args.data, args.split)
+    except (CheckpointError, CorpusError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    figures = Evaluation(clips, recogniser.vocabulary).figures(recogniser)
+    if args.json:
+        print(json.dumps(figures, indent=1))
+        return 0
+    print(f"{recogniser.model_id}, {args.split} split, beam {recogniser.settings.decoder.beam}\n\n{report(figures)}\n")
+    print("| gloss | exact | otherwise read as |\n|---|---|---|")
+    for gloss, value in figures["gloss_exact"].items():
+        others = ", ".join(f"{g or 'nothing'} {n}" for g, n in figures["confused_with"].get(gloss, {}).items())
+        print(f"| {gloss} | {value:.0%} | {others} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_HAND, MIRROR, RIGHT_HAND
 from app.pipeline.module1_preprocessing.resample import interpolate
-from app.training.corpus import NONE, Clip, active_range, to_body
+from app.training.corpus import NONE, Clip, active_range, signs_of, to_body
 
 T = TypeVar("T")
 
@@ -65,10 +65,11 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """points: float32 (T, 75, 3) in body units; glosses: what is signed, in order; where each lies."""
+    """points: float32 (T, 75, 3) in body units; glosses: what is signed, in order, by whom; where each lies."""
 
     points: NDArray[np.float32]
     signs: tuple[Sign, ...]
+    signer: str = ""
 
     @property
     def glosses(self) -> list[str]:
@@ -83,10 +84,10 @@ class SignerBook:
 
     @classmethod
     def of(cls, clips: Sequence[Clip], glosses: set[str]) -> SignerBook:
-        """Clips whose gloss is in `glosses` (NONE is always kept); those without a body are left out."""
+        """Clips all of whose signs are in `glosses` (NONE is always kept); those without a body are left out."""
         book = cls()
         for clip in clips:
-            if clip.gloss == NONE or clip.gloss in glosses:
+            if set(signs_of(clip.gloss)) <= glosses:
                 body = to_body(clip.points)
                 if body is not None:
                     book.clips[clip.signer].setdefault(clip.gloss, []).append(body.astype(np.float16))
@@ -137,7 +138,7 @@ class PhraseSampler:
             parts.append((gloss, self._sign(rng, clip, speed, alone=signs == 1)))
         if cfg.false_start and rng.random() < cfg.false_start:
             parts.insert(int(rng.integers(0, len(parts) + 1)), (None, self._false_start(rng, signer, speed)))
-        return self._join(rng, parts)
+        return replace(self._join(rng, parts), signer=signer)
 
     @staticmethod
     def _pick(rng: Generator, items: Sequence[T]) -> T:
@@ -193,8 +194,9 @@ class PhraseSampler:
         for k, (gloss, piece) in enumerate(parts):
             if k:
                 add(transition(pieces[-1][-1], piece[0], int(rng.integers(*cfg.transition))))
-            if gloss is not None:
-                signs.append(Sign(gloss, length, length + len(piece)))
+            parts_of = signs_of(gloss) if gloss is not None else ()
+            bounds = np.linspace(length, length + len(piece), len(parts_of) + 1).astype(int).tolist()
+            signs += [Sign(g, a, b) for g, a, b in zip(parts_of, bounds, bounds[1:], strict=False)]
             add(piece)
         if rng.random() < cfg.hold:
             add(np.repeat(pieces[-1][-1:], rng.integers(*cfg.hold_frames), axis=0))
@@ -220,7 +222,7 @@ def crop_window(phrase: Phrase, rng: Generator, config: PhraseConfig) -> Phrase:
             kept.append(Sign(sign.gloss, max(0, sign.start - start), min(config.window, sign.end - start)))
         elif inside > 0.35 * (sign.end - sign.start):
             return phrase  # too much of a sign to call it nothing, too little to call it that sign
-    return Phrase(phrase.points[start:end], tuple(kept))
+    return Phrase(phrase.points[start:end], tuple(kept), phrase.signer)
 
 
 def disturb(points: NDArray[np.float32], rng: Generator, config: PhraseConfig) -> NDArray[np.float32]:

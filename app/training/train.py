@@ -13,8 +13,8 @@ from loguru import logger
 from app.pipeline.module3_sequence.model import SignModel
 from app.training.batches import PhraseBatches
 from app.training.config import ConfigError, TrainConfig, load_config
-from app.training.corpus import NONE, CorpusError, load_signs
-from app.training.evaluate import QuickEvaluation
+from app.training.corpus import CorpusError, load_signs, signs_of
+from app.training.evaluate import greedy_figures
 from app.training.phrases import PhraseSampler, SignerBook
 from app.training.trainer import CSLRTrainer
 
@@ -39,7 +39,7 @@ def choose_vocabulary(config: TrainConfig, glosses: set[str]) -> tuple[str, ...]
         raise ConfigError(f"the corpus has no clip of {', '.join(missing)}")
     wanted = set(config.glosses) or glosses
     letters = {g for g in glosses if g.startswith("FS-")} if "FS-*" in config.without else set()
-    return tuple(sorted(wanted - set(config.without) - letters - {NONE}))
+    return tuple(sorted({sign for g in wanted - set(config.without) - letters for sign in signs_of(g)}))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -67,16 +67,23 @@ def main(argv: list[str] | None = None) -> int:
         config.loss,
         args.out,
         device,
-        evaluate=QuickEvaluation(dev, vocabulary),
+        evaluate=greedy_figures(dev, vocabulary),
         workers=args.workers,
     )
     if args.resume and trainer.resume():
         logger.info("resumed at step {}", trainer.step)
     size = sum(p.numel() for p in trainer.model.parameters())
     logger.info("{} glosses, {} clips, {:.2f}M weights on {}", len(vocabulary), len(train), size / 1e6, device)
-    (args.out / "run.json").write_text(
-        json.dumps({"vocabulary": vocabulary, "model": model_config.to_dict(), "argv": sys.argv[1:]}, indent=1)
-    )
+    run = {
+        "vocabulary": vocabulary,
+        "model": model_config.to_dict(),
+        "seed": config.optim.seed,
+        "clips": len(train),
+        # As somebody else would type it: folders by their role, not by where they lie here.
+        "command": f"--config configs/{args.config.name} --data DATA --out runs/{args.out.name}"
+        + (f" --set {' '.join(args.set)}" if args.set else ""),
+    }
+    (args.out / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     trainer.run()
     return 0
 

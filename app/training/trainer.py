@@ -65,7 +65,7 @@ class CSLRTrainer:
         loss: LossConfig,
         folder: Path,
         device: torch.device,
-        evaluate: Callable[[SignModel], dict[str, float]] | None = None,
+        evaluate: Callable[[SignModel], dict[str, Any]] | None = None,
         teachers: list[SignModel] | None = None,
         teacher_weight: float = 0.0,
         workers: int = 1,

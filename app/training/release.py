@@ -1,0 +1,304 @@
+"""From training runs to a checkpoint: decoding and calibration chosen on dev, figures and model card written.
+
+`python -m app.training.release --runs runs/s1 runs/s2 runs/s3 --data DATA --out checkpoints/asl-everyday`; the first
+run is the one released, the others show the spread over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from loguru import logger
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from app.pipeline.checkpoint import CheckpointConfig, DecoderConfig, save_checkpoint
+from app.pipeline.module3_sequence.confidence import expected_calibration_error, fit_temperature, token_evidence
+from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken
+from app.pipeline.module3_sequence.model import BLANK, ModelConfig, SignModel
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.wer import Edit, align, corpus_errors
+from app.training.corpus import NONE, load_signs, signs_of
+from app.training.evaluate import CORE, Evaluation, Example, report
+
+BIASES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
+THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)
+MIN_SILENT = 0.97
+
+Lattice = NDArray[np.float32]
+
+
+def load_run(folder: Path) -> tuple[dict[str, Any], SignModel]:
+    """What a run was, and its averaged weights."""
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    model = SignModel(ModelConfig.from_dict(run["model"]))
+    state = load_file(folder / "state.safetensors")
+    model.load_state_dict({k.removeprefix("average/"): v for k, v in state.items() if k.startswith("average/")})
+    return run, model.eval()
+
+
+def biased(lattice: Lattice, bias: float) -> Lattice:
+    """The lattice as the recogniser makes it with this `blank_bias`."""
+    out = lattice.copy()
+    out[:, BLANK] -= bias
+    return out - np.logaddexp.reduce(out, axis=1, keepdims=True)
+
+
+class Tuning:
+    """Lattices of the dev examples, computed once, and what decoding settings make of them."""
+
+    def __init__(self, recogniser: Recogniser, evaluation: Evaluation) -> None:
+        self.vocabulary = recogniser.vocabulary
+        isolated = list(itertools.chain(*evaluation.isolated.values()))
+        self.sets: dict[str, list[Example]] = {
+            "isolated": isolated,
+            **evaluation.composed,
+            "idle": list(itertools.chain(*evaluation.idle.values())),
+        }
+        self.lattices = {
+            name: [
+                recogniser.lattices([e.features])[0][0] if len(e.features) else np.zeros((0, 1), np.float32)
+                for e in examples
+            ]
+            for name, examples in self.sets.items()
+        }
+
+    def decode(self, name: str, bias: float, beam: int) -> list[tuple[tuple[DecodedToken, ...], Lattice]]:
+        out = []
+        for lattice in self.lattices[name]:
+            table = biased(lattice, bias)
+            decoder = BeamDecoder(beam)
+            decoder.feed(table)
+            out.append((decoder.best().tokens, table))
+        return out
+
+    def evidence(self, bias: float, beam: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Of every decoded dev token: its pooled log-probabilities (N, V) and what was really signed there (N,)."""
+        label = {g: i for i, g in enumerate(self.vocabulary, 1)}
+        rows, truth = [], []
+        for name in ("isolated", "core", "all"):
+            for example, (tokens, table) in zip(self.sets[name], self.decode(name, bias, beam), strict=True):
+                said = [self.vocabulary[t.label - 1] for t in tokens]
+                true = [
+                    label[pair.reference] if pair.edit is not Edit.INSERTION and pair.reference else BLANK
+                    for pair in align(example.glosses, said)
+                    if pair.edit is not Edit.DELETION
+                ]
+                for token, right in zip(tokens, true, strict=True):
+                    rows.append(token_evidence(table, token))
+                    truth.append(right)
+        return np.stack(rows), np.array(truth)
+
+    def cost(self, bias: float, beam: int, temperature: float, threshold: float) -> tuple[float, float]:
+        """Mean of the four error rates (isolated core and all, phrases core and all), and the share of idle silent."""
+
+        def said(name: str) -> list[list[str]]:
+            out = []
+            for tokens, table in self.decode(name, bias, beam):
+                kept = []
+                for token in tokens:
+                    evidence = token_evidence(table, token) / temperature
+                    sure = np.exp(evidence[token.label] - np.logaddexp.reduce(evidence))
+                    if sure >= threshold:
+                        kept.append(self.vocabulary[token.label - 1])
+                out.append(kept)
+            return out
+
+        right: list[bool] = []
+        core: list[bool] = []
+        for example, answer in zip(self.sets["isolated"], said("isolated"), strict=True):
+            right.append(tuple(answer) == example.glosses)
+            if (example.glosses[0] if example.glosses else NONE) in CORE:
+                core.append(right[-1])
+        wers = [
+            corpus_errors((e.glosses, a) for e, a in zip(self.sets[name], said(name), strict=True)).wer
+            for name in ("core", "all")
+        ]
+        silent = float(np.mean([not a for a in said("idle")]))
+        return float(np.mean([1 - np.mean(core), 1 - np.mean(right), *wers])), silent
+
+
+def choose(tuning: Tuning, beam: int = 5) -> tuple[DecoderConfig, float, float]:
+    """Decoder settings, temperature and the calibration error left, all by the dev signers."""
+    best: tuple[float, float, float, float] | None = None
+    for bias in BIASES:
+        logits, truth = tuning.evidence(bias, beam)
+        temperature = fit_temperature(logits, truth)
+        for threshold in THRESHOLDS:
+            cost, silent = tuning.cost(bias, beam, temperature, threshold)
+            logger.info("bias {} threshold {}: cost {:.4f}, idle silent {:.3f}", bias, threshold, cost, silent)
+            if silent >= MIN_SILENT and (best is None or cost < best[0]):
+                best = (cost, bias, threshold, temperature)
+    if best is None:
+        raise SystemExit("no decoder setting keeps quiet on idle input; train longer or with more idle examples")
+    _, bias, threshold, temperature = best
+    logits, truth = tuning.evidence(bias, beam)
+    scaled = logits / temperature
+    probs = np.exp(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True))
+    winner = probs.argmax(axis=1)
+    error = expected_calibration_error(probs.max(axis=1), winner == truth)
+    return DecoderConfig(beam=beam, blank_bias=bias, min_confidence=threshold), temperature, error
+
+
+def spread(runs: Sequence[dict[str, Any]]) -> str:
+    """Mean and range of the headline figures over seeds, as a table in Markdown."""
+    rows = {
+        "core exact": [r["core_exact"] for r in runs],
+        "HELLO / THANK-YOU / I-LOVE-YOU exact": [r["common_exact"] for r in runs],
+        "all shipped glosses exact": [r["all_exact"] for r in runs],
+        "composed phrases, core: WER": [r["composed"]["core"]["wer"] for r in runs],
+        "composed phrases, all: WER": [r["composed"]["all"]["wer"] for r in runs],
+        "silent on NONE clips": [r["idle_silent"]["none clips"] for r in runs],
+    }
+    lines = ["| dev figure | released | mean over seeds | lowest | highest |", "|---|---|---|---|---|"]
+    for name, values in rows.items():
+        lines.append(f"| {name} | {values[0]:.1%} | {np.mean(values):.1%} | {min(values):.1%} | {max(values):.1%} |")
+    return "\n".join(lines)
+
+
+def signer_table(data: Path, vocabulary: Sequence[str], figures: dict[str, Any]) -> str:
+    """Per gloss: tier, training signers and clips, dev signers, exact answers, what it is mistaken for."""
+    signers: dict[tuple[str, str], set[str]] = defaultdict(set)
+    clips: Counter[tuple[str, str]] = Counter()
+    with (data / "clips.csv").open(newline="", encoding="utf-8") as f:
+        for row in csv.DictReader(f):
+            for gloss in set(signs_of(row["gloss"])) or {NONE}:
+                signers[gloss, row["split"]].add(row["signer"])
+                clips[gloss, row["split"]] += 1
+    lines = ["| gloss | tier | train signers / clips | dev signers | exact on dev | otherwise read as |"]
+    lines.append("|---|---|---|---|---|---|")
+    for gloss in sorted({*vocabulary, NONE}, key=lambda g: (g not in CORE, g)):
+        others = ", ".join(f"{g or 'nothing'} {n}" for g, n in figures["confused_with"].get(gloss, {}).items())
+        exact = figures["gloss_exact"].get(gloss)
+        lines.append(
+            f"| {gloss} | {'core' if gloss in CORE else 'experimental'} | {len(signers[gloss, 'train'])} / "
+            f"{clips[gloss, 'train']} | {len(signers[gloss, 'dev'])} | {'-' if exact is None else f'{exact:.0%}'} | "
+            f"{others} |"
+        )
+    return "\n".join(lines)
+
+
+def licence_table(data: Path) -> str:
+    counts: Counter[str] = Counter()
+    sources: dict[str, set[str]] = defaultdict(set)
+    with (data / "clips.csv").open(newline="", encoding="utf-8") as f:
+        for row in csv.DictReader(f):
+            if row["split"] == "train":
+                counts[row["licence"]] += 1
+                sources[row["licence"]].add(row["source"])
+    lines = ["| licence of the source | sources | training clips |", "|---|---|---|"]
+    lines += [f"| {licence} | {len(sources[licence])} | {n} |" for licence, n in counts.most_common()]
+    return "\n".join(lines)
+
+
+def model_card(config: CheckpointConfig, data: Path, figures: Sequence[dict[str, Any]], calibration: float) -> str:
+    """MODEL_CARD.md: data, splits, figures with their commands, limits."""
+    provenance = config.provenance
+    decoder = config.decoder
+    return f"""# {config.model_id}
+
+Reads {len(config.vocabulary)} American Sign Language glosses from MediaPipe landmarks (pose stream only), as a CTC
+lattice. Made for captions of single signs and short phrases in front of a webcam; not an interpreter.
+
+## How it was made
+
+```
+{provenance["train_command"]}
+{provenance["release_command"]}
+```
+
+Data: `signs`, MediaPipe Holistic keypoints of isolated ASL signs recorded with webcams by 112 training signers; file
+`train.npz`, {provenance["train_clips"]} clips. Training sentences are *composed*: clips of one signer, trimmed, sped up
+or slowed down, joined by interpolated transitions. Clips recorded as a phrase (HOW-ARE-YOU, NICE-TO-MEET-YOU,
+GOOD-MORNING) train their parts. The fingerspelled letters of the corpus are left out: two or three training signers
+each do not carry over to new people.
+
+Decoding, chosen on the dev signers: prefix beam {decoder.beam}, blank bias {decoder.blank_bias}, signs under confidence
+{decoder.min_confidence} are not said. Temperature {config.temperature:.3f}; expected calibration error on dev after it
+{calibration:.3f} (the dev figures are those the temperature was fitted on).
+
+## Figures
+
+The dev split: 19 signers, none of them in training, but the ones every choice was made with. Isolated clips are decoded
+like any video, without being told that there is exactly one sign; right means the whole answer is that one gloss, or
+nothing for NONE. The recordings' frame rate is unknown: every figure is over the clips taken as 12.5, 16.7 and 25
+frames a second. Composed phrases have 3 to 6 signs of one dev signer; real continuous signing is harder.
+`python -m app evaluate --checkpoint {config.model_id} --data DATA` prints them.
+
+{report(figures[0])}
+
+Over {len(figures)} seeds, same recipe, same decoder settings:
+
+{spread(figures)}
+
+## Per gloss
+
+"Core" glosses have eight or more signers in the corpus and carry the claims. For the experimental ones the dev figure
+is mostly one person's, so it says little either way.
+
+{signer_table(data, config.vocabulary, figures[0])}
+
+## Licences
+
+{licence_table(data)}
+
+"none stated" means that the author published the recordings without naming a licence, which gives no right to
+redistribute them. The recordings are not part of this repository. Because of them the weights are for **research and
+evaluation**; train on a corpus of your own for anything else.
+
+## Limits
+
+* The signers are mostly hearing students who learned a few signs; hardly any is a native signer. Sign forms vary.
+* Only isolated signs were recorded: facial grammar, classifiers, role shift and real co-articulation are unknown to it.
+* Two-dimensional points: GOOD / THANK-YOU, PLEASE / SORRY / MY and GOODBYE / HELLO look alike and are confused.
+* Hands must be in the picture; MediaPipe loses small and fast hands.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m app.training.release", description=__doc__)
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders; the first one is released")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the signs corpus")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write; its name becomes the id")
+    args = parser.parse_args(argv)
+    runs = [load_run(folder) for folder in args.runs]
+    run, model = runs[0]
+    vocabulary = tuple(run["vocabulary"])
+    config = CheckpointConfig(
+        model_id=args.out.name,
+        sign_language="ase",
+        vocabulary=vocabulary,
+        model=model.config,
+        provenance={
+            "train_command": "python -m app.training.train " + run["command"],
+            "release_command": f"python -m app.training.release --runs {' '.join(f'runs/{r.name}' for r in args.runs)} "
+            f"--data DATA --out checkpoints/{args.out.name}",
+            "train_clips": run["clips"],
+            "seed": run["seed"],
+        },
+    )
+    evaluation = Evaluation(load_signs(args.data, "dev"), vocabulary)
+    decoder, temperature, calibration = choose(Tuning(Recogniser(config, model), evaluation))
+    config = replace(config, decoder=decoder, temperature=temperature)
+    figures = []
+    for folder, (_, candidate) in zip(args.runs, runs, strict=True):
+        logger.info("evaluating {}", folder)
+        figures.append(evaluation.figures(Recogniser(config, candidate)))
+    save_checkpoint(args.out, config, model)
+    (args.out / "MODEL_CARD.md").write_text(model_card(config, args.data, figures, calibration), encoding="utf-8")
+    print(report(figures[0]) + "\n\n" + spread(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
