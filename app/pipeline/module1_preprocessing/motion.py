@@ -17,12 +17,12 @@ _BLOCK = 8
 
 
 class FrameSkip:
-    """Takes the first of every `every` pictures (1 = all). What lies between is interpolated by time later on."""
+    """Leaves out `skip` pictures after each one taken (0 = none); what lies between is interpolated by time later."""
 
-    def __init__(self, every: int = 1) -> None:
-        if every < 1:
-            raise ValueError(f"every {every}-th frame cannot be taken; 1 takes all")
-        self._every = every
+    def __init__(self, skip: int = 0) -> None:
+        if skip < 0:
+            raise ValueError(f"{skip} frames cannot be left out; 0 takes all")
+        self._every = skip + 1
         self._seen = 0
 
     def take(self) -> bool:
@@ -36,15 +36,15 @@ class FrameSkip:
 class MotionGate:
     """Tells whether a picture differs from the last one that was let through.
 
-    Both are reduced to 64x64 grey; the mean absolute difference, in grey levels 0..255, is taken over each block of
-    8x8 and the largest counts: a moving finger is a hundredth of the picture, in whose mean it would drown. The
-    comparison is with the last picture let through and not the last seen, so slow movement adds up. threshold 0 lets
-    everything through; sensor noise in a lit room stays under about 2.
+    Both are reduced to 64x64 grey, black 0 and white 1; the mean absolute difference is taken over each block of 8x8
+    and the largest counts: a moving finger is a hundredth of the picture, in whose mean it would drown. The comparison
+    is with the last picture let through and not the last seen, so slow movement adds up. threshold: 0..1, 0 lets
+    everything through.
     """
 
     def __init__(self, threshold: float = 0.0) -> None:
-        if not threshold >= 0:
-            raise ValueError(f"a motion threshold of {threshold} grey levels makes no sense; 0 switches the gate off")
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"a motion threshold of {threshold} lies outside 0..1; 0 switches the gate off")
         self._threshold = threshold
         self._last: NDArray[np.float32] | None = None
 
@@ -53,7 +53,7 @@ class MotionGate:
         if self._threshold == 0:
             return True
         small = cv2.resize(rgb, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
         if self._last is not None:
             blocks = np.abs(grey - self._last).reshape(_SMALL // _BLOCK, _BLOCK, _SMALL // _BLOCK, _BLOCK)
             if float(blocks.mean(axis=(1, 3)).max()) < self._threshold:
@@ -72,7 +72,7 @@ class ThriftyExtractor:
     before decoding. close() closes the other extractor.
     """
 
-    def __init__(self, inner: PoseExtractor, frame_skip: int = 1, motion_threshold: float = 0.0) -> None:
+    def __init__(self, inner: PoseExtractor, frame_skip: int = 0, motion_threshold: float = 0.0) -> None:
         self._inner = inner
         self._skip = FrameSkip(frame_skip)
         self._gate = MotionGate(motion_threshold)

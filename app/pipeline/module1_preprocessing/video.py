@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from app.pipeline.module1_preprocessing.layout import Layout
+from app.pipeline.module1_preprocessing.mp4_header import claimed_duration_s
 
 #: Only decoders that cameras, browsers and editors really use; FFmpeg carries hundreds more that nobody fuzzes.
 DECODERS = frozenset(
@@ -80,7 +81,7 @@ def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> Vi
     with _opened(Path(path), limits) as (container, stream):
         first = next(_decoded(container, stream), None)
         if first is None:
-            raise _nothing_decoded(stream)
+            raise _nothing_decoded(stream, limits)
         layout = Layout.of(first, stream.sample_aspect_ratio)
         height, width = layout.shape
         _check_size(width, height, limits)
@@ -128,7 +129,7 @@ def read_frames(
                 _check_size(width, height, limits)
             yield Frame(layout.upright(picture), time_s)
         if layout is None:
-            raise _nothing_decoded(stream)
+            raise _nothing_decoded(stream, limits)
 
 
 class _Clock:
@@ -160,6 +161,9 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
         raise InvalidVideo("too_large", f"the file has {size} bytes, the limit is {limits.max_bytes}")
     with path.open("rb") as file:
         container_format = _sniff(file.read(1024))
+        claimed = claimed_duration_s(file) if container_format == "mp4" else None
+    if claimed is not None and claimed > limits.max_duration_s:
+        raise _too_long(f"declares {claimed:.1f} s", limits)
     options = {
         # A container must never lead to another file or a host; the pixel limit also binds headers inside the stream.
         "protocol_whitelist": "file",
@@ -280,9 +284,9 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
                 yield picture
 
 
-def _nothing_decoded(stream: VideoStream) -> InvalidVideo:
+def _nothing_decoded(stream: VideoStream, limits: VideoLimits) -> InvalidVideo:
     return InvalidVideo(
         "undecodable",
         f"the file is a video ({stream.codec_context.name}) but not one of its pictures can be decoded: it is cut off "
-        "before the first whole picture or damaged",
+        f"before the first whole picture, damaged, or its pictures have more than {limits.max_pixels} pixels",
     )
