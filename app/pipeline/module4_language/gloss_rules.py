@@ -53,7 +53,9 @@ def read_glosses(draft: Draft) -> None:
             gloss = bare
         for part in lex.NEGATIVE_VERBS.get(gloss, (gloss,)):
             if word := readable(part):
-                tokens.append(Token(part, word, repeats=repeats))
+                described = token.gloss.startswith("DESC-") and "ADJ" in word_classes(word)
+                kind: Kind = "adjective" if described and word not in lex.QUANTITIES else "noun"
+                tokens.append(Token(part, word, kind, repeats=repeats))
         if asks:
             tokens.append(Token("?", "?", "question"))
     draft.tokens = tokens
@@ -202,6 +204,8 @@ def _closed_class(token: Token, before: Token | None, after: Token | None) -> Ki
     first = before is None or before.is_a("opener", "expression", "thanks", "farewell", "question")
     if gloss == "PLEASE":
         return "please"
+    if gloss == "SORRY" and after is None and before is not None and before.is_a("adjective", "verb", "noun"):
+        return "thanks"  # said after the fact: IX-1 LATE SORRY
     if gloss in lex.COMMA_OPENERS and (first or lex.COMMA_OPENERS[gloss] in lex.GREETINGS):
         token.word = lex.COMMA_OPENERS[gloss]
         return "opener"
@@ -258,7 +262,13 @@ def _open_class(token: Token, before: Token | None, after: Token | None, tokens:
     word = token.word
     if word in lex.COMPLETIVES:
         others = [other for other in tokens if other is not token and other.word in lex.VERBS]
+        if word == "finish" and not others and before and before.is_a("noun") and before.word not in lex.PERSONS:
+            token.word = "finished"
+            return "adjective"
         return "completive" if others else "verb"
+    if word == "eat" and before is None and after and after.word in lex.ADJECTIVES:
+        token.word = "food"  # one sign for both
+        return "noun"
     if word == "sign" and before and before.word in ("learn", "know", "teach", "study", "practice"):
         token.word = "sign language"
         return "noun"
@@ -271,7 +281,9 @@ def _open_class(token: Token, before: Token | None, after: Token | None, tokens:
     if word == "good" and before and before.kind == "verb" and not (after and _is_noun(after)):
         token.word = "well"
         return "adverb"
-    if word in lex.ADJECTIVES and not (word in lex.VERBS and before and before.is_a("pronoun", "modal", "please")):
+    asked = any(other.gloss == "PLEASE" for other in tokens)
+    acts = word in lex.VERBS and (asked or (before is not None and before.is_a("pronoun", "modal")))
+    if word in lex.ADJECTIVES and not acts:
         return "adjective"
     determined = before is not None and before.is_a("possessive", "number", "quantity", "adjective", "preposition")
     if word in lex.VERBS and not (determined and word in lex.NOUNS):

@@ -14,7 +14,7 @@ def _in_order(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
@@ -105,64 +105,67 @@ FREQUENCY = frozenset({"always", "often", "sometimes", "usually", "rarely"})
 # --- verbs --------------------------------------------------------------------------------------------------------
 # Without a time word, English tense follows the boundedness of the event: a state is simple present, an activity is in
 # progress, a bounded event has happened (Smith and Erbaugh 2005, "Temporal interpretation in Mandarin Chinese").
-STATES = _words(
+STATES = words(
     """
     want need like love hate have know understand remember think believe feel live own prefer miss hope mean
     agree wish see hear trust belong sign keep
     """
 )
-BOUNDED = _words(
+BOUNDED = words(
     """
     buy meet forget die lose find arrive break finish win fail get give happen graduate marry decide leave sell
     throw fall catch drop pay start stop tell receive
     """
 )
 #: Feelings and knowledge only the addressee can vouch for: said of "you" they ask (Labov and Fanshel 1977, B-events).
-PRIVATE_VERBS = _words(
+PRIVATE_VERBS = words(
     """
     want need like know understand remember prefer agree feel hear
     """
 )
-PRIVATE_STATES = _words(
+PRIVATE_STATES = words(
     """
     hungry thirsty happy sad tired sick ill cold hot angry ready fine ok busy worried scared afraid lonely bored
     confused deaf hearing excited nervous sleepy lost okay
     """
 )
 #: Feelings that take "to" and a verb: happy to meet you.
-FEELINGS = _words(
+FEELINGS = words(
     """
     happy sad glad excited ready afraid sorry nice proud able busy hard easy
     """
 )
 GENERIC_OBJECT = frozenset(["like", "love", "hate", "prefer", "enjoy"])
-CONTROL = _words(
+CONTROL = words(
     """
     want need like love hate prefer learn try hope plan decide forget remember start go come
     """
 )
 CAUSATIVE = frozenset(["help", "let", "make"])
 #: Take a whole statement as their object.
-CONTENT_VERBS = _words("think know hope say believe")
+CONTENT_VERBS = words("think know hope say believe")
 CLAUSE_TAKERS = frozenset(["think", "know", "hope", "say", "believe", "feel", "see", "want"]) | CAUSATIVE
-DITRANSITIVE = _words(
+DITRANSITIVE = words(
     """
     give show tell teach send bring lend ask buy pay
     """
 )
-INTRANSITIVE = _words(
+INTRANSITIVE = words(
     """
     go come live work stay sleep walk run sit stand cry laugh rain snow die arrive wait happen talk play swim
     fall travel look listen smile fly leave
     """
 )
+#: Happen to a thing by themselves: the phone broke, the store opened.
+INCHOATIVE = words("break open close start stop change move finish end begin")
 #: After these a lone final YOU is whom it is done to, not who is asked.
-ACTS_ON_YOU = _words(
+ACTS_ON_YOU = words(
     """
     love miss see help meet tell thank hate visit call ask teach show
     """
 )
 WEATHER = frozenset({"rain", "snow"})
+WEATHER_STATES = frozenset({"hot", "cold", "warm", "windy", "sunny"})
 VERB_PREPOSITION: dict[str, str] = {
     "go": "to", "come": "to", "travel": "to", "walk": "to", "run": "to", "drive": "to", "fly": "to", "move": "to",
     "listen": "to", "talk": "to", "live": "in", "sleep": "in", "swim": "in", "work": "at", "stay": "at", "arrive": "at",
@@ -177,7 +180,7 @@ VERBS = (
     | CLAUSE_TAKERS
     | DITRANSITIVE
     | INTRANSITIVE
-    | _words(
+    | words(
         """
     eat drink learn cook read write watch drive study teach speak clean wash use help visit call wear open close
     enjoy carry build draw paint sing dance become move change explain practice be do
@@ -188,27 +191,28 @@ VERBS = (
 # --- nouns --------------------------------------------------------------------------------------------------------
 #: Relatives one may address or speak of without a possessive; then they are names ("Mother is happy").
 ADDRESSES = frozenset(["mother", "father", "mom", "dad", "grandmother", "grandfather"])
-KIN = ADDRESSES | _words(
+KIN = ADDRESSES | words(
     """
     brother sister son daughter husband wife uncle aunt cousin parent family
     """
 )
-PERSONS = KIN | _words(
+PERSONS = KIN | words(
     """
     man woman boy girl friend teacher doctor student child baby person people nurse boss interpreter neighbor
     police king queen driver lawyer farmer cook waiter class dog cat
     """
 )
 ATTRIBUTES = frozenset({"name", "age"})
-MASS = _words(
+MASS = words(
     """
     water milk coffee tea juice food bread rice meat money help sign language ice cream homework work music
-    weather time love rain snow fruit information news luck fun sugar salt cheese soup beer wine pizza cake pasta chocolate popcorn salad chicken fish
+    weather time love rain snow fruit information news luck fun sugar salt cheese soup beer wine pizza cake
+    pasta chocolate popcorn salad chicken fish
     breakfast lunch dinner school home church bed college isl asl
     """
 ) | {"ice cream", "sign language"}
 NO_ARTICLE_PLACES = frozenset(["school", "work", "home", "church", "bed", "college"])
-NOUNS = PERSONS | MASS | ATTRIBUTES | _words(
+NOUNS = PERSONS | MASS | ATTRIBUTES | words(
     """
     book car house store bathroom table chair party city market office train bus phone computer picture color
     food movie hospital restaurant room door key pen paper bag shirt shoe apple price number hand
@@ -217,7 +221,7 @@ NOUNS = PERSONS | MASS | ATTRIBUTES | _words(
 PROPER = {
     **{
         name: name.title()
-        for name in _words(
+        for name in words(
             """
     delhi mumbai india america chicago boston canada mexico england france germany spain london paris california
     texas florida europe africa asia english spanish french german hindi gallaudet christmas monday tuesday
@@ -228,7 +232,7 @@ PROPER = {
     },
     **{"new york": "New York", "asl": "ASL", "isl": "ISL", "tv": "TV", "ok": "OK", "usa": "the USA", "i": "I"},
 }
-ADJECTIVES = PRIVATE_STATES | _words(
+ADJECTIVES = PRIVATE_STATES | words(
     """
     good bad nice big small new old red blue green black white yellow late early beautiful pretty easy hard cold
     hot sorry welcome wrong right same different expensive cheap fast slow tall short young long open favorite
@@ -237,21 +241,21 @@ ADJECTIVES = PRIVATE_STATES | _words(
 )
 
 # --- small words --------------------------------------------------------------------------------------------------
-PREPOSITIONS = _words(
+PREPOSITIONS = words(
     """
     under on in at with for from behind about near to after between without of
     """
 )
 CONJUNCTIONS = {"and": "and", "or": "or", "but": "but", "so": "so"}
 PLACES = {"here": "here", "there": "there", "ix-loc": "there", "home": "home", "outside": "outside", "inside": "inside"}
-QUANTITIES = _words(
+QUANTITIES = words(
     """
     many more some few all several any other both every much each
     """
 )
 DEMONSTRATIVES = {"this": "this", "that": "that", "ix-loc": "that", "these": "these", "those": "those"}
 DEGREE = frozenset({"very", "really", "too", "so"})
-ADVERBS = _words(
+ADVERBS = words(
     """
     again also together well fast maybe already still only alone please now-and-then almost really yet too even
     slowly
@@ -278,7 +282,7 @@ WH_WORDS: dict[str, str] = {
     "how many": "how many", "how much": "how much", "how old": "how old", "what time": "what time", "whose": "whose",
     "how long": "how long", "what for": "why", "for for": "why",
 }  # fmt: skip
-QUESTION_GLOSSES = _words(
+QUESTION_GLOSSES = words(
     """
     Q ? QM QM-WIG QUESTION-MARK YN Y/N (Q) Q?
     """

@@ -309,6 +309,8 @@ class _PhraseBuilder:
             if isinstance(item, Token) and item.is_a("conjunction"):
                 if isinstance(before, NounPhrase) and isinstance(after, NounPhrase):
                     before.others.append(after)
+                    if after.possessor and not before.possessor and before.head.word in lex.KIN:
+                        before.possessor, after.possessor = after.possessor, ""
                     before.joiner = item.word
                     i += 2
                     continue

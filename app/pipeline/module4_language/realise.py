@@ -246,7 +246,7 @@ def write_sentences(draft: Draft) -> None:
 
 def finish_sentence(text: str, end: str) -> str:
     """Capital first letter, no stray space or punctuation, one end mark."""
-    text = re.sub(r"\s+", " ", text).strip(" ,-")
+    text = re.sub(r"\s+", " ", text).strip(" ,-'")
     if not text:
         return ""
     return text[0].upper() + text[1:] + ("" if text[-1] in ".?!" else end)

@@ -58,8 +58,8 @@ def _verbless(clause: Clause, items: list[Item]) -> None:
         subject = None
     clause.subject = subject
     clause.complement = [item for item in items if item is not subject]
-    if clause.negation == "none" or (clause.wh in ("how many",) and clause.wh_noun):
-        if subject is None or (pronoun is None and len(phrases) == 1 and clause.negation == "none"):
+    if clause.negation == "none":
+        if subject is None or (pronoun is None and len(phrases) == 1):
             clause.subject = None
         clause.verbs = [VerbGroup(Token("HAVE", "have", "verb"))] if clause.subject else []
         things = [item for item in clause.complement if isinstance(item, NounPhrase)]
@@ -71,14 +71,17 @@ def _verbless(clause: Clause, items: list[Item]) -> None:
         elif phrases:
             phrases[0].article = "no"
             clause.complement = list(phrases)
-        clause.negation = "" if clause.negation == "none" else clause.negation
+        clause.negation = ""
         return
     clause.copula = subject is not None and bool(clause.complement or clause.wh)
     if clause.please and subject is not None and not pronoun and not clause.wh:
         clause.copula = False
     alone = bool(clause.complement) and all(isinstance(item, Token) and item.is_a("adjective") for item in items)
     if clause.wh == "" and alone and (clause.question or clause.times):
-        clause.subject, clause.copula = _phrase("you" if clause.question else "i"), True
+        states = {item.word for item in clause.complement if isinstance(item, Token)}
+        weather = bool(clause.times) and bool(states & lex.WEATHER_STATES)
+        clause.subject = _phrase("it" if weather else ("you" if clause.question else "i"))
+        clause.copula = True
 
 
 def _verbal(clause: Clause, items: list[Item], first: int) -> None:
@@ -144,7 +147,8 @@ def _choose_subject(clause: Clause, before: list[NounPhrase], rest: list[Item]) 
         return before
     if before:
         thing = before[0]
-        if not _is_person(thing) and not after and verb.word not in lex.INTRANSITIVE and verb.word in lex.VERBS:
+        happens = verb.word in lex.INTRANSITIVE or (verb.word in lex.INCHOATIVE and not clause.please)
+        if not _is_person(thing) and not after and not happens and verb.word in lex.VERBS:
             if verb.word in lex.STATES:
                 clause.subject = _phrase("you" if clause.question else "i")
             elif clause.question and clause.wh:
@@ -315,13 +319,16 @@ def add_articles(clause: Clause) -> None:
         for phrase in group.objects:
             if clause.perfect:
                 phrase.definite = True
-            if group.verb.word in lex.GENERIC_OBJECT:
+            liked = group.link == "to" and clause.verbs[0].verb.word in lex.GENERIC_OBJECT
+            if liked or group.verb.word in lex.GENERIC_OBJECT:
                 generic = not (phrase.number or phrase.adjectives or phrase.demonstrative or phrase.possessor)
                 if generic and phrase.head.is_a("noun") and phrase.head.word not in lex.ADDRESSES:
                     phrase.plural = phrase.head.word not in lex.MASS
                     phrase.definite = False
                     continue
             destination = group.verb.word in lex.VERB_PREPOSITION and group.verb.word != "play"
+            if phrase.head.word in lex.MASS and group.verb.word in lex.STATES and not clause.perfect:
+                phrase.definite = False  # wanted or needed stuff is any of it
             set_article(phrase, "place" if destination else "object")
 
 

@@ -60,6 +60,7 @@ _SIGNS = (
     ),
 )
 _GRAMMAR = (
+    Rule("possession without a verb", "A person and a counted thing is have.", each_clause(role.drop_in_have)),
     Rule("yes/no questions", "Q, a last YOU, or what only you can know, asks.", each_clause(role.read_yes_no)),
     Rule("requests", "GIVE WATER PLEASE is for the signer: give me water.", each_clause(role.request_for_me)),
     Rule(
@@ -97,7 +98,6 @@ _ISL_ORDER = (
     ),
     Rule("subject-object-verb order", "SOV becomes SVO; topics lead.", each_clause(role.order_arguments)),
     Rule("third person gender", "IX-3 after a sentence about a sister is she.", role.resolve_third_person),
-    Rule("possession without a verb", "A person and a counted thing is have.", each_clause(role.drop_in_have)),
 )
 
 RULES: dict[str, tuple[Rule, ...]] = {

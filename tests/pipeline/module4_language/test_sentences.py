@@ -13,31 +13,36 @@ from app.pipeline.module4_language import to_english
 from tests.pipeline.module4_language.conftest import UNTIMED
 
 DATA = Path(__file__).parents[2] / "data"
+SECOND_LOOK = Path(__file__).with_name("asl_second_look.tsv")
+TABLES = (DATA / "asl_sentences.tsv", DATA / "isl_sentences.tsv", SECOND_LOOK)
 
 
-def table(name: str) -> list[tuple[str, str]]:
-    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+def table(path: Path) -> list[tuple[str, str]]:
+    lines = path.read_text(encoding="utf-8").splitlines()
     return [(gloss, english) for gloss, english in (line.split("\t") for line in lines if line and line[0] != "#")]
 
 
 @pytest.mark.parametrize(
-    ("name", "language", "at_least"), [("asl_sentences.tsv", "ase", 60), ("isl_sentences.tsv", "ins", 25)]
+    ("path", "language", "at_least"),
+    [
+        pytest.param(DATA / "asl_sentences.tsv", "ase", 60, id="asl"),
+        pytest.param(DATA / "isl_sentences.tsv", "ins", 25, id="isl"),
+        pytest.param(SECOND_LOOK, "ase", 100, id="asl-second-look"),
+    ],
 )
-def test_the_table_comes_out_as_written(name: str, language: str, at_least: int) -> None:
-    rows = table(name)
+def test_the_table_comes_out_as_written(path: Path, language: str, at_least: int) -> None:
+    rows = table(path)
     wrong = [
         f"{gloss}: {actual!r}, not {english!r}"
         for gloss, english in rows
         if (actual := to_english(gloss.split(), language)) != english
     ]
-    print(f"{name}: {len(rows) - len(wrong)} of {len(rows)} exactly as written", *wrong, sep="\n")
+    print(f"{path.name}: {len(rows) - len(wrong)} of {len(rows)} exactly as written", *wrong, sep="\n")
     assert len(rows) >= at_least
-    assert len(rows) - len(wrong) >= 0.9 * len(rows), "\n".join(wrong)
+    assert len(rows) - len(wrong) >= 0.95 * len(rows), "\n".join(wrong)
 
 
-GLOSSES = sorted(
-    {g for n in ("asl_sentences.tsv", "isl_sentences.tsv") for gloss, _ in table(n) for g in gloss.split()}
-)
+GLOSSES = sorted({sign for path in TABLES for gloss, _ in table(path) for sign in gloss.split()})
 LANGUAGES = st.sampled_from(["ase", "ins"])
 
 

@@ -1,0 +1,101 @@
+"""Score glosses-to-English on the ASLG-PC12 development pairs: BLEU-4 and chrF against plain lower-casing.
+
+The references are tokenised and lower case, so every system's text is brought to the same form: lower-cased, with
+punctuation split off as in the references ("'s" stays on its noun). BLEU is sacrebleu's corpus BLEU with
+``tokenize="none"`` (the text is already tokens) on lower-cased text; chrF is chrF2, its default.
+
+    python scripts/score_language.py --data ../shared/data/aslg
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import sacrebleu
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from app.pipeline.module4_language import to_english, warm_up  # noqa: E402
+
+_PUNCTUATION = re.compile(r"\s*([,?!;:]|\.(?!\d|\w))\s*")
+_PREFIX = re.compile(r"\b(?:x|desc)-")
+
+
+def normalised(text: str) -> str:
+    """Lower case, punctuation as tokens of its own, single spaces: the form of the references."""
+    return " ".join(_PUNCTUATION.sub(r" \1 ", text.lower()).split())
+
+
+def lower_cased(gloss: str) -> str:
+    """The plain baseline: the gloss in lower case and nothing else."""
+    return gloss.lower()
+
+
+def lower_cased_unprefixed(gloss: str) -> str:
+    """A fairer baseline: lower case without the corpus's X- and DESC- marks."""
+    return _PREFIX.sub("", gloss.lower())
+
+
+def grammar(gloss: str) -> str:
+    """The project's own: ``to_english`` for ASL."""
+    return to_english(gloss.split(), "ase")
+
+
+SYSTEMS: dict[str, Callable[[str], str]] = {
+    "lower-cased": lower_cased,
+    "lower-cased, marks stripped": lower_cased_unprefixed,
+    "to_english": grammar,
+}
+
+
+def score(glosses: list[str], references: list[str]) -> dict[str, dict[str, float]]:
+    """BLEU-4 and chrF (0 to 100) and milliseconds a sentence, for each system."""
+    warm_up()
+    targets = [normalised(reference) for reference in references]
+    results: dict[str, dict[str, float]] = {}
+    for name, system in SYSTEMS.items():
+        start = time.perf_counter()
+        outputs = [system(gloss) for gloss in glosses]
+        elapsed = time.perf_counter() - start
+        texts = [normalised(output) for output in outputs]
+        results[name] = {
+            "bleu": round(sacrebleu.corpus_bleu(texts, [targets], tokenize="none", force=True).score, 2),
+            "chrf": round(sacrebleu.corpus_chrf(texts, [targets]).score, 2),
+            "exact_percent": round(100 * sum(a == b for a, b in zip(texts, targets, strict=True)) / len(texts), 2),
+            "ms_per_sentence": round(1000 * elapsed / len(glosses), 3),
+        }
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "aslg", help="folder of dev.*")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    pairs = [arguments.data / f"dev.{side}" for side in ("gloss", "en")]
+    if missing := [str(path) for path in pairs if not path.is_file()]:
+        parser.error(f"{', '.join(missing)} not found: give the folder with dev.gloss and dev.en by --data")
+    glosses, references = (path.read_text(encoding="utf-8").splitlines() for path in pairs)
+    if len(glosses) != len(references):
+        parser.error(f"dev.gloss has {len(glosses)} lines and dev.en {len(references)}: they must be pairs")
+    results = score(glosses, references)
+    if arguments.json:
+        print(json.dumps({"corpus": "ASLG-PC12 dev", "pairs": len(glosses), "systems": results}, indent=2))
+        return
+    print(f"ASLG-PC12 dev, {len(glosses)} pairs")
+    print(f"{'system':30} {'BLEU-4':>8} {'chrF':>8} {'exact %':>8} {'ms':>8}")
+    for name, row in results.items():
+        print(
+            f"{name:30} {row['bleu']:8.2f} {row['chrf']:8.2f} {row['exact_percent']:8.2f} {row['ms_per_sentence']:8.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
