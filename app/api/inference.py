@@ -26,7 +26,7 @@ from app.services.clips import check_duration
 from app.services.gate import Gate
 from app.services.inference import InferenceService
 from app.services.pictures import decoded, pictures_from_base64
-from app.services.translated import translated
+from app.services.translated import sentence, translated
 
 T = TypeVar("T")
 Service = Annotated[InferenceService, Depends(get_service)]
@@ -213,7 +213,7 @@ def _read_landmarks(data: bytes, filename: str | None) -> Keypoints:
             return keypoints_from_json(content)
         except InvalidLandmarkFile as problem:
             if problem.code == "not_landmarks":  # JSON it is, so the media type was right and the content is not
-                raise errors.InvalidLandmarks(str(problem)) from problem
+                raise errors.InvalidLandmarks(sentence(problem)) from problem
             raise
 
 

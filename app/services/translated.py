@@ -30,7 +30,8 @@ _LANDMARKS: dict[str, type[errors.ServiceError]] = {
 }
 
 
-def _sentence(problem: Exception) -> str:
+def sentence(problem: Exception) -> str:
+    """The message of a fault as a sentence."""
     text = str(problem).strip()
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
@@ -42,13 +43,13 @@ def translated() -> Iterator[None]:
     try:
         yield
     except InvalidVideo as problem:
-        raise _VIDEO.get(problem.code, errors.UndecodableVideo)(_sentence(problem)) from problem
+        raise _VIDEO.get(problem.code, errors.UndecodableVideo)(sentence(problem)) from problem
     except InvalidLandmarkFile as problem:
-        raise _LANDMARKS.get(problem.code, errors.InvalidLandmarks)(_sentence(problem)) from problem
+        raise _LANDMARKS.get(problem.code, errors.InvalidLandmarks)(sentence(problem)) from problem
     except InvalidKeypoints as problem:
-        raise errors.InvalidLandmarks(_sentence(problem)) from problem
+        raise errors.InvalidLandmarks(sentence(problem)) from problem
     except LandmarksUnavailable as problem:
-        raise errors.ExtractorUnavailable(_sentence(problem)) from problem
+        raise errors.ExtractorUnavailable(sentence(problem)) from problem
     except ExtractionFailed as problem:
         raise errors.ExtractorUnavailable(
             "Finding the landmarks failed on this clip. Try again; should it fail again, convert the video first."

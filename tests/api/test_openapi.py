@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from app.core.errors import all_errors
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def document(client: httpx.AsyncClient) -> dict[str, Any]:
+    body: dict[str, Any] = (await client.get("/openapi.json")).json()
+    return body
+
+
+async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
+    paths = (await document(client))["paths"]
+    assert set(paths) == {
+        "/api/inference/predict", "/api/inference/frames", "/api/inference/landmarks", "/api/health",
+        "/api/health/live", "/api/health/ready", "/api/health/system", "/api/health/models", "/labels", "/healthz",
+    }  # fmt: skip
+    for path, methods in paths.items():
+        for operation in methods.values():
+            assert operation["summary"], path
+            assert operation["tags"], path
+            assert "200" in operation["responses"], path
+
+
+async def test_every_error_of_the_service_is_documented_somewhere(client: httpx.AsyncClient) -> None:
+    found = {
+        code
+        for methods in (await document(client))["paths"].values()
+        for operation in methods.values()
+        for answer in operation["responses"].values()
+        for code in answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
+    }
+    everywhere = {"not_found", "method_not_allowed"}  # answers of no route
+    assert found == {error.code for error in all_errors()} - everywhere
+
+
+async def test_references_resolve_and_examples_fit_their_schemas(client: httpx.AsyncClient) -> None:
+    whole = await document(client)
+
+    def check(node: Any) -> None:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                target: Any = whole
+                for part in node["$ref"].removeprefix("#/").split("/"):
+                    target = target[part]
+            for child in node.values():
+                check(child)
+        elif isinstance(node, list):
+            for child in node:
+                check(child)
+
+    check(whole)
+    for name, schema in whole["components"]["schemas"].items():
+        validator = jsonschema_rs.validator_for({**schema, "components": whole["components"]})
+        for example in schema.get("examples", []):
+            assert validator.is_valid(example), (name, [str(error) for error in validator.iter_errors(example)])
