@@ -1,0 +1,163 @@
+"""The stored prototypes: which glosses there are, and each gloss or phrase as landmarks."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.keypoints import (
+    DEFAULT_ASPECT,
+    LEFT_ELBOW,
+    LEFT_HAND,
+    LEFT_HIP,
+    LEFT_WRIST,
+    NUM_HAND,
+    NUM_KEYPOINTS,
+    RIGHT_ELBOW,
+    RIGHT_HIP,
+    RIGHT_WRIST,
+    Keypoints,
+)
+from app.signer.performance import FPS, Performance, performed
+
+ASSET = Path(__file__).parent / "assets" / "prototypes.json.gz"
+#: The glosses with eight or more signers behind them: those that are shipped as video.
+CORE = (
+    "HELLO", "THANK-YOU", "I-LOVE-YOU", "NO", "PLEASE", "YES", "HELP", "GOODBYE",
+    "IX-1", "YOU", "SORRY", "EAT", "GOOD", "WELCOME", "HOW", "NAME",
+)  # fmt: skip
+PHRASES = (
+    ("HELLO", "HOW", "YOU"),
+    ("PLEASE", "HELP", "IX-1"),
+    ("YES", "PLEASE"),
+    ("SORRY", "NO"),
+    ("YOU", "NAME"),
+    ("THANK-YOU", "GOODBYE"),
+)
+#: Shoulder width as a share of the picture's width, and height of the shoulder line as a share of its height.
+SHOULDERS, SHOULDER_LINE = 0.28, 0.56
+_PINKY, _INDEX, _THUMB = [17, 18], [19, 20], [21, 22]
+_BODY = 25
+
+
+class UnknownGloss(KeyError):
+    """No prototype of that gloss; the message lists what there is."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InvalidPrototypes(ValueError):
+    """The prototype file is not what this version reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prototype:
+    """One averaged sign: without rest at its ends. signers, clips: how many recordings were averaged."""
+
+    gloss: str
+    signers: int
+    clips: int
+    sign: Performance
+
+
+@dataclass(frozen=True, slots=True)
+class PrototypeSigner(Mapping[str, Keypoints]):
+    """Gloss -> Keypoints of a whole performance from rest to rest, 25 fps, 4:3 picture, person in the middle.
+
+    body: (25, 2) pose points of the figure standing still, in shoulder widths from the shoulder midpoint, y down.
+    """
+
+    body: NDArray[np.float64]
+    prototypes: Mapping[str, Prototype]
+
+    def __getitem__(self, gloss: str) -> Keypoints:
+        return self.phrase([gloss])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.prototypes)
+
+    def __len__(self) -> int:
+        return len(self.prototypes)
+
+    def about(self, gloss: str) -> Prototype:
+        """What is stored about a gloss. Raises UnknownGloss."""
+        found = self.prototypes.get(gloss)
+        if found is None:
+            raise UnknownGloss(f"no prototype of {gloss!r}; there are: {', '.join(self.prototypes)}")
+        return found
+
+    def phrase(self, glosses: Sequence[str]) -> Keypoints:
+        """Several signs with natural transitions, from rest to rest. Raises UnknownGloss; ValueError for no gloss."""
+        return self.as_keypoints(performed([self.about(gloss).sign for gloss in glosses]))
+
+    def as_keypoints(self, performance: Performance) -> Keypoints:
+        """Performance -> landmarks relative to the picture (aspect 4:3)."""
+        frames = len(performance)
+        points = np.zeros((frames, NUM_KEYPOINTS, 3))
+        points[:, :_BODY, :2] = self.body
+        points[:, :11, :2] += performance.nose[:, None]
+        points[:, :_BODY, 2] = 1.0
+        points[:, [LEFT_HIP, RIGHT_HIP], 2] = 0.1
+        # Legs are below the picture: straight down from the hips, marked as not visible.
+        for below, row in enumerate(range(25, 33, 2), start=1):
+            points[:, row : row + 2, :2] = self.body[[LEFT_HIP, RIGHT_HIP]] + [0, 0.8 * min(below, 2)]
+        points[:, [LEFT_ELBOW, RIGHT_ELBOW], :2] = performance.elbows
+        points[:, [LEFT_WRIST, RIGHT_WRIST], :2] = performance.wrists
+        hands = performance.wrists[:, :, None] + performance.hands
+        for pair, hand_point in ((_PINKY, 17), (_INDEX, 5), (_THUMB, 3)):
+            points[:, pair, :2] = hands[:, :, hand_point]
+        points[:, LEFT_HAND.start :, :2] = hands.reshape(frames, 2 * NUM_HAND, 2)
+        scale = SHOULDERS * np.array([1.0, DEFAULT_ASPECT])
+        points[..., :2] = points[..., :2] * scale + [0.5, SHOULDER_LINE]
+        heights = points[:, LEFT_HAND.start :, 1].reshape(frames, 2, NUM_HAND)
+        present = (heights[:, :, 0] < 1.0) & (heights.mean(axis=2) < 0.97)
+        points[:, LEFT_HAND.start :, 2] = np.repeat(present, NUM_HAND, axis=1)
+        arms = [*_PINKY, *_INDEX, *_THUMB, LEFT_WRIST, RIGHT_WRIST, LEFT_ELBOW, RIGHT_ELBOW]
+        points[:, arms, 2] = np.where(points[:, arms, 1] < 1.0, 1.0, 0.1)
+        return Keypoints.at_rate(points.astype(np.float32), FPS, DEFAULT_ASPECT)
+
+
+def _sign(entry: Mapping[str, object]) -> Performance:
+    def real(name: str) -> NDArray[np.float64]:
+        return np.asarray(entry[name], np.float64) / 1000
+
+    nose, elbows, wrists = real("nose"), real("elbows"), real("wrists")
+    frames = len(nose)
+    hands, raised = np.zeros((frames, 2, NUM_HAND, 2)), np.zeros((frames, 2))
+    found = {}
+    for side, name in enumerate(("left", "right")):
+        if name in entry:
+            part = entry[name]
+            assert isinstance(part, dict)
+            shapes, start = np.asarray(part["points"], np.float64) / 1000, int(part["start"])
+            at = np.clip(np.arange(frames) - start, 0, len(shapes) - 1)
+            hands[:, side] = shapes[at]
+            raised[start : start + len(shapes), side] = 1.0
+            found[side] = True
+    for side in range(2):
+        if side not in found:
+            hands[:, side] = hands[:, 1 - side] * [-1, 1]
+    return Performance(nose, elbows, wrists, hands, raised)
+
+
+@functools.cache
+def load(path: Path = ASSET) -> PrototypeSigner:
+    """Reads a prototype file (.json or .json.gz). Raises InvalidPrototypes, FileNotFoundError."""
+    raw = path.read_bytes()
+    content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
+    if content.get("format") != 1:
+        raise InvalidPrototypes(f"{path} has format {content.get('format')!r}, this version reads format 1")
+    glosses = {
+        gloss: Prototype(gloss, entry["signers"], entry["clips"], _sign(entry))
+        for gloss, entry in content["glosses"].items()
+    }
+    return PrototypeSigner(np.asarray(content["body"], np.float64) / 1000, MappingProxyType(glosses))

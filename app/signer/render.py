@@ -1,0 +1,54 @@
+"""Landmarks to video: every frame drawn, encoded as H.264 in an mp4 file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.keypoints import LEFT_HAND, LEFT_SHOULDER, NUM_HAND, RIGHT_SHOULDER, Keypoints
+from app.signer.figure import draw, palm_facing
+from app.signer.performance import smoothed
+
+_HANDS = (LEFT_HAND.start, LEFT_HAND.start + NUM_HAND)
+
+
+def pictures(clip: Keypoints, scale: float = 1.0) -> Iterator[NDArray[np.uint8]]:
+    """The clip's frames as RGB uint8 (480 * scale, 640 * scale, 3)."""
+    flat = clip.points[..., :2].astype(np.float64) * [clip.aspect, 1.0]
+    unit = np.median(np.linalg.norm(flat[:, LEFT_SHOULDER] - flat[:, RIGHT_SHOULDER], axis=-1))
+    palm, facing = [], np.zeros((len(clip), 2))
+    for side, start in enumerate(_HANDS):
+        hand = flat[:, start : start + NUM_HAND]
+        widest = np.max(
+            [np.linalg.norm(hand[:, a] - hand[:, b], axis=-1) for a, b in ((0, 5), (0, 9), (0, 17))], axis=0
+        )
+        seen = clip.points[:, start, 2] > 0
+        if seen.any():
+            palm.append(np.percentile(widest[seen], 80))
+        facing[:, side] = [palm_facing(h, side == 1) for h in hand]
+    facing = smoothed(facing, 2.0)
+    size = float(max(palm) / unit) if palm else 0.3
+    for points, (left, right) in zip(clip.points, facing, strict=True):
+        yield draw(points, palm=size, facing=(float(left), float(right)), scale=scale)
+
+
+def write_video(clip: Keypoints, path: Path, fps: int = 25, quality: int = 23) -> None:
+    """Draws the clip into an mp4 file (H.264, 640 x 480). quality: x264's constant rate factor, smaller is better."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream(
+            "libx264", rate=fps, options={"crf": str(quality), "preset": "slow", "threads": "1"}
+        )
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, fps)
+        for number, picture in enumerate(pictures(clip)):
+            stream.height, stream.width = picture.shape[:2]
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
