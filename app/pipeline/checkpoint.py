@@ -109,6 +109,7 @@ def save_checkpoint(folder: Path, config: CheckpointConfig, model: nn.Module) ->
     folder.mkdir(parents=True, exist_ok=True)
     weights, text = folder / "model.safetensors", folder / "config.json"
     save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, f"{weights}.part")
+    Path(f"{weights}.part").chmod(0o644)  # safetensors makes it private; a service user must read it
     Path(f"{weights}.part").replace(weights)
     Path(f"{text}.part").write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
     Path(f"{text}.part").replace(text)

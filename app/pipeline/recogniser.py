@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, normalise
+from app.pipeline.module1_preprocessing.normalise import LEFT_FEATURES, NUM_FEATURES, RIGHT_FEATURES, normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, resample
 from app.pipeline.module3_sequence.confidence import token_confidence
 from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken, Decoder, GreedyDecoder
@@ -23,8 +23,11 @@ from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import BLANK, SignModel
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.pipeline.module4_language import to_english
+from app.pipeline.module4_language import warm_up as warm_up_language
 
 STEP_S = TIME_DIVISOR / MODEL_FPS
+#: Frames around a lattice step in which a hand counts as near: a fast hand is lost for up to a third of a second.
+HAND_REACH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class Recogniser:
         """One window through everything, so that the first real clip does not pay for lazy set-up."""
         rng = np.random.default_rng(0)
         self.log_probs([rng.standard_normal((64, NUM_FEATURES), dtype=np.float32)])
-        to_english(["HELLO"], self.sign_language)
+        warm_up_language()
 
     def recognise(self, clip: Keypoints) -> Recognition:
         return self.recognise_batch([clip])[0]
@@ -190,6 +193,8 @@ class Recogniser:
         logits = lattice.logits.float()
         logits[..., BLANK] -= self.settings.decoder.blank_bias
         table = torch.log_softmax(logits, dim=-1).cpu().numpy()
+        for row, frames in zip(table, windows, strict=True):
+            row[: -(-len(frames) // TIME_DIVISOR)][~hand_near(frames)] = only_blank(row.shape[1])
         gates = lattice.gates.float().cpu().numpy()
         return [(table[i, : length // TIME_DIVISOR], gates[i, : len(windows[i])]) for i, length in enumerate(lengths)]
 
@@ -212,6 +217,27 @@ class Recogniser:
                 gloss = settings.vocabulary[token.label - 1]
                 out.append(GlossSegment(gloss, token.start_step * STEP_S, token.end_step * STEP_S, confidence))
         return tuple(out)
+
+
+def hand_near(features: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(T, NUM_FEATURES) -> (ceil(T / 4),): was a hand seen during the lattice step or HAND_REACH frames around it?
+
+    Where none was, nothing can have been signed: an empty room and hands in the lap are silent by rule, not by luck.
+    """
+    steps = -(-len(features) // TIME_DIVISOR)
+    seen = (features[:, [LEFT_FEATURES.start, RIGHT_FEATURES.start]] > 0.5).any(axis=1)
+    count = np.concatenate([[0], np.cumsum(seen)])
+    first = np.arange(steps) * TIME_DIVISOR
+    low = np.maximum(first - HAND_REACH, 0)
+    high = np.minimum(first + TIME_DIVISOR + HAND_REACH, len(features))
+    return count[high] > count[low]
+
+
+def only_blank(width: int) -> NDArray[np.float32]:
+    """(width,) log-probabilities that leave nothing but the blank possible."""
+    row = np.full(width, -50.0, np.float32)
+    row[BLANK] = 0.0
+    return row
 
 
 def window_starts(frames: int, window: int, stride: int) -> list[int]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, DecoderConfig
-from app.pipeline.keypoints import DEFAULT_ASPECT, RIGHT_HAND
+from app.pipeline.keypoints import DEFAULT_ASPECT, hand_present
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import resample
 from app.pipeline.module3_sequence.model import SignModel
@@ -72,17 +72,22 @@ def composed_examples(clips: Sequence[Clip], glosses: set[str], count: int, seed
 
 
 def idle_examples(clips: Sequence[Clip], count: int, seed: int) -> dict[str, list[Example]]:
-    """Input without signing: the NONE clips, a person who keeps still (one pose held with landmark noise), no one."""
+    """Input without signing: the NONE clips; a person who keeps still, hands in sight or not; an empty room.
+
+    A still person is one frame of a NONE clip, or one without hands of a sign's clip, held with landmark noise.
+    """
     rng = np.random.default_rng(seed)
+    none = [c for c in clips if c.gloss == NONE]
+    at_rest = [c for c in clips if not hand_present(c.points[:1].astype(np.float32)).any()]
     still = []
-    for clip in (clips[int(i)] for i in rng.choice(len(clips), count)):
-        pose = np.repeat(clip.keypoints(25).points[:1], 100, axis=0)
-        if rng.random() < 0.5:
-            pose[:, RIGHT_HAND.start - 21 :] = 0  # hands in the lap
+    for k in range(count):
+        pool = none if k % 2 else at_rest
+        clip = pool[int(rng.integers(len(pool)))]
+        frame = int(rng.integers(len(clip.points))) if k % 2 else 0
+        pose = np.repeat(clip.keypoints(25).points[frame : frame + 1], int(rng.integers(25, 200)), axis=0)
         pose[..., :2] += rng.normal(0, 0.002, pose[..., :2].shape).astype(np.float32) * (pose[..., 2:] > 0)
         still.append(Example(normalise(pose, DEFAULT_ASPECT), (), clip.signer))
     empty = [Example(normalise(np.zeros((n, 75, 3), np.float32), DEFAULT_ASPECT), (), "") for n in (25, 64, 100, 250)]
-    none = [c for c in clips if c.gloss == NONE]
     return {"none clips": [e for r in RATES for e in isolated_examples(none, r)], "still person": still, "empty": empty}
 
 

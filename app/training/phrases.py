@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import LEFT_HAND, MIRROR, RIGHT_HAND
+from app.pipeline.keypoints import LEFT_HAND, MIRROR, RIGHT_HAND, hand_present
 from app.pipeline.module1_preprocessing.resample import interpolate
 from app.training.corpus import NONE, Clip, active_range, signs_of, to_body
 
@@ -49,7 +49,7 @@ class PhraseConfig:
     frame_dropout: float = 0.15
     low_rate: float = 0.0
     false_start: float = 0.0
-    still: float = 0.02
+    still: float = 0.05
     window_crop: float = 0.0
     window: int = 64
 
@@ -120,7 +120,7 @@ class PhraseSampler:
         cfg = self.config
         if signs is None:
             if self.none_clips and rng.random() < cfg.still:
-                return Phrase(self._stretch(rng, self._pick(rng, self.none_clips), 1.0), ())
+                return Phrase(self._idle(rng), ())
             signs = 1 if rng.random() < cfg.single else int(rng.integers(2, cfg.max_signs + 1))
         first = self.glosses[rng.choice(len(self.glosses), p=self.weights)]
         signer = self._pick(rng, self.signers[first])
@@ -149,6 +149,24 @@ class PhraseSampler:
         clip = self._pick(rng, own or self.none_clips)
         start = int(rng.integers(0, max(1, len(clip) - 8)))
         return self._stretch(rng, clip[start : start + int(rng.integers(6, 31))], 1.0)
+
+    def _idle(self, rng: Generator) -> NDArray[np.float32]:
+        """Someone who does not sign: moving about, keeping still, or not there at all."""
+        kind = rng.random()
+        clip = self._pick(rng, self.none_clips)
+        if kind < 0.4:
+            return self._stretch(rng, clip, 1.0)
+        pose = clip[int(rng.integers(len(clip)))].astype(np.float32)
+        if kind < 0.7:
+            # Somebody about to sign or just done: a frame of a sign's clip in which no hand is in sight yet.
+            signer = self.book[self._pick(rng, sorted(self.book))]
+            sign = self._pick(rng, signer[self._pick(rng, sorted(signer))])
+            rest = np.flatnonzero(~hand_present(sign.astype(np.float32)).any(axis=1))
+            if len(rest):
+                pose = sign[int(self._pick(rng, rest.tolist()))].astype(np.float32)
+        elif kind > 0.9:
+            pose = np.zeros_like(pose)
+        return np.repeat(pose[None], int(rng.integers(20, 121)), axis=0)
 
     def _sign(self, rng: Generator, clip: NDArray[np.float16], speed: float, alone: bool) -> NDArray[np.float32]:
         cfg = self.config

@@ -125,7 +125,8 @@ class Tuning:
             for name in ("core", "all")
         ]
         silent = float(np.mean([not a for a in said("idle")]))
-        return float(np.mean([1 - np.mean(core), 1 - np.mean(right), *wers])), silent
+        errors = [1 - float(np.mean(core)), 1 - float(np.mean(right)), *wers]
+        return sum(errors) / len(errors), silent
 
 
 def choose(tuning: Tuning, beam: int = 5) -> tuple[DecoderConfig, float, float]:

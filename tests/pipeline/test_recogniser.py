@@ -19,8 +19,9 @@ from app.pipeline.checkpoint import (
     save_checkpoint,
 )
 from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
-from app.pipeline.recogniser import Recogniser, window_starts
+from app.pipeline.recogniser import Recogniser, hand_near, window_starts
 from app.pipeline.streaming import CaptionStream, FrameGrid, StreamConfig
 from tests.pipeline.made_up import performance
 
@@ -136,6 +137,24 @@ def test_a_blank_bias_makes_it_say_more_never_less(tmp_path: Path) -> None:
     ]
     assert said[0] == 0
     assert said[1] > 0
+
+
+def test_without_a_hand_in_sight_nothing_is_said(recogniser: Recogniser) -> None:
+    clip = varied(120)
+    assert recogniser.recognise(clip).gloss
+    hidden = clip.points.copy()
+    hidden[:, 33:] = 0
+    assert recogniser.recognise(Keypoints.at_rate(hidden, 25)).gloss == []
+    assert recogniser.recognise(Keypoints.at_rate(np.zeros((100, 75, 3), np.float32), 25)).gloss == []
+
+
+def test_a_hand_lost_for_a_moment_does_not_cut_a_sign() -> None:
+    points = performance(40)
+    points[16:24, 33:] = 0
+    assert hand_near(normalise(points, 4 / 3)).all()
+    points[4:36, 33:] = 0
+    near = hand_near(normalise(points, 4 / 3))
+    assert near.tolist() == [True, True, True, False, False, False, False, True, True, True]
 
 
 @given(frames=st.integers(0, 900), window=st.sampled_from([64, 128]), half=st.booleans())
