@@ -64,6 +64,8 @@ def composed_examples(clips: Sequence[Clip], glosses: set[str], count: int, seed
         if clip.gloss in glosses:
             by_signer[clip.signer].add(clip.gloss)
     usable = {s for s, known in by_signer.items() if len(known) >= 3}
+    if not usable:
+        return []
     config = PhraseConfig(single=0.0, still=0.0)
     sampler = PhraseSampler(SignerBook.of([c for c in clips if c.signer in usable], glosses), config)
     rng = np.random.default_rng(seed)

@@ -1,0 +1,40 @@
+"""A made-up corpus in the layout of the real one: two training signers and one for dev, five glosses and NONE."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from tests.pipeline.made_up import performance
+
+GLOSSES = ("HELLO", "YES", "NAME", "HOW-ARE-YOU", "FS-A", "NONE")
+
+
+def write_corpus(root: Path) -> Path:
+    """Writes train.npz, dev.npz and clips.csv; each signer performs each gloss twice, 20 frames."""
+    rows = []
+    for split, signers in (("train", ("ann", "bob")), ("dev", ("eve",))):
+        tracks, offsets = [], [0]
+        for signer in signers:
+            for g, gloss in enumerate(GLOSSES):
+                for take in range(2):
+                    points = performance(20, seed=g * 10 + take)
+                    points[:3, 33:] = 0
+                    tracks.append(points)
+                    offsets.append(offsets[-1] + len(points))
+                    rows.append([len(offsets) - 2, gloss, signer, split, len(points), f"{signer}/repo", "MIT"])
+        points = np.concatenate(tracks).astype(np.float16)
+        np.savez(
+            root / f"{split}.npz",
+            pose=points[:, :33],
+            left=points[:, 33:54, :2] * (points[:, 33:54, 2:] > 0),
+            right=points[:, 54:, :2] * (points[:, 54:, 2:] > 0),
+            offsets=np.array(offsets, np.int64),
+        )
+    with (root / "clips.csv").open("w", newline="", encoding="utf-8") as f:
+        writer = csv.writer(f)
+        writer.writerow(["clip", "gloss", "signer", "split", "frames", "source", "licence"])
+        writer.writerows(rows)
+    return root
