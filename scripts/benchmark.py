@@ -1,0 +1,200 @@
+"""Times of the stages on this machine: python scripts/benchmark.py [--json] [--clips FOLDER] [--max-clips N].
+
+Comparisons are paired: both sides run in one process on the same frames, in alternating order, and the ratio of each
+pair counts, so that other load on the machine hits both. On a busy machine only the processor times mean anything: they
+count the work of all threads and not the waiting. Real clips are looked for beside the repository
+(../shared/samples), else the prototype signer's own videos are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND  # noqa: E402
+from app.pipeline.module1_preprocessing.extractor import ExtractorPool, MediaPipeExtractor  # noqa: E402
+from app.pipeline.module1_preprocessing.video import Frame, read_frames  # noqa: E402
+
+Clips = dict[str, list[Frame]]
+
+
+def clip_paths(folder: Path | None) -> list[Path]:
+    """The .mp4 files of the folder, or of the first default place that has any."""
+    shared = Path(os.environ.get("GLOSSLINE_SHARED", REPOSITORY.parent / "shared"))
+    places = [folder] if folder else [shared / "samples", REPOSITORY / "app/signer/samples"]
+    for place in places:
+        if found := sorted(place.rglob("*.mp4")):
+            return found
+    raise SystemExit(f"no .mp4 files in {' or '.join(map(str, places))}; name a folder with --clips")
+
+
+def bench_cold_start() -> dict[str, float]:
+    """Seconds from nothing to the first landmarks: MediaPipe's import, the graph, one picture. Run it first."""
+    start = time.perf_counter()
+    with MediaPipeExtractor() as extractor:
+        made = time.perf_counter()
+        extractor.extract_frame(np.zeros((480, 640, 3), np.uint8), 0.0)
+        return {"extractor_s": made - start, "first_picture_s": time.perf_counter() - made}
+
+
+def bench_decode(paths: list[Path], max_frames: int) -> tuple[dict[str, float], Clips]:
+    """Milliseconds to decode one frame to RGB, mean over clips; and the decoded clips."""
+    per_frame, clips = [], {}
+    for path in paths:
+        start = time.perf_counter()
+        frames = list(islice(read_frames(path), max_frames))
+        per_frame.append((time.perf_counter() - start) / len(frames) * 1e3)
+        clips[path.name] = frames
+    return {"ms_per_frame": statistics.mean(per_frame), "max_ms_per_frame": max(per_frame)}, clips
+
+
+def bench_landmarks(clips: Clips, rounds: int) -> dict[str, float]:
+    """One stream against plain Holistic: milliseconds a frame, ratio of the times, largest difference."""
+    from mediapipe.python.solutions.holistic import Holistic
+
+    wall: dict[str, list[float]] = {"ours": [], "plain": []}
+    cpu: dict[str, list[float]] = {"ours": [], "plain": []}
+    ratios, difference = [], 0.0
+    with MediaPipeExtractor() as extractor:
+        for name, frames in clips.items():
+            pairs = []
+            for turn in range(rounds):
+                with Holistic() as holistic:
+                    extractor.reset()
+                    holistic._graph.wait_until_idle()  # both have read their models before the clock runs
+                    sides: dict[str, Callable[[], NDArray[np.float32]]] = {
+                        "ours": lambda frames=frames: extractor.extract(frames).points,  # type: ignore[misc]
+                        "plain": lambda frames=frames, graph=holistic: run_holistic(graph, frames),  # type: ignore[misc]
+                    }
+                    points = {}
+                    for side in ("ours", "plain") if turn % 2 else ("plain", "ours"):
+                        start, start_cpu = time.perf_counter(), time.process_time()
+                        points[side] = sides[side]()
+                        wall[side].append((time.perf_counter() - start) / len(frames))
+                        cpu[side].append((time.process_time() - start_cpu) / len(frames))
+                difference = max(difference, float(np.abs(points["ours"] - points["plain"]).max()))
+                pairs.append(wall["plain"][-1] / wall["ours"][-1])
+            ratios.append(statistics.median(pairs))
+            print(f"  {name}: {ratios[-1]:.2f} times as fast as Holistic", file=sys.stderr)
+    return {
+        "ms_per_frame": statistics.mean(wall["ours"]) * 1e3,
+        "holistic_ms_per_frame": statistics.mean(wall["plain"]) * 1e3,
+        "processor_ms_per_frame": statistics.mean(cpu["ours"]) * 1e3,
+        "holistic_processor_ms_per_frame": statistics.mean(cpu["plain"]) * 1e3,
+        "speed_ratio_mean": statistics.mean(ratios),
+        "speed_ratio_min": min(ratios),
+        "speed_ratio_max": max(ratios),
+        "max_abs_difference": difference,
+        "clips": len(clips),
+    }
+
+
+def bench_several_clips(clips: Clips, rounds: int, at_once: int) -> dict[str, float]:
+    """`at_once` clips in the pool against one plain Holistic that takes them one after the other: frames a second."""
+    from mediapipe.python.solutions.holistic import Holistic
+
+    jobs = list(clips.values())
+    jobs = (jobs * at_once)[: max(len(jobs), at_once)]
+    total = sum(map(len, jobs))
+
+    def pooled() -> None:
+        def work(frames: list[Frame]) -> None:
+            with pool.acquire() as extractor:
+                extractor.extract(frames)
+
+        with ThreadPoolExecutor(at_once) as threads:
+            list(threads.map(work, jobs))
+
+    def plain() -> None:
+        for frames in jobs:
+            with Holistic() as holistic:
+                run_holistic(holistic, frames)
+
+    rates: dict[str, list[float]] = {"pooled": [], "plain": []}
+    with ExtractorPool(at_once) as pool:
+        pool.warm_up(at_once)
+        for turn in range(rounds):
+            for run in (pooled, plain) if turn % 2 else (plain, pooled):
+                start = time.perf_counter()
+                run()
+                rates[run.__name__].append(total / (time.perf_counter() - start))
+    ratios = [a / b for a, b in zip(rates["pooled"], rates["plain"], strict=True)]
+    return {
+        "at_once": at_once,
+        "frames_per_s": statistics.mean(rates["pooled"]),
+        "holistic_frames_per_s": statistics.mean(rates["plain"]),
+        "ratio_median": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+    }
+
+
+def run_holistic(holistic: Any, frames: list[Frame]) -> NDArray[np.float32]:
+    """Plain Holistic over a clip, in the layout of Keypoints."""
+    points = np.zeros((len(frames), NUM_KEYPOINTS, 3), np.float32)
+    for row, frame in zip(points, frames, strict=True):
+        found = holistic.process(frame.rgb)
+        for where, part in (
+            (POSE, found.pose_landmarks),
+            (LEFT_HAND, found.left_hand_landmarks),
+            (RIGHT_HAND, found.right_hand_landmarks),
+        ):
+            if part:
+                row[where] = [(p.x, p.y, p.visibility if where == POSE else 1.0) for p in part.landmark]
+    return points
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, MB; Linux counts in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    parser.add_argument("--clips", type=Path, help="folder with .mp4 files")
+    parser.add_argument("--max-clips", type=int, default=8, help="evenly spread over the folder (default 8)")
+    parser.add_argument("--max-frames", type=int, default=100, help="of each clip (default 100)")
+    parser.add_argument("--rounds", type=int, default=2, help="pairs for each clip (default 2)")
+    arguments = parser.parse_args()
+
+    paths = clip_paths(arguments.clips)
+    step = max(1, len(paths) // arguments.max_clips)
+    results: dict[str, Any] = {
+        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]}
+    }
+    results["cold_start"] = bench_cold_start()
+    results["memory"] = {"with_landmarks_mb": peak_memory_mb()}
+    results["decode"], clips = bench_decode(paths[::step][: arguments.max_clips], arguments.max_frames)
+    results["landmarks"] = bench_landmarks(clips, arguments.rounds)
+    results["landmarks_several_clips"] = bench_several_clips(clips, arguments.rounds, max(2, os.cpu_count() or 2))
+
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+        return
+    for stage, figures in results.items():
+        print(stage)
+        for name, value in figures.items():
+            print(f"  {name:24} {value:.3g}" if isinstance(value, float) else f"  {name:24} {value}")
+
+
+if __name__ == "__main__":
+    main()
