@@ -58,6 +58,9 @@ SHORTEST_S, LONGEST_S = 1.0, 1.4
 #: Length of the figure's palm in shoulder widths: one pair of hands for all glosses, a little above the corpus' median
 #: of 0.34, so that it is easily read.
 PALM = 0.36
+#: Glosses of which the corpus' most common form is not the ASL citation form, and the number of hands that tells it
+#: apart: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
+CITATION_HANDS = {"GOOD": 2, "THANK-YOU": 1}
 _SHAPE_POINTS = (4, 5, 8, 12, 16, 17, 20)
 _SWAP_BODY = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + 1 if i % 2 else i - 1 for i in range(11, BODY))]
 
@@ -152,6 +155,12 @@ def read_clip(pose: Float, left: Float, right: Float, signer: str, nose_y: float
         return None
     clip = clip.cut(int(at[0]), int(at[-1]) + 1)
     return clip.mirrored() if hand_effort(clip)[0] > hand_effort(clip)[1] else clip
+
+
+def hands_used(clip: Clip) -> int:
+    """1 or 2: is the left hand of a right-handed clip in the sign (0 where that cannot be told)?"""
+    share = float((np.isfinite(clip.shapes[:, 0, 0, 0]) & (clip.wrists[:, 0, 1] < LOWERED_Y)).mean())
+    return 2 if share > 0.6 else 1 if share < 0.3 else 0
 
 
 def hand_effort(clip: Clip) -> Float:
@@ -354,6 +363,7 @@ def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], ali
             for f in range(frames)
         ]
     )
+    wrist = with_amplitude(wrist, wrists)
     elbow = np.nanmedian(body[:, :, [LEFT_ELBOW, RIGHT_ELBOW]], axis=0)
     nose = np.nanmedian(body[:, :, NOSE] - np.nanmedian(body[:, :, NOSE], axis=1, keepdims=True), axis=0)
 
@@ -388,6 +398,23 @@ def steady_presence(present: NDArray[np.bool_], shortest: int = 5) -> NDArray[np
     padded = np.pad(present.astype(np.float64), ((reach, reach), (0, 0)), mode="edge")
     out = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=0).mean(axis=-1) > 0.5
     return np.where(out.mean(axis=0) >= 0.5, True, out)
+
+
+def with_amplitude(average: Float, single: Float, most: float = 1.7) -> Float:
+    """Gives repeated movement its size back, which averaging over clips out of step shrinks, as it shortens bones.
+
+    average (T, 2, 2); single (C, T, 2, 2). Scales what differs from the slow path by the clips' median amplitude over
+    the average's, at most `most` times, never down.
+    """
+
+    def quick(path: Float) -> Float:
+        return np.asarray(smoothed(path, 1.0) - smoothed(path, 5.0))
+
+    own = np.sqrt((quick(average) ** 2).mean(axis=(0, 2)))
+    theirs = np.median([np.sqrt((quick(path) ** 2).mean(axis=(0, 2))) for path in single], axis=0)
+    gain = np.clip(theirs / np.maximum(own, 1e-9), 1.0, most)
+    slow = smoothed(average, 5.0)
+    return np.asarray(slow + (average - slow) * gain[None, :, None])
 
 
 def liveliness(average: Float, single: Float) -> float:
@@ -468,14 +495,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = options.gloss or sorted(
         {row["gloss"] for row in listed if row["gloss"] != "NONE" and not row["gloss"].startswith("FS-")}
     )
-    rng = np.random.default_rng(options.seed)
     chosen: dict[str, list[dict[str, str]]] = {}
     for gloss in wanted:
         of_gloss = [row for row in listed if row["gloss"] == gloss]
         if not of_gloss:
             raise SystemExit(f"no training clip of {gloss} in {options.data}")
-        picks = choose_clips([row["signer"] for row in of_gloss], options.candidates, options.per_signer, rng)
-        chosen[gloss] = [of_gloss[i] for i in picks]
+        chosen[gloss] = of_gloss
 
     def read(row: dict[str, str], nose_y: float | None) -> Clip | None:
         number = int(row["clip"])
@@ -483,11 +508,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         pose, left, right = (block[span].astype(np.float64) for block in blocks)
         return read_clip(pose, left, right, row["signer"], nose_y)
 
-    sample = [read(row, None) for rows in chosen.values() for row in rows[::4]]
+    sample = [read(row, None) for rows in chosen.values() for row in rows[:: max(1, len(rows) // 30)]]
     body = typical_body([clip for clip in sample if clip is not None])
     prototypes = []
-    for gloss, picked in chosen.items():
-        clips = [clip for clip in (read(row, float(body[NOSE, 1])) for row in picked) if clip is not None]
+    for number, (gloss, rows) in enumerate(chosen.items()):
+        rng = np.random.default_rng([options.seed, number])
+        hands, clips = CITATION_HANDS.get(gloss), []
+        for row in (rows[i] for i in choose_clips([row["signer"] for row in rows], len(rows), len(rows), rng)):
+            clip = read(row, float(body[NOSE, 1]))
+            if clip is not None and hands in (None, hands_used(clip)):
+                clips.append(clip)
+        picks = choose_clips([c.signer for c in clips], options.candidates, options.per_signer, rng)
+        clips = [clips[i] for i in picks]
         prototypes.append(build_gloss(gloss, clips, options.keep, options.at_most))
         p = prototypes[-1]
         logger.info(
