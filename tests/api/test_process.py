@@ -1,0 +1,230 @@
+"""The service as users run it: a uvicorn process and a socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.api.problems import uploads_left
+from tests.media import video
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+FORM_START = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+
+
+@dataclass(frozen=True)
+class Service:
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def start(log: Path, environment: dict[str, str], *options: str) -> Service:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--loop", "uvloop", *options]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=sink, stdout=sink)
+    return Service(process, port, log)
+
+
+def until(what: Callable[[], bool], seconds: float = 300) -> None:
+    """Wait for something that will happen; the limit only keeps a broken test from hanging."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+def answers(service: Service) -> bool:
+    assert service.process.poll() is None, service.log.read_text()
+    try:
+        return httpx.get(f"{service.address}/api/health/ready", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def environment(tiny_checkpoints: Path) -> dict[str, str]:
+    return {
+        "CHECKPOINT": "tiny",
+        "CHECKPOINT_DIR": str(tiny_checkpoints),
+        "DEVICE": "cpu",
+        "MAX_UPLOAD_MB": "8",
+        "UPLOAD_IDLE_TIMEOUT_S": "2",
+        "EXTRACTOR_WORKERS": "1",
+    }
+
+
+@pytest.fixture(scope="module")
+def service(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    running = start(tmp_path_factory.mktemp("service") / "log", environment)
+    try:
+        until(lambda: answers(running))
+        yield running
+    finally:
+        running.process.terminate()
+        running.process.wait(60)
+
+
+def head(length: int | None) -> bytes:
+    how = f"Content-Length: {length}" if length is not None else "Transfer-Encoding: chunked"
+    return (
+        "POST /api/inference/predict HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\n{how}\r\n\r\n"
+    ).encode()
+
+
+def chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+def read_all(client: socket.socket) -> str:
+    client.settimeout(120)
+    received = b""
+    while piece := client.recv(65536):
+        received += piece
+    return received.decode()
+
+
+def test_a_gigabyte_is_refused_by_its_length_before_it_is_sent(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(head(1 << 30))
+        answer = read_all(client)
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert '"code":"upload_too_large"' in answer
+
+
+def test_a_gigabyte_without_a_length_is_refused_while_it_comes_in(service: Service) -> None:
+    sent = 0
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(head(None) + chunk(FORM_START))
+        client.setblocking(False)
+        answer = b""
+        megabyte = chunk(bytes(1 << 20))
+        while sent < 1 << 30 and not answer:
+            client.settimeout(120)
+            try:
+                client.sendall(megabyte)
+                sent += 1 << 20
+                client.settimeout(0.01)
+                answer = client.recv(65536)
+            except TimeoutError:
+                continue
+            except (BrokenPipeError, ConnectionResetError):
+                client.settimeout(120)
+                answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert sent < 64 << 20
+    assert uploads_left() == []
+
+
+def test_an_upload_that_stalls_is_ended(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(head(1000) + FORM_START)
+        answer = read_all(client)
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert uploads_left() == []
+
+
+def test_a_client_that_leaves_during_the_upload_leaves_nothing(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(head(1000) + FORM_START + b"x" * 100)
+        until(lambda: len(uploads_left()) == 1)
+    until(lambda: uploads_left() == [])
+    assert answers(service)
+
+
+def test_a_client_that_leaves_during_the_work_stops_it(service: Service, tmp_path: Path) -> None:
+    def load() -> int:
+        requests: int = httpx.get(f"{service.address}/api/health/system", timeout=60).json()["load"]["requests"]
+        return requests
+
+    clip = video(tmp_path / "long.mp4", frames=2500, width=320, height=240).read_bytes()
+    body = FORM_START + clip + b"\r\n--b--\r\n"
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(head(len(body)) + body)
+        until(lambda: load() == 1)
+    until(lambda: load() == 0)
+    until(lambda: uploads_left() == [])
+    assert "the client went away" in service.log.read_text()
+    short = video(tmp_path / "short.mp4", frames=3).read_bytes()
+    answer = httpx.post(f"{service.address}/api/inference/predict", files={"file": short}, timeout=120)
+    assert answer.status_code == 200, answer.text
+
+
+def test_the_health_script(service: Service) -> None:
+    good = subprocess.run([ROOT / "health_check.sh", service.address], capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stderr
+    assert '"status":"healthy"' in good.stdout
+    bad = subprocess.run([ROOT / "health_check.sh", "http://127.0.0.1:9"], capture_output=True, text=True, check=False)
+    assert bad.returncode == 1
+    assert "does not answer" in bad.stderr
+
+
+def test_sigterm_ends_the_service_and_leaves_no_process(environment: dict[str, str], tmp_path: Path) -> None:
+    running = start(tmp_path / "log", environment)
+    try:
+        until(lambda: answers(running))
+        family = [psutil.Process(running.process.pid), *psutil.Process(running.process.pid).children(recursive=True)]
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(60) in (0, -signal.SIGTERM)
+    finally:
+        running.process.kill()
+        running.process.wait(10)
+    assert [process for process in family[1:] if process.is_running()] == []
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"CHECKPOINT": "none-such"}, "CHECKPOINT=none-such: no such checkpoint"),
+        ({"DEVICE": "cuda:77"}, "DEVICE=cuda:77"),
+        ({"DEVICE": "abacus"}, "'auto', 'cpu', 'cuda'"),
+        ({"MAX_UPLOAD_MB": "lots"}, "MAX_UPLOAD_MB='lots'"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_its_message(
+    environment: dict[str, str], tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    running = start(tmp_path / "log", {**environment, **change})
+    try:
+        assert running.process.wait(300) not in (0, None)
+    finally:
+        running.process.kill()
+    log = running.log.read_text()
+    assert said in log
+    assert "Traceback" not in log
+
+
+def test_a_damaged_checkpoint_ends_the_start_with_its_message(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    (folder / "config.json").write_bytes((Path(environment["CHECKPOINT_DIR"]) / "tiny" / "config.json").read_bytes())
+    running = start(tmp_path / "log", {**environment, "CHECKPOINT_DIR": str(folder.parent)})
+    try:
+        assert running.process.wait(300) not in (0, None)
+    finally:
+        running.process.kill()
+    log = running.log.read_text()
+    assert "cannot read the weights" in log
+    assert "Traceback" not in log
