@@ -13,8 +13,11 @@ import json
 import os
 import platform
 import resource
+import socket
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,11 +29,21 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 import numpy as np  # noqa: E402
+import torch  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND  # noqa: E402
+from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND, Keypoints  # noqa: E402
 from app.pipeline.module1_preprocessing.extractor import ExtractorPool, MediaPipeExtractor  # noqa: E402
+from app.pipeline.module1_preprocessing.normalise import normalise  # noqa: E402
+from app.pipeline.module1_preprocessing.resample import resample  # noqa: E402
 from app.pipeline.module1_preprocessing.video import Frame, read_frames  # noqa: E402
+from app.pipeline.module2_feature.rgb_encoder import RGBEncoder  # noqa: E402
+from app.pipeline.module3_sequence.decoders import BeamDecoder, GreedyDecoder  # noqa: E402
+from app.pipeline.module3_sequence.temporal import TIME_DIVISOR  # noqa: E402
+from app.pipeline.module4_language import to_english  # noqa: E402
+from app.pipeline.recogniser import Recogniser  # noqa: E402
+from app.signer import prototypes  # noqa: E402
+from app.signer.render import write_video  # noqa: E402
 
 Clips = dict[str, list[Frame]]
 
@@ -146,6 +159,131 @@ def bench_several_clips(clips: Clips, rounds: int, at_once: int) -> dict[str, fl
     }
 
 
+def milliseconds(run: Callable[[], object], repeats: int = 30) -> float:
+    """Median wall time of one call, after two that do not count."""
+    for _ in range(2):
+        run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e3
+
+
+@torch.inference_mode()
+def bench_model(folder: Path, device: str) -> dict[str, float]:
+    """Every stage after the landmarks, for one window of 64 frames: median milliseconds."""
+    recogniser = Recogniser.load(folder, device)
+    recogniser.warm_up()
+    clip = prototype_phrase(64)
+    grid = resample(clip)[:64]
+    features = normalise(grid, clip.aspect)
+    model = recogniser.model
+    window, length = torch.from_numpy(features)[None].to(device), torch.tensor([len(features)], device=device)
+    encoded, _ = model.encode_frames(window)
+    lattice = recogniser.log_probs([features])[0][0]
+    glosses = recogniser.recognise(clip).gloss
+
+    def wait(run: Callable[[], object]) -> Callable[[], object]:
+        def waited() -> None:
+            run()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize()
+
+        return waited
+
+    def decode(decoder: GreedyDecoder | BeamDecoder) -> Callable[[], object]:
+        def run() -> None:
+            decoder.reset()
+            decoder.feed(lattice)
+            decoder.best()
+
+        return run
+
+    stages = {
+        "resample_ms": lambda: resample(clip),
+        "normalise_ms": lambda: normalise(grid, clip.aspect),
+        "pose_encoder_ms": wait(lambda: model.encode_frames(window)),
+        "temporal_ms": wait(lambda: model.sequence(model.convolution(encoded, length), length // TIME_DIVISOR)),
+        "decode_greedy_ms": decode(GreedyDecoder()),
+        "decode_beam5_ms": decode(BeamDecoder(5)),
+        "language_ms": lambda: to_english(glosses or ["HELLO"], recogniser.sign_language),
+        "everything_after_landmarks_ms": lambda: recogniser.recognise(clip),
+    }
+    return {name: milliseconds(run) for name, run in stages.items()} | {"frames": len(features), "steps": len(lattice)}
+
+
+@torch.inference_mode()
+def bench_rgb(device: str) -> dict[str, float]:
+    """The RGB stream's ResNet18 on 112x112 crops, random weights: milliseconds a frame over batches of 16."""
+    encoder = RGBEncoder("resnet18").eval().to(device)
+    pictures = torch.randint(0, 256, (1, 16, 3, 112, 112), dtype=torch.uint8, device=device)
+
+    def run() -> None:
+        encoder(pictures)
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+
+    return {"rgb_encoder_ms_per_frame": milliseconds(run, 8) / 16}
+
+
+def prototype_phrase(frames: int) -> Keypoints:
+    """The prototype signer's HELLO NAME, cut or held to `frames` frames at 25 fps."""
+    points = prototypes.load().phrase(["HELLO", "NAME"]).points
+    points = np.concatenate([points, np.repeat(points[-1:], max(0, frames - len(points)), axis=0)])[:frames]
+    return Keypoints.at_rate(points, 25)
+
+
+def bench_service(video: Path) -> dict[str, float]:
+    """A fresh service process: seconds to ready and to the first answer, of a second answer, and its memory."""
+    import httpx
+    import psutil
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--log-level", "warning"]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while True:
+            try:
+                if httpx.get(f"{address}/api/health/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            if process.poll() is not None or time.perf_counter() - start > 120:
+                raise SystemExit("the service did not start; run `python -m app doctor`")
+            time.sleep(0.05)
+        ready = time.perf_counter() - start
+        answers = []
+        for _ in range(3):
+            before = time.perf_counter()
+            with video.open("rb") as file:
+                answer = httpx.post(f"{address}/api/inference/predict", files={"file": file}, timeout=120)
+            answer.raise_for_status()
+            answers.append(time.perf_counter() - before)
+        return {
+            "ready_s": ready,
+            "first_answer_s": ready + answers[0],
+            "later_answer_s": min(answers[1:]),
+            "clip_s": answer.json()["duration_s"],
+            "resident_mb": psutil.Process(process.pid).memory_info().rss / 1e6,
+        }
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def four_second_clip(folder: Path) -> Path:
+    """100 frames at 25 fps, 640x480, of the prototype signer, as an mp4 in `folder`."""
+    path = folder / "four_seconds.mp4"
+    write_video(prototype_phrase(100), path)
+    return path
+
+
 def run_holistic(holistic: Any, frames: list[Frame]) -> NDArray[np.float32]:
     """Plain Holistic over a clip, in the layout of Keypoints."""
     points = np.zeros((len(frames), NUM_KEYPOINTS, 3), np.float32)
@@ -173,6 +311,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, help="folder with .mp4 files")
     parser.add_argument("--max-clips", type=int, default=8, help="evenly spread over the folder (default 8)")
     parser.add_argument("--max-frames", type=int, default=100, help="of each clip (default 100)")
+    parser.add_argument("--checkpoint", type=Path, default=REPOSITORY / "checkpoints/asl-everyday")
     parser.add_argument("--rounds", type=int, default=2, help="pairs for each clip (default 2)")
     arguments = parser.parse_args()
 
@@ -186,6 +325,11 @@ def main() -> None:
     results["decode"], clips = bench_decode(paths[::step][: arguments.max_clips], arguments.max_frames)
     results["landmarks"] = bench_landmarks(clips, arguments.rounds)
     results["landmarks_several_clips"] = bench_several_clips(clips, arguments.rounds, max(2, os.cpu_count() or 2))
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        results[f"model_{device}"] = bench_model(arguments.checkpoint, device) | bench_rgb(device)
+    results["memory"]["whole_run_mb"] = peak_memory_mb()
+    with tempfile.TemporaryDirectory() as folder:
+        results["service"] = bench_service(four_second_clip(Path(folder)))
 
     if arguments.json:
         print(json.dumps(results, indent=2))

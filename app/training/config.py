@@ -38,17 +38,19 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """glosses: what to learn; empty = every gloss of the corpus except NONE and the letters in `without`."""
+    """glosses: what to learn, empty = everything the corpus has; `without`: what not, "FS-*" for the letters.
+
+    teacher_weight: of the distillation from the runs given as --teachers.
+    """
 
     name: str = "run"
     glosses: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     model: dict[str, Any] = field(default_factory=dict)
-    phrases: PhraseConfig = PhraseConfig()
-    loss: LossConfig = LossConfig()
-    optim: OptimConfig = OptimConfig()
-    teachers: tuple[str, ...] = ()
-    teacher_weight: float = 0.0
+    phrases: PhraseConfig = field(default_factory=PhraseConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    teacher_weight: float = 1.0
 
     def model_config(self, labels: int) -> ModelConfig:
         try:
@@ -70,6 +72,10 @@ def _build(kind: Any, values: Any, where: str) -> Any:
             built[key] = _build(hints[key], value, f"{where}{key}.")
         else:
             built[key] = tuple(value) if isinstance(value, list) else value
+            if hints[key] == tuple[str, ...] and not all(isinstance(v, str) for v in built[key]):
+                raise ConfigError(
+                    f"{where}{key} should be a list of texts; YAML reads a bare YES or NO as true or false: quote it"
+                )
     return kind(**built)
 
 

@@ -93,16 +93,24 @@ def idle_examples(clips: Sequence[Clip], count: int, seed: int) -> dict[str, lis
     return {"none clips": [e for r in RATES for e in isolated_examples(none, r)], "still person": still, "empty": empty}
 
 
-def read(recogniser: Recogniser, examples: Sequence[Example], batch_size: int = 64) -> list[tuple[GlossSegment, ...]]:
-    """What the recogniser says to each example, in order."""
+def lattices(recogniser: Recogniser, examples: Sequence[Example], batch_size: int = 64) -> list[NDArray[np.float32]]:
+    """Log-probabilities (S, 1 + vocabulary) of each example, in order; clips of like length share a pass."""
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].features))
-    out: list[tuple[GlossSegment, ...]] = [()] * len(examples)
+    out: list[NDArray[np.float32]] = [np.zeros((0, 1), np.float32)] * len(examples)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         for i, (lattice, _) in zip(rows, recogniser.lattices([examples[i].features for i in rows]), strict=True):
-            decoder = recogniser.new_decoder()
-            decoder.feed(lattice)
-            out[i] = recogniser.segments(decoder.best().tokens, lattice)
+            out[i] = lattice
+    return out
+
+
+def read(recogniser: Recogniser, examples: Sequence[Example]) -> list[tuple[GlossSegment, ...]]:
+    """What the recogniser says to each example, in order."""
+    out = []
+    for lattice in lattices(recogniser, examples):
+        decoder = recogniser.new_decoder()
+        decoder.feed(lattice)
+        out.append(recogniser.segments(decoder.best().tokens, lattice))
     return out
 
 

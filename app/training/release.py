@@ -9,42 +9,32 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
-import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from app.pipeline.checkpoint import CheckpointConfig, DecoderConfig, save_checkpoint
 from app.pipeline.module3_sequence.confidence import expected_calibration_error, fit_temperature, token_evidence
-from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken
-from app.pipeline.module3_sequence.model import BLANK, ModelConfig, SignModel
+from app.pipeline.module3_sequence.decoders import BeamDecoder
+from app.pipeline.module3_sequence.model import BLANK
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.wer import Edit, align, corpus_errors
 from app.training.corpus import NONE, load_signs, signs_of
-from app.training.evaluate import CORE, Evaluation, Example, report
+from app.training.evaluate import CORE, Evaluation, Example, lattices, report
+from app.training.trainer import load_run
 
 BIASES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
-THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)
+THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5)
 MIN_SILENT = 0.97
 
 Lattice = NDArray[np.float32]
-
-
-def load_run(folder: Path) -> tuple[dict[str, Any], SignModel]:
-    """What a run was, and its averaged weights."""
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    model = SignModel(ModelConfig.from_dict(run["model"]))
-    state = load_file(folder / "state.safetensors")
-    model.load_state_dict({k.removeprefix("average/"): v for k, v in state.items() if k.startswith("average/")})
-    return run, model.eval()
 
 
 def biased(lattice: Lattice, bias: float) -> Lattice:
@@ -52,6 +42,17 @@ def biased(lattice: Lattice, bias: float) -> Lattice:
     out = lattice.copy()
     out[:, BLANK] -= bias
     return out - np.logaddexp.reduce(out, axis=1, keepdims=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    gloss: str
+    label: int
+    evidence: NDArray[np.float64]
+
+    def confidence(self, temperature: float) -> float:
+        scaled = self.evidence / temperature
+        return float(np.exp(scaled[self.label] - np.logaddexp.reduce(scaled)))
 
 
 class Tuning:
@@ -65,85 +66,73 @@ class Tuning:
             **evaluation.composed,
             "idle": list(itertools.chain(*evaluation.idle.values())),
         }
-        self.lattices = {
-            name: [
-                recogniser.lattices([e.features])[0][0] if len(e.features) else np.zeros((0, 1), np.float32)
-                for e in examples
-            ]
-            for name, examples in self.sets.items()
-        }
+        self.lattices = {name: lattices(recogniser, examples) for name, examples in self.sets.items()}
 
-    def decode(self, name: str, bias: float, beam: int) -> list[tuple[tuple[DecodedToken, ...], Lattice]]:
-        out = []
-        for lattice in self.lattices[name]:
-            table = biased(lattice, bias)
-            decoder = BeamDecoder(beam)
-            decoder.feed(table)
-            out.append((decoder.best().tokens, table))
+    def decode(self, bias: float, beam: int) -> dict[str, list[list[_Token]]]:
+        """Every example of every set decoded: its tokens with their evidence."""
+        out: dict[str, list[list[_Token]]] = {}
+        for name, of_set in self.lattices.items():
+            out[name] = []
+            for lattice in of_set:
+                table = biased(lattice, bias)
+                decoder = BeamDecoder(beam)
+                decoder.feed(table)
+                tokens = decoder.best().tokens
+                out[name].append(
+                    [_Token(self.vocabulary[t.label - 1], t.label, token_evidence(table, t)) for t in tokens]
+                )
         return out
 
-    def evidence(self, bias: float, beam: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def evidence(self, decoded: dict[str, list[list[_Token]]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Of every decoded dev token: its pooled log-probabilities (N, V) and what was really signed there (N,)."""
         label = {g: i for i, g in enumerate(self.vocabulary, 1)}
         rows, truth = [], []
         for name in ("isolated", "core", "all"):
-            for example, (tokens, table) in zip(self.sets[name], self.decode(name, bias, beam), strict=True):
-                said = [self.vocabulary[t.label - 1] for t in tokens]
+            for example, tokens in zip(self.sets[name], decoded[name], strict=True):
                 true = [
                     label[pair.reference] if pair.edit is not Edit.INSERTION and pair.reference else BLANK
-                    for pair in align(example.glosses, said)
+                    for pair in align(example.glosses, [t.gloss for t in tokens])
                     if pair.edit is not Edit.DELETION
                 ]
-                for token, right in zip(tokens, true, strict=True):
-                    rows.append(token_evidence(table, token))
-                    truth.append(right)
+                rows += [t.evidence for t in tokens]
+                truth += true
         return np.stack(rows), np.array(truth)
 
-    def cost(self, bias: float, beam: int, temperature: float, threshold: float) -> tuple[float, float]:
+    def cost(self, decoded: dict[str, list[list[_Token]]], temperature: float, threshold: float) -> tuple[float, float]:
         """Mean of the four error rates (isolated core and all, phrases core and all), and the share of idle silent."""
-
-        def said(name: str) -> list[list[str]]:
-            out = []
-            for tokens, table in self.decode(name, bias, beam):
-                kept = []
-                for token in tokens:
-                    evidence = token_evidence(table, token) / temperature
-                    sure = np.exp(evidence[token.label] - np.logaddexp.reduce(evidence))
-                    if sure >= threshold:
-                        kept.append(self.vocabulary[token.label - 1])
-                out.append(kept)
-            return out
-
+        said = {
+            name: [[t.gloss for t in tokens if t.confidence(temperature) >= threshold] for tokens in examples]
+            for name, examples in decoded.items()
+        }
         right: list[bool] = []
         core: list[bool] = []
-        for example, answer in zip(self.sets["isolated"], said("isolated"), strict=True):
+        for example, answer in zip(self.sets["isolated"], said["isolated"], strict=True):
             right.append(tuple(answer) == example.glosses)
             if (example.glosses[0] if example.glosses else NONE) in CORE:
                 core.append(right[-1])
         wers = [
-            corpus_errors((e.glosses, a) for e, a in zip(self.sets[name], said(name), strict=True)).wer
+            corpus_errors((e.glosses, a) for e, a in zip(self.sets[name], said[name], strict=True)).wer
             for name in ("core", "all")
         ]
-        silent = float(np.mean([not a for a in said("idle")]))
         errors = [1 - float(np.mean(core)), 1 - float(np.mean(right)), *wers]
-        return sum(errors) / len(errors), silent
+        return sum(errors) / len(errors), float(np.mean([not a for a in said["idle"]]))
 
 
 def choose(tuning: Tuning, beam: int = 5) -> tuple[DecoderConfig, float, float]:
     """Decoder settings, temperature and the calibration error left, all by the dev signers."""
-    best: tuple[float, float, float, float] | None = None
+    best: tuple[float, float, float, float, NDArray[np.float64], NDArray[np.int64]] | None = None
     for bias in BIASES:
-        logits, truth = tuning.evidence(bias, beam)
+        decoded = tuning.decode(bias, beam)
+        logits, truth = tuning.evidence(decoded)
         temperature = fit_temperature(logits, truth)
         for threshold in THRESHOLDS:
-            cost, silent = tuning.cost(bias, beam, temperature, threshold)
+            cost, silent = tuning.cost(decoded, temperature, threshold)
             logger.info("bias {} threshold {}: cost {:.4f}, idle silent {:.3f}", bias, threshold, cost, silent)
             if silent >= MIN_SILENT and (best is None or cost < best[0]):
-                best = (cost, bias, threshold, temperature)
+                best = (cost, bias, threshold, temperature, logits, truth)
     if best is None:
         raise SystemExit("no decoder setting keeps quiet on idle input; train longer or with more idle examples")
-    _, bias, threshold, temperature = best
-    logits, truth = tuning.evidence(bias, beam)
+    _, bias, threshold, temperature, logits, truth = best
     scaled = logits / temperature
     probs = np.exp(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True))
     winner = probs.argmax(axis=1)

@@ -16,7 +16,7 @@ from app.training.config import ConfigError, TrainConfig, load_config
 from app.training.corpus import CorpusError, load_signs, signs_of
 from app.training.evaluate import greedy_figures
 from app.training.phrases import PhraseSampler, SignerBook
-from app.training.trainer import CSLRTrainer
+from app.training.trainer import CSLRTrainer, load_run
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -28,6 +28,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the network (0 = torch's default)")
     parser.add_argument("--workers", type=int, default=1, help="processes that compose phrases (0 = none)")
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="finished runs to distil into this one")
+    parser.add_argument("--init", type=Path, help="finished run whose weights this one starts from")
     parser.add_argument("--resume", action="store_true", help="go on from the last state in --out")
     return parser.parse_args(argv)
 
@@ -42,6 +44,17 @@ def choose_vocabulary(config: TrainConfig, glosses: set[str]) -> tuple[str, ...]
     return tuple(sorted({sign for g in wanted - set(config.without) - letters for sign in signs_of(g)}))
 
 
+def same_vocabulary(folder: Path, vocabulary: tuple[str, ...]) -> SignModel:
+    """The model of a finished run. Raises ConfigError when it is missing or knows other glosses."""
+    try:
+        run, model = load_run(folder)
+    except OSError as error:
+        raise ConfigError(f"no finished run in {folder}: {error}") from error
+    if tuple(run["vocabulary"]) != vocabulary:
+        raise ConfigError(f"the run in {folder} was trained on other glosses than this one")
+    return model
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
@@ -49,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
         train, dev = load_signs(args.data, "train"), load_signs(args.data, "dev")
         vocabulary = choose_vocabulary(config, {c.gloss for c in train})
         model_config = config.model_config(len(vocabulary))
+        teachers = [same_vocabulary(folder, vocabulary) for folder in args.teachers]
+        model = same_vocabulary(args.init, vocabulary) if args.init else SignModel(model_config)
     except (ConfigError, CorpusError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -61,13 +76,15 @@ def main(argv: list[str] | None = None) -> int:
     sampler = PhraseSampler(SignerBook.of(train, set(vocabulary)), config.phrases)
     batches = PhraseBatches(sampler, vocabulary, config.optim.batch_size, config.optim.steps, config.optim.seed)
     trainer = CSLRTrainer(
-        SignModel(model_config),
+        model,
         batches,
         config.optim,
         config.loss,
         args.out,
         device,
         evaluate=greedy_figures(dev, vocabulary),
+        teachers=teachers,
+        teacher_weight=config.teacher_weight,
         workers=args.workers,
     )
     if args.resume and trainer.resume():
@@ -76,12 +93,20 @@ def main(argv: list[str] | None = None) -> int:
     logger.info("{} glosses, {} clips, {:.2f}M weights on {}", len(vocabulary), len(train), size / 1e6, device)
     run = {
         "vocabulary": vocabulary,
-        "model": model_config.to_dict(),
+        "model": model.config.to_dict(),
         "seed": config.optim.seed,
         "clips": len(train),
         # As somebody else would type it: folders by their role, not by where they lie here.
         "command": f"--config configs/{args.config.name} --data DATA --out runs/{args.out.name}"
-        + (f" --set {' '.join(args.set)}" if args.set else ""),
+        + "".join(
+            f" {option} {' '.join(values)}"
+            for option, values in (
+                ("--set", args.set),
+                ("--init", [f"runs/{args.init.name}"] if args.init else []),
+                ("--teachers", [f"runs/{t.name}" for t in args.teachers]),
+            )
+            if values
+        ),
     }
     (args.out / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     trainer.run()

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from app.pipeline.module3_sequence.losses import LossConfig, total_loss
-from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.training.batches import Batch, PhraseBatches
 from app.training.config import OptimConfig
 
@@ -185,3 +185,12 @@ class CSLRTrainer:
             state["state"].setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
         self.optimizer.load_state_dict(state)
         return True
+
+
+def load_run(folder: Path) -> tuple[dict[str, Any], SignModel]:
+    """What a run in `folder` was (run.json), and a model with its averaged weights, in eval mode."""
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    model = SignModel(ModelConfig.from_dict(run["model"]))
+    state = load_file(folder / "state.safetensors")
+    model.load_state_dict({k.removeprefix("average/"): v for k, v in state.items() if k.startswith("average/")})
+    return run, model.eval()

@@ -87,6 +87,22 @@ def test_train_release_evaluate_and_read(
     assert figures["idle_silent"]["empty"] == 1.0
 
 
+@pytest.mark.slow
+def test_a_student_starts_from_one_run_and_learns_from_others(
+    setup: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, data = setup
+    for seed in ("1", "2"):
+        assert run(config, data, tmp_path / f"s{seed}", "--set", f"optim.seed={seed}") == 0
+    student = ["--init", tmp_path / "s1", "--teachers", tmp_path / "s1", tmp_path / "s2"]
+    assert run(config, data, tmp_path / "student", *map(str, student)) == 0
+    assert "--init runs/s1 --teachers runs/s1 runs/s2" in (tmp_path / "student" / "run.json").read_text()
+    assert run(config, data, tmp_path / "x", "--teachers", str(tmp_path / "none")) == 2
+    assert "no finished run" in capsys.readouterr().err
+    assert run(config, data, tmp_path / "x", "--set", "glosses=['YES']", "--init", str(tmp_path / "s1")) == 2
+    assert "other glosses" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "overrides", "says"),
     [
@@ -95,6 +111,7 @@ def test_train_release_evaluate_and_read(
         ("wings: 2", [], "wings"),
         (": :", [], "cannot read"),
         ("{}", ["optim.steps"], "should look like"),
+        ("glosses: [NO, YES]", [], "quote it"),
         ("{}", ["phrases.mirrors=1"], "mirrors"),
     ],
 )
