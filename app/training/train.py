@@ -63,6 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         vocabulary = choose_vocabulary(config, {c.gloss for c in train})
         model_config = config.model_config(len(vocabulary))
         teachers = [same_vocabulary(folder, vocabulary) for folder in args.teachers]
+        torch.manual_seed(config.optim.seed)
         model = same_vocabulary(args.init, vocabulary) if args.init else SignModel(model_config)
     except (ConfigError, CorpusError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -71,7 +72,6 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(args.threads)
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device)
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(config.optim.seed)
 
     sampler = PhraseSampler(SignerBook.of(train, set(vocabulary)), config.phrases)
     batches = PhraseBatches(sampler, vocabulary, config.optim.batch_size, config.optim.steps, config.optim.seed)

@@ -57,7 +57,7 @@ def test_a_broken_run_goes_on_where_it_stopped_and_ends_the_same(setup: tuple[Pa
     whole, resumed = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "broken"))
     assert whole.keys() == resumed.keys()
     for key in whole:
-        torch.testing.assert_close(whole[key], resumed[key], msg=key)
+        torch.testing.assert_close(whole[key], resumed[key], msg=lambda text, key=key: f"{key}: {text}")
     assert not list((tmp_path / "broken").glob("*.part"))
 
 
