@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -83,6 +86,9 @@ def __getattr__(name: str) -> FastAPI:
         built = create_app()
     except SettingsError as problem:
         print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
+        if multiprocessing.parent_process() is not None:
+            # One of several workers: their supervisor would start it again for ever, and no setting mends itself.
+            os.kill(os.getppid(), signal.SIGTERM)
         sys.exit(2)
     globals()["app"] = built
     return built

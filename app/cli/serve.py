@@ -7,6 +7,8 @@ import sys
 
 #: Requests that still run when the service is told to stop get this long to finish.
 GRACE_S = 20
+#: A worker that loads its libraries does not answer its supervisor, on a busy machine for longer than the usual 5 s.
+STARTING_S = 120
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         log_config=None,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_worker_healthcheck=STARTING_S,
         server_header=False,
     )
     return 0
