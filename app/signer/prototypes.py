@@ -34,8 +34,8 @@ CORE = (
     "HELLO", "THANK-YOU", "I-LOVE-YOU", "NO", "PLEASE", "YES", "HELP", "GOODBYE",
     "IX-1", "YOU", "SORRY", "EAT", "GOOD", "WELCOME", "HOW", "NAME",
 )  # fmt: skip
-PHRASES = (
-    ("HELLO", "HOW", "YOU"),
+PHRASES: tuple[tuple[str, ...], ...] = (
+    ("HELLO", "WELCOME"),
     ("PLEASE", "HELP", "IX-1"),
     ("YES", "PLEASE"),
     ("SORRY", "NO"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_HAND, LEFT_SHOULDER, NUM_HAND, RIGHT_SHOULDER, Keypoints
-from app.signer.figure import draw, palm_facing
+from app.signer.figure import HEIGHT, WIDTH, draw, palm_facing
 from app.signer.performance import smoothed
 
 _HANDS = (LEFT_HAND.start, LEFT_HAND.start + NUM_HAND)
@@ -46,9 +46,14 @@ def write_video(clip: Keypoints, path: Path, fps: int = 25, quality: int = 23) -
         )
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, fps)
+        stream.width, stream.height = WIDTH, HEIGHT
         for number, picture in enumerate(pictures(clip)):
-            stream.height, stream.width = picture.shape[:2]
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def sample_name(glosses: Sequence[str]) -> str:
+    """File name of a gloss or a phrase: ("HELLO", "HOW") -> "hello_how.mp4"."""
+    return "_".join(gloss.lower() for gloss in glosses) + ".mp4"

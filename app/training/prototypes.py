@@ -58,6 +58,8 @@ SHORTEST_S, LONGEST_S = 1.0, 1.4
 #: Length of the figure's palm in shoulder widths: one pair of hands for all glosses, a little above the corpus' median
 #: of 0.34, so that it is easily read.
 PALM = 0.36
+#: Least span of the knuckles in palm lengths (turned_to_viewer); a flat hand seen from the front has about 0.7.
+OPENNESS = 0.5
 #: Glosses of which the corpus' most common form is not the ASL citation form, and the number of hands that tells it
 #: apart: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
 CITATION_HANDS = {"GOOD": 2, "THANK-YOU": 1}
@@ -283,6 +285,20 @@ def averaged_shape(shapes: Float, votes: Float) -> tuple[Float, Float]:
     return fixed, weight
 
 
+def turned_to_viewer(hands: Float, least: float = OPENNESS, most: float = 2.2) -> Float:
+    """Tilts hands seen edge-on a little towards the viewer, as one does for a camera: (T, 21, 2) -> same.
+
+    Widens the hand across its axis until the knuckles span `least` of the palm's length, at most `most` times, evenly
+    over the sign. A hand that is only a line is neither read by people nor found by the landmark model.
+    """
+    axis = hands[:, 9] / np.maximum(np.linalg.norm(hands[:, 9], axis=-1, keepdims=True), 1e-9)
+    normal = np.stack([-axis[:, 1], axis[:, 0]], axis=-1)
+    across = (hands * normal[:, None]).sum(axis=-1)
+    span = np.abs(across[:, 5] - across[:, 17]) / PALM
+    gain = smoothed(np.clip(least / np.maximum(span, 1e-9), 1.0, most), 3.0)
+    return np.asarray(hands + ((gain[:, None] - 1) * across)[..., None] * normal[:, None])
+
+
 def weighted_median(values: Float, weights: Float) -> float:
     """The value below which half of the weight lies."""
     order = np.argsort(values)
@@ -378,6 +394,7 @@ def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], ali
         )
 
     lengths_now = retimed(bone_lengths(hands), 1.2)
+    shaped = with_bone_lengths(retimed(hands, 0.8), lengths_now)
     return Prototype(
         gloss,
         len({c.signer for c in clips}),
@@ -387,7 +404,7 @@ def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], ali
         retimed(nose, 2.0),
         retimed(elbow, 1.5),
         retimed(wrist, 0.8),
-        with_bone_lengths(retimed(hands, 0.8), lengths_now),
+        np.stack([turned_to_viewer(shaped[:, side]) for side in range(2)], axis=1),
         present[np.rint(at).astype(int)],
     )
 
@@ -518,7 +535,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             clip = read(row, float(body[NOSE, 1]))
             if clip is not None and hands in (None, hands_used(clip)):
                 clips.append(clip)
-        picks = choose_clips([c.signer for c in clips], options.candidates, options.per_signer, rng)
+        # A gloss of few signers may take more of each, so that there is something to average.
+        per_signer = max(options.per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
+        picks = choose_clips([c.signer for c in clips], options.candidates, per_signer, rng)
         clips = [clips[i] for i in picks]
         prototypes.append(build_gloss(gloss, clips, options.keep, options.at_most))
         p = prototypes[-1]
