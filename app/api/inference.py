@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
@@ -24,8 +25,8 @@ from app.pipeline.module1_preprocessing.landmark_files import (
 )
 from app.services.clips import check_duration
 from app.services.gate import Gate
-from app.services.inference import InferenceService
-from app.services.pictures import decoded, pictures_from_base64
+from app.services.inference import InferenceService, Outcome
+from app.services.pictures import JpegPicture, decoded, pictures_from_base64
 from app.services.translated import sentence, translated
 
 T = TypeVar("T")
@@ -151,7 +152,7 @@ async def frames(request: Request, service: Service, uploads: Uploads) -> Predic
         return await unless_gone(request, work())
 
 
-def _read_frames(body: bytes, service: InferenceService) -> tuple[Any, list[float]]:
+def _read_frames(body: bytes, service: InferenceService) -> tuple[Sequence[JpegPicture], list[float]]:
     try:
         asked = FramesRequest.model_validate_json(body)
     except ValidationError as problem:
@@ -192,21 +193,21 @@ async def landmarks(request: Request, service: Service, uploads: Uploads) -> Pre
             outcome = await unless_gone(request, _recognise(service, body, None))
         else:
             async with receive_file(request, timeout) as upload:
-                data = await asyncio.to_thread(upload.path.read_bytes)
-                outcome = await unless_gone(request, _recognise(service, data, upload.filename))
+                outcome = await unless_gone(request, _recognise(service, upload.path, upload.filename))
     return Prediction.of(outcome, service.recogniser.model_id)
 
 
-async def _recognise(service: InferenceService, data: bytes, filename: str | None) -> Any:
-    return await service.process_landmarks(await asyncio.to_thread(_read_landmarks, data, filename))
+async def _recognise(service: InferenceService, source: Path | bytes, filename: str | None) -> Outcome:
+    return await service.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
 
 
-def _read_landmarks(data: bytes, filename: str | None) -> Keypoints:
+def _read_landmarks(source: Path | bytes, filename: str | None) -> Keypoints:
+    """A landmark file, whose client-given `filename` tells its format; without one, a JSON body."""
     with translated():
-        if filename is not None:
-            return load_landmarks(data, filename)
+        if isinstance(source, Path):
+            return load_landmarks(source, filename or "unnamed")
         try:
-            content = json.loads(data)
+            content = json.loads(source)
         except (ValueError, RecursionError):
             raise errors.MalformedRequest("The body is not valid JSON.") from None
         try:

@@ -16,9 +16,11 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout
+from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
 
 _FLUSH_BYTES = 1 << 20
+#: Bodies that are not streamed to disk (JSON) are held in memory, many at a time perhaps.
+MAX_IN_MEMORY = 64 << 20
 _MAX_PARTS = 16
 
 
@@ -179,8 +181,13 @@ async def _flush(file: IO[bytes], form: _Form) -> int:
 
 
 async def receive_body(request: Request, idle_timeout_s: float) -> bytes:
-    """The whole body in memory, bounded by BodyLimit. Raises UploadTimeout, ClientDisconnect."""
+    """The whole body in memory, at most MAX_IN_MEMORY. Raises UploadTooLarge, UploadTimeout, ClientDisconnect."""
     body = bytearray()
     async for piece in chunks(request, idle_timeout_s):
         body += piece
+        if len(body) > MAX_IN_MEMORY:
+            raise UploadTooLarge(
+                f"A JSON body may have {MAX_IN_MEMORY >> 20} MiB. Send fewer or smaller frames, or a video file.",
+                headers={"Connection": "close"},
+            )
     return bytes(body)

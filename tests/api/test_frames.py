@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -61,3 +62,8 @@ async def test_a_body_that_is_no_json(client: httpx.AsyncClient) -> None:
     assert_problem(await client.post(ROUTE, content=b"\xff\xfe", headers=headers), 400, "malformed_request")
     assert_problem(await client.post(ROUTE, content=b""), 415, "unsupported_media_type")
     assert_problem(await client.post(ROUTE, content=bytes(9 << 20), headers=headers), 413, "upload_too_large")
+
+
+async def test_json_is_held_in_memory_and_has_a_limit_of_its_own(client: httpx.AsyncClient) -> None:
+    with patch("app.api.uploads.MAX_IN_MEMORY", 100):
+        assert_problem(await client.post(ROUTE, json={"frames": [FRAME]}), 413, "upload_too_large")
