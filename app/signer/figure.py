@@ -75,19 +75,9 @@ def draw(
     at = (points[:, :2] * [size[1], size[0]]).astype(np.float32)
     unit = round(float(np.linalg.norm(at[LEFT_SHOULDER] - at[RIGHT_SHOULDER])), 1)
     shoulders = tuple((round(float(x), 1), round(float(y), 1)) for x, y in at[[LEFT_SHOULDER, RIGHT_SHOULDER]])
-    picture = _backdrop(size).copy()
     sleeves = [_upper_sleeve(at[shoulder], at[elbow], unit, size) for shoulder, elbow, _ in _ARMS]
-    paint(
-        picture,
-        _grown_together(_torso(size, shoulders), sleeves, unit),
-        SHIRT,
-        outline=unit * 0.006,
-        shadow=0.14,
-        shadow_reach=unit * 0.10,
-    )
-    kept, added = _neck_and_collar(size, shoulders)
-    picture *= kept
-    picture += added
+    picture = _still_life(size, shoulders).copy()
+    _grow_sleeves(picture, sleeves, shoulders, unit)
     _place_head(picture, at[NOSE], unit)
     for side, (shoulder, elbow, wrist) in enumerate(_ARMS):
         start = LEFT_HAND.start + side * NUM_HAND
@@ -146,20 +136,47 @@ def _neck_and_collar(size: Size, shoulders: Shoulders) -> tuple[Float, Float]:
     return painted[1] - painted[0], painted[0]
 
 
-def _grown_together(torso: Solid, sleeves: Sequence[Solid | None], unit: float) -> Solid:
-    """Torso and sleeves as one smooth shape (polynomial smooth minimum of the distances, Quilez 2013)."""
+@functools.lru_cache(maxsize=8)
+def _still_life(size: Size, shoulders: Shoulders) -> Float:
+    """Everything that does not move: background, torso, neck and collar."""
+    picture = _backdrop(size).copy()
+    _dress(picture, _torso(size, shoulders), size, shoulders)
+    return picture
+
+
+def _dress(picture: Float, body: Solid, size: Size, shoulders: Shoulders) -> None:
+    """Paints the shirt in the solid's window, and over it what lies on it."""
+    unit = float(np.hypot(shoulders[0][0] - shoulders[1][0], shoulders[0][1] - shoulders[1][1]))
+    paint(picture, body, SHIRT, outline=unit * 0.006, shadow=0.14, shadow_reach=unit * 0.10)
+    kept, added = _neck_and_collar(size, shoulders)
+    window = _window_of(body)
+    picture[window] *= kept[window]
+    picture[window] += added[window]
+
+
+def _window_of(solid: Solid) -> tuple[slice, slice]:
+    height, width = solid.distance.shape
+    return np.s_[solid.y : solid.y + height, solid.x : solid.x + width]
+
+
+def _grow_sleeves(picture: Float, sleeves: Sequence[Solid | None], shoulders: Shoulders, unit: float) -> None:
+    """Lets the sleeves grow smoothly out of the torso (polynomial smooth minimum of distances, Quilez 2013).
+
+    Only the sleeves' windows are painted again; the rest of the torso stays as it is.
+    """
+    size = (picture.shape[0], picture.shape[1])
+    torso, background = _torso(size, shoulders), _backdrop(size)
     distance, nx, ny = torso.distance.copy(), torso.nx.copy(), torso.ny.copy()
     soft = 0.05 * unit
-    for sleeve in sleeves:
-        if sleeve is None:
-            continue
-        height, width = sleeve.distance.shape
-        window = np.s_[sleeve.y : sleeve.y + height, sleeve.x : sleeve.x + width]
+    windows = [(sleeve, _window_of(sleeve)) for sleeve in sleeves if sleeve is not None]
+    for sleeve, window in windows:
         share = np.clip(0.5 + 0.5 * (distance[window] - sleeve.distance) / soft, 0, 1)
         nx[window] += share * (sleeve.nx - nx[window])
         ny[window] += share * (sleeve.ny - ny[window])
         distance[window] += share * (sleeve.distance - distance[window]) - soft * share * (1 - share)
-    return Solid(0, 0, distance, nx, ny)
+    for sleeve, window in windows:
+        picture[window] = background[window]
+        _dress(picture, Solid(sleeve.x, sleeve.y, distance[window], nx[window], ny[window]), size, shoulders)
 
 
 def _mask(outline: Float, size: Size) -> Float:
@@ -207,14 +224,21 @@ def _folds(picture: Float, middle: Float, unit: float) -> None:
 
 
 def _place_head(picture: Float, nose: Float, unit: float) -> None:
+    """Lays the head's sprite on the picture, to a fraction of a pixel."""
     colour, alpha = head(unit)
     corner = nose + (np.array(WINDOW[:2]) - _SPRITE_NOSE) * unit
-    shift = np.array([[1, 0, corner[0]], [0, 1, corner[1]]], np.float64)
-    size = (picture.shape[1], picture.shape[0])
-    opaque = cv2.warpAffine(alpha, shift, size, flags=cv2.INTER_LINEAR)
-    weighted = cv2.warpAffine(colour * alpha[..., None], shift, size, flags=cv2.INTER_LINEAR)
-    picture *= (1 - opaque)[..., None]
-    picture += weighted
+    x, y = (int(v) for v in np.floor(corner))
+    shift = np.array([[1, 0, corner[0] - x], [0, 1, corner[1] - y]], np.float64)
+    height, width = alpha.shape[0] + 1, alpha.shape[1] + 1
+    top, left = max(-y, 0), max(-x, 0)
+    bottom, right = min(height, picture.shape[0] - y), min(width, picture.shape[1] - x)
+    if bottom <= top or right <= left:
+        return
+    opaque = cv2.warpAffine(alpha, shift, (width, height), flags=cv2.INTER_LINEAR)[top:bottom, left:right]
+    weighted = cv2.warpAffine(colour * alpha[..., None], shift, (width, height), flags=cv2.INTER_LINEAR)
+    under = picture[y + top : y + bottom, x + left : x + right]
+    under *= (1 - opaque)[..., None]
+    under += weighted[top:bottom, left:right]
 
 
 def _ramp(solid: Solid, origin: Float, axis: Float, start: float, stop: float) -> Float:

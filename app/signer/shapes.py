@@ -144,7 +144,9 @@ def lit_colour(nx: Float, ny: Float, material: Material) -> Float:
     shade, lit = np.array(material.shade, np.float32), np.array(material.lit, np.float32)
     colour = shade + light * (lit - shade)
     if material.gloss:
-        colour = colour + material.gloss * (np.clip(facing, 0, 1) ** 14)[..., None]
+        twice = np.square(np.clip(facing, 0, 1))
+        eighth = np.square(np.square(twice))
+        colour = colour + (material.gloss * eighth * np.square(twice) * twice)[..., None]
     return np.clip(colour, 0, 1).astype(np.float32)
 
 

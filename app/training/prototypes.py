@@ -296,7 +296,10 @@ def turned_to_viewer(hands: Float, least: float = OPENNESS, most: float = 2.2) -
     across = (hands * normal[:, None]).sum(axis=-1)
     span = np.abs(across[:, 5] - across[:, 17]) / PALM
     gain = smoothed(np.clip(least / np.maximum(span, 1e-9), 1.0, most), 3.0)
-    return np.asarray(hands + ((gain[:, None] - 1) * across)[..., None] * normal[:, None])
+    gains = np.repeat(gain[:, None], hands.shape[1], axis=1)
+    # The thumb sticks out of the plane of the palm: that much wider it would part from the hand.
+    gains[:, 1:5] = np.minimum(gains[:, 1:5], 1.25)
+    return np.asarray(hands + ((gains - 1) * across)[..., None] * normal[:, None])
 
 
 def weighted_median(values: Float, weights: Float) -> float:

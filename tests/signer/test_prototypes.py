@@ -1,0 +1,121 @@
+"""The stored prototypes: what they promise to everybody who performs, draws or recognises them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.pipeline.keypoints import (
+    LEFT_EAR,
+    LEFT_HAND,
+    LEFT_SHOULDER,
+    NOSE,
+    RIGHT_EAR,
+    RIGHT_HAND,
+    RIGHT_SHOULDER,
+    RIGHT_WRIST,
+    hand_present,
+    person_present,
+)
+from app.signer.prototypes import ASSET, CORE, PHRASES, SHOULDERS, InvalidPrototypes, UnknownGloss, load
+
+TWO_HANDED = {"HELP", "HOW", "NAME", "GOOD"}
+
+
+def test_all_core_glosses_and_the_further_ones_are_there() -> None:
+    signer = load()
+    assert set(CORE) <= set(signer)
+    assert len(signer) == 37
+    assert "NONE" not in signer
+    assert {gloss for phrase in PHRASES for gloss in phrase} <= set(CORE)
+
+
+def test_it_is_small() -> None:
+    assert ASSET.stat().st_size < 400_000
+
+
+@pytest.mark.parametrize("gloss", sorted(load()))
+def test_a_prototype_is_nobodys_recording(gloss: str) -> None:
+    about = load().about(gloss)
+    assert about.clips >= 8
+    assert about.signers >= (2 if gloss in CORE else 1)
+
+
+@pytest.mark.parametrize("gloss", sorted(load()))
+def test_landmarks_are_in_the_picture_at_25_frames_a_second(gloss: str) -> None:
+    clip = load()[gloss]
+    assert 1.4 <= clip.duration_s <= 2.6
+    np.testing.assert_allclose(np.diff(clip.times), 0.04)
+    assert clip.aspect == pytest.approx(4 / 3)
+    assert person_present(clip.points).all()
+    width = clip.points[:, LEFT_SHOULDER, 0] - clip.points[:, RIGHT_SHOULDER, 0]
+    np.testing.assert_allclose(width, SHOULDERS, atol=1e-3)
+    head = clip.points[:, [NOSE, LEFT_EAR, RIGHT_EAR], :2]
+    assert ((head > 0.1) & (head < 0.9)).all()
+    for side, where in enumerate((LEFT_HAND, RIGHT_HAND)):
+        seen = clip.points[hand_present(clip.points)[:, side], where]
+        assert ((seen[..., :2] > -0.1) & (seen[..., :2] < 1.15)).all()
+
+
+@pytest.mark.parametrize("gloss", sorted(load()))
+def test_it_starts_and_ends_with_the_hands_out_of_sight(gloss: str) -> None:
+    present = hand_present(load()[gloss].points)
+    assert not present[[0, -1]].any()
+    assert present[:, 1].mean() > 0.5
+
+
+@pytest.mark.parametrize("gloss", CORE)
+def test_the_left_hand_takes_part_only_in_two_handed_signs(gloss: str) -> None:
+    share = hand_present(load()[gloss].points)[:, 0].mean()
+    assert share > 0.5 if gloss in TWO_HANDED else share == 0
+
+
+def test_signs_are_where_they_belong() -> None:
+    signer = load()
+
+    def middle(gloss: str, point: int) -> np.ndarray:
+        points = signer[gloss].points
+        return np.asarray(np.median(points[hand_present(points)[:, 1], point, :2], axis=0))
+
+    nose = signer["HELLO"].points[0, NOSE]
+    shoulder = signer["HELLO"].points[0, RIGHT_SHOULDER]
+    tip = RIGHT_HAND.start + 12
+    assert middle("HELLO", tip)[1] < nose[1]
+    assert middle("PLEASE", RIGHT_WRIST)[1] > shoulder[1]
+    highest = signer["THANK-YOU"].points[:, tip, 1].min()
+    assert nose[1] - 0.06 < highest < shoulder[1]
+    index, ring, pinky = (middle("I-LOVE-YOU", RIGHT_HAND.start + k)[1] for k in (8, 16, 20))
+    assert index < ring
+    assert pinky < ring
+
+
+def test_a_phrase_is_shorter_than_its_signs_and_keeps_the_hand_up() -> None:
+    signer = load()
+    for phrase in PHRASES:
+        whole = signer.phrase(phrase)
+        assert whole.duration_s < sum(signer[gloss].duration_s for gloss in phrase)
+        seen = np.flatnonzero(hand_present(whole.points)[:, 1])
+        assert len(seen) == seen[-1] - seen[0] + 1
+
+
+def test_unknown_glosses_are_named() -> None:
+    with pytest.raises(UnknownGloss, match="no prototype of 'XYZ'; there are: AGAIN"):
+        load()["XYZ"]
+    assert "HELLO" in load()
+    assert "XYZ" not in load()
+
+
+def test_no_gloss_is_no_phrase() -> None:
+    with pytest.raises(ValueError, match="at least one sign"):
+        load().phrase([])
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "later.json.gz"
+    path.write_bytes(gzip.compress(json.dumps({"format": 2}).encode()))
+    with pytest.raises(InvalidPrototypes, match="format 2"):
+        load(path)
