@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from loguru import logger
+
 from app import __version__
 from app.core.settings import SettingsError
 
@@ -31,6 +33,9 @@ def _parser(with_samples: bool) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 something failed, 2 wrong usage or settings."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    # Commands speak for themselves; from the log only warnings. `serve` sets the log up by its settings.
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
     if argv[:1] == ["evaluate"]:
         from app.training import evaluate
 
