@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
     print(
         f"Glossline on http://{shown}:{settings.port}  (API: http://{shown}:{settings.port}/docs)\n"
-        f"Try:  curl -F file=@clip.mp4 http://{shown}:{settings.port}/api/inference/predict",
+        f"Try:  curl -F file=@app/signer/samples/hello.mp4 http://{shown}:{settings.port}/api/inference/predict",
         file=sys.stderr,
     )
     uvicorn.run(
