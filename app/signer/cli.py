@@ -6,11 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+import cv2
 from tqdm import tqdm
 
 from app.pipeline.module1_preprocessing.landmark_files import save_npz
 from app.signer.prototypes import CORE, PHRASES, PrototypeSigner, UnknownGloss, load
 from app.signer.render import sample_name, write_video
+from app.signer.sheet import contact_sheet
 
 #: The rendered files that come with the project.
 SAMPLES = Path(__file__).parent / "samples"
@@ -40,6 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FOLDER",
         help="write videos there; without glosses and phrases: the core glosses and phrases that come with the project",
     )
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="one picture with the given glosses side by side")
     parser.add_argument("--landmarks", action="store_true", help="also write the landmarks, as .npz beside each video")
 
 
@@ -55,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     except UnknownGloss as problem:
         print(problem, file=sys.stderr)
         return 2
+    if args.sheet is not None:
+        return _sheet(signer, [gloss for glosses in wanted for gloss in glosses] or list(CORE[:5]), args.sheet)
     if args.render is None:
         _list(signer, wanted)
         return 0
@@ -70,6 +75,15 @@ def run(args: argparse.Namespace) -> int:
             print(f"cannot write {video}: {problem}; choose another --render folder", file=sys.stderr)
             return 1
         print(video)
+    return 0
+
+
+def _sheet(signer: PrototypeSigner, glosses: list[str], path: Path) -> int:
+    picture = contact_sheet(signer, glosses)
+    if not cv2.imwrite(str(path), picture[..., ::-1]):
+        print(f"cannot write {path}: does its folder exist, and does the name end in .png?", file=sys.stderr)
+        return 1
+    print(path)
     return 0
 
 

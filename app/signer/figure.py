@@ -28,6 +28,8 @@ Size = tuple[int, int]
 Shoulders = tuple[tuple[float, float], ...]
 
 WIDTH, HEIGHT = 640, 480
+#: Least distance of the shoulders in pixels for anybody to be drawn.
+SMALLEST = 24
 SHIRT = Material((0.20, 0.43, 0.49), (0.055, 0.16, 0.205), (0.03, 0.10, 0.13))
 TRIM = Material((0.27, 0.53, 0.585), (0.08, 0.215, 0.26), SHIRT.outline)
 PALM = Material((0.975, 0.785, 0.675), (0.76, 0.50, 0.41), (0.40, 0.21, 0.155))
@@ -67,13 +69,16 @@ def draw(
 ) -> NDArray[np.uint8]:
     """One frame as RGB uint8 (480 * scale, 640 * scale, 3).
 
-    points: (75, 3) landmarks relative to a 4:3 picture; a hand without presence is not drawn. palm: length of the palm
+    points: (75, 3) landmarks relative to a 4:3 picture; a hand without presence is not drawn, nor is a person whose
+    shoulders are less than SMALLEST pixels apart (one that was not found has none). palm: length of the palm
     in shoulder widths, the same for the whole clip, so that a hand that points at the viewer keeps its thickness.
     facing: palm_facing of the left and right hand, -1..1 (smoothed over time by the caller).
     """
     size = (round(HEIGHT * scale), round(WIDTH * scale))
     at = (points[:, :2] * [size[1], size[0]]).astype(np.float32)
     unit = round(float(np.linalg.norm(at[LEFT_SHOULDER] - at[RIGHT_SHOULDER])), 1)
+    if unit < SMALLEST * scale:
+        return (np.clip(_backdrop(size), 0, 1) * 255 + 0.5).astype(np.uint8)
     shoulders = tuple((round(float(x), 1), round(float(y), 1)) for x, y in at[[LEFT_SHOULDER, RIGHT_SHOULDER]])
     sleeves = [_upper_sleeve(at[shoulder], at[elbow], unit, size) for shoulder, elbow, _ in _ARMS]
     picture = _still_life(size, shoulders).copy()

@@ -12,316 +12,50 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import (
-    DEFAULT_ASPECT,
-    LEFT_ELBOW,
-    LEFT_SHOULDER,
-    LEFT_WRIST,
-    NOSE,
-    RIGHT_ELBOW,
-    RIGHT_SHOULDER,
-    RIGHT_WRIST,
+from app.pipeline.keypoints import LEFT_ELBOW, NOSE, RIGHT_ELBOW
+from app.signer.performance import FPS, smoothed
+from app.training.barycentre import Barycentre, alignment_weights, barycentre, common_clock
+from app.training.prototype_clips import (
+    BAND,
+    Clip,
+    choose_clips,
+    densest_group,
+    features,
+    hands_used,
+    read_clip,
+    resampled,
+    typical_body,
 )
-from app.signer.performance import FPS, PARENTS, smoothed
-from app.training.barycentre import (
-    Barycentre,
-    accumulate,
-    alignment_weights,
-    barycentre,
-    common_clock,
-    frame_costs,
-    pairwise_distances,
+from app.training.prototype_hands import (
+    PALM,
+    averaged_shape,
+    bone_lengths,
+    turned_to_viewer,
+    weighted_median,
+    with_bone_lengths,
 )
 
 Float = NDArray[np.float64]
 
-BODY = 25
+#: Every clip is brought to this many frames, about what the corpus holds, before it is aligned.
 FRAMES = 36
-BAND = 0.35
-#: Wrist of a hanging arm, in shoulder widths from the shoulder midpoint (x of the signer's left side).
-REST_WRIST = np.array([0.62, 1.75])
-#: A hand counts as lowered from here on.
-LOWERED_Y = 1.2
 #: The corpus holds few frames a second (about 10 to 15); this many frames at 25 fps stand for one of them.
 STRETCH = 1.25
 SHORTEST_S, LONGEST_S = 1.0, 1.4
-#: Length of the figure's palm in shoulder widths: one pair of hands for all glosses, a little above the corpus' median
-#: of 0.34, so that it is easily read.
-PALM = 0.36
-#: Least span of the knuckles in palm lengths (turned_to_viewer); a flat hand seen from the front has about 0.7.
-OPENNESS = 0.5
 #: Glosses of which the corpus' most common form is not the ASL citation form, and the number of hands that tells it
 #: apart: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
 CITATION_HANDS = {"GOOD": 2, "THANK-YOU": 1}
-_SHAPE_POINTS = (4, 5, 8, 12, 16, 17, 20)
-_SWAP_BODY = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + 1 if i % 2 else i - 1 for i in range(11, BODY))]
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One recording in shoulder widths from the shoulder midpoint, y down; NaN = not seen; hand 0 = left, 1 = right.
-
-    body (T, 25, 2); wrists (T, 2, 2), lowered where unseen; shapes (T, 2, 21, 2) relative to the wrist in hand sizes;
-    hand_size (2,) shoulder widths.
-    """
-
-    signer: str
-    body: Float
-    wrists: Float
-    shapes: Float
-    hand_size: Float
-
-    def mirrored(self) -> Clip:
-        flip = np.array([-1.0, 1.0])
-        return Clip(
-            self.signer,
-            self.body[:, _SWAP_BODY] * flip,
-            self.wrists[:, ::-1] * flip,
-            self.shapes[:, ::-1] * flip,
-            self.hand_size[::-1],
-        )
-
-    def cut(self, start: int, stop: int) -> Clip:
-        return Clip(
-            self.signer, self.body[start:stop], self.wrists[start:stop], self.shapes[start:stop], self.hand_size
-        )
-
-
-def hand_sizes(hands: Float) -> Float:
-    """Length of the palm, whichever way the hand points: (T, 2, 21, 2) -> (2,), NaN if never seen."""
-    spans = [np.linalg.norm(hands[:, :, a] - hands[:, :, b], axis=-1) for a, b in ((0, 5), (0, 9), (0, 17), (5, 17))]
-    widest = np.max(spans, axis=0)
-    return np.array([np.percentile(w[np.isfinite(w)], 70) if np.isfinite(w).any() else np.nan for w in widest.T])
-
-
-def fill_gaps(values: Float, longest: int) -> Float:
-    """Linear interpolation over runs of at most `longest` unseen frames between two seen ones: (T, ...) -> same."""
-    out = values.copy()
-    seen = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-    known = np.flatnonzero(seen)
-    for before, after in itertools.pairwise(known):
-        if 1 < after - before <= longest + 1:
-            for frame in range(before + 1, after):
-                share = (frame - before) / (after - before)
-                out[frame] = (1 - share) * values[before] + share * values[after]
-    return out
-
-
-def read_clip(pose: Float, left: Float, right: Float, signer: str, nose_y: float | None = None) -> Clip | None:
-    """A corpus recording (pose (T,33,3), hands (T,21,2), zeros = missing) as a Clip; None where it is unusable.
-
-    nose_y: height of the nose above the shoulders of the figure that will sign; what happens above the shoulders is
-    stretched to it, so that a hand at the chin stays at the chin.
-    """
-    scale = np.array([DEFAULT_ASPECT, 1.0])
-    body = np.where((pose != 0).any(axis=(1, 2))[:, None, None], pose[:, :BODY, :2], np.nan) * scale
-    hands = np.stack([left, right], axis=1)
-    hands = np.where((hands != 0).any(axis=(2, 3))[:, :, None, None], hands, np.nan) * scale
-    shoulders = body[:, [LEFT_SHOULDER, RIGHT_SHOULDER]]
-    if np.isfinite(shoulders).all(axis=(1, 2)).sum() < 8:
-        return None
-    unit = float(np.nanmedian(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1)))
-    if unit < 0.1:
-        return None
-    origin = fill_gaps(shoulders.mean(axis=1), len(body))[:, None]
-    body, hands = fill_gaps((body - origin) / unit, 5), fill_gaps((hands - origin[:, None]) / unit, 4)
-    sizes = hand_sizes(hands)
-    wrists = hands[:, :, 0]
-    shapes = (hands - wrists[:, :, None]) / sizes[None, :, None, None]
-    rest = np.stack([REST_WRIST, REST_WRIST * [-1, 1]])
-    pose_wrists = body[:, [LEFT_WRIST, RIGHT_WRIST]]
-    visible = np.isfinite(pose_wrists).all(axis=-1) & (pose[:, [LEFT_WRIST, RIGHT_WRIST], 2] > 0.5)
-    pose_wrists = np.where(visible[..., None] & (pose_wrists[..., 1:] < LOWERED_Y), pose_wrists, rest)
-    wrists = np.where(np.isfinite(wrists), wrists, pose_wrists)
-    if nose_y is not None:
-        seen_nose = float(np.nanmedian(body[:, NOSE, 1]))
-        if not -1.4 < seen_nose < -0.3:
-            return None
-        for points in (body, wrists):
-            points[..., 1] *= np.where(points[..., 1] < 0, nose_y / seen_nose, 1.0)
-    clip = Clip(signer, body, wrists, shapes, sizes)
-    raised = np.isfinite(shapes[:, :, 0, 0]).any(axis=1) & (wrists[..., 1].min(axis=1) < LOWERED_Y)
-    at = np.flatnonzero(raised)
-    # A hand that comes and goes is one that the landmark model could not follow: too little to average.
-    if len(at) < 10 or len(at) < 0.7 * (at[-1] - at[0] + 1):
-        return None
-    clip = clip.cut(int(at[0]), int(at[-1]) + 1)
-    return clip.mirrored() if hand_effort(clip)[0] > hand_effort(clip)[1] else clip
-
-
-def hands_used(clip: Clip) -> int:
-    """1 or 2: is the left hand of a right-handed clip in the sign (0 where that cannot be told)?"""
-    share = float((np.isfinite(clip.shapes[:, 0, 0, 0]) & (clip.wrists[:, 0, 1] < LOWERED_Y)).mean())
-    return 2 if share > 0.6 else 1 if share < 0.3 else 0
-
-
-def hand_effort(clip: Clip) -> Float:
-    """How much each hand does: seconds raised, weighted by height, plus way travelled: (2,)."""
-    seen = np.isfinite(clip.shapes[:, :, 0, 0])
-    height = np.clip(LOWERED_Y - clip.wrists[..., 1], 0, None)
-    way = np.linalg.norm(np.diff(clip.wrists, axis=0), axis=-1) * (seen[1:] & seen[:-1])
-    return (height * seen).mean(axis=0) + way.sum(axis=0) / 4
-
-
-def resampled(clip: Clip, frames: int) -> Clip:
-    """The clip with so many equally spaced frames; a frame is unseen when its nearest neighbour was."""
-    at = np.linspace(0, len(clip.body) - 1, frames)
-    low = np.floor(at).astype(int)
-    high = np.minimum(low + 1, len(clip.body) - 1)
-    share = at - low
-
-    def take(values: Float) -> Float:
-        w = share.reshape(-1, *[1] * (values.ndim - 1))
-        mixed = (1 - w) * values[low] + w * values[high]
-        return np.where(np.isfinite(mixed), mixed, values[np.rint(at).astype(int)])
-
-    return Clip(clip.signer, take(clip.body), take(clip.wrists), take(clip.shapes), clip.hand_size)
-
-
-def features(clip: Clip) -> Float:
-    """What alignment looks at, scaled to about one: (T, F). Where the hands are, how they move, their shape."""
-    wrists = clip.wrists.copy()
-    wrists[..., 1] = np.minimum(wrists[..., 1], LOWERED_Y + 0.1)
-    speed = np.gradient(wrists, axis=0)
-    shape = clip.shapes[:, :, _SHAPE_POINTS] / (0.35 * np.sqrt(len(_SHAPE_POINTS)))
-    count = len(wrists)
-    return np.concatenate(
-        [(wrists / 0.2).reshape(count, -1), (speed / 0.06).reshape(count, -1), shape.reshape(count, -1)], axis=1
-    )
-
-
-def choose_clips(signers: Sequence[str], most: int, per_signer: int, rng: np.random.Generator) -> list[int]:
-    """At most `most` clip numbers, as evenly over the signers as they allow, at most `per_signer` of each."""
-    by_signer: dict[str, list[int]] = {}
-    for number in rng.permutation(len(signers)):
-        by_signer.setdefault(signers[number], []).append(int(number))
-    chosen: list[int] = []
-    for turn in range(per_signer):
-        for numbers in by_signer.values():
-            if turn < len(numbers) and len(chosen) < most:
-                chosen.append(numbers[turn])
-    return sorted(chosen)
-
-
-def closeness(distances: Float, signers: Sequence[str]) -> Float:
-    """How far each clip is from the nearer half of the other signers (of the other clips where there is one signer)."""
-    names = sorted(set(signers))
-    who = np.array([names.index(s) for s in signers])
-    out = np.zeros(len(signers))
-    for number in range(len(signers)):
-        if len(names) > 1:
-            others = [
-                np.sort(distances[number, who == other])[:2].mean()
-                for other in range(len(names))
-                if other != who[number]
-            ]
-        else:
-            others = list(np.delete(distances[number], number))
-        nearer = np.sort(others)[: max(1, (len(others) + 1) // 2)]
-        out[number] = nearer.mean() if len(nearer) else 0.0
-    return out
-
-
-def densest_group(clips: Sequence[Clip], keep: float, at_least: int, at_most: int) -> tuple[int, list[int], list[Clip]]:
-    """The clips that do the gloss in its most common form.
-
-    Returns the number of the clip in their middle, the numbers of the group, and all the clips, now as the mirror
-    image where that is nearer to the middle.
-    """
-    clips = list(clips)
-    signers = [c.signer for c in clips]
-    for _ in range(2):
-        seen = np.stack([features(c) for c in clips])
-        distances = pairwise_distances(seen, BAND)
-        middle = int(closeness(distances, signers).argmin())
-        turned = [c.mirrored() for c in clips]
-        costs = np.stack([frame_costs(seen[middle], features(c)) for c in turned])
-        flipped = accumulate(costs, BAND)[:, -1, -1] / len(seen[middle])
-        better = flipped < 0.9 * distances[middle]
-        if not better.any():
-            break
-        clips = [t if b else c for c, t, b in zip(clips, turned, better, strict=True)]
-    order = np.argsort(distances[middle])
-    count = int(np.clip(round(keep * len(clips)), min(at_least, len(clips)), at_most))
-    group = [int(i) for i in order[:count]]
-    if len({signers[i] for i in group}) < 2:
-        group += [int(i) for i in order if signers[int(i)] != signers[middle]][:2]
-    return middle, group, clips
-
-
-def averaged_shape(shapes: Float, votes: Float) -> tuple[Float, Float]:
-    """One crisp hand from many: (C, 21, 2), (C,) -> (21, 2) and the votes in the end.
-
-    Rotation is taken out (orthogonal Procrustes), the mean moves to where the votes are dense (mean shift, so that two
-    different shapes do not give a third), and every bone gets its median length back, which a mean would shorten.
-    """
-    z = shapes[..., 0] + 1j * shapes[..., 1]
-    apart = np.abs(z[:, None] - z[None]).mean(axis=-1)
-    start = int((apart * votes).sum(axis=1).argmin())
-    mean, weight, angle = z[start], votes, np.zeros(len(z))
-    for _ in range(6):
-        angle = np.angle((np.conj(z) * mean).sum(axis=-1))
-        away = np.abs(z - mean).mean(axis=-1)
-        width = max(float(np.sort(away)[len(away) // 2]), 1e-6)
-        weight = votes * np.exp(-0.5 * (away / width) ** 2)
-        weight = weight / weight.sum()
-        turned = z * np.exp(1j * angle)[:, None]
-        mean = (weight[:, None] * turned).sum(axis=0)
-        # The mean keeps the group's own direction, not that of the clip it started from.
-        mean = mean * np.exp(-1j * np.angle((weight * np.exp(1j * angle)).sum()))
-    bones = z - z[:, list(PARENTS)]
-    lengths = np.array([weighted_median(np.abs(bones[:, k]), weight) for k in range(z.shape[1])])
-    fixed = with_bone_lengths(np.stack([mean.real, mean.imag], axis=-1), lengths)
-    return fixed, weight
-
-
-def turned_to_viewer(hands: Float, least: float = OPENNESS, most: float = 2.2) -> Float:
-    """Tilts hands seen edge-on a little towards the viewer, as one does for a camera: (T, 21, 2) -> same.
-
-    Widens the hand across its axis until the knuckles span `least` of the palm's length, at most `most` times, evenly
-    over the sign. A hand that is only a line is neither read by people nor found by the landmark model.
-    """
-    axis = hands[:, 9] / np.maximum(np.linalg.norm(hands[:, 9], axis=-1, keepdims=True), 1e-9)
-    normal = np.stack([-axis[:, 1], axis[:, 0]], axis=-1)
-    across = (hands * normal[:, None]).sum(axis=-1)
-    span = np.abs(across[:, 5] - across[:, 17]) / PALM
-    gain = smoothed(np.clip(least / np.maximum(span, 1e-9), 1.0, most), 3.0)
-    gains = np.repeat(gain[:, None], hands.shape[1], axis=1)
-    # The thumb sticks out of the plane of the palm: that much wider it would part from the hand.
-    gains[:, 1:5] = np.minimum(gains[:, 1:5], 1.25)
-    return np.asarray(hands + ((gains - 1) * across)[..., None] * normal[:, None])
-
-
-def weighted_median(values: Float, weights: Float) -> float:
-    """The value below which half of the weight lies."""
-    order = np.argsort(values)
-    total = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(total, total[-1] / 2)])
-
-
-def with_bone_lengths(hand: Float, lengths: Float) -> Float:
-    """The same bone directions with other lengths: (..., 21, 2), (..., 21) -> (..., 21, 2), wrist at the origin."""
-    out = np.zeros_like(hand)
-    for point in range(1, hand.shape[-2]):
-        bone = hand[..., point, :] - hand[..., PARENTS[point], :]
-        norm = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-9)
-        out[..., point, :] = out[..., PARENTS[point], :] + bone / norm * lengths[..., point, None]
-    return out
-
-
-def bone_lengths(hand: Float) -> Float:
-    """(..., 21, 2) -> (..., 21)."""
-    return np.linalg.norm(hand - hand[..., list(PARENTS), :], axis=-1)
+#: Glosses that the recordings repeat without a pause and that are complete when the right hand has come down.
+ENDS_LOW = ("GOOD",)
 
 
 @dataclass(frozen=True)
@@ -412,6 +146,28 @@ def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], ali
     )
 
 
+def ended_low(prototype: Prototype, seconds: float = 1.0, hold_s: float = 0.24) -> Prototype:
+    """The sign up to where the right hand is lowest, in so many seconds, and held there."""
+    lowest = int(prototype.wrists[:, 1, 1].argmax())
+    way = np.linspace(0, lowest, round(seconds * FPS))
+    at = np.concatenate([way, np.full(round(hold_s * FPS), lowest)])
+    before, share = np.floor(at).astype(int), at - np.floor(at)
+    after = np.minimum(before + 1, lowest)
+
+    def timed(values: Float) -> Float:
+        w = share.reshape(-1, *[1] * (values.ndim - 1))
+        return np.asarray((1 - w) * values[before] + w * values[after])
+
+    return replace(
+        prototype,
+        nose=timed(prototype.nose),
+        elbows=timed(prototype.elbows),
+        wrists=timed(prototype.wrists),
+        hands=timed(prototype.hands),
+        present=prototype.present[np.rint(at).astype(int)],
+    )
+
+
 def steady_presence(present: NDArray[np.bool_], shortest: int = 5) -> NDArray[np.bool_]:
     """(T, 2) presence without flicker: a hand is there all along when it is there most of the time."""
     reach = shortest // 2
@@ -457,7 +213,8 @@ def build_gloss(gloss: str, clips: Sequence[Clip], keep: float, at_most: int) ->
     aligned = barycentre(
         [features(c) for c in chosen], features(turned[middle]), iterations=8, band=BAND, tolerance=1e-3
     )
-    return average_group(gloss, chosen, [lengths[i] for i in group], aligned)
+    prototype = average_group(gloss, chosen, [lengths[i] for i in group], aligned)
+    return ended_low(prototype) if gloss in ENDS_LOW else prototype
 
 
 def as_json(prototypes: Iterable[Prototype], body: Float, provenance: Mapping[str, str]) -> dict[str, object]:
@@ -488,12 +245,6 @@ def as_json(prototypes: Iterable[Prototype], body: Float, provenance: Mapping[st
         "body": whole(body),
         "glosses": glosses,
     }
-
-
-def typical_body(clips: Sequence[Clip]) -> Float:
-    """The body of nobody in particular: (25, 2) median over the clips, made symmetric, arms and hips hanging."""
-    body = np.nanmedian(np.stack([np.nanmedian(c.body, axis=0) for c in clips]), axis=0)
-    return (body + body[_SWAP_BODY] * [-1, 1]) / 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

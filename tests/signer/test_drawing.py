@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.cli import main
-from app.pipeline.keypoints import LEFT_HAND, RIGHT_HAND, Keypoints, mirrored
+from app.pipeline.keypoints import LEFT_HAND, LEFT_SHOULDER, RIGHT_HAND, RIGHT_SHOULDER, Keypoints, mirrored
 from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
 from app.signer.cli import SAMPLES
 from app.signer.figure import draw, palm_facing
 from app.signer.prototypes import CORE, PHRASES, load
 from app.signer.render import pictures, sample_name, write_video
 from app.signer.shapes import Material, limb, paint, rounded_hull, smooth_outline
+from app.signer.sheet import telling_frame
 
 
 def part(clip: Keypoints, frames: slice) -> Keypoints:
@@ -54,11 +58,22 @@ def test_scale_gives_a_larger_picture_of_the_same() -> None:
     assert np.abs(shrunk - small).mean() < 3
 
 
-def test_anything_landmarks_can_be_is_drawn() -> None:
-    points = np.zeros((75, 3), np.float32)
-    assert draw(points, palm=0.3, facing=(0.0, 0.0)).shape == (480, 640, 3)
-    points[:] = 5.0
-    assert draw(points, palm=0.3, facing=(0.0, 0.0)).shape == (480, 640, 3)
+@pytest.mark.parametrize("everywhere", [0.0, 0.5, 5.0, -3.0])
+def test_nobody_is_an_empty_room(everywhere: float) -> None:
+    empty = draw(np.zeros((75, 3), np.float32), palm=0.3, facing=(0.0, 0.0))
+    found = draw(np.full((75, 3), everywhere, np.float32), palm=0.3, facing=(0.0, 0.0))
+    np.testing.assert_array_equal(found, empty)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_anything_landmarks_can_be_is_drawn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = load()["HELP"].points[25].copy()
+    moved = np.setdiff1d(np.arange(75), [LEFT_SHOULDER, RIGHT_SHOULDER])
+    points[moved] += rng.normal(0, 0.3, (len(moved), 3)).astype(np.float32)
+    with np.errstate(invalid="raise", divide="raise"):
+        assert draw(points, palm=0.36, facing=(0.5, -0.5)).shape == (480, 640, 3)
 
 
 def test_palm_and_back_are_told_apart() -> None:
@@ -166,3 +181,24 @@ def test_command_says_when_it_cannot_write(tmp_path: Path, capsys: pytest.Captur
     taken.write_text("in the way")
     assert main(["samples", "--render", str(taken), "MORE"]) == 1
     assert "choose another --render folder" in capsys.readouterr().err
+
+
+def test_sheet_shows_each_gloss_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sheet.png"
+    assert main(["samples", "--sheet", str(path), "MORE", "MEET"]) == 0
+    two = cv2.imread(str(path))
+    assert main(["samples", "--sheet", str(path), "MORE"]) == 0
+    one = cv2.imread(str(path))
+    assert two.shape[0] == one.shape[0]
+    assert 2 * one.shape[1] < two.shape[1] < 2.1 * one.shape[1]
+    np.testing.assert_array_equal(two[:, : one.shape[1]], one)
+    assert main(["samples", "--sheet", str(tmp_path / "no" / "sheet.png"), "MORE"]) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_the_telling_frame_is_inside_the_sign() -> None:
+    clip = load()["HELLO"]
+    number = telling_frame(clip)
+    assert clip.points[number, RIGHT_HAND.start, 2] == 1
+    speed = np.linalg.norm(np.diff(clip.points[:, RIGHT_HAND.start, :2], axis=0), axis=1)
+    assert speed[number] < np.median(speed[10:-10]) * 1.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +13,24 @@ import pytest
 
 from app.signer.performance import PARENTS
 from app.signer.prototypes import load
-from app.training.prototypes import (
+from app.training.prototype_clips import (
     LOWERED_Y,
-    PALM,
     Clip,
-    averaged_shape,
-    bone_lengths,
-    build_gloss,
     choose_clips,
     fill_gaps,
     hand_effort,
     hands_used,
-    main,
     read_clip,
-    steady_presence,
+)
+from app.training.prototype_hands import (
+    PALM,
+    averaged_shape,
+    bone_lengths,
     turned_to_viewer,
     weighted_median,
-    with_amplitude,
     with_bone_lengths,
 )
+from app.training.prototypes import build_gloss, ended_low, main, steady_presence, with_amplitude
 
 SHAPE = np.zeros((21, 2))
 for _finger, _angle in enumerate((-0.9, -0.3, 0.0, 0.25, 0.5)):
@@ -148,6 +148,16 @@ def test_one_signer_is_still_averaged() -> None:
     assert (found.signers, found.clips) == (1, 8)
 
 
+def test_a_sign_that_is_repeated_can_end_where_it_is_complete() -> None:
+    rng = np.random.default_rng(10)
+    arc = build_gloss("ARC", [clip(rng, f"s{i}") for i in range(10)], keep=1.0, at_most=20)
+    down = ended_low(replace(arc, wrists=arc.wrists * [1, -1]), seconds=0.8, hold_s=0.2)
+    assert len(down.wrists) == len(down.present) == 25
+    heights = down.wrists[:, 1, 1]
+    np.testing.assert_allclose(heights[-5:], heights.max())
+    assert heights.max() == (-arc.wrists[:, 1, 1]).max()
+
+
 def test_averaged_hand_is_crisp() -> None:
     rng = np.random.default_rng(7)
     turned = []
@@ -178,7 +188,7 @@ def test_bone_lengths_are_set_and_directions_kept() -> None:
 def test_edge_on_hands_are_opened_and_open_ones_left_alone() -> None:
     flat = np.tile(SHAPE * PALM, (20, 1, 1))
     np.testing.assert_allclose(turned_to_viewer(flat), flat, atol=1e-9)
-    edge = flat * [0.3, 1.0]
+    edge = flat * [0.2, 1.0]
     opened = turned_to_viewer(edge)
     assert np.ptp(opened[0, 5:, 0]) > 1.5 * np.ptp(edge[0, 5:, 0])
     np.testing.assert_allclose(opened[..., 1], edge[..., 1], atol=0.02)
