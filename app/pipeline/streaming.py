@@ -199,7 +199,7 @@ class CaptionStream:
         final = self._segments(tokens[:settled], table)
         return StreamUpdate(final, segments[len(final) :], self._english(segments))
 
-    def _segments(self, tokens: Sequence, table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:  # type: ignore[type-arg]
+    def _segments(self, tokens: Sequence, table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:
         offset = self.sentence_start / MODEL_FPS
         return tuple(
             GlossSegment(s.gloss, s.start_s + offset, s.end_s + offset, s.confidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +33,7 @@ def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) 
 
 def feasible(steps: int, labels: list[int]) -> bool:
     """Can CTC emit these labels in that many steps? Each label needs one, each repeat a blank between."""
-    repeats = sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+    repeats = sum(a == b for a, b in itertools.pairwise(labels))
     return steps >= len(labels) + repeats
 
 
