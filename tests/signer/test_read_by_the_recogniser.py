@@ -1,0 +1,56 @@
+"""The whole path on the project's own videos: pixels, real MediaPipe, the shipped recogniser, a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.extractor import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.video import Frame
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.wer import corpus_errors
+from app.signer.prototypes import CORE, PHRASES, load
+from app.signer.render import pictures
+
+pytestmark = [pytest.mark.golden, pytest.mark.slow]
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> Recogniser:
+    return Recogniser.load(REPOSITORY / "checkpoints/asl-everyday")
+
+
+def test_single_signs_are_read(recogniser: Recogniser, seen: dict[tuple[str, ...], Keypoints]) -> None:
+    answers = {gloss: recogniser.recognise(seen[(gloss,)]).gloss for gloss in CORE}
+    wrong = {gloss: answer for gloss, answer in answers.items() if answer != [gloss]}
+    assert len(CORE) == 16
+    assert len(wrong) <= 2, wrong
+
+
+def test_phrases_are_read(recogniser: Recogniser, seen: dict[tuple[str, ...], Keypoints]) -> None:
+    answers = {phrase: recogniser.recognise(seen[phrase]).gloss for phrase in PHRASES}
+    errors = corpus_errors(answers.items())
+    assert len(PHRASES) == 6
+    assert errors.wer <= 0.2, (errors, answers)
+
+
+def shown(recogniser: Recogniser, picture: np.ndarray, frames: int = 60) -> list[str]:
+    """The answer to a video of one picture that does not change."""
+    video = [Frame(picture, k / 25) for k in range(frames)]
+    with MediaPipeExtractor() as extractor:
+        return recogniser.recognise(extractor.extract(video)).gloss
+
+
+def test_a_figure_that_stands_still_says_nothing(recogniser: Recogniser) -> None:
+    assert shown(recogniser, next(iter(pictures(load()["HELLO"])))) == []
+
+
+def test_an_empty_room_says_nothing(recogniser: Recogniser) -> None:
+    room = np.full((480, 640, 3), 170, np.uint8)
+    room[300:] = 90
+    room[100:250, 80:200] = (200, 180, 120)
+    assert shown(recogniser, room) == []
