@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from app.core.settings import Settings
+
+# A test never fails because the machine is busy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 GLOSSES = ("HELLO", "THANK-YOU", "YOU", "NAME", "WHAT")
 

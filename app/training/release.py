@@ -203,7 +203,7 @@ lattice. Made for captions of single signs and short phrases in front of a webca
 ## How it was made
 
 ```
-{provenance["train_command"]}
+{chr(10).join(provenance["train_commands"])}
 {provenance["release_command"]}
 ```
 
@@ -270,7 +270,7 @@ def main(argv: list[str] | None = None) -> int:
         vocabulary=vocabulary,
         model=model.config,
         provenance={
-            "train_command": "python -m app.training.train " + run["command"],
+            "train_commands": run["commands"],
             "release_command": f"python -m app.training.release --runs {' '.join(f'runs/{r.name}' for r in args.runs)} "
             f"--data DATA --out checkpoints/{args.out.name}",
             "train_clips": run["clips"],

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from loguru import logger
@@ -44,15 +45,25 @@ def choose_vocabulary(config: TrainConfig, glosses: set[str]) -> tuple[str, ...]
     return tuple(sorted({sign for g in wanted - set(config.without) - letters for sign in signs_of(g)}))
 
 
-def same_vocabulary(folder: Path, vocabulary: tuple[str, ...]) -> SignModel:
-    """The model of a finished run. Raises ConfigError when it is missing or knows other glosses."""
+def finished_run(folder: Path, vocabulary: tuple[str, ...]) -> tuple[dict[str, Any], SignModel]:
+    """What a finished run was, and its model. Raises ConfigError when it is missing or knows other glosses."""
     try:
         run, model = load_run(folder)
     except OSError as error:
         raise ConfigError(f"no finished run in {folder}: {error}") from error
     if tuple(run["vocabulary"]) != vocabulary:
         raise ConfigError(f"the run in {folder} was trained on other glosses than this one")
-    return model
+    return run, model
+
+
+def command(args: argparse.Namespace) -> str:
+    """This run as somebody else would type it: folders by their role, not by where they lie here."""
+    parts = [f"--config configs/{args.config.name}", "--data DATA"]
+    parts += [f"--init runs/{args.init.name}"] if args.init else []
+    parts += [f"--teachers {' '.join(f'runs/{t.name}' for t in args.teachers)}"] if args.teachers else []
+    parts += [f"--out runs/{args.out.name}"]
+    parts += [f"--set {' '.join(args.set)}"] if args.set else []
+    return "python -m app.training.train " + " ".join(parts)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,9 +73,13 @@ def main(argv: list[str] | None = None) -> int:
         train, dev = load_signs(args.data, "train"), load_signs(args.data, "dev")
         vocabulary = choose_vocabulary(config, {c.gloss for c in train})
         model_config = config.model_config(len(vocabulary))
-        teachers = [same_vocabulary(folder, vocabulary) for folder in args.teachers]
+        teachers = [finished_run(folder, vocabulary)[1] for folder in args.teachers]
         torch.manual_seed(config.optim.seed)
-        model = same_vocabulary(args.init, vocabulary) if args.init else SignModel(model_config)
+        before: list[str] = []
+        model = SignModel(model_config)
+        if args.init:
+            first, model = finished_run(args.init, vocabulary)
+            before = first["commands"]
     except (ConfigError, CorpusError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -97,16 +112,7 @@ def main(argv: list[str] | None = None) -> int:
         "seed": config.optim.seed,
         "clips": len(train),
         # As somebody else would type it: folders by their role, not by where they lie here.
-        "command": f"--config configs/{args.config.name} --data DATA --out runs/{args.out.name}"
-        + "".join(
-            f" {option} {' '.join(values)}"
-            for option, values in (
-                ("--set", args.set),
-                ("--init", [f"runs/{args.init.name}"] if args.init else []),
-                ("--teachers", [f"runs/{t.name}" for t in args.teachers]),
-            )
-            if values
-        ),
+        "commands": [*before, command(args)],
     }
     (args.out / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     trainer.run()

@@ -66,7 +66,7 @@ def test_answers_are_as_documented(address: str, route: str) -> None:
     operation = schemathesis.openapi.from_url(f"{address}/openapi.json")[path][method]
 
     @given(case=operation.as_strategy())
-    @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, derandomize=True, suppress_health_check=list(HealthCheck))
     def holds(case: schemathesis.Case) -> None:
         case.call_and_validate(checks=CHECKS)
 

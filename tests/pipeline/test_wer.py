@@ -4,7 +4,7 @@ import itertools
 
 import jiwer
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pipeline.wer import (
@@ -27,7 +27,6 @@ def by_jiwer(pairs: list[tuple[list[str], list[str]]]) -> jiwer.WordOutput:
     return jiwer.process_words(references, hypotheses, as_words, as_words)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(sentences, sentences), min_size=1, max_size=5))
 def test_rate_and_edits_are_those_of_jiwer(pairs: list[tuple[list[str], list[str]]]) -> None:
     ours, theirs = corpus_errors(pairs), by_jiwer(pairs)
@@ -38,7 +37,6 @@ def test_rate_and_edits_are_those_of_jiwer(pairs: list[tuple[list[str], list[str
     assert ours.deletions - ours.insertions == theirs.deletions - theirs.insertions
 
 
-@settings(deadline=None)
 @given(sentences, sentences)
 def test_an_alignment_spells_both_sentences(reference: list[str], hypothesis: list[str]) -> None:
     pairs = align(reference, hypothesis)
@@ -69,7 +67,6 @@ def every_alignment(reference: list[str], hypothesis: list[str]) -> list[ErrorCo
     ]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("AB"), max_size=4),
     st.lists(st.sampled_from("ABC"), max_size=4),
@@ -79,7 +76,6 @@ def test_of_all_alignments_the_fewest_edits_then_the_most_substitutions(ref: lis
     assert word_errors(ref, hyp) == best
 
 
-@settings(deadline=None)
 @given(sentences, sentences)
 def test_swapping_the_sides_swaps_deletions_and_insertions(ref: list[str], hyp: list[str]) -> None:
     there, back = word_errors(ref, hyp), word_errors(hyp, ref)
@@ -143,7 +139,6 @@ def test_table_per_gloss_and_confusions() -> None:
     assert confusions(alignments) == [("WATER", "MILK", 2), ("WANT", "YOU", 1)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(sentences, sentences), max_size=5))
 def test_the_table_holds_every_edit_once(pairs: list[tuple[list[str], list[str]]]) -> None:
     alignments = [align(reference, hypothesis) for reference, hypothesis in pairs]

@@ -65,7 +65,7 @@ def test_nobody_is_an_empty_room(everywhere: float) -> None:
     np.testing.assert_array_equal(found, empty)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_anything_landmarks_can_be_is_drawn(seed: int) -> None:
     rng = np.random.default_rng(seed)

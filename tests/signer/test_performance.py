@@ -73,7 +73,7 @@ def test_nothing_to_perform_is_refused() -> None:
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_bones_change_their_length_evenly_on_the_way(a: int, b: int, frames: int) -> None:
     first, second = made_up(1, a).hands[0], made_up(1, b).hands[0]
     share = smooth_step(frames)

@@ -94,7 +94,7 @@ def brute_force(costs: np.ndarray) -> float:
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 10_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_path_is_monotone_complete_and_as_cheap_as_brute_force(n: int, m: int, seed: int) -> None:
     costs = np.random.default_rng(seed).random((n, m))
     total, path = warping_path(costs)
@@ -108,7 +108,7 @@ def test_path_is_monotone_complete_and_as_cheap_as_brute_force(n: int, m: int, s
 
 
 @given(st.integers(2, 12), st.integers(2, 12), st.floats(0.05, 1), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_band_always_leaves_a_path_and_never_makes_it_cheaper(n: int, m: int, band: float, seed: int) -> None:
     costs = np.random.default_rng(seed).random((n, m))
     banded = accumulate(costs, band)[-1, -1]

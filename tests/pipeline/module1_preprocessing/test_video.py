@@ -84,7 +84,7 @@ def test_a_jittering_25_fps_clock_loses_nothing(tmp_path: Path) -> None:
     assert len(kept) >= 38
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(gaps=st.lists(st.integers(1, 400), min_size=1, max_size=25), target=st.sampled_from([5.0, 12.5, 25.0]))
 def test_any_variable_rate_keeps_order_times_and_the_rate_limit(
     tmp_path_factory: pytest.TempPathFactory, gaps: list[int], target: float

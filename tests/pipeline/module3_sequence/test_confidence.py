@@ -49,7 +49,7 @@ def test_a_planted_temperature_is_found_and_calibrates(temperature: float) -> No
         assert error(1.0) > 3 * error(fitted)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.floats(0.2, 5))
 def test_no_other_temperature_is_likelier(seed: int, answers: int, temperature: float) -> None:
     logits, labels = drawn(seed, answers, temperature)
@@ -109,7 +109,6 @@ def test_rows_may_begin_anywhere(pooling: Pooling) -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 20), st.sampled_from(["mean", "peak"]))
 def test_confidence_is_a_probability_and_temperature_keeps_the_order(
     seed: int, temperature: float, pooling: Pooling
@@ -156,7 +155,6 @@ class TestCalibrationError:
         assert (low.low, low.high, low.count, low.confidence, low.accuracy) == (0, 0.5, 1, 0.2, 0)
         assert (high.low, high.high, high.count, high.confidence, high.accuracy) == (0.5, 1, 2, 0.8, 0.5)
 
-    @settings(deadline=None)
     @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1), st.integers(1, 20))
     def test_every_answer_is_in_the_one_bin_that_holds_it(self, answers: list[tuple[float, bool]], bins: int) -> None:
         confidence, correct = zip(*answers, strict=True)

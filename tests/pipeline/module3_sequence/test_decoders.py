@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -99,7 +99,6 @@ def fed_in_pieces(decoder: Decoder, lattice: NDArray[np.floating], cut_at: list[
 
 
 class TestAgainstAllPaths:
-    @settings(deadline=None)
     @given(lattices())
     def test_n_best_has_every_sequence_with_its_exact_score_in_order(self, lattice: NDArray[np.float32]) -> None:
         expected = enumerate_paths(lattice)
@@ -111,7 +110,6 @@ class TestAgainstAllPaths:
         for hypothesis in found:
             assert hypothesis.score == pytest.approx(expected[hypothesis.labels].score, abs=1e-9)
 
-    @settings(deadline=None)
     @given(lattices())
     def test_times_are_those_of_the_best_single_path(self, lattice: NDArray[np.float32]) -> None:
         expected = enumerate_paths(lattice)
@@ -127,13 +125,11 @@ class TestAgainstAllPaths:
                     [t.log_prob for t in entry.best_tokens], abs=1e-9
                 )
 
-    @settings(deadline=None)
     @given(lattices())
     def test_probabilities_of_all_sequences_sum_to_one(self, lattice: NDArray[np.float32]) -> None:
         found = decoded(unpruned(), lattice).n_best(EVERYTHING)
         assert math.fsum(math.exp(hypothesis.score) for hypothesis in found) == pytest.approx(1, abs=1e-5)
 
-    @settings(deadline=None)
     @given(lattices(max_steps=5), st.floats(0.01, 3), st.floats(-2, 2))
     def test_language_model_and_bonus_are_added_once_per_token(
         self, lattice: NDArray[np.float32], weight: float, bonus: float
@@ -151,7 +147,6 @@ class TestAgainstAllPaths:
         assert {hypothesis.labels: hypothesis.score for hypothesis in found} == pytest.approx(expected, abs=1e-9)
         assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
 
-    @settings(deadline=None)
     @given(lattices(max_steps=6, max_width=3), st.integers(1, 6), st.booleans())
     def test_narrow_beam_drops_what_a_plain_one_drops(
         self, lattice: NDArray[np.float32], size: int, with_lm: bool
@@ -209,7 +204,6 @@ def plain_prefix_beam(
 
 
 class TestState:
-    @settings(deadline=None)
     @given(lattices(max_steps=12, max_width=6), cuts, st.integers(1, 6))
     def test_beam_does_not_see_how_steps_were_cut(
         self, lattice: NDArray[np.float32], cut_at: list[int], size: int
@@ -219,12 +213,10 @@ class TestState:
         assert pieces.n_best(size) == whole.n_best(size)
         assert pieces.steps == whole.steps == len(lattice)
 
-    @settings(deadline=None)
     @given(lattices(max_steps=12, max_width=6), cuts)
     def test_greedy_does_not_see_how_steps_were_cut(self, lattice: NDArray[np.float32], cut_at: list[int]) -> None:
         assert fed_in_pieces(GreedyDecoder(), lattice, cut_at).best() == decoded(GreedyDecoder(), lattice).best()
 
-    @settings(deadline=None)
     @given(lattices(max_steps=10), st.integers(0, 10), st.sampled_from([GreedyDecoder, BeamDecoder]))
     def test_a_copy_and_its_original_go_their_own_ways(
         self, lattice: NDArray[np.float32], at: int, kind: type[GreedyDecoder] | type[BeamDecoder]
@@ -253,7 +245,6 @@ class TestState:
         (token,) = decoder.best().tokens
         assert (token.start_step, token.end_step) == (100, 101)
 
-    @settings(deadline=None)
     @given(lattices(max_steps=12, max_width=4, min_steps=2), st.integers(1, 12), st.integers(1, 6))
     def test_committed_tokens_are_never_taken_back(self, lattice: NDArray[np.float32], at: int, size: int) -> None:
         for decoder in (BeamDecoder(size), GreedyDecoder()):
@@ -272,7 +263,6 @@ class TestState:
 
 
 class TestGreedy:
-    @settings(deadline=None)
     @given(lattices(max_steps=12, max_width=6))
     def test_is_the_collapsed_argmax(self, lattice: NDArray[np.float32]) -> None:
         path = lattice.argmax(axis=1)

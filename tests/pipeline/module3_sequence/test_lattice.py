@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -53,7 +53,6 @@ def test_windows_half_a_window_apart_sum_to_one(steps: int) -> None:
     np.testing.assert_array_equal(weights, weights[::-1])
 
 
-@settings(deadline=None)
 @given(streams())
 def test_rows_are_the_weighted_mean_and_each_is_taken_once(
     stream: tuple[int, int, list[tuple[int, NDArray[np.float32]]]],
@@ -72,7 +71,6 @@ def test_rows_are_the_weighted_mean_and_each_is_taken_once(
     np.testing.assert_allclose(np.exp(result).sum(axis=1), 1, atol=1e-5)
 
 
-@settings(deadline=None)
 @given(streams())
 def test_final_steps_never_change_and_memory_is_bounded(
     stream: tuple[int, int, list[tuple[int, NDArray[np.float32]]]],
@@ -93,7 +91,6 @@ def test_final_steps_never_change_and_memory_is_bounded(
     np.testing.assert_array_equal(np.concatenate(seen), patient.flush())
 
 
-@settings(deadline=None)
 @given(st.integers(1, 16), st.integers(0, 1000), st.integers(0, 2**32 - 1))
 def test_a_single_window_comes_out_bit_for_bit(steps: int, start: int, seed: int) -> None:
     rows = log_rows(np.random.default_rng(seed), steps)
@@ -173,7 +170,6 @@ def test_rows_handed_out_and_taken_in_belong_to_their_owners() -> None:
     np.testing.assert_array_equal(lattice.flush(), kept)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([8, 16, 32, 64]))
 def test_streamed_decoding_equals_decoding_the_whole_lattice(seed: int, stride: int) -> None:
     rng = np.random.default_rng(seed)

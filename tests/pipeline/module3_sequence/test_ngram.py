@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pipeline.module3_sequence.ngram import END, START, InvalidNgramModel, NgramModel
@@ -40,7 +40,6 @@ def test_trigram_backs_off_through_the_bigram() -> None:
     assert after_1_2 == pytest.approx([((k == 3) + bigram[k]) / 2 for k in range(4)])
 
 
-@settings(deadline=None)
 @given(corpora, st.integers(1, 4), st.lists(st.integers(-1, len(GLOSSES)), max_size=5))
 def test_every_context_sums_to_one(corpus: list[list[int]], order: int, context: list[int]) -> None:
     model = NgramModel.fit(corpus, GLOSSES, order)
@@ -50,7 +49,6 @@ def test_every_context_sums_to_one(corpus: list[list[int]], order: int, context:
     assert all(-math.inf < value <= 0 for value in log_probs)
 
 
-@settings(deadline=None)
 @given(corpora, st.integers(1, 4), st.lists(labels, max_size=6))
 def test_advance_keeps_the_last_labels(corpus: list[list[int]], order: int, sentence: list[int]) -> None:
     model = NgramModel.fit(corpus, GLOSSES, order)
@@ -61,7 +59,6 @@ def test_advance_keeps_the_last_labels(corpus: list[list[int]], order: int, sent
     assert len(context) == order - 1
 
 
-@settings(deadline=None)
 @given(corpora, st.integers(1, 4), corpora)
 def test_saved_and_loaded_it_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, corpus: list[list[int]], order: int, asked: list[list[int]]

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pipeline.module4_language import CaptionBuffer, to_english
-from tests.pipeline.module4_language.conftest import UNTIMED
 
 
 def test_partials_are_replaced_and_finals_stay() -> None:
@@ -76,7 +75,6 @@ def test_an_unknown_language_fails_at_the_start() -> None:
 SIGNS = st.lists(st.sampled_from(["HELLO", "IX-1", "YOU", "HUNGRY", "NO", "WATER"]), max_size=4)
 
 
-@UNTIMED
 @given(st.lists(st.tuples(SIGNS, SIGNS), max_size=8))
 def test_revision_grows_by_one_exactly_when_the_text_changes(updates: list[tuple[list[str], list[str]]]) -> None:
     buffer = CaptionBuffer("ase")

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from app.pipeline.module4_language import to_english
 from app.pipeline.module4_language.english_order import in_english_order
-from tests.pipeline.module4_language.conftest import UNTIMED
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,6 @@ WORDS = [
 ]
 
 
-@UNTIMED
 @given(st.lists(st.sampled_from(WORDS), max_size=12))
 def test_any_row_is_text_or_nothing(glosses: list[str]) -> None:
     text = to_english(glosses)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pipeline.module4_language import to_english
-from tests.pipeline.module4_language.conftest import UNTIMED
 
 DATA = Path(__file__).parents[2] / "data"
 SECOND_LOOK = Path(__file__).with_name("asl_second_look.tsv")
@@ -54,7 +53,6 @@ def assert_well_formed(text: str) -> None:
     assert text[-1] in ".?!"
 
 
-@UNTIMED
 @given(st.lists(st.sampled_from(GLOSSES), min_size=1, max_size=10), LANGUAGES)
 def test_any_row_of_signs_is_a_well_formed_text(glosses: list[str], language: str) -> None:
     text = to_english(glosses, language)
@@ -62,7 +60,6 @@ def test_any_row_of_signs_is_a_well_formed_text(glosses: list[str], language: st
         assert_well_formed(text)
 
 
-@UNTIMED
 @given(st.lists(st.text(max_size=12), max_size=8), LANGUAGES)
 def test_any_strings_at_all_never_raise(glosses: list[str], language: str) -> None:
     text = to_english(glosses, language)
@@ -70,7 +67,6 @@ def test_any_strings_at_all_never_raise(glosses: list[str], language: str) -> No
         assert_well_formed(text)
 
 
-@UNTIMED
 @given(
     st.lists(st.from_regex(r"[A-Z]{1,6}([-+#?'][A-Z]{0,4}){0,2}", fullmatch=True), min_size=1, max_size=5), LANGUAGES
 )
