@@ -36,9 +36,10 @@ def video(
     fps: int = 25,
     codec: str = "mpeg4",
     pixels: str = "yuv420p",
+    index_first: bool = False,
 ) -> Path:
     """A video without a person; the container follows from the suffix of `path`."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"movflags": "faststart"} if index_first else {}) as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         for index in range(frames):

@@ -46,6 +46,12 @@ async def test_a_video_gets_the_documented_answer(client: httpx.AsyncClient, tmp
         pytest.param(lambda d: write(d / "empty.mp4", b""), 400, "empty_file", id="empty"),
         pytest.param(lambda d: cut(video(d / "cut.mp4", 60), 0.7), 400, "truncated_video", id="truncated"),
         pytest.param(
+            lambda d: cut(video(d / "front.mp4", 60, index_first=True), 0.7),
+            400,
+            "truncated_video",
+            id="truncated after its index",
+        ),
+        pytest.param(
             lambda d: write(d / "paper.mp4", b"%PDF-1.7\n" + b"1 0 obj\n" * 500), 415, "not_a_video", id="pdf"
         ),
         pytest.param(lambda d: write(d / "photo.mp4", jpeg()), 415, "not_a_video", id="jpeg"),

@@ -103,8 +103,8 @@ def read_frames(
 
     Slots are centred on the multiples of 1/target_fps and the first frame of a slot is taken with its own time, so a
     30 fps file loses every sixth frame and a jittering 25 fps file loses none. A variable frame rate needs nothing
-    more. All frames have one shape: that of the first, upright, with square pixels. A file cut off in the middle
-    gives what can be decoded. One frame is held in memory at a time.
+    more. All frames have one shape: that of the first, upright, with square pixels. A Matroska or AVI file cut off in
+    the middle gives what can be decoded, an MP4 is refused. One frame is held in memory at a time.
 
     Raises (on iteration) InvalidVideo; OSError when the file cannot be read.
     """
@@ -180,7 +180,10 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
             "or damaged; send the whole file again",
         ) from error
     with container:
-        yield container, _checked_stream(container, limits)
+        stream = _checked_stream(container, limits)
+        if container_format == "mp4":
+            _check_whole(stream, size)
+        yield container, stream
 
 
 def _sniff(head: bytes) -> str:
@@ -239,6 +242,16 @@ def _checked_stream(container: InputContainer, limits: VideoLimits) -> VideoStre
     context.thread_type = "AUTO"
     context.thread_count = min(4, os.cpu_count() or 1)
     return stream
+
+
+def _check_whole(stream: VideoStream, size: int) -> None:
+    """An MP4 with its index in front tells before any decoding that the pictures go on after the end of the file."""
+    needed = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    if needed > size:
+        raise InvalidVideo(
+            "truncated",
+            f"the file breaks off: its pictures reach to byte {needed} and it has {size}; send the whole file again",
+        )
 
 
 def _check_size(width: int, height: int, limits: VideoLimits) -> None:

@@ -147,11 +147,19 @@ def test_repeated_and_missing_times_become_strictly_increasing(tmp_path: Path) -
     assert (np.diff(times) > 0).all()
 
 
-def test_a_truncated_file_gives_what_is_there(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.mp4", at_rate(25, 100), fast_start=True)
+def test_a_truncated_recording_without_index_gives_what_is_there(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mkv", at_rate(25, 100))
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])
     assert 20 <= len(list(read_frames(path))) < 100
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.99])
+def test_an_index_that_reaches_past_the_end_tells_that_the_file_is_cut(tmp_path: Path, keep: float) -> None:
+    path = write_video(tmp_path / "clip.mp4", at_rate(25, 100), fast_start=True)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    assert refusal(path) == "truncated"
 
 
 def test_truncated_before_the_index(tmp_path: Path) -> None:
