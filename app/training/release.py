@@ -63,6 +63,7 @@ class Tuning:
         isolated = list(itertools.chain(*evaluation.isolated.values()))
         self.sets: dict[str, list[Example]] = {
             "isolated": isolated,
+            "fast": list(itertools.chain(*evaluation.fast.values())),
             **evaluation.composed,
             "idle": list(itertools.chain(*evaluation.idle.values())),
         }
@@ -99,22 +100,29 @@ class Tuning:
         return np.stack(rows), np.array(truth)
 
     def cost(self, decoded: dict[str, list[list[_Token]]], temperature: float, threshold: float) -> tuple[float, float]:
-        """Mean of the four error rates (isolated core and all, phrases core and all), and the share of idle silent."""
+        """Mean of five error rates (isolated core, all, and core at speed; phrases core and all), and the share of
+        idle examples that stay silent."""
         said = {
             name: [[t.gloss for t in tokens if t.confidence(temperature) >= threshold] for tokens in examples]
             for name, examples in decoded.items()
         }
-        right: list[bool] = []
-        core: list[bool] = []
-        for example, answer in zip(self.sets["isolated"], said["isolated"], strict=True):
-            right.append(tuple(answer) == example.glosses)
-            if (example.glosses[0] if example.glosses else NONE) in CORE:
-                core.append(right[-1])
+
+        def wrong(name: str, core: bool) -> float:
+            return 1 - float(
+                np.mean(
+                    [
+                        tuple(answer) == example.glosses
+                        for example, answer in zip(self.sets[name], said[name], strict=True)
+                        if not core or (example.glosses[0] if example.glosses else NONE) in CORE
+                    ]
+                )
+            )
+
         wers = [
             corpus_errors((e.glosses, a) for e, a in zip(self.sets[name], said[name], strict=True)).wer
             for name in ("core", "all")
         ]
-        errors = [1 - float(np.mean(core)), 1 - float(np.mean(right)), *wers]
+        errors = [wrong("isolated", True), wrong("isolated", False), wrong("fast", True), *wers]
         return sum(errors) / len(errors), float(np.mean([not a for a in said["idle"]]))
 
 

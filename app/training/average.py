@@ -1,0 +1,61 @@
+"""The mean of the weights of runs that started from one another: often better than each (Wortsman et al. 2022,
+arXiv:2109.01903), and the same in size and speed.
+
+`python -m app.training.average --runs runs/s1 runs/s1-fast --out runs/s1-mean`; the result is a run like any other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from app.training.config import ConfigError
+from app.training.trainer import load_run
+
+
+def average(folders: list[Path], out: Path) -> None:
+    """Write the mean run to `out`. Raises ConfigError when a run is missing or the networks differ."""
+    try:
+        runs = [load_run(folder) for folder in folders]
+    except OSError as error:
+        raise ConfigError(f"no finished run: {error}") from error
+    first = runs[0][0]
+    for folder, (run, _) in zip(folders, runs, strict=True):
+        if (run["vocabulary"], run["model"]) != (first["vocabulary"], first["model"]):
+            raise ConfigError(f"the run in {folder} has another network or other glosses than the one in {folders[0]}")
+    states = [model.state_dict() for _, model in runs]
+    mean = {
+        f"average/{name}": torch.stack([s[name].float() for s in states]).mean(0).to(value.dtype)
+        for name, value in states[0].items()
+    }
+    command = (
+        f"python -m app.training.average --runs {' '.join(f'runs/{f.name}' for f in folders)} --out runs/{out.name}"
+    )
+    commands = list(dict.fromkeys([c for run, _ in runs for c in run["commands"]]))
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(mean, out / "state.safetensors")
+    (out / "run.json").write_text(
+        json.dumps({**first, "commands": [*commands, command]}, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m app.training.average", description=__doc__)
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders, one started from the other")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the new run")
+    args = parser.parse_args(argv)
+    try:
+        average(args.runs, args.out)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
