@@ -31,13 +31,15 @@ class DecoderConfig:
     """How lattices become glosses, chosen on dev.
 
     beam: prefix beam width, 1 = greedy. blank_bias: log units taken from the blank at every step; CTC trained on few
-    signers hides behind the blank when unsure of a new one. min_confidence: signs under it are not said.
-    window, stride: frames of the longest single pass over a file and its step.
+    signers hides behind the blank when unsure of a new one. min_confidence: signs under it are not said. merge_s: the
+    same gloss again within so many seconds of its end is one sign with a repeated movement. window,
+    stride: frames of the longest single pass over a file and its step.
     """
 
     beam: int = 5
     blank_bias: float = 0.0
     min_confidence: float = 0.0
+    merge_s: float = 0.0
     window: int = 256
     stride: int = 128
 

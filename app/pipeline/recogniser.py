@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +205,8 @@ class Recogniser:
     def segments(
         self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0
     ) -> tuple[GlossSegment, ...]:
-        """Decoded tokens as signs with times and calibrated confidence; those under the threshold are left out.
+        """Decoded tokens as signs with times and calibrated confidence; those under the threshold are left out, and
+        movements of one sign that were decoded as several are joined.
 
         lattice: (S, V) log-probabilities that cover the tokens, its first row being step `first_step`.
         """
@@ -216,7 +217,23 @@ class Recogniser:
             if confidence >= settings.decoder.min_confidence:
                 gloss = settings.vocabulary[token.label - 1]
                 out.append(GlossSegment(gloss, token.start_step * STEP_S, token.end_step * STEP_S, confidence))
-        return tuple(out)
+        return merged(out, settings.decoder.merge_s)
+
+
+def merged(segments: Sequence[GlossSegment], gap_s: float) -> tuple[GlossSegment, ...]:
+    """The same signs, where the same gloss begins again less than `gap_s` after its end made one, as sure as the surer.
+
+    Many signs repeat their movement, and at a learner's pace CTC hears it twice. Segments that do not change keep their
+    places, so what is final in a stream stays so.
+    """
+    out: list[GlossSegment] = []
+    for segment in segments:
+        last = out[-1] if out else None
+        if last is not None and last.gloss == segment.gloss and segment.start_s - last.end_s < gap_s - 1e-9:
+            out[-1] = replace(last, end_s=segment.end_s, confidence=max(last.confidence, segment.confidence))
+        else:
+            out.append(segment)
+    return tuple(out)
 
 
 def hand_near(features: NDArray[np.float32]) -> NDArray[np.bool_]:

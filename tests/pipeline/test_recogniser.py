@@ -21,7 +21,7 @@ from app.pipeline.checkpoint import (
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
-from app.pipeline.recogniser import Recogniser, hand_near, window_starts
+from app.pipeline.recogniser import GlossSegment, Recogniser, hand_near, merged, window_starts
 from app.pipeline.streaming import CaptionStream, FrameGrid, StreamConfig
 from tests.pipeline.made_up import performance
 
@@ -232,3 +232,31 @@ def test_time_that_goes_back_is_refused_and_leaves_the_stream_usable(recogniser:
 def test_impossible_windows_are_refused(window: int, stride: int) -> None:
     with pytest.raises(ValueError, match="multiples of 4"):
         StreamConfig(window=window, stride=stride)
+
+
+def test_a_movement_that_repeats_is_one_sign() -> None:
+    def sign(gloss: str, start_s: float, confidence: float = 0.5) -> GlossSegment:
+        return GlossSegment(gloss, start_s, start_s + 0.2, confidence)
+
+    twice = [sign("THANK-YOU", 0.0), sign("THANK-YOU", 1.0, 0.9), sign("YOU", 1.5), sign("YOU", 4.0)]
+    assert merged(twice, 0.0) == tuple(twice)
+    assert merged(twice, 0.8) == tuple(twice)
+    once = merged(twice, 0.9)
+    assert [s.gloss for s in once] == ["THANK-YOU", "YOU", "YOU"]
+    assert (once[0].start_s, once[0].end_s, once[0].confidence) == (0.0, 1.2, 0.9)
+    assert merged([sign("A", 0.0), sign("A", 0.5), sign("A", 1.0)], 0.5) == (GlossSegment("A", 0.0, 1.2, 0.5),)
+    assert merged([sign("A", 0.0), sign("B", 0.3), sign("A", 0.6)], 2.0) == merged(
+        [sign("A", 0.0), sign("B", 0.3), sign("A", 0.6)], 0.0
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.floats(0, 3)), max_size=12), st.floats(0, 2))
+def test_joining_repeats_never_changes_what_came_before(steps: list[tuple[str, float]], gap_s: float) -> None:
+    segments, at = [], 0.0
+    for gloss, pause in steps:
+        segments.append(GlossSegment(gloss, at + pause, at + pause + 0.2, 0.5))
+        at += pause + 0.2
+    whole = [s.gloss for s in merged(segments, gap_s)]
+    for count in range(len(segments)):
+        part = [s.gloss for s in merged(segments[:count], gap_s)]
+        assert whole[: len(part)] == part
