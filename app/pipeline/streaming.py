@@ -1,9 +1,14 @@
-"""A recogniser fed frame by frame: partial glosses at once, final ones when no later frame can change them."""
+"""A recogniser fed frame by frame: partial glosses at once, final ones when no later frame can change them.
+
+The stream itself never runs the network. It says which window has to be read next (`next_job`) and takes the answer
+(`apply`), so that the windows of many streams can share one call; `push` and `finish` do both for a single stream.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +16,31 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normaliser
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate
+from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.lattice import GlobalLattice
+from app.pipeline.module3_sequence.model import BLANK
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser
+
+#: A new sentence looks back over this many frames of the one before: a sign may begin while the pause still runs.
+CONTEXT = 16
+#: While nobody signs, rows older than this many steps are forgotten.
+IDLE_STEPS = 32
+#: A step whose blank is at least this probable belongs to no sign.
+SURELY_BLANK = 0.9
 
 
 @dataclass(frozen=True)
 class StreamConfig:
     """window, stride: frames, multiples of 4, 8 <= stride <= window. partial_every: frames between partials.
-    endpoint_s: a sentence ends after that many seconds without a sign."""
+    endpoint_s: a sentence ends after that many seconds without a sign. max_sentence_s: and at the latest after that."""
 
     window: int = 64
     stride: int = 32
     partial_every: int = 8
     endpoint_s: float = 1.2
+    max_sentence_s: float = 60.0
 
     def __post_init__(self) -> None:
         if self.stride < 8 or self.stride > self.window or self.stride % TIME_DIVISOR or self.window % TIME_DIVISOR:
@@ -33,23 +48,53 @@ class StreamConfig:
                 f"window {self.window} and stride {self.stride} must be multiples of {TIME_DIVISOR} "
                 f"with 8 <= stride <= window"
             )
-        if self.partial_every < 1 or not self.endpoint_s > 0:
-            raise ValueError("partial_every must be at least 1 frame and endpoint_s above 0")
+        if self.partial_every < 1 or not self.endpoint_s > 0 or not self.max_sentence_s > 0:
+            raise ValueError("partial_every must be at least 1 frame, endpoint_s and max_sentence_s above 0")
+
+
+class EndReason(Enum):
+    """Why a sentence ended."""
+
+    PAUSE = "pause"
+    TOO_LONG = "too_long"
+    FLUSH = "flush"
 
 
 @dataclass(frozen=True, slots=True)
 class StreamUpdate:
-    """What changed with one push. final: signs of the running sentence that stay; partial: those that may still change;
-    sentence: English of both; ended: the sentence is complete and the next push begins another."""
+    """What changed. final: signs of the running sentence that stay; partial: those that may still change;
+    sentence: English of both; ended: set when the sentence is complete and the next update belongs to another.
+    until_s: end of what has been read, seconds since the first frame."""
 
     final: tuple[GlossSegment, ...]
     partial: tuple[GlossSegment, ...]
     sentence: str
-    ended: bool = False
+    until_s: float
+    ended: EndReason | None = None
+
+    @property
+    def segments(self) -> tuple[GlossSegment, ...]:
+        return (*self.final, *self.partial)
 
     @property
     def gloss(self) -> list[str]:
-        return [s.gloss for s in (*self.final, *self.partial)]
+        return [s.gloss for s in self.segments]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowJob:
+    """A window the network has to read: features (T, NUM_FEATURES) from absolute frame `start` on.
+
+    full: it has all the frames a window can have, so its rows enter the lattice; else it is a look at what is there.
+    """
+
+    start: int
+    features: NDArray[np.float32]
+    full: bool
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.features)
 
 
 @dataclass
@@ -65,150 +110,228 @@ class FrameGrid:
 
         Raises ValueError when time does not grow.
         """
-        if self.last is None or self.start_s is None:
-            self.start_s, self.last, self.emitted = time_s, (time_s, points), 1
-            return points[None]
-        before, old = self.last
-        if not time_s > before:
-            raise ValueError(f"frame at {time_s:.3f} s after one at {before:.3f} s: capture times must grow")
-        self.last = (time_s, points)
-        end = int(np.floor((time_s - self.start_s) * MODEL_FPS + 1e-6)) + 1
+        return self.push_many(points[None], [time_s])
+
+    def push_many(self, points: NDArray[np.float32], times: Sequence[float]) -> NDArray[np.float32]:
+        """Frames (k, 75, 3) at `times`, k >= 1 -> the grid frames (n, 75, 3) that are now known; n may be 0.
+
+        Raises ValueError when time does not grow; none of the frames is taken then.
+        """
+        before = list(times) if self.last is None else [self.last[0], *times]
+        for earlier, later in zip(before, before[1:], strict=False):
+            if not later > earlier:
+                raise ValueError(f"frame at {later:.3f} s after one at {earlier:.3f} s: capture times must grow")
+        known = points if self.last is None else np.concatenate([self.last[1][None], points])
+        if self.start_s is None:
+            self.start_s = before[0]
+        self.last = (before[-1], points[-1])
+        end = int(np.floor((before[-1] - self.start_s) * MODEL_FPS + 1e-6)) + 1
         grid = self.start_s + np.arange(self.emitted, end) / MODEL_FPS
         self.emitted = max(self.emitted, end)
         if len(grid) == 0:
             return np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
-        return interpolate(np.stack([old, points]), np.clip((grid - before) / (time_s - before), 0, 1))
+        return interpolate(known, np.interp(grid, before, np.arange(len(before), dtype=np.float64)))
 
 
-@dataclass
-class _Sentence:
-    tokens_done: int = 0
-    final: list[GlossSegment] = field(default_factory=list)
+class _FrameBuffer:
+    """The latest feature rows, by absolute frame number; what lies before `start` is forgotten."""
+
+    def __init__(self) -> None:
+        self._rows = np.empty((128, NUM_FEATURES), np.float32)
+        self._count = 0
+        self.start = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def end(self) -> int:
+        return self.start + self._count
+
+    def append(self, rows: NDArray[np.float32]) -> None:
+        needed = self._count + len(rows)
+        if needed > len(self._rows):
+            grown = np.empty((max(needed, 2 * len(self._rows)), NUM_FEATURES), np.float32)
+            grown[: self._count] = self._rows[: self._count]
+            self._rows = grown
+        self._rows[self._count : needed] = rows
+        self._count = needed
+
+    def get(self, first: int, end: int) -> NDArray[np.float32]:
+        return self._rows[first - self.start : end - self.start].copy()
+
+    def forget_before(self, frame: int) -> None:
+        gone = min(max(0, frame - self.start), self._count)
+        rest = self._rows[gone : self._count].copy()
+        if len(self._rows) > 256 and len(rest) <= 128:
+            self._rows = np.empty((128, NUM_FEATURES), np.float32)
+        self._rows[: len(rest)] = rest
+        self._count, self.start = len(rest), self.start + gone
 
 
 class CaptionStream:
-    """One signer's stream. Not thread safe; the network pass inside `push` is the only heavy part.
+    """One signer's stream. Not thread safe.
 
     Windows of `window` frames every `stride` frames fall on one global lattice; steps no later window can touch are
-    fed once to the decoder, the rest is decoded from a copy of it and comes out as partial.
+    fed once to the decoder, the rest is decoded from a copy of it and comes out as partial. When a sentence ends, what
+    is pending becomes final as it stands and the lattice goes on behind it.
     """
 
     def __init__(
         self, recogniser: Recogniser, config: StreamConfig | None = None, aspect: float = DEFAULT_ASPECT
     ) -> None:
         self.recogniser, self.config = recogniser, config or StreamConfig()
-        self.grid, self.normaliser = FrameGrid(), Normaliser(aspect)
-        self.features = np.zeros((0, NUM_FEATURES), np.float32)
-        self.features_start = 0  # absolute frame of features[0]
-        self._new_sentence(0)
-        self.partial_frame = 0
+        self._grid, self._normaliser, self._buffer = FrameGrid(), Normaliser(aspect), _FrameBuffer()
+        self._lattice = GlobalLattice(self.config.window, self.config.stride)
+        self._decoder = recogniser.new_decoder()
+        self._next_window = 0  # first frame of the next full window
+        self._looked = 0  # frames that the latest job had seen
+        self._begin_sentence(0)
 
-    def _new_sentence(self, frame: int) -> None:
-        self.lattice = GlobalLattice(self.config.window, self.config.stride)
-        self.sentence_start = frame  # absolute frame where the sentence's lattice begins
-        self.next_window = frame
-        self.decoder = self.recogniser.new_decoder()
-        self.rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows of the sentence
-        self.partial_frame = frame
+    def _begin_sentence(self, step: int) -> None:
+        self._first_step = step
+        self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
+        self._decoder.reset(step)
 
     @property
     def frames(self) -> int:
         """Frames on the model's grid so far."""
-        return self.features_start + len(self.features)
+        return self._buffer.end
+
+    @property
+    def frames_kept(self) -> int:
+        """Frames held in memory."""
+        return len(self._buffer)
+
+    # -- one stream by itself -----------------------------------------------------------------------------------------
 
     def push(self, points: NDArray[np.float32], time_s: float) -> StreamUpdate | None:
         """One frame, float32 (75, 3) captured at `time_s` seconds; None when nothing new can be said yet.
 
         Raises ValueError when time does not grow.
         """
-        new = self.normaliser.push(self.grid.push(points, time_s))
-        self.features = np.concatenate([self.features, new])
+        self.add(points[None], [time_s])
         update = None
-        while self.frames >= self.next_window + self.config.window:
-            self._run_window()
-            update = self._update(self._pending())
-        if update is None and self.frames >= self.partial_frame + self.config.partial_every:
-            update = self._update(self._provisional())
-        if update is not None:
-            self.partial_frame = self.frames
-            if update.gloss and self._silence_s(update) >= self.config.endpoint_s:
-                return self.finish()
+        while job := self.next_job():
+            update = self.apply(job, self._read(job))
         return update
 
     def finish(self) -> StreamUpdate:
         """End the sentence: everything pending becomes final. The stream may go on with a new sentence."""
-        rest = self._frames_from(self.next_window)
-        if len(rest) and self.frames > self._covered():
-            self.lattice.add((self.next_window - self.sentence_start) // TIME_DIVISOR, self._network(rest))
-        if len(self.lattice):
-            self._feed(self.lattice.flush())
-        segments = self._segments(self.decoder.best().tokens, self.rows)
-        self._new_sentence(self.frames)
-        self._forget(self.frames)
-        return StreamUpdate(segments, (), self._english(segments), ended=True)
+        while job := self.next_job(partial=False):
+            self.apply(job, self._read(job))
+        job = self.last_job()
+        return self.end_sentence(job, self._read(job) if job else None)
+
+    def _read(self, job: WindowJob) -> NDArray[np.float32]:
+        return self.recogniser.log_probs([job.features])[0][0]
+
+    # -- many streams together ----------------------------------------------------------------------------------------
+
+    def add(self, points: NDArray[np.float32], times: Sequence[float]) -> None:
+        """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow."""
+        self._buffer.append(self._normaliser.push(self._grid.push_many(points, times)))
+
+    def next_job(self, partial: bool = True) -> WindowJob | None:
+        """The window to read next, if any: full ones first, in order; then, if wanted, a look at the newest frames."""
+        end = self._next_window + self.config.window
+        if self.frames >= end:
+            return WindowJob(self._next_window, self._buffer.get(self._next_window, end), True)
+        if partial and self.frames >= self._looked + self.config.partial_every:
+            return self.last_job()
+        return None
+
+    def last_job(self) -> WindowJob | None:
+        """A look at all frames that no full window has covered; None when there are none."""
+        if self.frames <= self._covered():
+            return None
+        return WindowJob(self._next_window, self._buffer.get(self._next_window, self.frames), False)
+
+    def apply(self, job: WindowJob, rows: NDArray[np.float32]) -> StreamUpdate:
+        """Take the network's (S, V) log-probabilities for `job`, the latest one given out, and say what they change."""
+        self._looked = max(self._looked, job.end)
+        if job.full:
+            self._take(job, rows)
+            self._feed(self._lattice.take_final())
+        pending = self._lattice.pending() if job.full else self._provisional(rows)
+        update = self._update(pending, job.end)
+        self._forget_idle(update, pending)
+        reason = self._end_reason(update, job.end)
+        if reason is None:
+            return update
+        return self.end_sentence(None if job.full else job, None if job.full else rows, reason)
+
+    def end_sentence(
+        self, job: WindowJob | None, rows: NDArray[np.float32] | None, reason: EndReason = EndReason.FLUSH
+    ) -> StreamUpdate:
+        """Make everything read so far final, with the rows of the `last_job` unless that was None."""
+        end = self._covered()
+        if job is not None and rows is not None:
+            self._take(job, rows)
+            end = job.end
+            self._looked = max(self._looked, end)
+        if len(self._lattice):
+            self._feed(self._lattice.flush())
+            start = self._next_window - self.config.stride  # where the last window was: the next may not be before
+            context = end // TIME_DIVISOR * TIME_DIVISOR - CONTEXT
+            self._next_window = max(start, context)
+        segments = self._segments(self._decoder.best().tokens, self._rows)
+        done = StreamUpdate(segments, (), self._english(segments), end / MODEL_FPS, reason)
+        self._begin_sentence(self._decoder.steps)
+        self._buffer.forget_before(self._next_window)
+        return done
+
+    # -- inside -------------------------------------------------------------------------------------------------------
 
     def _covered(self) -> int:
-        """First frame that no full window has seen."""
-        first = self.next_window == self.sentence_start
-        return self.sentence_start if first else self.next_window - self.config.stride + self.config.window
+        """First frame that no window in the lattice has seen."""
+        return (self._lattice.next_step + len(self._lattice)) * TIME_DIVISOR
 
-    def _run_window(self) -> None:
-        window = self._frames_from(self.next_window)[: self.config.window]
-        self.lattice.add((self.next_window - self.sentence_start) // TIME_DIVISOR, self._network(window))
-        self.next_window += self.config.stride
-        self._feed(self.lattice.take_final())
-        self._forget(self.next_window)
+    def _take(self, job: WindowJob, rows: NDArray[np.float32]) -> None:
+        self._lattice.add(job.start // TIME_DIVISOR, rows)
+        self._next_window = job.start + self.config.stride
+        # A sentence that ends here begins the next one CONTEXT frames before its end.
+        self._buffer.forget_before(min(self._next_window, job.end - CONTEXT - TIME_DIVISOR) if job.full else job.start)
 
     def _feed(self, rows: NDArray[np.float32]) -> None:
         if len(rows):
-            self.decoder.feed(rows)
-            self.rows = np.concatenate([self.rows, rows])
+            self._decoder.feed(rows)
+            self._rows = np.concatenate([self._rows, rows])
 
-    def _pending(self) -> NDArray[np.float32]:
-        return self.lattice.pending()
+    def _provisional(self, fresh: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pending rows as the look at the newest frames sees them: it starts at or before them and has more context."""
+        return fresh[self._decoder.steps - self._next_window // TIME_DIVISOR :]
 
-    def _provisional(self) -> NDArray[np.float32]:
-        """Rows not final yet, the newest frames included by a window that ends now and is thrown away."""
-        rest = self._frames_from(self.next_window)
-        if len(rest) == 0 or self.frames <= self._covered():
-            return self.lattice.pending()
-        fresh = self._network(rest)
-        known = self.lattice.pending()
-        # The rest starts where the pending rows start: the fresh look has more context, so it replaces them.
-        return fresh if len(fresh) >= len(known) else np.concatenate([fresh, known[len(fresh) :]])
-
-    def _network(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self.recogniser.log_probs([window])[0][0]
-
-    def _frames_from(self, frame: int) -> NDArray[np.float32]:
-        return self.features[max(0, frame - self.features_start) :]
-
-    def _forget(self, frame: int) -> None:
-        self.features = self.features[max(0, frame - self.features_start) :].copy()
-        self.features_start = max(self.features_start, frame)
-
-    def _update(self, pending: NDArray[np.float32]) -> StreamUpdate:
-        decoder = self.decoder
+    def _update(self, pending: NDArray[np.float32], end: int) -> StreamUpdate:
+        decoder = self._decoder
         if len(pending):
             decoder = decoder.copy()
             decoder.feed(pending)
+        table = np.concatenate([self._rows, pending]) if len(pending) else self._rows
         tokens = decoder.best().tokens
-        settled = len(self.decoder.committed())
-        table = np.concatenate([self.rows, pending]) if len(pending) else self.rows
         segments = self._segments(tokens, table)
-        final = self._segments(tokens[:settled], table)
-        return StreamUpdate(final, segments[len(final) :], self._english(segments))
+        final = self._segments(tokens[: len(self._decoder.committed())], table)
+        return StreamUpdate(final, segments[len(final) :], self._english(segments), end / MODEL_FPS)
 
-    def _segments(self, tokens: Sequence, table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:
-        offset = self.sentence_start / MODEL_FPS
-        return tuple(
-            GlossSegment(s.gloss, s.start_s + offset, s.end_s + offset, s.confidence)
-            for s in self.recogniser.segments(tokens, table)
-        )
+    def _segments(self, tokens: Sequence[DecodedToken], table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:
+        return self.recogniser.segments(tokens, table, self._first_step)
 
-    def _silence_s(self, update: StreamUpdate) -> float:
-        end = max(s.end_s for s in (*update.final, *update.partial))
-        return self.frames / MODEL_FPS - max(end, self.sentence_start / MODEL_FPS + STEP_S)
+    def _end_reason(self, update: StreamUpdate, end: int) -> EndReason | None:
+        if not update.segments:
+            return None
+        if end / MODEL_FPS - max(s.end_s for s in update.segments) >= self.config.endpoint_s:
+            return EndReason.PAUSE
+        if end / MODEL_FPS - self._first_step * STEP_S >= self.config.max_sentence_s:
+            return EndReason.TOO_LONG
+        return None
+
+    def _forget_idle(self, update: StreamUpdate, pending: NDArray[np.float32]) -> None:
+        """While nobody signs nothing is kept: the sentence begins again behind the rows that are surely blank."""
+        if update.segments or len(self._rows) < IDLE_STEPS:
+            return
+        latest = np.concatenate([self._rows[-4:], pending[:1]])
+        if (latest[:, BLANK] >= np.log(SURELY_BLANK)).all():
+            self._begin_sentence(self._decoder.steps)
 
     def _english(self, segments: Sequence[GlossSegment]) -> str:
         return to_english([s.gloss for s in segments], self.recogniser.sign_language)
