@@ -6,6 +6,7 @@ The stream itself never runs the network. It says which window has to be read ne
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -118,7 +119,7 @@ class FrameGrid:
         Raises ValueError when time does not grow; none of the frames is taken then.
         """
         before = list(times) if self.last is None else [self.last[0], *times]
-        for earlier, later in zip(before, before[1:], strict=False):
+        for earlier, later in itertools.pairwise(before):
             if not later > earlier:
                 raise ValueError(f"frame at {later:.3f} s after one at {earlier:.3f} s: capture times must grow")
         known = points if self.last is None else np.concatenate([self.last[1][None], points])

@@ -1,0 +1,1 @@
+"""Live captions: sessions that take frames and give events, whatever the door they come through."""
