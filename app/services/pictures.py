@@ -39,11 +39,7 @@ class JpegPicture:
             raise InvalidFrames(
                 f"frames[{index}] is not a JPEG picture. Send base64 of JPEG files, all of one size."
             ) from None
-        if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
-            raise BadDimensions(
-                f"frames[{index}] is {width}x{height}; pictures of at least {MIN_SIDE} pixels a side and at most "
-                f"{MAX_PIXELS} pixels are read. Scale it first."
-            )
+        _check_size(width, height, index)
         return cls(data, width, height, index)
 
     def decode(self) -> NDArray[np.uint8]:
@@ -66,6 +62,44 @@ class JpegPicture:
         if picture is None:
             raise InvalidFrames(f"frames[{self.index}] has a JPEG header, but the picture in it cannot be decoded.")
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def picture_from_bytes(data: bytes) -> NDArray[np.uint8]:
+    """One JPEG or WebP -> RGB uint8 (H, W, 3). Raises InvalidFrames, BadDimensions."""
+    size = _webp_size(data)
+    if size is None:
+        return JpegPicture.check(data).decode()
+    _check_size(*size, 0)
+    import cv2
+
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise InvalidFrames("The picture has a WebP header, but cannot be decoded.")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height from a WebP header (RFC 9649); None for what is no WebP. Raises InvalidFrames."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
+        return None
+    kind, head = data[12:16], data[20:30]
+    if len(head) == 10:
+        if kind == b"VP8X":
+            return 1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little")
+        if kind == b"VP8L" and head[0] == 0x2F:
+            bits = int.from_bytes(head[1:5], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        if kind == b"VP8 " and head[3:6] == b"\x9d\x01\x2a":
+            return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
+    raise InvalidFrames("The picture begins like a WebP and has no valid header.")
+
+
+def _check_size(width: int, height: int, index: int) -> None:
+    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
+        raise BadDimensions(
+            f"frames[{index}] is {width}x{height}; pictures of at least {MIN_SIDE} pixels a side and at most "
+            f"{MAX_PIXELS} pixels are read. Scale it first."
+        )
 
 
 def pictures_from_base64(frames: Sequence[str]) -> list[JpegPicture]:

@@ -1,0 +1,192 @@
+"""The model's side of live captions: the windows of all sessions meet here and share calls of the network.
+
+One call runs at a time, in the model's thread. Sessions take turns: whoever waited longest goes first, each with all it
+has, at most `max_batch` sessions a call; so no session waits for more than one round of the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from loguru import logger
+from numpy.typing import NDArray
+
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
+from app.services.faults import is_device_fault, is_out_of_memory
+
+#: Windows in one call of the network.
+MAX_WINDOWS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """New frames (n, 75, 3) of one stream with their times in seconds, n >= 0; flush: end the sentence behind them."""
+
+    stream: CaptionStream
+    points: NDArray[np.float32]
+    times: Sequence[float]
+    flush: bool = False
+
+
+#: What came of one piece of work: sentences that ended, then how the running one stands; or why it failed.
+Outcome = list[StreamUpdate] | Exception
+
+
+class WindowReader:
+    """Runs in the model's thread: brings streams forward together, one batch of windows after the other."""
+
+    def __init__(self, recogniser: Recogniser, max_windows: int = MAX_WINDOWS) -> None:
+        self._recogniser = recogniser
+        self._max_windows = max_windows
+        self.device_fault: str | None = None
+
+    def advance(self, batch: Sequence[Work]) -> list[Outcome]:
+        """Outcomes in the order of `batch`; a fault of one stream is its own outcome alone."""
+        outcomes: list[Outcome] = []
+        for work in batch:
+            try:
+                if len(work.points):
+                    work.stream.add(work.points, work.times)
+                outcomes.append([])
+            except ValueError as problem:
+                outcomes.append(problem)
+        while jobs := [
+            (i, job)
+            for i, (work, outcome) in enumerate(zip(batch, outcomes, strict=True))
+            if isinstance(outcome, list) and (job := work.stream.next_job(partial=not work.flush))
+        ]:
+            self._read(jobs, outcomes, lambda i, job, rows: batch[i].stream.apply(job, rows))
+        last = [
+            (i, work.stream.last_job())
+            for i, (work, outcome) in enumerate(zip(batch, outcomes, strict=True))
+            if work.flush and isinstance(outcome, list)
+        ]
+        self._read(
+            [(i, job) for i, job in last if job is not None],
+            outcomes,
+            lambda i, job, rows: batch[i].stream.end_sentence(job, rows),
+        )
+        for i, job in last:
+            outcome = outcomes[i]
+            if job is None and isinstance(outcome, list):
+                outcome.append(batch[i].stream.end_sentence(None, None))
+        return [_condensed(outcome) for outcome in outcomes]
+
+    def _read(
+        self,
+        jobs: list[tuple[int, WindowJob]],
+        outcomes: list[Outcome],
+        take: Callable[[int, WindowJob, NDArray[np.float32]], StreamUpdate],
+    ) -> None:
+        for first in range(0, len(jobs), self._max_windows):
+            part = jobs[first : first + self._max_windows]
+            for (i, job), rows in zip(part, self._log_probs([job.features for _, job in part]), strict=True):
+                outcome = outcomes[i]
+                if isinstance(rows, Exception):
+                    outcomes[i] = rows
+                elif isinstance(outcome, list):
+                    try:
+                        outcome.append(take(i, job, rows))
+                    except ValueError as problem:
+                        outcomes[i] = problem
+
+    def _log_probs(self, windows: list[NDArray[np.float32]]) -> Sequence[NDArray[np.float32] | Exception]:
+        """One call of the network; out of memory halves it once, a broken device fails everything from then on."""
+        try:
+            return [rows for rows, _ in self._recogniser.log_probs(windows)]
+        except Exception as problem:  # noqa: BLE001 - sorted by kind; nothing is swallowed
+            if is_device_fault(problem):
+                self.device_fault = str(problem).partition("\n")[0]
+                logger.critical("the device has failed until a restart: {}", self.device_fault)
+            if not is_out_of_memory(problem) or len(windows) == 1:
+                return [problem] * len(windows)
+        half = (len(windows) + 1) // 2
+        return [*self._alone(windows[:half]), *self._alone(windows[half:])]
+
+    def _alone(self, windows: list[NDArray[np.float32]]) -> Sequence[NDArray[np.float32] | Exception]:
+        try:
+            return [rows for rows, _ in self._recogniser.log_probs(windows)]
+        except Exception as problem:  # noqa: BLE001 - becomes the outcome of exactly these streams
+            return [problem] * len(windows)
+
+
+def _condensed(outcome: Outcome) -> Outcome:
+    """Of updates in between only the last counts; the end of a sentence always does."""
+    if isinstance(outcome, Exception):
+        return outcome
+    return [update for i, update in enumerate(outcome) if update.ended or i == len(outcome) - 1]
+
+
+class Client(Protocol):
+    """What the engine needs of a session."""
+
+    def take_work(self) -> Work | None:
+        """Frames and requests that wait; None when there is nothing worth a call yet."""
+        ...
+
+    def deliver(self, outcome: Outcome) -> None: ...
+
+
+class CaptionEngine:
+    """Lets sessions take turns at the model. For one event loop."""
+
+    def __init__(self, reader: WindowReader, model_thread: Executor, max_batch: int = 64) -> None:
+        self._reader = reader
+        self._thread = model_thread
+        self._max_batch = max_batch
+        self._turn: deque[Client] = deque()
+        self._waiting: set[Client] = set()
+        self._something = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._serve(), name="caption-engine")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def wants_turn(self, client: Client) -> None:
+        """The client has work. Called as often as one likes; it stands in the queue once."""
+        if client not in self._waiting:
+            self._waiting.add(client)
+            self._turn.append(client)
+            self._something.set()
+
+    def forget(self, client: Client) -> None:
+        self._waiting.discard(client)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            while batch := self._next_batch():
+                work = [work for _, work in batch]
+                try:
+                    outcomes = await loop.run_in_executor(self._thread, self._reader.advance, work)
+                except Exception as problem:  # noqa: BLE001 - belongs to these sessions; the others go on
+                    logger.exception("live captions failed on a batch of {}", len(batch))
+                    outcomes = [problem] * len(batch)
+                for (client, _), outcome in zip(batch, outcomes, strict=True):
+                    client.deliver(outcome)
+
+    def _next_batch(self) -> list[tuple[Client, Work]]:
+        batch: list[tuple[Client, Work]] = []
+        while self._turn and len(batch) < self._max_batch:
+            client = self._turn.popleft()
+            if client not in self._waiting:
+                continue
+            self._waiting.discard(client)
+            if (work := client.take_work()) is not None:
+                batch.append((client, work))
+        return batch

@@ -1,0 +1,224 @@
+"""All live sessions of this process: who may come in, who comes back after a lost connection, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from loguru import logger
+
+from app.core.settings import Settings
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.streaming import CaptionStream, StreamConfig
+from app.services.live.camera import Camera
+from app.services.live.engine import CaptionEngine, WindowReader
+from app.services.live.outbox import Event, SlowReader
+from app.services.live.protocol import MAX_LANDMARK_FRAMES, Close, Landmarks, LiveError, Picture, Resume, Start
+from app.services.live.session import TOO_SLOW, LiveSession
+
+#: A session waits that long for its client to come back.
+RESUME_S = 30.0
+#: What is open when a session ends gets that long to be read.
+FINISH_S = 10.0
+#: A client that says nothing for so long is gone; a session that lasts longer than this begins anew.
+IDLE_S = 60.0
+MAX_SESSION_S = 4 * 3600.0
+
+
+@dataclass(slots=True)
+class _Place:
+    session: LiveSession
+    camera: Camera | None = None
+    connected: bool = True
+    #: Takes the connection away from its client: set by the door.
+    lost_at: float = 0.0
+    connection: int = 0
+
+
+class LiveHub:
+    """For one event loop; `start` and `close` with the service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._places: dict[str, _Place] = {}
+        self._draining = False
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def start(self, recogniser: Recogniser, model_thread: Executor, camera_threads: Executor) -> None:
+        self._recogniser = recogniser
+        self._camera_threads = camera_threads
+        self._reader = WindowReader(recogniser)
+        self.engine = CaptionEngine(self._reader, model_thread)
+        self.engine.start()
+        self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
+
+    async def close(self) -> None:
+        """End everything at once; `drain` first for an orderly end."""
+        self._draining = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+            for session_id in list(self._places):
+                await self.drop(session_id)
+            await self.engine.close()
+
+    # -- coming and going ---------------------------------------------------------------------------------------------
+
+    @property
+    def active(self) -> int:
+        return len(self._places)
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def open(self, start: Start) -> LiveSession:
+        """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
+        if self._draining:
+            raise LiveError("draining", "The service is shutting down; connect again in a moment.", Close.DRAINING)
+        if self._reader.device_fault is not None:
+            raise LiveError("device_fault", "The device has failed; the service has to be restarted.", Close.INTERNAL)
+        if len(self._places) >= self._settings.max_clients:
+            raise LiveError(
+                "full",
+                f"{len(self._places)} live sessions are open, as many as this service takes. Try again later.",
+                Close.FULL,
+            )
+        known = self._recogniser.sign_language
+        if start.sign_language != known:
+            raise LiveError(
+                "bad_start",
+                f"sign_language: this service reads '{known}', not '{start.sign_language}'.",
+                Close.BAD_START,
+            )
+        try:
+            config = StreamConfig(
+                window=start.window or self._settings.clip_length,
+                stride=start.stride or self._settings.stride,
+                endpoint_s=start.endpoint_ms / 1000,
+            )
+        except ValueError as problem:
+            raise LiveError("bad_start", f"window, stride: {problem}", Close.BAD_START) from problem
+        stream = CaptionStream(self._recogniser, config, start.aspect)
+        effective = start.model_copy(update={"window": config.window, "stride": config.stride, "resume": None})
+        session = LiveSession(effective, stream, self.engine)
+        self._places[session.id] = _Place(session)
+        session.tell("ready", **self._ready(session))
+        for target in start.targets:
+            if target != "en":
+                session.tell("warning", code="no_translation", message=f"No translation to '{target}' is installed.")
+        return session
+
+    def resume(self, asked: Resume) -> LiveSession:
+        """The session of a client that lost its connection; what it has not seen comes again. Raises LiveError."""
+        place = self._places.get(asked.session_id)
+        if place is None or not hmac.compare_digest(place.session.token, asked.token):
+            raise LiveError("unknown_session", "There is no such session (any more); start a new one.", Close.BAD_START)
+        place.connected = True
+        place.connection += 1
+        session = place.session
+        session.last_heard = time.monotonic()
+        session.outbox.reconnect(asked.last_seq)
+        session.outbox.put_first({"type": "ready", **self._ready(session)})
+        return session
+
+    def connection_of(self, session: LiveSession) -> int:
+        """Number of the session's connection: the door that holds an older one has lost it."""
+        place = self._places.get(session.id)
+        return -1 if place is None else place.connection
+
+    def lost(self, session: LiveSession, connection: int) -> None:
+        """The connection broke without a farewell: the session waits for its client."""
+        place = self._places.get(session.id)
+        if place is not None and place.connection == connection:
+            place.connected = False
+            place.lost_at = time.monotonic()
+
+    async def drop(self, session_id: str) -> None:
+        place = self._places.pop(session_id, None)
+        if place is not None:
+            place.session.finished = True
+            self.engine.forget(place.session)
+            if place.camera is not None:
+                await place.camera.close()
+
+    # -- frames -------------------------------------------------------------------------------------------------------
+
+    def take(self, session: LiveSession, command: Picture | Landmarks) -> None:
+        """Frames of a session. Raises LiveError."""
+        session.take(command)
+        if isinstance(command, Picture):
+            place = self._places[session.id]
+            if place.camera is None:
+                place.camera = Camera(session, self._camera_threads)
+            place.camera.wake()
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def finish(self, session: LiveSession) -> None:
+        """Read what is there, make it final, say `done`."""
+        session.flush()
+        until = time.monotonic() + FINISH_S
+        while not session.settled and session.failed is None and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        session.finished = True
+        try:
+            session.tell("done", usage=session.usage())
+        except SlowReader:
+            session.failed = TOO_SLOW
+
+    async def drain(self) -> None:
+        """No new sessions; every open one gets its finals and `closing`."""
+        self._draining = True
+
+        async def one(place: _Place) -> None:
+            session = place.session
+            session.flush()
+            until = time.monotonic() + FINISH_S / 2
+            while not session.settled and time.monotonic() < until:
+                await asyncio.sleep(0.02)
+            try:
+                session.tell("closing", reason="draining", resume_token=None)
+            except SlowReader:
+                pass
+            session.failed = LiveError("draining", "The service is shutting down.", Close.DRAINING)
+
+        await asyncio.gather(*(one(place) for place in list(self._places.values())))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            now = time.monotonic()
+            for session_id, place in list(self._places.items()):
+                session = place.session
+                if not place.connected:
+                    if now - place.lost_at > RESUME_S:
+                        logger.info("live session {} was not resumed", session_id)
+                        await self.drop(session_id)
+                elif session.failed is None and session.idle_s > IDLE_S:
+                    session.failed = LiveError("idle", f"Nothing came for {IDLE_S:g} seconds.", Close.IDLE)
+                elif session.failed is None and now - session.began > MAX_SESSION_S:
+                    session.failed = LiveError("too_long", "The session has lasted its four hours.", Close.TOO_LONG)
+
+    def _ready(self, session: LiveSession) -> Event:
+        start = session.start
+        return {
+            "session_id": session.id,
+            "resume_token": session.token,
+            "config": start.model_dump(mode="json", exclude={"type", "resume"}),
+            "model": {
+                "id": self._recogniser.model_id,
+                "glosses": len(self._recogniser.vocabulary),
+                "sign_language": self._recogniser.sign_language,
+                "fps": self._recogniser.fps,
+            },
+            "limits": {
+                "idle_s": IDLE_S,
+                "session_s": MAX_SESSION_S,
+                "resume_s": RESUME_S,
+                "landmark_frames_per_message": MAX_LANDMARK_FRAMES,
+            },
+        }

@@ -1,0 +1,260 @@
+"""One client's live captions, whatever its door: frames in by the protocol, events out through the outbox."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from loguru import logger
+from numpy.typing import NDArray
+
+from app.pipeline.keypoints import NUM_KEYPOINTS
+from app.pipeline.recogniser import GlossSegment
+from app.pipeline.streaming import CaptionStream, EndReason, StreamUpdate
+from app.services.live.clock import StreamClock
+from app.services.live.engine import CaptionEngine, Outcome, Work
+from app.services.live.outbox import Event, Outbox, SlowReader
+from app.services.live.protocol import Close, Landmarks, LiveError, Picture, Start
+
+#: Landmark frames that may wait for the model: ten seconds. More means that the machine is too slow for its clients.
+MAX_WAITING_FRAMES = 250
+#: Pictures that may wait for their landmarks.
+MAX_WAITING_PICTURES = 8
+
+TOO_SLOW = LiveError("slow_reader", "The client does not read its captions fast enough.", Close.POLICY)
+
+Now = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Counters:
+    received: int = 0
+    used: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPicture:
+    """A picture that waits for its landmarks: seconds in the stream, and when it came (monotonic)."""
+
+    data: bytes
+    time_s: float
+    arrived: float
+
+
+@dataclass(slots=True)
+class _Frames:
+    """Landmark frames on their way to the model, oldest first."""
+
+    points: deque[NDArray[np.float32]] = field(default_factory=deque)
+    times: deque[float] = field(default_factory=deque)
+    arrived: float = 0.0  # of the newest
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+class LiveSession:
+    """For one event loop. `start` are the settings in effect; `stream` is touched by the engine's thread alone."""
+
+    def __init__(self, start: Start, stream: CaptionStream, engine: CaptionEngine, now: Now = time.monotonic) -> None:
+        self.id = secrets.token_hex(8)
+        self.token = secrets.token_urlsafe(24)
+        self.start = start
+        self.outbox = Outbox()
+        self.counters = Counters()
+        self.paused = False
+        self.finished = False
+        self.failed: LiveError | None = None
+        self.last_heard = self.began = now()
+        self.pictures: deque[WaitingPicture] = deque()
+        self.looking = False  # a picture is on its way to landmarks
+        self._stream, self._engine, self._now = stream, engine, now
+        self._clock = StreamClock(start.fps)
+        self._frames = _Frames()
+        self._flush_asked = 0
+        self._flush_running = 0
+        self._read_until = 0.0  # arrival of the newest frame the model was given
+        self._segment = 0
+        self._revision = 0
+        self._shown: tuple[Any, ...] = ()
+        self._lag_ms = 0.0
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def take(self, command: Picture | Landmarks) -> None:
+        """Frames from the client. Raises LiveError when they cannot be used; the session goes on."""
+        count = len(command.points) if isinstance(command, Landmarks) else 1
+        self.counters.received += count
+        if self.paused or self.finished:
+            self.counters.dropped += count
+            return
+        try:
+            times, gap = self._clock.times(count, command.time_us)
+        except LiveError:
+            self.counters.dropped += count
+            raise
+        if gap:
+            self.flush()
+            self.tell("warning", code="gap", message="The capture times jumped; the sentence was ended there.")
+        if isinstance(command, Picture):
+            self.pictures.append(WaitingPicture(command.data, times[0], self._now()))
+            while len(self.pictures) > MAX_WAITING_PICTURES:
+                self.pictures.popleft()
+                self.counters.dropped += 1
+        else:
+            self.add_landmarks(command.points, times, self._now())
+
+    def add_landmarks(self, points: NDArray[np.float32], times: list[float], arrived: float) -> None:
+        """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream)."""
+        self._frames.points.extend(points)
+        self._frames.times.extend(times)
+        self._frames.arrived = arrived
+        while len(self._frames) > MAX_WAITING_FRAMES:
+            self._frames.points.popleft()
+            self._frames.times.popleft()
+            self.counters.dropped += 1
+        if len(self._frames) >= self._stream.config.partial_every:
+            self._engine.wants_turn(self)
+
+    def flush(self) -> None:
+        """End the sentence behind the frames that are there."""
+        self._flush_asked += 1
+        self._engine.wants_turn(self)
+
+    def pictures_read(self) -> None:
+        """All waiting pictures have their landmarks: a flush that waited for them may run."""
+        if self._flush_asked:
+            self._engine.wants_turn(self)
+
+    @property
+    def idle_s(self) -> float:
+        return self._now() - self.last_heard
+
+    @property
+    def settled(self) -> bool:
+        """Everything that came has been read and said."""
+        return not (self.pictures or self.looking or self._flush_asked or self._flush_running)
+
+    # -- the engine's side --------------------------------------------------------------------------------------------
+
+    def take_work(self) -> Work | None:
+        flush = self._flush_asked > 0 and not (self.pictures or self.looking)
+        if not flush and len(self._frames) < self._stream.config.partial_every:
+            return None
+        points = np.stack(self._frames.points) if len(self._frames) else np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
+        times = list(self._frames.times)
+        self._frames.points.clear()
+        self._frames.times.clear()
+        if times:
+            self._read_until = self._frames.arrived
+        self.counters.used += len(times)
+        if flush:
+            self._flush_running, self._flush_asked = self._flush_asked, 0
+        return Work(self._stream, points, times, flush)
+
+    def deliver(self, outcome: Outcome) -> None:
+        self._flush_running = 0
+        if isinstance(outcome, Exception):
+            logger.opt(exception=outcome).error("a live session failed")
+            self.failed = LiveError("internal_error", "The session failed and cannot go on.", Close.INTERNAL)
+            return
+        self._lag_ms = max(0.0, (self._now() - self._read_until) * 1000)
+        try:
+            for update in outcome:
+                self._say(update)
+        except SlowReader:
+            self.failed = TOO_SLOW
+            return
+        if len(self._frames) >= self._stream.config.partial_every or self._flush_asked:
+            self._engine.wants_turn(self)
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def tell(self, kind: str, **content: Any) -> None:
+        """Queue a control event. Raises SlowReader."""
+        self.outbox.put({"type": kind, **content})
+
+    def complain(self, problem: LiveError) -> None:
+        """Queue an error that names the fault; one that ends the session is remembered."""
+        if problem.close is not None:
+            self.failed = problem
+            return
+        self.tell("error", code=problem.code, message=problem.message, fatal=False)
+
+    def stats(self) -> Event:
+        counters = self.counters
+        seconds = max(self._now() - self.began, 1e-3)
+        return {
+            "type": "stats",
+            "received": counters.received,
+            "used": counters.used,
+            "dropped": counters.dropped,
+            "lag_ms": round(self._lag_ms, 1),
+            "fps": round(counters.received / seconds, 2),
+            "credits_remaining": None,
+        }
+
+    def usage(self) -> dict[str, Any]:
+        return {
+            "seconds": round(self._now() - self.began, 2),
+            "received": self.counters.received,
+            "used": self.counters.used,
+            "dropped": self.counters.dropped,
+            "segments": self._segment,
+        }
+
+    def _say(self, update: StreamUpdate) -> None:
+        if update.ended is None:
+            shown = tuple((s.gloss, s.start_s) for s in update.segments), len(update.final)
+            if shown == self._shown or (not update.segments and not self._shown):
+                return
+            self._shown = shown
+            self._revision += 1
+            if self.start.interim:
+                self.outbox.put_partial({"type": "partial", "revision": self._revision, **self._content(update)})
+            return
+        if update.segments:
+            event = {"type": "final", "revision": self._revision + 1, **self._content(update)}
+            self.outbox.put({**event, "reason": _REASONS[update.ended]})
+            self._segment += 1
+        elif self._shown and self.start.interim:  # what was shown has been taken back
+            self.outbox.put_partial({"type": "partial", "revision": self._revision + 1, **self._content(update)})
+        self._revision, self._shown = 0, ()
+
+    def _content(self, update: StreamUpdate) -> Event:
+        segments = update.segments
+        confidence = round(float(np.mean([s.confidence for s in segments])), 4) if segments else 0.0
+        return {
+            "segment": self._segment,
+            "start_ms": _ms(segments[0].start_s) if segments else _ms(update.until_s),
+            "end_ms": _ms(segments[-1].end_s) if segments else _ms(update.until_s),
+            "gloss": [_gloss(s, i < len(update.final) or update.ended is not None) for i, s in enumerate(segments)],
+            "gloss_text": " ".join(update.gloss),
+            "sentence": update.sentence,
+            "text": {"en": update.sentence, "es": None},
+            "confidence": confidence,
+            "lag_ms": round(self._lag_ms, 1),
+        }
+
+
+_REASONS = {EndReason.PAUSE: "endpoint", EndReason.TOO_LONG: "too_long", EndReason.FLUSH: "flush"}
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _gloss(segment: GlossSegment, final: bool) -> dict[str, Any]:
+    return {
+        "gloss": segment.gloss,
+        "confidence": round(segment.confidence, 4),
+        "start_ms": _ms(segment.start_s),
+        "end_ms": _ms(segment.end_s),
+        "final": final,
+    }
