@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app import __version__
-from app.api import health, inference, openapi, pages, problems
+from app.api import health, inference, live, openapi, pages, problems
 from app.api.middleware import BodyLimit, RequestContext
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
@@ -22,6 +22,7 @@ from app.services.checkpoints import check_checkpoint
 from app.services.devices import resolve_device
 from app.services.gate import Gate
 from app.services.inference import InferenceService
+from app.services.live.hub import LiveHub
 
 
 @asynccontextmanager
@@ -33,9 +34,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.startup_problem = str(problem)
         await service.stop()
         raise
+    hub: LiveHub = app.state.live
+    hub.start(service.recogniser, service.model_thread, service.extract_threads)
     try:
         yield
     finally:
+        await hub.close()
         await service.stop()
 
 
@@ -55,9 +59,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.startup_problem = None
     app.state.service = InferenceService(settings)
+    app.state.live = LiveHub(settings)
     app.state.uploads = Gate(settings.max_concurrent_requests, "uploads")
     app.include_router(inference.router)
     app.include_router(health.router)
+    app.include_router(live.router)
     pages.install(app)
     problems.install(app)
     openapi.install(app)

@@ -254,7 +254,7 @@ class CaptionStream:
         if job.full:
             self._take(job, rows)
             self._feed(self._lattice.take_final())
-        pending = self._lattice.pending() if job.full else self._provisional(rows)
+        pending = self._lattice.pending() if job.full else self._provisional(job, rows)
         update = self._update(pending, job.end)
         self._forget_idle(update, pending)
         reason = self._end_reason(update, job.end)
@@ -299,9 +299,11 @@ class CaptionStream:
             self._decoder.feed(rows)
             self._rows = np.concatenate([self._rows, rows])
 
-    def _provisional(self, fresh: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Pending rows as the look at the newest frames sees them: it starts at or before them and has more context."""
-        return fresh[self._decoder.steps - self._next_window // TIME_DIVISOR :]
+    def _provisional(self, job: WindowJob, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pending rows as they would be if this were the last window: what a pause now would make final."""
+        lattice = self._lattice.copy()
+        lattice.add(job.start // TIME_DIVISOR, rows)
+        return lattice.flush()
 
     def _update(self, pending: NDArray[np.float32], end: int) -> StreamUpdate:
         decoder = self._decoder

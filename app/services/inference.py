@@ -81,8 +81,8 @@ class InferenceService:
         self._guarded: FaultTolerantRecogniser | None = None
         self._batcher: MicroBatcher[Keypoints, Recognition] | None = None
         self._extractors: ExtractorPool | None = None
-        self._extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
-        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self.extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
+        self.model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._running: set[Event] = set()
         self._stopping = False
 
@@ -98,13 +98,13 @@ class InferenceService:
         loop = asyncio.get_running_loop()
         self._extractors = ExtractorPool(self.settings.extractor_workers)
         recogniser, _ = await asyncio.gather(
-            loop.run_in_executor(self._model_thread, self._load),
-            loop.run_in_executor(self._extract_threads, self._warm_up_extractors),
+            loop.run_in_executor(self.model_thread, self._load),
+            loop.run_in_executor(self.extract_threads, self._warm_up_extractors),
         )
         self._recogniser = recogniser
         self._guarded = FaultTolerantRecogniser(recogniser)
         self._batcher = MicroBatcher(
-            self._guarded, self._model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
+            self._guarded, self.model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
         )
         self._batcher.start()
         logger.info(
@@ -126,8 +126,8 @@ class InferenceService:
         self._recogniser = None
 
     def _stop_threads(self) -> None:
-        self._extract_threads.shutdown(wait=True, cancel_futures=True)
-        self._model_thread.shutdown(wait=True, cancel_futures=True)
+        self.extract_threads.shutdown(wait=True, cancel_futures=True)
+        self.model_thread.shutdown(wait=True, cancel_futures=True)
         if self._extractors is not None:
             self._extractors.close()
 
@@ -214,7 +214,7 @@ class InferenceService:
         with self.jobs.enter():
             self._running.add(cancel)
             try:
-                keypoints = await self._in(self._extract_threads, in_thread)
+                keypoints = await self._in(self.extract_threads, in_thread)
             finally:
                 cancel.set()
                 self._running.discard(cancel)
@@ -238,7 +238,7 @@ class InferenceService:
         self.streams.check()
         self.streams.inside += 1
         try:
-            extractor = await self._in(self._extract_threads, MediaPipeExtractor)
+            extractor = await self._in(self.extract_threads, MediaPipeExtractor)
             return FrameStream(thrifty(extractor, self.settings), FrameSkip(self.settings.frame_skip))
         except BaseException:
             self.streams.inside -= 1
@@ -259,9 +259,9 @@ class InferenceService:
                     StreamConfig(self.settings.clip_length, self.settings.stride),
                     aspect=frame.rgb.shape[1] / frame.rgb.shape[0],
                 )
-            points = await self._in(self._extract_threads, stream.extractor.extract_frame, frame.rgb, frame.time_s)
+            points = await self._in(self.extract_threads, stream.extractor.extract_frame, frame.rgb, frame.time_s)
             try:
-                return await self._in(self._model_thread, stream.captions.push, points, frame.time_s)
+                return await self._in(self.model_thread, stream.captions.push, points, frame.time_s)
             except ValueError as problem:
                 raise InvalidFrames(str(problem)) from problem
 
@@ -272,9 +272,9 @@ class InferenceService:
             try:
                 if stream.captions is None:
                     return None
-                return await self._in(self._model_thread, stream.captions.finish)
+                return await self._in(self.model_thread, stream.captions.finish)
             finally:
-                await self._in(self._extract_threads, stream.extractor.close)
+                await self._in(self.extract_threads, stream.extractor.close)
 
     async def _in(self, executor: Executor, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         work: Awaitable[R] = asyncio.get_running_loop().run_in_executor(executor, lambda: function(*args, **kwargs))

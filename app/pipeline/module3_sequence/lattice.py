@@ -58,6 +58,14 @@ class GlobalLattice:
         """Rows kept: final ones not yet taken, and those not final."""
         return len(self._windows)
 
+    def copy(self) -> GlobalLattice:
+        """An independent lattice in the same state."""
+        twin = object.__new__(GlobalLattice)
+        twin.__dict__.update(self.__dict__)
+        twin._log_sum, twin._weight_sum = self._log_sum.copy(), self._weight_sum.copy()
+        twin._windows = self._windows.copy()  # rows of _single are never changed, only appended to
+        return twin
+
     @property
     def next_step(self) -> int:
         """Absolute step of the first row that `take_final` has not returned yet."""

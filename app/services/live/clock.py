@@ -40,3 +40,11 @@ class StreamClock:
         times = [start + i * self._period for i in range(count)]
         self.last_s = times[-1]
         return times, gap
+
+    def arrival(self, now_s: float) -> float:
+        """Stream seconds of one frame that comes without a time, by when it came (monotonic seconds)."""
+        now_us = int(now_s * 1e6)
+        if self._offset_s is None or now_s + self._offset_s > self.last_s:
+            return self.times(1, now_us)[0][0]
+        self.last_s += 1e-3
+        return self.last_s

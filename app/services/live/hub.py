@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import time
 from concurrent.futures import Executor
@@ -33,7 +34,6 @@ class _Place:
     session: LiveSession
     camera: Camera | None = None
     connected: bool = True
-    #: Takes the connection away from its client: set by the door.
     lost_at: float = 0.0
     connection: int = 0
 
@@ -69,7 +69,12 @@ class LiveHub:
 
     @property
     def active(self) -> int:
+        """Sessions, those that wait for their client to come back included."""
         return len(self._places)
+
+    @property
+    def connected(self) -> int:
+        return sum(place.connected for place in self._places.values())
 
     @property
     def draining(self) -> bool:
@@ -81,10 +86,10 @@ class LiveHub:
             raise LiveError("draining", "The service is shutting down; connect again in a moment.", Close.DRAINING)
         if self._reader.device_fault is not None:
             raise LiveError("device_fault", "The device has failed; the service has to be restarted.", Close.INTERNAL)
-        if len(self._places) >= self._settings.max_clients:
+        if self.connected >= self._settings.max_clients:
             raise LiveError(
                 "full",
-                f"{len(self._places)} live sessions are open, as many as this service takes. Try again later.",
+                f"{self.connected} live sessions are open, as many as this service takes. Try again later.",
                 Close.FULL,
             )
         known = self._recogniser.sign_language
@@ -102,6 +107,7 @@ class LiveHub:
             )
         except ValueError as problem:
             raise LiveError("bad_start", f"window, stride: {problem}", Close.BAD_START) from problem
+        self._make_room()
         stream = CaptionStream(self._recogniser, config, start.aspect)
         effective = start.model_copy(update={"window": config.window, "stride": config.stride, "resume": None})
         session = LiveSession(effective, stream, self.engine)
@@ -111,6 +117,12 @@ class LiveHub:
             if target != "en":
                 session.tell("warning", code="no_translation", message=f"No translation to '{target}' is installed.")
         return session
+
+    def _make_room(self) -> None:
+        """Clients that went away may come back only while nobody else needs their place."""
+        away = [(place.lost_at, i) for i, place in self._places.items() if not place.connected]
+        if away and len(self._places) >= self._settings.max_clients:
+            self._dropping = asyncio.ensure_future(self.drop(min(away)[1]))
 
     def resume(self, asked: Resume) -> LiveSession:
         """The session of a client that lost its connection; what it has not seen comes again. Raises LiveError."""
@@ -160,10 +172,7 @@ class LiveHub:
 
     async def finish(self, session: LiveSession) -> None:
         """Read what is there, make it final, say `done`."""
-        session.flush()
-        until = time.monotonic() + FINISH_S
-        while not session.settled and session.failed is None and time.monotonic() < until:
-            await asyncio.sleep(0.02)
+        await session.flushed(FINISH_S)
         session.finished = True
         try:
             session.tell("done", usage=session.usage())
@@ -176,14 +185,9 @@ class LiveHub:
 
         async def one(place: _Place) -> None:
             session = place.session
-            session.flush()
-            until = time.monotonic() + FINISH_S / 2
-            while not session.settled and time.monotonic() < until:
-                await asyncio.sleep(0.02)
-            try:
+            await session.flushed(FINISH_S / 2)
+            with contextlib.suppress(SlowReader):
                 session.tell("closing", reason="draining", resume_token=None)
-            except SlowReader:
-                pass
             session.failed = LiveError("draining", "The service is shutting down.", Close.DRAINING)
 
         await asyncio.gather(*(one(place) for place in list(self._places.values())))
@@ -194,6 +198,7 @@ class LiveHub:
             now = time.monotonic()
             for session_id, place in list(self._places.items()):
                 session = place.session
+                session.flush_if_quiet()
                 if not place.connected:
                     if now - place.lost_at > RESUME_S:
                         logger.info("live session {} was not resumed", session_id)

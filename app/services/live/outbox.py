@@ -28,6 +28,7 @@ class Outbox:
         self._kept: deque[Event] = deque(maxlen=MAX_KEPT)  # finals handed out, not acknowledged
         self._seq = 0
         self._something = asyncio.Event()
+        self._all_sent = asyncio.Event()
 
     def put(self, event: Event) -> None:
         """Queue an event that must arrive. Raises SlowReader when too many wait already."""
@@ -36,6 +37,7 @@ class Outbox:
         if event["type"] == "final":
             self._partial = None  # it spoke of the sentence that is now final
         self._queue.append(event)
+        self._all_sent.clear()
         self._something.set()
 
     def put_partial(self, event: Event) -> None:
@@ -46,6 +48,7 @@ class Outbox:
     async def next(self) -> Event:
         """The next event, with its `seq`; waits for one."""
         while not self._queue and self._partial is None:
+            self._all_sent.set()
             self._something.clear()
             await self._something.wait()
         if self._queue:
@@ -58,6 +61,12 @@ class Outbox:
         if event["type"] == "final":
             self._kept.append(event)
         return event
+
+    async def sent(self) -> None:
+        """Returns when whoever calls `next` has come back for more and there was nothing."""
+        if self.waiting:
+            self._all_sent.clear()
+        await self._all_sent.wait()
 
     def acknowledge(self, seq: int) -> None:
         """The client has everything up to `seq`: it need not be kept."""
@@ -74,6 +83,11 @@ class Outbox:
         self._kept.clear()
         self._queue.extendleft(reversed(again))
         self._something.set()
+
+    def next_seq(self) -> int:
+        """A number for an event that does not go through the outbox: the last word before the end."""
+        self._seq += 1
+        return self._seq
 
     def put_first(self, event: Event) -> None:
         """Queue an event before all others."""

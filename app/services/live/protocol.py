@@ -60,21 +60,21 @@ class Resume(_Message):
 
     session_id: str = Field(max_length=64)
     token: str = Field(max_length=128)
-    last_seq: int = Field(0, ge=0, le=2**53)
+    last_seq: int = Field(default=0, ge=0, le=2**53)
 
 
 class Start(_Message):
     """Settings of a session; all optional, and so is the message."""
 
     type: Literal["start"] = "start"
-    sign_language: str = Field("ase", max_length=16)
-    targets: tuple[Annotated[str, Field(max_length=8)], ...] = Field(("en",), max_length=4)
+    sign_language: str = Field(default="ase", max_length=16)
+    targets: tuple[Annotated[str, Field(max_length=8)], ...] = Field(default=("en",), max_length=4)
     interim: bool = True
-    window: int | None = Field(None, ge=16, le=512)
-    stride: int | None = Field(None, ge=8, le=512)
-    endpoint_ms: int = Field(1200, ge=300, le=10_000)
-    fps: float = Field(25.0, ge=1, le=120, allow_inf_nan=False)
-    aspect: float = Field(4 / 3, ge=0.1, le=10, allow_inf_nan=False)
+    window: int | None = Field(default=None, ge=16, le=512)
+    stride: int | None = Field(default=None, ge=8, le=512)
+    endpoint_ms: int = Field(default=1200, ge=300, le=10_000)
+    fps: float = Field(default=25.0, ge=1, le=120, allow_inf_nan=False)
+    aspect: float = Field(default=4 / 3, ge=0.1, le=10, allow_inf_nan=False)
     save: bool = False
     resume: Resume | None = None
 
@@ -82,13 +82,13 @@ class Start(_Message):
 class _FrameMessage(_Message):
     type: Literal["frame"]
     data: str
-    timestamp: float | None = Field(None, ge=0, le=1e15, allow_inf_nan=False)
+    timestamp: float | None = Field(default=None, ge=0, le=1e15, allow_inf_nan=False)
 
 
 class _LandmarksMessage(_Message):
     type: Literal["landmarks"]
     points: list[list[float]]
-    timestamp: float | None = Field(None, ge=0, le=1e15, allow_inf_nan=False)
+    timestamp: float | None = Field(default=None, ge=0, le=1e15, allow_inf_nan=False)
 
 
 class Flush(_Message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import time
 from collections import deque
@@ -14,6 +16,7 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import NUM_KEYPOINTS
+from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import GlossSegment
 from app.pipeline.streaming import CaptionStream, EndReason, StreamUpdate
 from app.services.live.clock import StreamClock
@@ -77,8 +80,10 @@ class LiveSession:
         self._stream, self._engine, self._now = stream, engine, now
         self._clock = StreamClock(start.fps)
         self._frames = _Frames()
-        self._flush_asked = 0
-        self._flush_running = 0
+        self._at_rest = asyncio.Event()
+        self._flush_asked = False
+        self._partial_s = stream.config.partial_every / MODEL_FPS
+        self._looked_s = 0.0  # stream time of the newest frame the model was given
         self._read_until = 0.0  # arrival of the newest frame the model was given
         self._segment = 0
         self._revision = 0
@@ -94,8 +99,12 @@ class LiveSession:
         if self.paused or self.finished:
             self.counters.dropped += count
             return
+        arrived = self._now()
         try:
-            times, gap = self._clock.times(count, command.time_us)
+            if isinstance(command, Picture) and command.time_us is None:
+                times, gap = [self._clock.arrival(arrived)], False
+            else:
+                times, gap = self._clock.times(count, command.time_us)
         except LiveError:
             self.counters.dropped += count
             raise
@@ -103,12 +112,12 @@ class LiveSession:
             self.flush()
             self.tell("warning", code="gap", message="The capture times jumped; the sentence was ended there.")
         if isinstance(command, Picture):
-            self.pictures.append(WaitingPicture(command.data, times[0], self._now()))
+            self.pictures.append(WaitingPicture(command.data, times[0], arrived))
             while len(self.pictures) > MAX_WAITING_PICTURES:
                 self.pictures.popleft()
                 self.counters.dropped += 1
         else:
-            self.add_landmarks(command.points, times, self._now())
+            self.add_landmarks(command.points, times, arrived)
 
     def add_landmarks(self, points: NDArray[np.float32], times: list[float], arrived: float) -> None:
         """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream)."""
@@ -119,12 +128,24 @@ class LiveSession:
             self._frames.points.popleft()
             self._frames.times.popleft()
             self.counters.dropped += 1
-        if len(self._frames) >= self._stream.config.partial_every:
+        if self._due:
             self._engine.wants_turn(self)
+
+    @property
+    def _due(self) -> bool:
+        """Enough has come since the last look for another one."""
+        return bool(self._frames) and self._frames.times[-1] >= self._looked_s + self._partial_s
+
+    def flush_if_quiet(self) -> None:
+        """When nothing has come for longer than a pause, the sentence is over."""
+        quiet_s = self._now() - max(self._frames.arrived, self._read_until)
+        if (self._shown or self._frames) and quiet_s > self._stream.config.endpoint_s + 0.5 and not self._flush_asked:
+            self.flush()
 
     def flush(self) -> None:
         """End the sentence behind the frames that are there."""
-        self._flush_asked += 1
+        self._flush_asked = True
+        self._at_rest.clear()
         self._engine.wants_turn(self)
 
     def pictures_read(self) -> None:
@@ -136,33 +157,35 @@ class LiveSession:
     def idle_s(self) -> float:
         return self._now() - self.last_heard
 
-    @property
-    def settled(self) -> bool:
-        """Everything that came has been read and said."""
-        return not (self.pictures or self.looking or self._flush_asked or self._flush_running)
+    async def flushed(self, timeout_s: float) -> None:
+        """End the sentence; returns when all that came has been read and said, or after `timeout_s`."""
+        self.flush()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._at_rest.wait()
 
     # -- the engine's side --------------------------------------------------------------------------------------------
 
     def take_work(self) -> Work | None:
-        flush = self._flush_asked > 0 and not (self.pictures or self.looking)
-        if not flush and len(self._frames) < self._stream.config.partial_every:
+        flush = self._flush_asked and not (self.pictures or self.looking)
+        if not flush and not self._due:
             return None
         points = np.stack(self._frames.points) if len(self._frames) else np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
         times = list(self._frames.times)
         self._frames.points.clear()
         self._frames.times.clear()
         if times:
-            self._read_until = self._frames.arrived
+            self._read_until, self._looked_s = self._frames.arrived, times[-1]
         self.counters.used += len(times)
         if flush:
-            self._flush_running, self._flush_asked = self._flush_asked, 0
+            self._flush_asked = False
         return Work(self._stream, points, times, flush)
 
     def deliver(self, outcome: Outcome) -> None:
-        self._flush_running = 0
         if isinstance(outcome, Exception):
             logger.opt(exception=outcome).error("a live session failed")
             self.failed = LiveError("internal_error", "The session failed and cannot go on.", Close.INTERNAL)
+            self._at_rest.set()
             return
         self._lag_ms = max(0.0, (self._now() - self._read_until) * 1000)
         try:
@@ -170,8 +193,11 @@ class LiveSession:
                 self._say(update)
         except SlowReader:
             self.failed = TOO_SLOW
+            self._at_rest.set()
             return
-        if len(self._frames) >= self._stream.config.partial_every or self._flush_asked:
+        if not self._flush_asked:
+            self._at_rest.set()
+        if self._due or self._flush_asked:
             self._engine.wants_turn(self)
 
     # -- out ----------------------------------------------------------------------------------------------------------

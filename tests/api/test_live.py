@@ -1,0 +1,267 @@
+"""Live captions over a real socket, with the tiny recogniser: what is said may be nonsense, how it is said may not."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import uvicorn
+import websockets
+from fastapi import FastAPI
+from websockets.asyncio.client import ClientConnection
+
+from tests.media import jpeg
+from tests.pipeline.made_up import performance
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+Event = dict[str, Any]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def address(application: FastAPI) -> AsyncIterator[str]:
+    server = uvicorn.Server(
+        uvicorn.Config(application, port=0, lifespan="off", log_config=None, ws="websockets-sansio")
+    )
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"ws://127.0.0.1:{port}/api/ws/stream"
+    server.should_exit = True
+    await serving
+
+
+class Client:
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.events: list[Event] = []
+
+    async def send(self, **message: Any) -> None:
+        await self.socket.send(json.dumps(message))
+
+    async def landmarks(self, points: np.ndarray, time_us: int, kind: int = 3, version: int = 1) -> None:
+        header = struct.pack("<BBHIQ", version, kind, 0, 0, time_us)
+        await self.socket.send(header + points.astype("<f2").tobytes())
+
+    async def perform(self, frames: int, start_us: int = 0, seed: int = 0) -> None:
+        points = performance(frames, seed)
+        for i in range(0, frames, 8):
+            await self.landmarks(points[i : i + 8], start_us + i * 40_000)
+
+    async def until(self, kind: str) -> Event:
+        """The next event of this kind; what comes before is kept in `events`."""
+        async with asyncio.timeout(20):
+            while True:
+                event: Event = json.loads(await self.socket.recv())
+                self.events.append(event)
+                if event["type"] == kind:
+                    return event
+
+    async def closed(self) -> int | None:
+        try:
+            async with asyncio.timeout(20):
+                while True:
+                    self.events.append(json.loads(await self.socket.recv()))
+        except websockets.ConnectionClosed:
+            return self.socket.close_code
+
+
+@asynccontextmanager
+async def connected(address: str, **options: Any) -> AsyncIterator[Client]:
+    async with websockets.connect(address, **options) as socket:
+        yield Client(socket)
+
+
+async def test_a_whole_session(address: str) -> None:
+    async with connected(address, subprotocols=["glossline.v1"]) as client:
+        assert client.socket.subprotocol == "glossline.v1"
+        await client.send(type="start", targets=["en"], endpoint_ms=2000)
+        ready = await client.until("ready")
+        assert ready["config"]["endpoint_ms"] == 2000
+        assert ready["model"]["glosses"] == 5
+        await client.perform(120)
+        await client.send(type="stop")
+        done = await client.until("done")
+        assert await client.closed() == 1000
+    assert done["usage"]["received"] == done["usage"]["used"] == 120
+    assert done["usage"]["dropped"] == 0
+    seqs = [event["seq"] for event in client.events]
+    assert seqs == sorted(set(seqs))
+    spoken = [event for event in client.events if event["type"] in ("partial", "final")]
+    assert spoken
+    for event in spoken:
+        assert event["gloss_text"] == " ".join(g["gloss"] for g in event["gloss"])
+        assert event["text"] == {"en": event["sentence"], "es": None}
+        assert 0 <= event["confidence"] <= 1
+    finals = [event for event in spoken if event["type"] == "final"]
+    assert [event["segment"] for event in finals] == list(range(len(finals)))
+    assert all(g["final"] for event in finals for g in event["gloss"])
+
+
+async def test_without_a_start_the_defaults_apply(address: str) -> None:
+    async with connected(address) as client:
+        await client.send(type="landmarks", points=performance(1)[0].tolist(), timestamp=0)
+        assert (await client.until("ready"))["config"]["endpoint_ms"] == 1200
+
+
+async def test_pictures_are_read(address: str) -> None:
+    async with connected(address) as client:
+        picture = base64.b64encode(jpeg(160, 120)).decode()
+        for i in range(3):
+            await client.send(type="frame", data=picture, timestamp=i * 40)
+        await client.send(type="stop")
+        usage = (await client.until("done"))["usage"]
+    assert (usage["received"], usage["used"], usage["dropped"]) == (3, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("not json", "malformed_message"),
+        ("[1]", "malformed_message"),
+        ("{}", "malformed_message"),
+        ('{"type": 3}', "malformed_message"),
+        ('{"type": "dance"}', "unknown_type"),
+        ('{"type": "frame"}', "invalid_message"),
+        ('{"type": "frame", "data": "!!"}', "invalid_frame"),
+        ('{"type": "frame", "data": "aGVsbG8="}', "invalid_frame"),
+        ('{"type": "landmarks", "points": [[0, 0, 0]]}', "invalid_landmarks"),
+        ('{"type": "landmarks", "points": [' + ",".join(["[NaN,0,0]"] * 75) + "]}", "invalid_landmarks"),
+        ('{"type": "landmarks", "points": [' + ",".join(["[99,0,0]"] * 75) + "]}", "invalid_landmarks"),
+        ('{"type": "start"}', "bad_start"),
+        (b"short", "malformed_message"),
+        (struct.pack("<BBHIQ", 2, 3, 0, 0, 0), "malformed_message"),
+        (struct.pack("<BBHIQ", 1, 9, 0, 0, 0), "malformed_message"),
+        (struct.pack("<BBHIQ", 1, 1, 0, 0, 0), "invalid_frame"),
+        (struct.pack("<BBHIQ", 1, 3, 0, 0, 0) + b"x" * 451, "invalid_landmarks"),
+        (struct.pack("<BBHIQ", 1, 3, 0, 0, 0) + b"\0" * 450 * 101, "invalid_landmarks"),
+    ],
+)
+async def test_a_bad_message_is_named_and_the_session_goes_on(address: str, message: str | bytes, code: str) -> None:
+    async with connected(address) as client:
+        await client.send(type="start")
+        await client.socket.send(message)
+        error = await client.until("error")
+        assert (error["code"], error["fatal"]) == (code, False)
+        assert len(error["message"]) > 15
+        await client.send(type="ping")
+        await client.until("pong")
+
+
+async def test_capture_times_that_go_back_are_refused_and_jumps_end_the_sentence(address: str) -> None:
+    async with connected(address) as client:
+        await client.send(type="start")
+        await client.landmarks(performance(1), 5_000_000)
+        await client.landmarks(performance(1), 4_900_000)
+        assert (await client.until("error"))["code"] == "bad_timestamp"
+        await client.landmarks(performance(1), 900_000_000_000)
+        assert (await client.until("warning"))["code"] == "gap"
+        await client.send(type="stop")
+        usage = (await client.until("done"))["usage"]
+    assert (usage["received"], usage["dropped"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("start", "says"),
+    [
+        ({"sign_language": "gsg"}, "sign_language"),
+        ({"endpoint_ms": 5}, "endpoint_ms"),
+        ({"window": 64, "stride": 100}, "stride"),
+        ({"resume": {"session_id": "nobody", "token": "x"}}, "no such session"),
+    ],
+)
+async def test_a_start_that_cannot_be_is_refused(address: str, start: Event, says: str) -> None:
+    async with connected(address) as client:
+        await client.send(type="start", **start)
+        assert await client.closed() == 4400
+    assert client.events[-1]["code"] in ("bad_start", "unknown_session")
+    assert client.events[-1]["fatal"]
+    assert says in client.events[-1]["message"]
+
+
+async def test_a_message_that_is_too_large_ends_the_session(address: str) -> None:
+    async with connected(address) as client:
+        await client.send(type="start")
+        await client.until("ready")
+        await client.socket.send(b"\1" * (1 << 20 | 1))
+        assert await client.closed() == 1009
+
+
+async def test_a_client_that_sends_too_fast_is_told_so(address: str) -> None:
+    async with connected(address) as client:
+        await client.send(type="start")
+        for i in range(600):
+            await client.landmarks(performance(1), i * 40_000)
+        assert await client.closed() == 4429
+    assert client.events[-1]["code"] == "too_fast"
+
+
+async def test_no_more_sessions_than_there_is_room_for(address: str, application: FastAPI) -> None:
+    hub = application.state.live
+    places = hub._settings.max_clients
+    clients = [await websockets.connect(address) for _ in range(places)]
+    try:
+        for socket in clients:
+            await socket.send('{"type": "start"}')
+            assert json.loads(await socket.recv())["type"] == "ready"
+        async with connected(address) as late:
+            await late.send(type="start")
+            assert await late.closed() == 1013
+        assert late.events[-1]["code"] == "full"
+    finally:
+        for socket in clients:
+            await socket.send('{"type": "stop"}')
+            await socket.close()
+
+
+async def test_a_page_of_another_host_may_not_open_a_socket(address: str) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(address, origin="https://evil.example")
+    assert refused.value.response.status_code == 403
+    async with websockets.connect(address, origin=address.replace("ws://", "http://").partition("/api")[0]):
+        pass
+
+
+async def test_a_lost_connection_is_resumed_without_losing_a_final(address: str) -> None:
+    finals: list[int] = []
+    seen = 0
+    at_us = 0
+    async with connected(address) as client:
+        await client.send(type="start")
+        ready = await client.until("ready")
+        client.socket.transport.abort()
+    resume = {"session_id": ready["session_id"], "token": ready["resume_token"]}
+    for turn in range(12):
+        async with connected(address) as client:
+            await client.send(type="start", resume={**resume, "last_seq": seen})
+            assert (await client.until("ready"))["session_id"] == ready["session_id"]
+            await client.perform(40, at_us, seed=turn)
+            at_us += 1_600_000
+            await client.send(type="flush")
+            if turn % 3 == 0:  # gone before anything could arrive
+                client.socket.transport.abort()
+                continue
+            await client.send(type="ping")
+            await client.until("pong")
+            for event in client.events:
+                seen = max(seen, event["seq"])
+                finals += [event["segment"]] if event["type"] == "final" else []
+            client.socket.transport.abort()
+    async with connected(address) as client:
+        await client.send(type="start", resume={**resume, "last_seq": seen})
+        await client.send(type="stop")
+        done = await client.until("done")
+        finals += [event["segment"] for event in client.events if event["type"] == "final"]
+    assert finals == list(range(done["usage"]["segments"]))
+    assert finals
+    async with connected(address) as client:
+        await client.send(type="start", resume={**resume, "last_seq": 0})
+        assert await client.closed() == 4400
