@@ -260,6 +260,7 @@ class LiveSession:
             "segment": self._segment,
             "start_ms": _ms(segments[0].start_s) if segments else _ms(update.until_s),
             "end_ms": _ms(segments[-1].end_s) if segments else _ms(update.until_s),
+            "until_ms": _ms(update.until_s),
             "gloss": [_gloss(s, i < len(update.final) or update.ended is not None) for i, s in enumerate(segments)],
             "gloss_text": " ".join(update.gloss),
             "sentence": update.sentence,

@@ -1,0 +1,240 @@
+"""Load on a running service: live sessions at camera speed, and how far the captions lag behind.
+
+    python scripts/bench_live.py --url ws://localhost:8000/ws/stream --kind landmarks --sessions 100 --seconds 30
+
+Sessions send landmarks (--kind landmarks) or JPEG pictures of 640x480 (--kind jpeg) at --fps, each from another place
+of the material: real landmarks of the dev signers where --data names the signs corpus, else the prototype signer's;
+pictures from the videos in --clips. Lags are seen by the client: from sending a frame to the partial that has read it,
+and from sending the last frame of a sign to the `final` that holds it. The word error rate compares what came live
+with what POST /api/inference/landmarks answers for the same frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import struct
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+import httpx  # noqa: E402
+import numpy as np  # noqa: E402
+import psutil  # noqa: E402
+import simplejpeg  # noqa: E402
+import websockets  # noqa: E402
+
+from app.pipeline.wer import corpus_errors  # noqa: E402
+
+HEADER = struct.Struct("<BBHIQ")
+
+
+@dataclass
+class Session:
+    messages: list[bytes]
+    points: np.ndarray | None
+    fps: float
+    sent_at: list[float] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
+    final_lags: list[float] = field(default_factory=list)
+    glosses: list[str] = field(default_factory=list)
+    usage: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    def sent(self, stream_ms: float) -> float | None:
+        frame = round(stream_ms / 1000 * self.fps) - 1
+        return self.sent_at[frame] if 0 <= frame < len(self.sent_at) else None
+
+    def hear(self, event: dict[str, Any]) -> None:
+        now = time.perf_counter()
+        if event["type"] == "partial" and (at := self.sent(event["until_ms"])) is not None:
+            self.lags.append((now - at) * 1000)
+        if event["type"] == "final":
+            self.glosses += [g["gloss"] for g in event["gloss"]]
+            if event["reason"] == "endpoint" and (at := self.sent(event["gloss"][-1]["end_ms"])) is not None:
+                self.final_lags.append((now - at) * 1000)
+        if event["type"] == "done":
+            self.usage = event["usage"]
+        if event["type"] == "error":
+            self.problem = f"{event['code']}: {event['message']}"
+
+    async def run(self, url: str, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
+        try:
+            async with websockets.connect(url, compression=None, open_timeout=60, ping_timeout=None) as socket:
+                await socket.send(json.dumps({"type": "start", "fps": self.fps}))
+
+                async def listen() -> None:
+                    async for text in socket:
+                        self.hear(json.loads(text))
+
+                listening = asyncio.create_task(listen())
+                began = time.perf_counter()
+                for i, message in enumerate(self.messages):
+                    if (early := began + i / self.fps - time.perf_counter()) > 0:
+                        await asyncio.sleep(early)
+                    await socket.send(message)
+                    self.sent_at.append(time.perf_counter())
+                await socket.send('{"type": "stop"}')
+                async with asyncio.timeout(60):
+                    await listening
+        except (OSError, websockets.WebSocketException, TimeoutError) as problem:
+            self.problem = self.problem or repr(problem)
+
+
+def landmark_tracks(data: Path | None, frames: int, count: int, seed: int = 0) -> list[np.ndarray]:
+    """`count` arrays float32 (frames, 75, 3) of signing: clips of one signer after the other."""
+    rng = np.random.default_rng(seed)
+    if data is not None:
+        from app.pipeline.module1_preprocessing.resample import resample
+        from app.training.corpus import load_signs
+
+        clips = [c for c in load_signs(data, "dev") if c.gloss != "NONE"]
+        by_signer: dict[str, list[Any]] = {}
+        for clip in clips:
+            by_signer.setdefault(clip.signer, []).append(clip)
+        signers = sorted(by_signer)
+        tracks = []
+        for i in range(count):
+            own = by_signer[signers[i % len(signers)]]
+            parts: list[np.ndarray] = []
+            while sum(map(len, parts)) < frames:
+                parts.append(resample(own[rng.integers(len(own))].keypoints(50 / 3)))
+            tracks.append(np.concatenate(parts)[:frames])
+        return tracks
+    from app.signer import prototypes
+
+    book = prototypes.load()
+    glosses = sorted(book)
+    tracks = []
+    for _ in range(count):
+        parts = []
+        while sum(map(len, parts)) < frames:
+            parts.append(book.phrase([glosses[i] for i in rng.integers(len(glosses), size=3)]).points)
+        tracks.append(np.concatenate(parts)[:frames].astype(np.float32))
+    return tracks
+
+
+def pictures(folder: Path, frames: int, count: int) -> list[list[bytes]]:
+    """`count` lists of `frames` JPEG pictures, 640x480, from the videos of the folder."""
+    import cv2
+
+    from app.pipeline.module1_preprocessing.video import read_frames
+
+    clips = []
+    for path in sorted(folder.rglob("*.mp4"))[: max(1, min(count, 8))]:
+        clips.append([simplejpeg.encode_jpeg(cv2.resize(f.rgb, (640, 480)), quality=80) for f in read_frames(path)])
+    return [[clips[i % len(clips)][j % len(clips[i % len(clips)])] for j in range(frames)] for i in range(count)]
+
+
+def percentiles(values: list[float]) -> dict[str, float | None]:
+    return {f"p{q}": round(float(np.percentile(values, q)), 1) if values else None for q in (50, 95, 99)}
+
+
+def server_process(url: str) -> psutil.Process | None:
+    """The local process that listens on the port, for its processor time and memory."""
+    port = urlsplit(url).port
+    for process in psutil.process_iter(["pid"]):
+        try:
+            if any(c.status == "LISTEN" and c.laddr.port == port for c in process.net_connections("tcp")):
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+def offline(url: str, session: Session) -> list[str]:
+    parts = urlsplit(url)
+    assert session.points is not None
+    pose, left, right = session.points[:, :33], session.points[:, 33:54, :2], session.points[:, 54:, :2]
+    body = {"fps": session.fps, "pose": pose.tolist(), "left": left.tolist(), "right": right.tolist()}
+    answer = httpx.post(f"http://{parts.netloc}/api/inference/landmarks", json=body, timeout=120)
+    answer.raise_for_status()
+    glosses: list[str] = answer.json()["gloss"]
+    return glosses
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="ws://localhost:8000/ws/stream")
+    parser.add_argument("--kind", choices=("landmarks", "jpeg"), default="landmarks")
+    parser.add_argument("--sessions", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--fps", type=float, default=25)
+    parser.add_argument("--data", type=Path, help="folder of the signs corpus")
+    parser.add_argument("--clips", type=Path, default=REPOSITORY / "app/signer/samples", help="videos for --kind jpeg")
+    parser.add_argument("--compare", type=int, default=10, help="sessions compared with the offline answer")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+
+    frames = int(args.seconds * args.fps)
+    tracks: list[np.ndarray | None]
+    if args.kind == "landmarks":
+        tracks = list(landmark_tracks(args.data, frames, args.sessions))
+        payloads = [[t[i : i + 1].astype("<f2").tobytes() for i in range(frames)] for t in tracks if t is not None]
+    else:
+        tracks = [None] * args.sessions
+        payloads = pictures(args.clips, frames, args.sessions)
+    kind = 3 if args.kind == "landmarks" else 1
+    period = 1e6 / args.fps
+    sessions = [
+        Session([HEADER.pack(1, kind, 0, i, round(i * period)) + p for i, p in enumerate(own)], track, args.fps)
+        for own, track in zip(payloads, tracks, strict=True)
+    ]
+    server = server_process(args.url)
+    cpu_before = sum(server.cpu_times()[:2]) if server else 0.0
+    memory_before = server.memory_info().rss if server else 0
+    memory = [memory_before]
+
+    async def watch_memory() -> None:
+        while server is not None:
+            memory.append(server.memory_info().rss)
+            await asyncio.sleep(0.5)
+
+    watching = asyncio.create_task(watch_memory())
+    began = time.perf_counter()
+    # Spread over one second: people do not all press the button in the same instant.
+    await asyncio.gather(*(s.run(args.url, i / len(sessions)) for i, s in enumerate(sessions)))
+    took = time.perf_counter() - began
+    watching.cancel()
+
+    served = [s for s in sessions if s.usage]
+    result: dict[str, Any] = {
+        "kind": args.kind,
+        "sessions": args.sessions,
+        "completed": len(served),
+        "sent": sum(len(s.sent_at) for s in sessions),
+        "used": sum(s.usage["used"] for s in served),
+        "dropped": sum(s.usage["dropped"] for s in served),
+        "lag_ms": percentiles([lag for s in served for lag in s.lags]),
+        "final_lag_ms": percentiles([lag for s in served for lag in s.final_lags]),
+        "cores": os.cpu_count(),
+    }
+    if server is not None:
+        result["server_cpu_cores"] = round((sum(server.cpu_times()[:2]) - cpu_before) / took, 2)
+        result["server_mb_per_session"] = round((max(memory) - memory_before) / 1e6 / args.sessions, 2)
+    compared = [s for s in served if s.points is not None][: args.compare]
+    if compared:
+        errors = corpus_errors((offline(args.url, s), s.glosses) for s in compared)
+        result["wer_against_offline"] = round(errors.wer, 4)
+    problems = sorted({s.problem for s in sessions if s.problem})
+    if problems:
+        result["problems"] = problems[:5]
+    if args.json:
+        print(json.dumps(result, indent=1))
+    else:
+        for name, value in result.items():
+            print(f"{name:24} {value}")
+    return 0 if len(served) == len(sessions) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
