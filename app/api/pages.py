@@ -9,6 +9,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
+from app.signer.cli import SAMPLES
+
 router = APIRouter(include_in_schema=False)
 
 WEB = Path(__file__).resolve().parents[1] / "web"
@@ -63,6 +65,19 @@ async def web_file(name: str) -> Response:
     if name not in {entry.name for entry in WEB.iterdir() if entry.is_file()}:
         raise HTTPException(404)
     return FileResponse(path, headers=_CACHED)
+
+
+@router.get("/samples")
+async def samples() -> dict[str, list[str]]:
+    """Videos of the prototype signer, for people without a camera."""
+    return {"samples": sorted(path.name for path in SAMPLES.glob("*.mp4"))}
+
+
+@router.get("/samples/{name}")
+async def sample(name: str) -> Response:
+    if name not in (await samples())["samples"]:
+        raise HTTPException(404)
+    return FileResponse(SAMPLES / name, media_type="video/mp4", headers=_CACHED)
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"])
