@@ -231,7 +231,11 @@ class CaptionStream:
 
     def add(self, points: NDArray[np.float32], times: Sequence[float]) -> None:
         """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow."""
-        self._buffer.append(self._normaliser.push(self._grid.push_many(points, times)))
+        self.add_features(self._normaliser.push(self._grid.push_many(points, times)))
+
+    def add_features(self, features: NDArray[np.float32]) -> None:
+        """Frames that are on the model's grid and normalised already: float32 (k, NUM_FEATURES)."""
+        self._buffer.append(features)
 
     def next_job(self, partial: bool = True) -> WindowJob | None:
         """The window to read next, if any: full ones first, in order; then, if wanted, a look at the newest frames."""

@@ -23,6 +23,7 @@ from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import resample
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.recogniser import GlossSegment, Recogniser
+from app.pipeline.streaming import StreamConfig
 from app.pipeline.wer import ErrorCounts, corpus_errors
 from app.training.corpus import NONE, Clip, CorpusError, active_range, load_signs, signs_of
 from app.training.phrases import PhraseConfig, PhraseSampler, SignerBook, to_picture
@@ -238,6 +239,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--checkpoint", default="asl-everyday", help="id of a checkpoint, or the path of its folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of the signs corpus")
     parser.add_argument("--split", default="dev", help="dev, or train")
+    parser.add_argument("--live", action="store_true", help="compare live captions with offline answers instead")
+    parser.add_argument("--window", type=int, default=StreamConfig.window, help="frames of a live window")
+    parser.add_argument("--stride", type=int, default=StreamConfig.stride, help="frames between live windows")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(argv)
     folder = Path(args.checkpoint)
@@ -249,7 +253,18 @@ def main(argv: list[str] | None = None) -> int:
     except (CheckpointError, CorpusError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    figures = Evaluation(clips, recogniser.vocabulary).figures(recogniser)
+    evaluation = Evaluation(clips, recogniser.vocabulary)
+    if args.live:
+        from app.training.evaluate_live import live_figures, report_live
+
+        try:
+            config = StreamConfig(args.window, args.stride)
+        except ValueError as error:
+            parser.error(str(error))
+        compared = live_figures(recogniser, evaluation, config)
+        print(json.dumps(compared, indent=1) if args.json else report_live(compared))
+        return 0
+    figures = evaluation.figures(recogniser)
     if args.json:
         print(json.dumps(figures, indent=1))
         return 0
