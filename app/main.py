@@ -22,6 +22,7 @@ from app.services.checkpoints import check_checkpoint
 from app.services.devices import resolve_device
 from app.services.gate import Gate
 from app.services.inference import InferenceService
+from app.services.live.drain import draining_first
 from app.services.live.hub import LiveHub
 
 
@@ -37,7 +38,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: LiveHub = app.state.live
     hub.start(service.recogniser, service.model_thread, service.extract_threads)
     try:
-        yield
+        with draining_first(hub.drain):
+            yield
     finally:
         await hub.close()
         await service.stop()

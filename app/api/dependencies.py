@@ -6,11 +6,17 @@ from fastapi import Request
 
 from app.services.gate import Gate
 from app.services.inference import InferenceService
+from app.services.live.hub import LiveHub
 
 
 def get_service(request: Request) -> InferenceService:
     service: InferenceService = request.app.state.service
     return service
+
+
+def get_hub(request: Request) -> LiveHub:
+    hub: LiveHub = request.app.state.live
+    return hub
 
 
 def get_uploads(request: Request) -> Gate:

@@ -11,16 +11,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from app import __version__
-from app.api.dependencies import get_service
+from app.api.dependencies import get_hub, get_service
 from app.api.problems import responses
 from app.api.schemas import Alive, Health, Healthz, Label, Labels, Load, Memory, Model, Models, Ready, System
 from app.core import errors
 from app.services.checkpoints import checkpoint_ids
 from app.services.devices import cuda_available, gpu_readings, memory_readings
 from app.services.inference import InferenceService
+from app.services.live.hub import LiveHub
 
 router = APIRouter()
 Service = Annotated[InferenceService, Depends(get_service)]
+Hub = Annotated[LiveHub, Depends(get_hub)]
 
 _NOT_READY = responses((errors.NotReady, errors.DeviceFault))
 _STARTED = time.monotonic()
@@ -45,14 +47,16 @@ async def live() -> Alive:
 
 
 @router.get("/api/health/ready", tags=["health"], summary="Would a request be served?", responses=_NOT_READY)
-async def ready(service: Service) -> Ready:
+async def ready(service: Service, hub: Hub) -> Ready:
     """200 when the recogniser is loaded and its device works, 503 before, while stopping, and after a device fault."""
     service.check_ready()
+    if hub.draining:
+        raise errors.NotReady
     return Ready(model=service.recogniser.model_id, device=service.recogniser.device)
 
 
 @router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
-async def system(service: Service) -> System:
+async def system(service: Service, hub: Hub) -> System:
     import torch
 
     resident, available, total = await asyncio.to_thread(memory_readings)
@@ -67,8 +71,8 @@ async def system(service: Service) -> System:
         load=Load(
             requests=service.jobs.inside,
             requests_limit=service.jobs.limit,
-            streams=service.streams.inside,
-            streams_limit=service.streams.limit,
+            streams=hub.active,
+            streams_limit=service.settings.max_clients,
         ),
         memory=Memory(resident_bytes=resident, available_bytes=available, total_bytes=total),
         gpus=await asyncio.to_thread(gpu_readings),

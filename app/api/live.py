@@ -231,17 +231,20 @@ class _Connection:
         if sender is not None:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
+        if gone is None:
+            await self._farewell(problem)
         if session is not None:
             taken_over = self._hub.connection_of(session) != self._number
             if gone not in (None, Close.NORMAL) and not session.finished and session.failed is None:
                 self._hub.lost(session, self._number)
             elif not taken_over:
                 await self._hub.drop(session.id)
-        if gone is not None:
-            return
+
+    async def _farewell(self, problem: LiveError | None) -> None:
+        """The fault, if there is one, and the close frame."""
         try:
             if problem is not None:
-                seq = session.outbox.next_seq() if session is not None else 1
+                seq = self._session.outbox.next_seq() if self._session is not None else 1
                 error = {"type": "error", "code": problem.code, "message": problem.message, "fatal": True, "seq": seq}
                 await self._send(error)
             code = Close.NORMAL if problem is None else (problem.close or Close.INTERNAL)

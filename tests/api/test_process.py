@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -15,9 +17,12 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests.api.problems import uploads_left
 from tests.media import video
+from tests.pipeline.made_up import performance
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,3 +233,27 @@ def test_a_damaged_checkpoint_ends_the_start_with_its_message(environment: dict[
     log = running.log.read_text()
     assert "cannot read the weights" in log
     assert "Traceback" not in log
+
+
+def test_live_sessions_are_ended_in_order_before_the_process_stops(environment: dict[str, str], tmp_path: Path) -> None:
+    running = start(tmp_path / "log", environment)
+    until(lambda: answers(running))
+    events: list[dict[str, object]] = []
+    with connect(f"ws://127.0.0.1:{running.port}/ws/stream") as client:
+        client.send('{"type": "start"}')
+        events.append(json.loads(client.recv(timeout=30)))
+        header = struct.pack("<BBHIQ", 1, 3, 0, 0, 0)
+        client.send(header + performance(60).astype("<f2").tobytes())
+        running.process.send_signal(signal.SIGTERM)
+        try:
+            while True:
+                events.append(json.loads(client.recv(timeout=30)))
+        except ConnectionClosed:
+            pass
+        assert client.close_code == 1012
+    kinds = [event["type"] for event in events]
+    assert kinds[0] == "ready"
+    assert "closing" in kinds
+    assert kinds[-1] == "error"
+    assert events[-1]["code"] == "draining"
+    assert running.process.wait(60) in (0, -signal.SIGTERM)

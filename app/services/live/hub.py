@@ -7,7 +7,7 @@ import contextlib
 import hmac
 import time
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loguru import logger
 
@@ -36,6 +36,7 @@ class _Place:
     connected: bool = True
     lost_at: float = 0.0
     connection: int = 0
+    left: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class LiveHub:
@@ -147,11 +148,13 @@ class LiveHub:
         place = self._places.get(session.id)
         if place is not None and place.connection == connection:
             place.connected = False
+            place.left.set()
             place.lost_at = time.monotonic()
 
     async def drop(self, session_id: str) -> None:
         place = self._places.pop(session_id, None)
         if place is not None:
+            place.left.set()
             place.session.finished = True
             self.engine.forget(place.session)
             if place.camera is not None:
@@ -189,6 +192,10 @@ class LiveHub:
             with contextlib.suppress(SlowReader):
                 session.tell("closing", reason="draining", resume_token=None)
             session.failed = LiveError("draining", "The service is shutting down.", Close.DRAINING)
+            if place.connected:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FINISH_S / 2):
+                        await place.left.wait()
 
         await asyncio.gather(*(one(place) for place in list(self._places.values())))
 
