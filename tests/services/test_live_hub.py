@@ -1,0 +1,200 @@
+"""Sessions without a socket: turns at the model, quiet clients, gaps, what a stuck or failing model leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.core.settings import Settings
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.streaming import CaptionStream, StreamConfig
+from app.services.live import hub as hub_module
+from app.services.live.clock import StreamClock
+from app.services.live.engine import WindowReader, Work
+from app.services.live.hub import LiveHub
+from app.services.live.protocol import Close, Landmarks, LiveError, Resume, Start
+from app.services.live.session import MAX_WAITING_FRAMES, LiveSession
+from tests.pipeline.made_up import performance
+
+
+@pytest.fixture(scope="module")
+def recogniser(tiny_checkpoints: Path) -> Recogniser:
+    return Recogniser.load(tiny_checkpoints / "tiny")
+
+
+@asynccontextmanager
+async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
+    hub = LiveHub(settings)
+    with ThreadPoolExecutor(1) as model, ThreadPoolExecutor(1) as cameras:
+        hub.start(recogniser, model, cameras)
+        try:
+            yield hub
+        finally:
+            await hub.close()
+
+
+async def events(session: LiveSession) -> list[dict[str, Any]]:
+    return [await session.outbox.next() for _ in range(session.outbox.waiting)]
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not what():  # noqa: ASYNC110 - looks at state that has no event of its own
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.asyncio
+async def test_many_sessions_say_what_each_would_say_alone(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    tracks = [performance(100, seed) for seed in range(8)]
+    alone = []
+    for track in tracks:
+        stream = CaptionStream(recogniser, StreamConfig(endpoint_s=10))
+        for i, frame in enumerate(track):
+            stream.push(frame, i / 25)
+        alone.append(stream.finish().gloss)
+    async with running(recogniser, tiny_settings) as hub:
+        sessions = [hub.open(Start(endpoint_ms=10_000)) for _ in tracks]
+        for first in range(0, 100, 20):
+            for session, track in zip(sessions, tracks, strict=True):
+                hub.take(session, Landmarks(track[first : first + 20]))
+            await asyncio.sleep(0)
+        await asyncio.gather(*(hub.finish(session) for session in sessions))
+        together = [
+            [g["gloss"] for e in await events(session) if e["type"] == "final" for g in e["gloss"]]
+            for session in sessions
+        ]
+    assert together == alone
+    assert any(alone)
+
+
+@pytest.mark.asyncio
+async def test_frames_beyond_what_may_wait_are_dropped_oldest_first_and_counted(
+    recogniser: Recogniser, tiny_settings: Settings
+) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start())
+        for _ in range(6):  # the model has no turn between: nothing is awaited
+            hub.take(session, Landmarks(performance(100)))
+        assert session.counters.dropped == 600 - MAX_WAITING_FRAMES
+        await hub.finish(session)
+        assert session.usage()["used"] == MAX_WAITING_FRAMES
+        assert session.usage()["received"] == 600
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_stops_sending_gets_what_it_signed(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start(endpoint_ms=300))
+        hub.take(session, Landmarks(performance(5)))  # too few for a look at them
+        assert session.take_work() is None
+        await until(lambda: session.counters.used == 5)
+
+
+@pytest.mark.asyncio
+async def test_a_pause_ignores_frames(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start())
+        session.paused = True
+        hub.take(session, Landmarks(performance(30)))
+        await hub.finish(session)
+        assert (session.counters.used, session.counters.dropped) == (0, 30)
+
+
+@pytest.mark.asyncio
+async def test_silence_and_age_end_a_session_with_their_codes(
+    recogniser: Recogniser, tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "IDLE_S", 0.1)
+    async with running(recogniser, tiny_settings) as hub:
+        quiet = hub.open(Start())
+        await until(lambda: quiet.failed is not None)
+        assert quiet.failed is not None
+        assert quiet.failed.close is Close.IDLE
+    monkeypatch.setattr(hub_module, "IDLE_S", 60)
+    monkeypatch.setattr(hub_module, "MAX_SESSION_S", 0.1)
+    async with running(recogniser, tiny_settings) as hub:
+        old = hub.open(Start())
+        await until(lambda: old.failed is not None)
+        assert old.failed is not None
+        assert old.failed.close is Close.TOO_LONG
+
+
+@pytest.mark.asyncio
+async def test_a_session_waits_for_its_client_only_so_long_and_only_while_there_is_room(
+    recogniser: Recogniser, tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(recogniser, tiny_settings.model_copy(update={"max_clients": 1})) as hub:
+        first = hub.open(Start())
+        with pytest.raises(LiveError) as full:
+            hub.open(Start())
+        assert full.value.close is Close.FULL
+        hub.lost(first, hub.connection_of(first))
+        hub.open(Start())
+        await until(lambda: hub.active == 1)
+        with pytest.raises(LiveError, match="no such session"):
+            hub.resume(Resume(session_id=first.id, token=first.token))
+    monkeypatch.setattr(hub_module, "RESUME_S", 0.1)
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start())
+        hub.lost(session, hub.connection_of(session))
+        await until(lambda: hub.active == 0)
+
+
+@pytest.mark.asyncio
+async def test_a_resume_needs_the_token(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start())
+        with pytest.raises(LiveError):
+            hub.resume(Resume(session_id=session.id, token="guess"))
+        assert hub.resume(Resume(session_id=session.id, token=session.token)) is session
+
+
+def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogniser) -> None:
+    class Small:
+        def __init__(self) -> None:
+            self.calls: list[int] = []
+
+        def log_probs(self, windows: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+            self.calls.append(len(windows))
+            if len(windows) > 2:
+                raise MemoryError
+            return recogniser.log_probs(windows)
+
+    small = Small()
+    reader = WindowReader(small)  # type: ignore[arg-type]
+    streams = [CaptionStream(recogniser) for _ in range(4)]
+    times = [i / 25 for i in range(20)]
+    outcomes = reader.advance([Work(s, performance(20, i), times) for i, s in enumerate(streams)])
+    assert small.calls == [4, 2, 2]
+    assert all(isinstance(outcome, list) for outcome in outcomes)
+
+
+def test_one_stream_that_cannot_go_on_fails_alone(recogniser: Recogniser) -> None:
+    good, bad = CaptionStream(recogniser), CaptionStream(recogniser)
+    first, second = WindowReader(recogniser).advance(
+        [Work(good, performance(10), [i / 25 for i in range(10)]), Work(bad, performance(2), [1.0, 0.5])]
+    )
+    assert isinstance(first, list)
+    assert isinstance(second, ValueError)
+
+
+def test_the_clock_goes_forward_whatever_the_client_says() -> None:
+    clock = StreamClock(25)
+    assert clock.times(2, 10_000_000) == ([0.0, 0.04], False)
+    assert clock.times(1, 10_080_000)[0] == pytest.approx([0.08])
+    with pytest.raises(LiveError):
+        clock.times(1, 10_080_000)
+    (jumped,), gap = clock.times(1, 99_000_000)
+    assert gap
+    assert jumped == pytest.approx(0.12)
+    (back,), gap = clock.times(1, 5)
+    assert gap
+    assert back == pytest.approx(0.16)
+    assert clock.times(3, None)[0] == pytest.approx([0.20, 0.24, 0.28])
