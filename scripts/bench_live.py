@@ -44,6 +44,7 @@ class Session:
     fps: float
     sent_at: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
+    server_lags: list[float] = field(default_factory=list)
     final_lags: list[float] = field(default_factory=list)
     glosses: list[str] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Session:
         now = time.perf_counter()
         if event["type"] == "partial" and (at := self.sent(event["until_ms"])) is not None:
             self.lags.append((now - at) * 1000)
+            self.server_lags.append(event["lag_ms"])
         if event["type"] == "final":
             self.glosses += [g["gloss"] for g in event["gloss"]]
             if event["reason"] == "endpoint" and (at := self.sent(event["gloss"][-1]["end_ms"])) is not None:
@@ -200,7 +202,7 @@ async def main() -> int:
             await asyncio.sleep(0.5)
 
     watching = asyncio.create_task(watch_memory())
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     # Spread over one second: people do not all press the button in the same instant.
     await asyncio.gather(*(s.run(args.url, i / len(sessions)) for i, s in enumerate(sessions)))
     took = time.perf_counter() - began
@@ -215,7 +217,9 @@ async def main() -> int:
         "used": sum(s.usage["used"] for s in served),
         "dropped": sum(s.usage["dropped"] for s in served),
         "lag_ms": percentiles([lag for s in served for lag in s.lags]),
+        "server_lag_ms": percentiles([lag for s in served for lag in s.server_lags]),
         "final_lag_ms": percentiles([lag for s in served for lag in s.final_lags]),
+        "client_cpu_cores": round((time.process_time() - cpu_began) / took, 2),
         "cores": os.cpu_count(),
     }
     if server is not None:

@@ -186,6 +186,7 @@ class CaptionStream:
         self._lattice = GlobalLattice(self.config.window, self.config.stride)
         self._decoder = recogniser.new_decoder()
         self._next_window = 0  # first frame of the next full window
+        self._put_into_words: tuple[tuple[str, ...], str] = ((), "")
         self._looked = 0  # frames that the latest job had seen
         self._begin_sentence(0)
 
@@ -341,4 +342,7 @@ class CaptionStream:
             self._begin_sentence(self._decoder.steps)
 
     def _english(self, segments: Sequence[GlossSegment]) -> str:
-        return to_english([s.gloss for s in segments], self.recogniser.sign_language)
+        glosses = tuple(s.gloss for s in segments)
+        if glosses != self._put_into_words[0]:  # most looks change nothing
+            self._put_into_words = glosses, to_english(glosses, self.recogniser.sign_language)
+        return self._put_into_words[1]

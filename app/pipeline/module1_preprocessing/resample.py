@@ -19,6 +19,8 @@ def interpolate(points: NDArray[np.float32], positions: NDArray[np.float64]) -> 
     """
     pos = np.clip(positions, 0, len(points) - 1)
     low = np.floor(pos).astype(np.int64)
+    if (low == pos).all():  # frames that are on the grid already
+        return points[low]
     high = np.minimum(low + 1, len(points) - 1)
     weight = (pos - low).astype(np.float32)
     nearest = np.where(weight < 0.5, low, high)

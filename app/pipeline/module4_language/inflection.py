@@ -37,8 +37,9 @@ def _inflect() -> Any:
 
 
 def warm_up() -> None:
-    """Load both libraries and their dictionaries."""
+    """Load both libraries and their dictionaries; that of word classes is a file of its own."""
     inflected("go", "VBD")
+    word_classes("go")
     with_article("hour")
 
 

@@ -137,7 +137,7 @@ class Client(Protocol):
 class CaptionEngine:
     """Lets sessions take turns at the model. For one event loop."""
 
-    def __init__(self, reader: WindowReader, model_thread: Executor, max_batch: int = 64) -> None:
+    def __init__(self, reader: WindowReader, model_thread: Executor, max_batch: int = 24) -> None:
         self._reader = reader
         self._thread = model_thread
         self._max_batch = max_batch

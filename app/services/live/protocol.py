@@ -207,9 +207,10 @@ def parse_binary(data: bytes) -> Picture | Landmarks:
 
 def checked_points(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same points. Raises LiveError for NaN, infinity or places far outside the picture."""
-    if not np.isfinite(points).all():
+    peak = np.abs(points).max()  # NaN anywhere comes out as NaN here
+    if not np.isfinite(peak):
         raise LiveError("invalid_landmarks", "The landmarks hold NaN or infinite values; send 0 for missing points.")
-    if np.abs(points).max() > MAX_COORDINATE:
+    if peak > MAX_COORDINATE:
         raise LiveError(
             "invalid_landmarks",
             "The landmarks lie far outside the picture: x and y are shares of its width and height, 0 to 1.",
