@@ -243,7 +243,7 @@ class _Connection:
     async def _farewell(self, problem: LiveError | None) -> None:
         """The fault, if there is one, and the close frame."""
         try:
-            if problem is not None:
+            if problem is not None and problem is not TOO_SLOW:  # who does not read cannot be told why
                 seq = self._session.outbox.next_seq() if self._session is not None else 1
                 error = {"type": "error", "code": problem.code, "message": problem.message, "fatal": True, "seq": seq}
                 await self._send(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import socket
 import time
 
 from loguru import logger
@@ -23,6 +24,23 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
+#: What may wait in a WebSocket's buffers, here and in the kernel, before `send` waits for the client to read.
+SEND_BUFFER = 64 * 1024
+
+
+def bound_send_buffer(send: Send) -> None:
+    """Make `send` of a WebSocket wait soon for a client that does not read: else megabytes of captions go into buffers
+    before anybody notices. Does nothing under servers that show no transport (uvicorn does).
+    """
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        return
+    transport.set_write_buffer_limits(high=SEND_BUFFER)
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+
 class RequestContext:
     """Outermost: gives each request an id, logs one line for it, answers what nobody else caught with a plain 500."""
 
@@ -34,6 +52,7 @@ class RequestContext:
             await self._lifespan(scope, receive, send)
             return
         if scope["type"] != "http":
+            bound_send_buffer(send)
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")

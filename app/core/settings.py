@@ -56,8 +56,8 @@ class Settings(BaseSettings):
     motion_threshold: float = Field(
         0.0, ge=0.0, le=1.0, description="Change of the picture (0..1) under which a frame repeats the last; 0 = off."
     )
-    clip_length: int = Field(64, ge=16, le=512, multiple_of=4, description="Frames in a window of live captions.")
-    stride: int = Field(32, ge=8, le=512, multiple_of=4, description="Frames between two windows of live captions.")
+    clip_length: int = Field(128, ge=16, le=512, multiple_of=4, description="Frames in a window of live captions.")
+    stride: int = Field(56, ge=8, le=512, multiple_of=4, description="Frames between two windows of live captions.")
 
     max_upload_mb: float = Field(200.0, gt=0, le=4096, description="Largest body of a request, in MiB.")
     max_duration_s: float = Field(120.0, gt=0, le=3600, description="Longest clip, in seconds.")

@@ -37,8 +37,8 @@ class StreamConfig:
     """window, stride: frames, multiples of 4, 8 <= stride <= window. partial_every: frames between partials.
     endpoint_s: a sentence ends after that many seconds without a sign. max_sentence_s: and at the latest after that."""
 
-    window: int = 64
-    stride: int = 32
+    window: int = 128
+    stride: int = 56
     partial_every: int = 8
     endpoint_s: float = 1.2
     max_sentence_s: float = 60.0

@@ -18,6 +18,7 @@ import websockets
 from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection
 
+from app.api import live
 from tests.media import jpeg
 from tests.pipeline.made_up import performance
 
@@ -265,3 +266,23 @@ async def test_a_lost_connection_is_resumed_without_losing_a_final(address: str)
     async with connected(address) as client:
         await client.send(type="start", resume={**resume, "last_seq": 0})
         assert await client.closed() == 4400
+
+
+async def test_a_client_that_never_reads_costs_little_and_is_disconnected(
+    address: str, application: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "SEND_S", 1.0)
+    hub = application.state.live
+    others = set(hub._places)
+    async with connected(address, max_queue=1, close_timeout=1) as client:
+        await client.send(type="start")
+        await client.until("ready")
+        (session,) = [place.session for name, place in hub._places.items() if name not in others]
+        sent = 0
+        async with asyncio.timeout(60):
+            while session.id in hub._places:
+                sent += 1
+                session.outbox.put_partial({"type": "partial", "number": sent, "filling": "x" * 1000})
+                await asyncio.sleep(0 if sent % 100 else 0.01)
+        assert session.failed is None  # nothing was wrong but that nobody read
+    assert sent > 1000

@@ -69,8 +69,8 @@ def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_windows_must_not_leave_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRIDE", "96")
-    with pytest.raises(SettingsError, match=r"STRIDE \(96\) is larger than CLIP_LENGTH \(64\)"):
+    monkeypatch.setenv("STRIDE", "160")
+    with pytest.raises(SettingsError, match=r"STRIDE \(160\) is larger than CLIP_LENGTH \(128\)"):
         load_settings()
 
 

@@ -216,7 +216,7 @@ def test_a_stream_keeps_only_what_it_still_needs(recogniser: Recogniser) -> None
     points = performance(25)
     for i in range(400):
         stream.push(points[i % 25], i / 25)
-    assert stream.frames_kept <= 64 + 32
+    assert stream.frames_kept <= 128 + 56
 
 
 def test_time_that_goes_back_is_refused_and_leaves_the_stream_usable(recogniser: Recogniser) -> None:
