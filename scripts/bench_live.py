@@ -19,6 +19,8 @@ import struct
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import chain, islice
+from itertools import count as count_up
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -125,16 +127,20 @@ def landmark_tracks(data: Path | None, frames: int, count: int, seed: int = 0) -
     return tracks
 
 
-def pictures(folder: Path, frames: int, count: int) -> list[list[bytes]]:
-    """`count` lists of `frames` JPEG pictures, 640x480, from the videos of the folder."""
+def pictures(folder: Path, frames: int, count: int, still: int) -> list[list[bytes]]:
+    """`count` lists of `frames` JPEG pictures, 640x480: clips of the folder one after the other, each session from
+    another one on, the last picture of each held for `still` frames."""
     import cv2
 
     from app.pipeline.module1_preprocessing.video import read_frames
 
     clips = []
-    for path in sorted(folder.rglob("*.mp4"))[: max(1, min(count, 8))]:
-        clips.append([simplejpeg.encode_jpeg(cv2.resize(f.rgb, (640, 480)), quality=80) for f in read_frames(path)])
-    return [[clips[i % len(clips)][j % len(clips[i % len(clips)])] for j in range(frames)] for i in range(count)]
+    for path in sorted(folder.rglob("*.mp4"))[:8]:
+        shown = [simplejpeg.encode_jpeg(cv2.resize(f.rgb, (640, 480)), quality=80) for f in read_frames(path)]
+        clips.append(shown + [shown[-1]] * still)
+    return [
+        list(islice(chain.from_iterable(clips[(i + k) % len(clips)] for k in count_up()), frames)) for i in range(count)
+    ]
 
 
 def percentiles(values: list[float]) -> dict[str, float | None]:
@@ -173,6 +179,7 @@ async def main() -> int:
     parser.add_argument("--fps", type=float, default=25)
     parser.add_argument("--data", type=Path, help="folder of the signs corpus")
     parser.add_argument("--clips", type=Path, default=REPOSITORY / "app/signer/samples", help="videos for --kind jpeg")
+    parser.add_argument("--still", type=float, default=0, help="seconds without a movement behind each clip (jpeg)")
     parser.add_argument("--compare", type=int, default=10, help="sessions compared with the offline answer")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -184,7 +191,7 @@ async def main() -> int:
         payloads = [[t[i : i + 1].astype("<f2").tobytes() for i in range(frames)] for t in tracks if t is not None]
     else:
         tracks = [None] * args.sessions
-        payloads = pictures(args.clips, frames, args.sessions)
+        payloads = pictures(args.clips, frames, args.sessions, int(args.still * args.fps))
     kind = 3 if args.kind == "landmarks" else 1
     period = 1e6 / args.fps
     sessions = [

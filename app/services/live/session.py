@@ -26,8 +26,8 @@ from app.services.live.protocol import Close, Landmarks, LiveError, Picture, Sta
 
 #: Landmark frames that may wait for the model: ten seconds. More means that the machine is too slow for its clients.
 MAX_WAITING_FRAMES = 250
-#: Pictures that may wait for their landmarks.
-MAX_WAITING_PICTURES = 8
+#: Pictures that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
+MAX_WAITING_PICTURES = 4
 
 TOO_SLOW = LiveError("slow_reader", "The client does not read its captions fast enough.", Close.POLICY)
 
