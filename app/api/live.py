@@ -91,7 +91,6 @@ class _Connection:
         self._ws, self._hub = websocket, hub
         self._session: LiveSession | None = None
         self._number = 0
-        self._frames_came = False
         self._allowance = _Allowance()
         self._faults = 0
 
@@ -174,7 +173,6 @@ class _Connection:
         assert session is not None
         match command:
             case Picture() | Landmarks():
-                self._frames_came = True
                 self._hub.take(session, command)
             case Start():
                 raise LiveError("bad_start", "The session runs already: 'start' comes before everything else.")

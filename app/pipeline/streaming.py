@@ -106,14 +106,7 @@ class FrameGrid:
     emitted: int = 0
     last: tuple[float, NDArray[np.float32]] | None = None
 
-    def push(self, points: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
-        """One frame (75, 3) at `time_s` -> the grid frames (n, 75, 3) that are now known; n may be 0.
-
-        Raises ValueError when time does not grow.
-        """
-        return self.push_many(points[None], [time_s])
-
-    def push_many(self, points: NDArray[np.float32], times: Sequence[float]) -> NDArray[np.float32]:
+    def push(self, points: NDArray[np.float32], times: Sequence[float]) -> NDArray[np.float32]:
         """Frames (k, 75, 3) at `times`, k >= 1 -> the grid frames (n, 75, 3) that are now known; n may be 0.
 
         Raises ValueError when time does not grow; none of the frames is taken then.
@@ -232,7 +225,7 @@ class CaptionStream:
 
     def add(self, points: NDArray[np.float32], times: Sequence[float]) -> None:
         """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow."""
-        self.add_features(self._normaliser.push(self._grid.push_many(points, times)))
+        self.add_features(self._normaliser.push(self._grid.push(points, times)))
 
     def add_features(self, features: NDArray[np.float32]) -> None:
         """Frames that are on the model's grid and normalised already: float32 (k, NUM_FEATURES)."""

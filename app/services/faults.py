@@ -35,7 +35,8 @@ def is_device_fault(problem: BaseException) -> bool:
     )
 
 
-def _release_cache() -> None:
+def release_cache() -> None:
+    """Give memory that PyTorch keeps for later back to the card."""
     import torch
 
     if torch.cuda.is_available():
@@ -74,7 +75,7 @@ class FaultTolerantRecogniser:
         return self._in_parts(clips, size)
 
     def _in_parts(self, clips: Sequence[Keypoints], size: int) -> list[Recognition | BaseException]:
-        _release_cache()
+        release_cache()
         answers: list[Recognition | BaseException] = []
         for start in range(0, len(clips), size):
             part = clips[start : start + size]

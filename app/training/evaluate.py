@@ -24,7 +24,7 @@ from app.pipeline.module1_preprocessing.resample import resample
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.pipeline.streaming import StreamConfig
-from app.pipeline.wer import ErrorCounts, corpus_errors
+from app.pipeline.wer import corpus_errors
 from app.training.corpus import NONE, Clip, CorpusError, active_range, load_signs, signs_of
 from app.training.phrases import PhraseConfig, PhraseSampler, SignerBook, to_picture
 
@@ -185,16 +185,19 @@ class Evaluation:
 
     def errors(self, recogniser: Recogniser, examples: Sequence[Example]) -> dict[str, float]:
         said = read(recogniser, examples)
-        counts: ErrorCounts = corpus_errors(
-            (e.glosses, [s.gloss for s in answer]) for e, answer in zip(examples, said, strict=True)
-        )
-        return {
-            "wer": round(counts.wer, 4),
-            "substitutions": counts.substitutions,
-            "deletions": counts.deletions,
-            "insertions": counts.insertions,
-            "signs": counts.reference_length,
-        }
+        return word_errors(examples, [[s.gloss for s in answer] for answer in said])
+
+
+def word_errors(examples: Sequence[Example], said: Sequence[Sequence[str]]) -> dict[str, float]:
+    """WER with substitutions, deletions, insertions and the number of signs, for answers in the examples' order."""
+    counts = corpus_errors((e.glosses, answer) for e, answer in zip(examples, said, strict=True))
+    return {
+        "wer": round(counts.wer, 4),
+        "substitutions": counts.substitutions,
+        "deletions": counts.deletions,
+        "insertions": counts.insertions,
+        "signs": counts.reference_length,
+    }
 
 
 def _mean(values: Sequence[float] | Sequence[bool]) -> float:

@@ -182,7 +182,7 @@ def test_the_frame_grid_is_resample_one_frame_at_a_time() -> None:
     times = np.cumsum(rng.uniform(0.01, 0.15, 60))
     clip = Keypoints(performance(60), times)
     grid = FrameGrid()
-    live = np.concatenate([grid.push(p, t) for p, t in zip(clip.points, clip.times, strict=True)])
+    live = np.concatenate([grid.push(p[None], [t]) for p, t in zip(clip.points, clip.times, strict=True)])
     np.testing.assert_allclose(live, resample(clip), atol=1e-5)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
-from app.services.faults import is_device_fault, is_out_of_memory
+from app.services.faults import is_device_fault, is_out_of_memory, release_cache
 
 #: Windows in one call of the network.
 MAX_WINDOWS = 16
@@ -97,7 +97,9 @@ class WindowReader:
                     except ValueError as problem:
                         outcomes[i] = problem
 
-    def _log_probs(self, windows: list[NDArray[np.float32]]) -> Sequence[NDArray[np.float32] | Exception]:
+    def _log_probs(
+        self, windows: list[NDArray[np.float32]], again: bool = True
+    ) -> Sequence[NDArray[np.float32] | Exception]:
         """One call of the network; out of memory halves it once, a broken device fails everything from then on."""
         try:
             return [rows for rows, _ in self._recogniser.log_probs(windows)]
@@ -105,16 +107,12 @@ class WindowReader:
             if is_device_fault(problem):
                 self.device_fault = str(problem).partition("\n")[0]
                 logger.critical("the device has failed until a restart: {}", self.device_fault)
-            if not is_out_of_memory(problem) or len(windows) == 1:
+            if not again or not is_out_of_memory(problem) or len(windows) == 1:
                 return [problem] * len(windows)
+        # Outside the handler: while it runs, the traceback keeps the tensors of the failed call alive.
+        release_cache()
         half = (len(windows) + 1) // 2
-        return [*self._alone(windows[:half]), *self._alone(windows[half:])]
-
-    def _alone(self, windows: list[NDArray[np.float32]]) -> Sequence[NDArray[np.float32] | Exception]:
-        try:
-            return [rows for rows, _ in self._recogniser.log_probs(windows)]
-        except Exception as problem:  # noqa: BLE001 - becomes the outcome of exactly these streams
-            return [problem] * len(windows)
+        return [*self._log_probs(windows[:half], again=False), *self._log_probs(windows[half:], again=False)]
 
 
 def _condensed(outcome: Outcome) -> Outcome:
