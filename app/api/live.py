@@ -99,8 +99,10 @@ class _Connection:
         problem: LiveError | None = None
         gone: int | None = None  # close code of a client that left
         try:
-            first = await self._first_word()
+            first, fault = await self._first_word()
             self._open(first)
+            if fault is not None:
+                self._complain(fault)
             sender = asyncio.create_task(self._send_events())
             watcher = asyncio.create_task(self._watch(sender))
             receiver = asyncio.create_task(self._receive(first))
@@ -122,12 +124,28 @@ class _Connection:
         finally:
             await self._leave(sender, problem, gone)
 
-    async def _first_word(self) -> Command | None:
+    async def _first_word(self) -> tuple[Command | None, LiveError | None]:
+        """The first message, or what is wrong with it where the session can begin all the same; neither after a while.
+
+        Raises LiveError for one that cannot begin a session, such as a `start` with wrong settings.
+        """
         try:
             async with asyncio.timeout(FIRST_WORD_S):
-                return await self._next_command()
+                return await self._next_command(), None
         except TimeoutError:
-            return None
+            return None, None
+        except LiveError as fault:
+            if fault.close is not None:
+                raise
+            return None, fault
+
+    def _complain(self, fault: LiveError) -> None:
+        """Name a message that could not be used; the session goes on. Raises LiveError when there are too many."""
+        assert self._session is not None
+        self._faults += 1
+        if self._faults > MAX_FAULTS:
+            raise LiveError("too_many_faults", "Too many messages could not be used.", Close.POLICY)
+        self._session.complain(LiveError(fault.code, fault.message))
 
     def _open(self, first: Command | None) -> None:
         start = first if isinstance(first, Start) else Start()
@@ -161,10 +179,7 @@ class _Connection:
                 command = None
                 if problem.close is not None and problem.close is not Close.BAD_START:
                     raise
-                self._faults += 1
-                if self._faults > MAX_FAULTS:
-                    raise LiveError("too_many_faults", "Too many messages could not be used.", Close.POLICY) from None
-                self._session.complain(LiveError(problem.code, problem.message))
+                self._complain(problem)
             self._session.last_heard = time.monotonic()
 
     async def _obey(self, command: Command) -> bool:

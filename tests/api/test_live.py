@@ -157,6 +157,17 @@ async def test_a_bad_message_is_named_and_the_session_goes_on(address: str, mess
         await client.until("pong")
 
 
+@pytest.mark.parametrize("message", ["not json", b"short", '{"type": "frame", "data": "!!"}'])
+async def test_a_bad_first_message_is_named_too_and_the_defaults_apply(address: str, message: str | bytes) -> None:
+    async with connected(address) as client:
+        await client.socket.send(message)
+        await client.until("ready")
+        error = await client.until("error")
+        assert not error["fatal"]
+        await client.send(type="stop")
+        await client.until("done")
+
+
 async def test_capture_times_that_go_back_are_refused_and_jumps_end_the_sentence(address: str) -> None:
     async with connected(address) as client:
         await client.send(type="start")
