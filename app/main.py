@@ -36,7 +36,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.stop()
         raise
     hub: LiveHub = app.state.live
-    hub.start(service.recogniser, service.model_thread, service.extract_threads)
+    hub.start(service.recogniser, service.model_thread, service.extract_threads, service.streams)
     try:
         with draining_first(hub.drain):
             yield

@@ -52,6 +52,8 @@ async def ready(service: Service, hub: Hub) -> Ready:
     service.check_ready()
     if hub.draining:
         raise errors.NotReady
+    if hub.device_fault is not None:
+        raise errors.DeviceFault
     return Ready(model=service.recogniser.model_id, device=service.recogniser.device)
 
 
@@ -71,7 +73,7 @@ async def system(service: Service, hub: Hub) -> System:
         load=Load(
             requests=service.jobs.inside,
             requests_limit=service.jobs.limit,
-            streams=hub.active,
+            streams=service.streams.inside,
             streams_limit=service.settings.max_clients,
         ),
         memory=Memory(resident_bytes=resident, available_bytes=available, total_bytes=total),

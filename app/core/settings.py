@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     max_duration_s: float = Field(120.0, gt=0, le=3600, description="Longest clip, in seconds.")
     upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="An upload that is silent for so long ends.")
     max_clients: int = Field(16, ge=1, le=4096, description="Live caption streams at once.")
+    max_clients_per_address: int | None = Field(
+        None, ge=1, le=4096, description="Live streams of one address at once; unset = any."
+    )
     max_concurrent_requests: int = Field(
         32, ge=1, le=4096, description="Recognition requests running and waiting; one more is told 503 `busy`."
     )

@@ -18,7 +18,7 @@ import websockets
 from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection
 
-from app.api import live
+from app.services.live import conversation
 from tests.media import jpeg
 from tests.pipeline.made_up import performance
 
@@ -121,6 +121,18 @@ async def test_pictures_are_read(address: str) -> None:
         await client.send(type="stop")
         usage = (await client.until("done"))["usage"]
     assert (usage["received"], usage["used"], usage["dropped"]) == (3, 3, 0)
+
+
+async def test_a_start_that_comes_late_still_counts_while_no_frame_has_come(address: str) -> None:
+    async with connected(address) as client:
+        assert (await client.until("ready"))["config"]["endpoint_ms"] == 1200  # after a second of silence
+        await client.send(type="start", endpoint_ms=600)
+        assert (await client.until("ready"))["config"]["endpoint_ms"] == 600
+        await client.perform(40)
+        await client.send(type="start", endpoint_ms=700)
+        assert (await client.until("error"))["code"] == "bad_start"
+        await client.send(type="stop")
+        assert (await client.until("done"))["usage"]["used"] == 40
 
 
 @pytest.mark.parametrize(
@@ -282,7 +294,7 @@ async def test_a_lost_connection_is_resumed_without_losing_a_final(address: str)
 async def test_a_client_that_never_reads_costs_little_and_is_disconnected(
     address: str, application: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "SEND_S", 1.0)
+    monkeypatch.setattr(conversation, "SEND_S", 1.0)
     hub = application.state.live
     others = set(hub._places)
     async with connected(address, max_queue=1, close_timeout=1) as client:

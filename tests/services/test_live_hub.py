@@ -15,6 +15,7 @@ import pytest
 from app.core.settings import Settings
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
+from app.services.gate import Gate
 from app.services.live import hub as hub_module
 from app.services.live.clock import StreamClock
 from app.services.live.engine import WindowReader, Work
@@ -33,7 +34,7 @@ def recogniser(tiny_checkpoints: Path) -> Recogniser:
 async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
     hub = LiveHub(settings)
     with ThreadPoolExecutor(1) as model, ThreadPoolExecutor(1) as cameras:
-        hub.start(recogniser, model, cameras)
+        hub.start(recogniser, model, cameras, Gate(settings.max_clients, "live streams"))
         try:
             yield hub
         finally:

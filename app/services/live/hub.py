@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -14,8 +15,10 @@ from loguru import logger
 from app.core.settings import Settings
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
+from app.services.gate import Gate
 from app.services.live.camera import Camera
 from app.services.live.engine import CaptionEngine, WindowReader
+from app.services.live.limits import AddressLimits
 from app.services.live.outbox import Event, SlowReader
 from app.services.live.protocol import MAX_LANDMARK_FRAMES, Close, Landmarks, LiveError, Picture, Resume, Start
 from app.services.live.session import TOO_SLOW, LiveSession
@@ -46,9 +49,12 @@ class LiveHub:
         self._settings = settings
         self._places: dict[str, _Place] = {}
         self._draining = False
+        self._limits = AddressLimits(at_once=settings.max_clients_per_address, burst=2 * settings.max_clients + 60)
         self._sweeper: asyncio.Task[None] | None = None
 
-    def start(self, recogniser: Recogniser, model_thread: Executor, camera_threads: Executor) -> None:
+    def start(self, recogniser: Recogniser, model_thread: Executor, camera_threads: Executor, streams: Gate) -> None:
+        """streams: counts MAX_CLIENTS for this hub and whoever else opens live streams of the same recogniser."""
+        self._streams = streams
         self._recogniser = recogniser
         self._camera_threads = camera_threads
         self._reader = WindowReader(recogniser)
@@ -81,16 +87,32 @@ class LiveHub:
     def draining(self) -> bool:
         return self._draining
 
-    def open(self, start: Start) -> LiveSession:
-        """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
+    @property
+    def device_fault(self) -> str | None:
+        """Why the device computes no more; only a restart helps."""
+        return self._reader.device_fault if self._sweeper is not None else None
+
+    @contextlib.contextmanager
+    def guest(self, address: str | None) -> Iterator[None]:
+        """Hold a connection, from before its session begins until after it ends. Raises LiveError: draining, full, or
+        too many connections of this address."""
+        self._check_open()
+        with self._limits.guest(address):
+            yield
+
+    def _check_open(self) -> None:
         if self._draining:
             raise LiveError("draining", "The service is shutting down; connect again in a moment.", Close.DRAINING)
         if self._reader.device_fault is not None:
             raise LiveError("device_fault", "The device has failed; the service has to be restarted.", Close.INTERNAL)
-        if self.connected >= self._settings.max_clients:
+
+    def open(self, start: Start) -> LiveSession:
+        """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
+        self._check_open()
+        if self._streams.full:
             raise LiveError(
                 "full",
-                f"{self.connected} live sessions are open, as many as this service takes. Try again later.",
+                f"{self._streams.inside} live sessions are open, as many as this service takes. Try again later.",
                 Close.FULL,
             )
         known = self._recogniser.sign_language
@@ -113,6 +135,7 @@ class LiveHub:
         effective = start.model_copy(update={"window": config.window, "stride": config.stride, "resume": None})
         session = LiveSession(effective, stream, self.engine)
         self._places[session.id] = _Place(session)
+        self._streams.inside += 1
         session.tell("ready", **self._ready(session))
         for target in start.targets:
             if target != "en":
@@ -130,7 +153,9 @@ class LiveHub:
         place = self._places.get(asked.session_id)
         if place is None or not hmac.compare_digest(place.session.token, asked.token):
             raise LiveError("unknown_session", "There is no such session (any more); start a new one.", Close.BAD_START)
-        place.connected = True
+        if not place.connected:
+            place.connected = True
+            self._streams.inside += 1
         place.connection += 1
         session = place.session
         session.last_heard = time.monotonic()
@@ -146,14 +171,17 @@ class LiveHub:
     def lost(self, session: LiveSession, connection: int) -> None:
         """The connection broke without a farewell: the session waits for its client."""
         place = self._places.get(session.id)
-        if place is not None and place.connection == connection:
+        if place is not None and place.connection == connection and place.connected:
             place.connected = False
+            self._streams.inside -= 1
             place.left.set()
             place.lost_at = time.monotonic()
 
     async def drop(self, session_id: str) -> None:
         place = self._places.pop(session_id, None)
         if place is not None:
+            if place.connected:
+                self._streams.inside -= 1
             place.left.set()
             place.session.finished = True
             self.engine.forget(place.session)

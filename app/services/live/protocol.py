@@ -20,6 +20,8 @@ from app.pipeline.keypoints import NUM_KEYPOINTS
 
 #: Version, kind, flags, sequence number, capture time in microseconds; little-endian.
 BINARY_HEADER = struct.Struct("<BBHIQ")
+#: Larger messages end the session: a picture or a second of landmarks is far smaller.
+MAX_MESSAGE = 1 << 20
 #: Landmark frames in one binary message: four seconds at 25 frames per second.
 MAX_LANDMARK_FRAMES = 100
 #: Landmarks lie in the picture or near it; what is further out is no landmark.
