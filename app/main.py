@@ -15,6 +15,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from app import __version__
 from app.api import health, inference, live, openapi, pages, problems
 from app.api.middleware import BodyLimit, RequestContext
+from app.api.socketio import PATH as SOCKETIO_PATH
+from app.api.socketio import SocketIODoor
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
 from app.pipeline.checkpoint import CheckpointError
@@ -41,6 +43,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with draining_first(hub.drain):
             yield
     finally:
+        await app.state.socketio.close()
         await hub.close()
         await service.stop()
 
@@ -62,6 +65,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.startup_problem = None
     app.state.service = InferenceService(settings)
     app.state.live = LiveHub(settings)
+    app.state.socketio = SocketIODoor(app.state.live, settings)
+    app.mount(SOCKETIO_PATH, app.state.socketio)
     app.state.uploads = Gate(settings.max_concurrent_requests, "uploads")
     app.include_router(inference.router)
     app.include_router(health.router)

@@ -54,4 +54,5 @@ def tiny_settings(tiny_checkpoints: Path) -> Settings:
         max_upload_mb=8,
         max_duration_s=20,
         max_concurrent_requests=8,
+        connects_per_address=100_000,
     )

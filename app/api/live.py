@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket
 from loguru import logger
-from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
 from app.services.live.conversation import Conversation, HungUp
@@ -22,7 +22,8 @@ SUBPROTOCOL = "glossline.v1"
 @router.websocket("/ws/stream")
 async def stream(websocket: WebSocket) -> None:
     """Live captions; the messages are described in docs/live.md."""
-    if not same_origin(websocket):
+    headers, allowed = websocket.headers, websocket.app.state.service.settings.cors_origins
+    if not allowed_origin(headers.get("origin"), headers.get("host", ""), allowed):
         await websocket.close(Close.POLICY)
         return
     offered = websocket.scope.get("subprotocols", [])
@@ -31,14 +32,10 @@ async def stream(websocket: WebSocket) -> None:
     await Conversation(_WebSocketDoor(websocket), websocket.app.state.live, address).run()
 
 
-def same_origin(connection: HTTPConnection) -> bool:
+def allowed_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
     """Browsers send cookies and reach local services from any page, so only pages of this host and those named in
     CORS_ORIGINS may open a socket; programs send no Origin."""
-    origin = connection.headers.get("origin")
-    if origin is None:
-        return True
-    allowed = connection.app.state.service.settings.cors_origins
-    return "*" in allowed or origin in allowed or urlsplit(origin).netloc == connection.headers.get("host", "")
+    return origin is None or "*" in allowed or origin in allowed or urlsplit(origin).netloc == host
 
 
 class _WebSocketDoor:

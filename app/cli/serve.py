@@ -11,8 +11,6 @@ GRACE_S = 20
 STARTING_S = 120
 #: Larger WebSocket messages are refused by the application with a reason; this bounds what it has to hold for that.
 MAX_WS_MESSAGE = 2 << 20
-#: A browser that is busy answers pings late.
-PING_TIMEOUT_S = 60
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         timeout_worker_healthcheck=STARTING_S,
         server_header=False,
         ws_max_size=MAX_WS_MESSAGE,
-        ws_ping_timeout=PING_TIMEOUT_S,
+        ws_ping_interval=settings.ping_interval_s,
+        ws_ping_timeout=settings.ping_timeout_s,
         ws_per_message_deflate=False,  # costs processor time and memory per client; captions are small, pictures packed
     )
     return 0

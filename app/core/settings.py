@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     max_clients_per_address: int | None = Field(
         None, ge=1, le=4096, description="Live streams of one address at once; unset = any."
     )
+    connects_per_address: int | None = Field(
+        None, ge=1, description="Live connections an address may open at a go, then two a second; unset = chosen."
+    )
+    ping_interval_s: float = Field(20.0, gt=0, le=600, description="Seconds between two pings of a live connection.")
+    ping_timeout_s: float = Field(60.0, gt=0, le=600, description="A live client that answers no ping so long is gone.")
     max_concurrent_requests: int = Field(
         32, ge=1, le=4096, description="Recognition requests running and waiting; one more is told 503 `busy`."
     )

@@ -68,6 +68,7 @@ class Camera:
                     session.add_landmarks(points[None], [picture.time_s], picture.arrived)
                 finally:
                     session.looking = False
+                session.predict()
             session.pictures_read()
 
     def _look(self, data: bytes) -> NDArray[np.float32]:

@@ -81,21 +81,23 @@ class _StartOver(Exception):
 
 class Conversation:
     """One connection and the session it carries. address: of the client, for limits; None where there is none.
-    first_word_s: how long a `start` is waited for before the defaults apply."""
+    first_word_s: how long a `start` is waited for before the defaults apply. predictions: answer every frame."""
 
     def __init__(
-        self, door: Door, hub: LiveHub, address: str | None = None, first_word_s: float = FIRST_WORD_S
+        self,
+        door: Door,
+        hub: LiveHub,
+        address: str | None = None,
+        first_word_s: float = FIRST_WORD_S,
+        predictions: bool = False,
     ) -> None:
         self._door, self._hub, self._address, self._first_word_s = door, hub, address, first_word_s
+        self._predictions = predictions
         self._session: LiveSession | None = None
         self._number = 0
         self._started = False  # the client said `start`
         self._allowance = _Allowance()
         self._faults = 0
-
-    @property
-    def session(self) -> LiveSession | None:
-        return self._session
 
     async def run(self) -> None:
         """Talk until either side ends it; the session is then dropped, or kept for a client that may come back."""
@@ -157,6 +159,7 @@ class Conversation:
             await self._hub.drop(self._session.id)
             self._session = None
         self._session = self._hub.open(start) if start.resume is None else self._hub.resume(start.resume)
+        self._session.predictions = self._predictions
         self._number = self._hub.connection_of(self._session)
 
     async def _next_command(self) -> Command:

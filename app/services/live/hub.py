@@ -49,7 +49,10 @@ class LiveHub:
         self._settings = settings
         self._places: dict[str, _Place] = {}
         self._draining = False
-        self._limits = AddressLimits(at_once=settings.max_clients_per_address, burst=2 * settings.max_clients + 60)
+        self._limits = AddressLimits(
+            at_once=settings.max_clients_per_address,
+            burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
+        )
         self._sweeper: asyncio.Task[None] | None = None
 
     def start(self, recogniser: Recogniser, model_thread: Executor, camera_threads: Executor, streams: Gate) -> None:
@@ -106,8 +109,8 @@ class LiveHub:
         if self._reader.device_fault is not None:
             raise LiveError("device_fault", "The device has failed; the service has to be restarted.", Close.INTERNAL)
 
-    def open(self, start: Start) -> LiveSession:
-        """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
+    def check_room(self) -> None:
+        """Raises LiveError when no new session can begin."""
         self._check_open()
         if self._streams.full:
             raise LiveError(
@@ -115,6 +118,14 @@ class LiveHub:
                 f"{self._streams.inside} live sessions are open, as many as this service takes. Try again later.",
                 Close.FULL,
             )
+
+    def attempt(self, address: str | None) -> None:
+        """Count an attempt of this address to get in. Raises LiveError when there were too many."""
+        self._limits.attempt(address)
+
+    def open(self, start: Start) -> LiveSession:
+        """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
+        self.check_room()
         known = self._recogniser.sign_language
         if start.sign_language != known:
             raise LiveError(

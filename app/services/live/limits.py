@@ -30,22 +30,27 @@ class AddressLimits:
         self._at_once, self._burst, self._now = at_once, burst, now
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
 
-    @contextmanager
-    def guest(self, address: str | None) -> Iterator[None]:
-        """Hold a connection of this address; None is a door without addresses. Raises LiveError when it has too many,
-        now or in the last while."""
+    def attempt(self, address: str | None) -> None:
+        """Count an attempt to connect; None is a door without addresses. Raises LiveError when there were too many."""
         if address is None:
-            yield
             return
         known = self._known(address)
-        known.attempts_left -= 1
-        if known.attempts_left < 0:
-            known.attempts_left = max(known.attempts_left, -1.0)
+        if known.attempts_left < 1:
             raise LiveError(
                 "too_many_attempts",
                 "Too many connections from this address in a short time; wait a few seconds.",
                 Close.TOO_FAST,
             )
+        known.attempts_left -= 1
+
+    @contextmanager
+    def guest(self, address: str | None) -> Iterator[None]:
+        """Count an attempt and hold a connection. Raises LiveError when the address has too many, now or lately."""
+        self.attempt(address)
+        if address is None:
+            yield
+            return
+        known = self._known(address)
         if self._at_once is not None and known.inside >= self._at_once:
             raise LiveError(
                 "address_full",

@@ -83,7 +83,7 @@ class Start(_Message):
 
 class _FrameMessage(_Message):
     type: Literal["frame"]
-    data: str
+    data: str | bytes  # base64; bytes where the door can carry them
     timestamp: float | None = Field(default=None, ge=0, le=1e15, allow_inf_nan=False)
 
 
@@ -172,7 +172,7 @@ def parse_object(content: object) -> Command:
         raise _refusal(content["type"], problem) from None
     match message:
         case _FrameMessage():
-            return Picture(_base64(message.data), _microseconds(message.timestamp))
+            return Picture(_picture(message.data), _microseconds(message.timestamp))
         case _LandmarksMessage():
             return Landmarks(_points(message.points), _microseconds(message.timestamp))
         case _:
@@ -231,16 +231,20 @@ def _points(points: list[list[float]]) -> NDArray[np.float32]:
         return checked_points(np.asarray(points, np.float64).astype(np.float32)[None])
 
 
+def _picture(content: str | bytes) -> bytes:
+    data = content if isinstance(content, bytes) else _base64(content)
+    if not data:
+        raise LiveError("invalid_frame", "The picture has 0 bytes.")
+    return data
+
+
 def _base64(text: str) -> bytes:
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
-        data = base64.b64decode(text, validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise LiveError("invalid_frame", "'data' is not base64. Send base64 of a JPEG picture.") from None
-    if not data:
-        raise LiveError("invalid_frame", "The picture has 0 bytes.")
-    return data
+        raise LiveError("invalid_frame", "The picture is not base64. Send base64 of a JPEG.") from None
 
 
 def _microseconds(timestamp_ms: float | None) -> int | None:

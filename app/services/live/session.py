@@ -29,6 +29,9 @@ MAX_WAITING_FRAMES = 250
 #: Pictures that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
 MAX_WAITING_PICTURES = 4
 
+#: Below this confidence a prediction for a frame is "none".
+PREDICTION_THRESHOLD = 0.50
+
 TOO_SLOW = LiveError("slow_reader", "The client does not read its captions fast enough.", Close.POLICY)
 
 Now = Callable[[], float]
@@ -72,6 +75,7 @@ class LiveSession:
         self.outbox = Outbox()
         self.counters = Counters()
         self.paused = False
+        self.predictions = False  # answer every frame with the sign that is being made
         self.finished = False
         self.failed: LiveError | None = None
         self.last_heard = self.began = now()
@@ -89,6 +93,7 @@ class LiveSession:
         self._revision = 0
         self._shown: tuple[Any, ...] = ()
         self._lag_ms = 0.0
+        self._sign: GlossSegment | None = None  # the latest of the running sentence
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -116,8 +121,10 @@ class LiveSession:
             while len(self.pictures) > MAX_WAITING_PICTURES:
                 self.pictures.popleft()
                 self.counters.dropped += 1
+                self.predict()
         else:
             self.add_landmarks(command.points, times, arrived)
+            self.predict()
 
     def add_landmarks(self, points: NDArray[np.float32], times: list[float], arrived: float) -> None:
         """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream)."""
@@ -130,6 +137,18 @@ class LiveSession:
             self.counters.dropped += 1
         if self._due:
             self._engine.wants_turn(self)
+
+    def predict(self) -> None:
+        """A frame has been dealt with: say which sign is being made, to who wants an answer for every frame."""
+        if not self.predictions:
+            return
+        sure = self._sign is not None and self._sign.confidence >= PREDICTION_THRESHOLD
+        label = self._sign.gloss if self._sign is not None and sure else "none"
+        score = round(self._sign.confidence, 4) if self._sign is not None else 0.0
+        try:
+            self.tell("prediction", label=label, score=score)
+        except SlowReader:
+            self.failed = TOO_SLOW
 
     @property
     def _due(self) -> bool:
@@ -236,6 +255,7 @@ class LiveSession:
         }
 
     def _say(self, update: StreamUpdate) -> None:
+        self._sign = update.segments[-1] if update.segments and update.ended is None else None
         if update.ended is None:
             shown = tuple((s.gloss, s.start_s) for s in update.segments), len(update.final)
             if shown == self._shown or (not update.segments and not self._shown):
