@@ -24,6 +24,8 @@ class Distribution:
     def quantile(self, share: float) -> float:
         """Estimate as PromQL's histogram_quantile makes it: evenly spread inside a bucket, at most the last finite
         bound. 0 when nothing was observed."""
+        if not self.count:
+            return 0.0
         rank, low, below = share * self.count, 0.0, 0.0
         for bound, at_most in self.buckets:
             if at_most >= rank and at_most > below:
