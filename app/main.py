@@ -14,14 +14,18 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.api import health, inference, live, openapi, pages, problems
+from app.api import metrics as metrics_route
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.socketio import PATH as SOCKETIO_PATH
 from app.api.socketio import SocketIODoor
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
+from app.monitoring.gpu import GpuCollector
+from app.monitoring.metrics import Metrics
+from app.monitoring.middleware import Measure
 from app.pipeline.checkpoint import CheckpointError
 from app.services.checkpoints import check_checkpoint
-from app.services.devices import resolve_device
+from app.services.devices import gpu_readings, resolve_device
 from app.services.gate import Gate
 from app.services.inference import InferenceService
 from app.services.live.drain import draining_first
@@ -63,18 +67,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.startup_problem = None
-    app.state.service = InferenceService(settings)
-    app.state.live = LiveHub(settings)
+    app.state.metrics = metrics = Metrics()
+    metrics.registry.register(GpuCollector(gpu_readings))
+    app.state.service = InferenceService(settings, metrics)
+    app.state.live = LiveHub(settings, metrics)
     app.state.socketio = SocketIODoor(app.state.live, settings)
     app.mount(SOCKETIO_PATH, app.state.socketio)
     app.state.uploads = Gate(settings.max_concurrent_requests, "uploads")
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(live.router)
+    if settings.metrics:
+        app.include_router(metrics_route.router)
     pages.install(app)
     problems.install(app)
     openapi.install(app)
-    # Added last = outermost: the request context sees everything, refusals of the others included.
+    # Added last = outermost: the request context sees everything, refusals of the others included, and the server's
+    # own `send`; right inside of it everything is counted.
     app.add_middleware(BodyLimit, limit=settings.max_upload_bytes)
     if settings.cors_origins:
         app.add_middleware(
@@ -84,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(RequestContext)
     return app
 

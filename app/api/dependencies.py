@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request
 
+from app.monitoring.metrics import Metrics
 from app.services.gate import Gate
 from app.services.inference import InferenceService
 from app.services.live.hub import LiveHub
@@ -22,3 +23,8 @@ def get_hub(request: Request) -> LiveHub:
 def get_uploads(request: Request) -> Gate:
     gate: Gate = request.app.state.uploads
     return gate
+
+
+def get_metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics

@@ -11,10 +11,29 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from app import __version__
-from app.api.dependencies import get_hub, get_service
+from app.api.dependencies import get_hub, get_metrics, get_service
 from app.api.problems import responses
-from app.api.schemas import Alive, Health, Healthz, Label, Labels, Load, Memory, Model, Models, Ready, System
+from app.api.schemas import (
+    Alive,
+    Frames,
+    Health,
+    Healthz,
+    Label,
+    Labels,
+    Live,
+    Load,
+    Memory,
+    Model,
+    Models,
+    Ready,
+    Served,
+    Spread,
+    System,
+)
 from app.core import errors
+from app.monitoring.metrics import FRAMES, SOURCES, Metrics
+from app.monitoring.summary import by_label, distribution, value
+from app.pipeline.stages import STAGES
 from app.services.checkpoints import checkpoint_ids
 from app.services.devices import cuda_available, gpu_readings, memory_readings
 from app.services.inference import InferenceService
@@ -23,6 +42,7 @@ from app.services.live.hub import LiveHub
 router = APIRouter()
 Service = Annotated[InferenceService, Depends(get_service)]
 Hub = Annotated[LiveHub, Depends(get_hub)]
+Numbers = Annotated[Metrics, Depends(get_metrics)]
 
 _NOT_READY = responses((errors.NotReady, errors.DeviceFault))
 _STARTED = time.monotonic()
@@ -58,9 +78,11 @@ async def ready(service: Service, hub: Hub) -> Ready:
 
 
 @router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
-async def system(service: Service, hub: Hub) -> System:
+async def system(service: Service, metrics: Numbers) -> System:
+    """The figures of `live` and `stages` are those of /metrics."""
     import torch
 
+    metrics.refresh()
     resident, available, total = await asyncio.to_thread(memory_readings)
     device = service.recogniser.device if service.loaded else None
     return System(
@@ -76,6 +98,8 @@ async def system(service: Service, hub: Hub) -> System:
             streams=service.streams.inside,
             streams_limit=service.settings.max_clients,
         ),
+        live=_live(metrics),
+        stages=_stages(metrics),
         memory=Memory(resident_bytes=resident, available_bytes=available, total_bytes=total),
         gpus=await asyncio.to_thread(gpu_readings),
         uptime_s=round(time.monotonic() - _STARTED, 1),
@@ -83,16 +107,18 @@ async def system(service: Service, hub: Hub) -> System:
 
 
 @router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
-async def models(service: Service) -> Models:
+async def models(service: Service, metrics: Numbers) -> Models:
     recogniser = service.recogniser
+    loaded = service.settings.checkpoint
     ids = await asyncio.to_thread(checkpoint_ids, service.settings.checkpoint_dir)
     return Models(
         models=[
             Model(
                 id=name,
-                loaded=name == service.settings.checkpoint,
-                vocabulary_size=len(recogniser.vocabulary) if name == service.settings.checkpoint else None,
-                sign_language=recogniser.sign_language if name == service.settings.checkpoint else None,
+                loaded=name == loaded,
+                vocabulary_size=len(recogniser.vocabulary) if name == loaded else None,
+                sign_language=recogniser.sign_language if name == loaded else None,
+                served=_served(metrics) if name == loaded else None,
             )
             for name in ids
         ]
@@ -113,3 +139,38 @@ async def labels(service: Service) -> Labels:
 async def healthz(service: Service) -> Healthz:
     service.check_ready()
     return Healthz(model=service.recogniser.model_id)
+
+
+def _live(metrics: Metrics) -> Live:
+    return Live(
+        sessions=int(value(metrics.live_sessions)),
+        connected=int(value(metrics.live_connected)),
+        opened=int(value(metrics.live_opened)),
+        refused={reason: int(count) for reason, count in by_label(metrics.live_refused).items()},
+        frames=Frames(**{what: int(value(metrics.live_frames.labels(what))) for what in FRAMES}),
+        caption_lag=Spread.of(distribution(metrics.caption_lag)),
+    )
+
+
+def _stages(metrics: Metrics) -> dict[str, dict[str, Spread]]:
+    found = {
+        stage: {
+            source: spread
+            for source in SOURCES
+            if (spread := Spread.of(distribution(metrics.stage_seconds.labels(stage, source)))) is not None
+        }
+        for stage in STAGES
+    }
+    return {stage: spreads for stage, spreads in found.items() if spreads}
+
+
+def _served(metrics: Metrics) -> Served:
+    clips, windows = distribution(metrics.batch_clips), distribution(metrics.batch_windows)
+    return Served(
+        clips=int(clips.sum),
+        clip_calls=clips.count,
+        clips_per_call=round(clips.mean, 2),
+        windows=int(windows.sum),
+        window_calls=windows.count,
+        windows_per_call=round(windows.mean, 2),
+    )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from app.monitoring.summary import Distribution
 from app.services.inference import Outcome
 
 PREDICTION_EXAMPLE: dict[str, Any] = {
@@ -219,6 +220,44 @@ class Load(BaseModel):
     streams_limit: int = Field(description="MAX_CLIENTS.")
 
 
+class Spread(BaseModel):
+    """A distribution in short, over the life of the process. The percentiles are estimated from histogram buckets."""
+
+    count: int
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+
+    @classmethod
+    def of(cls, found: Distribution) -> Spread | None:
+        """None where nothing was measured yet."""
+        if not found.count:
+            return None
+        mean, p50, p95 = (round(s * 1000, 3) for s in (found.mean, found.quantile(0.5), found.quantile(0.95)))
+        return cls(count=found.count, mean_ms=mean, p50_ms=p50, p95_ms=p95)
+
+
+class Frames(BaseModel):
+    """Frames of live sessions since the start."""
+
+    received: int
+    used: int = Field(description="Given to the recogniser.")
+    dropped: int = Field(description="Thrown away: too many at once, unreadable, or sent while paused.")
+
+
+class Live(BaseModel):
+    """Live captions since the start of the process."""
+
+    sessions: int = Field(description="Open now, those whose client may still come back included.")
+    connected: int = Field(description="Of these, with a client.")
+    opened: int = Field(description="Sessions since the start.")
+    refused: dict[str, int] = Field(description="Clients that got no session, by reason.")
+    frames: Frames
+    caption_lag: Spread | None = Field(
+        description="From the arrival of the newest frame to the captions that have read it; null before the first."
+    )
+
+
 class System(BaseModel):
     """What runs where."""
 
@@ -229,9 +268,24 @@ class System(BaseModel):
     amp: bool = Field(description="Mixed precision in use (CUDA only).")
     cpu_count: int
     load: Load
+    live: Live
+    stages: dict[str, dict[str, Spread]] = Field(
+        description="Time of one piece of work by stage and by `clip` or `live`; only stages that have run."
+    )
     memory: Memory
     gpus: list[dict[str, Any]] = Field(description="One entry per NVIDIA card: name, memory, load, temperature.")
     uptime_s: float
+
+
+class Served(BaseModel):
+    """What the loaded recogniser has read since the start."""
+
+    clips: int
+    clip_calls: int = Field(description="Calls of the model for clips.")
+    clips_per_call: float = Field(description="0 before the first call.")
+    windows: int = Field(description="Windows of live sessions.")
+    window_calls: int = Field(description="Calls of the network for live sessions.")
+    windows_per_call: float = Field(description="0 before the first call.")
 
 
 class Model(BaseModel):
@@ -241,6 +295,7 @@ class Model(BaseModel):
     loaded: bool = Field(description="Is it the one that answers?")
     vocabulary_size: int | None = Field(description="Number of glosses; known for the loaded one.")
     sign_language: str | None = Field(description="ISO 639-3 code, `ase` for ASL; known for the loaded one.")
+    served: Served | None = Field(description="What it has read so far; null for those not loaded.")
 
 
 class Models(BaseModel):

@@ -66,6 +66,7 @@ class SocketIODoor:
             try:  # the first request of a connection makes the server remember it
                 self._hub.attempt(_address(scope))
             except LiveError as problem:
+                self._hub.metrics.live_refused.labels(problem.code).inc()
                 refusal = JSONResponse({"code": problem.code, "message": problem.message}, 429)
                 if scope["type"] == "http":
                     await refusal(scope, receive, send)
@@ -88,6 +89,7 @@ class SocketIODoor:
         try:
             self._hub.check_room()
         except LiveError as problem:
+            self._hub.metrics.live_refused.labels(problem.code).inc()
             raise socketio.exceptions.ConnectionRefusedError(
                 problem.message, {"code": problem.code, "close": problem.close}
             ) from None

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
         default_factory=list, description="Web origins that may call the API from a browser, comma separated, or *."
     )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    metrics: bool = Field(True, description="Numbers for Prometheus at /metrics.")
     log_json: bool = Field(False, description="One JSON object per log line.")
 
     @field_validator("cors_origins", mode="before")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from app.pipeline.module3_sequence.model import BLANK, SignModel
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.pipeline.module4_language import to_english
 from app.pipeline.module4_language import warm_up as warm_up_language
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, Stopwatch, unheard
 
 STEP_S = TIME_DIVISOR / MODEL_FPS
 #: Frames around a lattice step in which a hand counts as near: a fast hand is lost for up to a third of a second.
@@ -63,21 +62,6 @@ class Recognition:
         return [segment.gloss for segment in self.segments]
 
 
-class Stopwatch:
-    """Seconds per named stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
 class Recogniser:
     """A loaded checkpoint, ready to read clips; methods may be called from several threads at once."""
 
@@ -88,6 +72,7 @@ class Recogniser:
         self.model = model.eval()
         self.device = device
         self.amp = amp and device.startswith("cuda")
+        self.on_stage: OnStage = unheard  # told of each batch of clips
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu", amp: bool = False, threads: int | None = None) -> Recogniser:
@@ -124,17 +109,17 @@ class Recogniser:
     def recognise_batch(self, clips: Sequence[Keypoints]) -> list[Recognition]:
         """Read several clips in one pass of the network; the same answers as one by one, up to float rounding."""
         watch = Stopwatch()
-        with watch.stage("normalise"):
+        with watch.stage(FEATURES):
             features = [normalise(resample(clip), clip.aspect) for clip in clips]
-        with watch.stage("network"):
+        with watch.stage(TEMPORAL):
             lattices = self.lattices(features)
         results = []
         for clip, (lattice, attention) in zip(clips, lattices, strict=True):
-            with watch.stage("decode"):
+            with watch.stage(DECODING):
                 decoder = self.new_decoder()
                 decoder.feed(lattice)
                 segments = self.segments(decoder.best().tokens, lattice)
-            with watch.stage("language"):
+            with watch.stage(LANGUAGE):
                 sentence = to_english([s.gloss for s in segments], self.sign_language)
             results.append(
                 Recognition(
@@ -148,6 +133,7 @@ class Recogniser:
                     stage_s=watch.seconds,
                 )
             )
+        watch.tell(self.on_stage)
         return results
 
     def lattices(self, features: Sequence[NDArray[np.float32]]) -> list[tuple[NDArray[np.float32], dict[str, float]]]:

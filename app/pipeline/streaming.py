@@ -7,6 +7,7 @@ The stream itself never runs the network. It says which window has to be read ne
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +24,7 @@ from app.pipeline.module3_sequence.model import BLANK
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, unheard
 
 #: A new sentence looks back over this many frames of the one before: a sign may begin while the pause still runs.
 CONTEXT = 16
@@ -168,13 +170,19 @@ class CaptionStream:
 
     Windows of `window` frames every `stride` frames fall on one global lattice; steps no later window can touch are
     fed once to the decoder, the rest is decoded from a copy of it and comes out as partial. When a sentence ends, what
-    is pending becomes final as it stands and the lattice goes on behind it.
+    is pending becomes final as it stands and the lattice goes on behind it. on_stage: told once per call of a method
+    how long each stage took in it.
     """
 
     def __init__(
-        self, recogniser: Recogniser, config: StreamConfig | None = None, aspect: float = DEFAULT_ASPECT
+        self,
+        recogniser: Recogniser,
+        config: StreamConfig | None = None,
+        aspect: float = DEFAULT_ASPECT,
+        on_stage: OnStage = unheard,
     ) -> None:
         self.recogniser, self.config = recogniser, config or StreamConfig()
+        self._on_stage = on_stage
         self._grid, self._normaliser, self._buffer = FrameGrid(), Normaliser(aspect), _FrameBuffer()
         self._lattice = GlobalLattice(self.config.window, self.config.stride)
         self._decoder = recogniser.new_decoder()
@@ -219,13 +227,18 @@ class CaptionStream:
         return self.end_sentence(job, self._read(job) if job else None)
 
     def _read(self, job: WindowJob) -> NDArray[np.float32]:
-        return self.recogniser.log_probs([job.features])[0][0]
+        began = time.perf_counter()
+        rows = self.recogniser.log_probs([job.features])[0][0]
+        self._on_stage(TEMPORAL, time.perf_counter() - began)
+        return rows
 
     # -- many streams together ----------------------------------------------------------------------------------------
 
     def add(self, points: NDArray[np.float32], times: Sequence[float]) -> None:
         """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow."""
+        began = time.perf_counter()
         self.add_features(self._normaliser.push(self._grid.push(points, times)))
+        self._on_stage(FEATURES, time.perf_counter() - began)
 
     def add_features(self, features: NDArray[np.float32]) -> None:
         """Frames that are on the model's grid and normalised already: float32 (k, NUM_FEATURES)."""
@@ -248,12 +261,13 @@ class CaptionStream:
 
     def apply(self, job: WindowJob, rows: NDArray[np.float32]) -> StreamUpdate:
         """Take the network's (S, V) log-probabilities for `job`, the latest one given out, and say what they change."""
+        began = time.perf_counter()
         self._looked = max(self._looked, job.end)
         if job.full:
             self._take(job, rows)
             self._feed(self._lattice.take_final())
         pending = self._lattice.pending() if job.full else self._provisional(job, rows)
-        update = self._update(pending, job.end)
+        update = self._update(pending, job.end, began)
         self._forget_idle(update, pending)
         reason = self._end_reason(update, job.end)
         if reason is None:
@@ -264,6 +278,7 @@ class CaptionStream:
         self, job: WindowJob | None, rows: NDArray[np.float32] | None, reason: EndReason = EndReason.FLUSH
     ) -> StreamUpdate:
         """Make everything read so far final, with the rows of the `last_job` unless that was None."""
+        began = time.perf_counter()
         end = self._covered()
         if job is not None and rows is not None:
             self._take(job, rows)
@@ -275,6 +290,7 @@ class CaptionStream:
             context = end // TIME_DIVISOR * TIME_DIVISOR - CONTEXT
             self._next_window = max(start, context)
         segments = self._segments(self._decoder.best().tokens, self._rows)
+        self._on_stage(DECODING, time.perf_counter() - began)
         done = StreamUpdate(segments, (), self._english(segments), end / MODEL_FPS, reason)
         self._begin_sentence(self._decoder.steps)
         self._buffer.forget_before(self._next_window)
@@ -303,7 +319,7 @@ class CaptionStream:
         lattice.add(job.start // TIME_DIVISOR, rows)
         return lattice.flush()
 
-    def _update(self, pending: NDArray[np.float32], end: int) -> StreamUpdate:
+    def _update(self, pending: NDArray[np.float32], end: int, began: float) -> StreamUpdate:
         decoder = self._decoder
         if len(pending):
             decoder = decoder.copy()
@@ -312,6 +328,7 @@ class CaptionStream:
         tokens = decoder.best().tokens
         segments = self._segments(tokens, table)
         final = self._segments(tokens[: len(self._decoder.committed())], table)
+        self._on_stage(DECODING, time.perf_counter() - began)
         return StreamUpdate(final, segments[len(final) :], self._english(segments), end / MODEL_FPS)
 
     def _segments(self, tokens: Sequence[DecodedToken], table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:
@@ -337,5 +354,7 @@ class CaptionStream:
     def _english(self, segments: Sequence[GlossSegment]) -> str:
         glosses = tuple(s.gloss for s in segments)
         if glosses != self._put_into_words[0]:  # most looks change nothing
+            began = time.perf_counter()
             self._put_into_words = glosses, to_english(glosses, self.recogniser.sign_language)
+            self._on_stage(LANGUAGE, time.perf_counter() - began)
         return self._put_into_words[1]

@@ -44,6 +44,11 @@ class MicroBatcher(Generic[Item, Answer]):
         self._waiting.put_nowait((item, answer))
         return await answer
 
+    @property
+    def waiting(self) -> int:
+        """Items that no call has taken yet."""
+        return self._waiting.qsize()
+
     async def close(self) -> None:
         """Stop serving; whoever still waits is cancelled."""
         if self._task is not None:

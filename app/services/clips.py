@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from app.pipeline.module1_preprocessing.extractor import PoseExtractor
 from app.pipeline.module1_preprocessing.motion import ThriftyExtractor
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
 from app.pipeline.recogniser import Recognition
+from app.pipeline.stages import DECODE, LANDMARKS, OnStage, unheard
 
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
@@ -36,16 +38,49 @@ def limits_from(settings: Settings) -> VideoLimits:
     return VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
 
 
-def until_cancelled(
-    frames: Iterable[Frame], cancel: Event | None, on_frame: Callable[[], object] | None = None
-) -> Iterator[Frame]:
-    """The same frames; raises Cancelled before the next one once `cancel` is set."""
-    for frame in frames:
-        if cancel is not None and cancel.is_set():
+class _Decoding:
+    """The same frames; raises Cancelled before the next one once `cancel` is set. Adds up what getting them took."""
+
+    def __init__(
+        self, frames: Iterable[Frame], cancel: Event | None, on_frame: Callable[[], object] | None = None
+    ) -> None:
+        self._frames, self._cancel, self._on_frame = iter(frames), cancel, on_frame
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        if self._cancel is not None and self._cancel.is_set():
             raise Cancelled
-        if on_frame is not None:
-            on_frame()
-        yield frame
+        began = time.perf_counter()
+        try:
+            frame = next(self._frames)
+        finally:
+            self.seconds += time.perf_counter() - began
+        if self._on_frame is not None:
+            self._on_frame()
+        return frame
+
+
+def keypoints_from_frames(
+    frames: Iterable[Frame],
+    extractor: PoseExtractor,
+    settings: Settings,
+    cancel: Event | None = None,
+    on_frame: Callable[[], object] | None = None,
+    on_stage: OnStage = unheard,
+) -> Keypoints:
+    """Find the landmarks in pictures that are decoded as they are asked for; `on_frame` is called for each.
+
+    Raises LandmarksUnavailable, Cancelled, and whatever the decoder raises.
+    """
+    decoding = _Decoding(frames, cancel, on_frame)
+    began = time.perf_counter()
+    keypoints = thrifty(extractor, settings).extract(decoding)
+    on_stage(DECODE, decoding.seconds)
+    on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds)
+    return keypoints
 
 
 def keypoints_from_video(
@@ -54,6 +89,7 @@ def keypoints_from_video(
     settings: Settings,
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
+    on_stage: OnStage = unheard,
 ) -> Keypoints:
     """Decode a video and find the landmarks in it; `on_frame` is called for each frame read.
 
@@ -61,7 +97,7 @@ def keypoints_from_video(
     """
     frames = read_frames(path, limits_from(settings))
     with closing(cast(Generator[Frame, None, None], frames)):
-        return thrifty(extractor, settings).extract(until_cancelled(frames, cancel, on_frame))
+        return keypoints_from_frames(frames, extractor, settings, cancel, on_frame, on_stage)
 
 
 def thrifty(extractor: PoseExtractor, settings: Settings) -> PoseExtractor:

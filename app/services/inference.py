@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from loguru import logger
 
 from app.core.errors import DeviceFault, InvalidFrames, InvalidLandmarks, NotReady
 from app.core.settings import Settings
+from app.monitoring.metrics import Metrics
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.extractor import (
     ExtractionFailed,
@@ -36,10 +37,10 @@ from app.services.batching import MicroBatcher
 from app.services.clips import (
     ClipWarning,
     check_duration,
+    keypoints_from_frames,
     keypoints_from_video,
     nothing_seen,
     thrifty,
-    until_cancelled,
     warnings_about,
 )
 from app.services.devices import resolve_device
@@ -73,8 +74,11 @@ class FrameStream:
 class InferenceService:
     """One per process. `await start()` before use, `await stop()` after; belongs to one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self.settings = settings
+        self._metrics = metrics or Metrics()
+        self._metrics.before_reading(self._tell_load)
+        self._on_stage = self._metrics.stages("clip")
         self.jobs = Gate(settings.max_concurrent_requests, "recognition requests")
         self.streams = Gate(settings.max_clients, "live streams", retry_after_s=10)
         self._recogniser: Recogniser | None = None
@@ -101,10 +105,11 @@ class InferenceService:
             loop.run_in_executor(self.model_thread, self._load),
             loop.run_in_executor(self.extract_threads, self._warm_up_extractors),
         )
+        recogniser.on_stage = self._on_stage
         self._recogniser = recogniser
         self._guarded = FaultTolerantRecogniser(recogniser)
         self._batcher = MicroBatcher(
-            self._guarded, self.model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
+            self._read_batch, self.model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
         )
         self._batcher.start()
         logger.info(
@@ -181,13 +186,17 @@ class InferenceService:
         Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
         """
         return await self._process(
-            lambda extractor, cancel: keypoints_from_video(path, extractor, self.settings, cancel)
+            lambda extractor, cancel: keypoints_from_video(
+                path, extractor, self.settings, cancel, on_stage=self._on_stage
+            )
         )
 
     async def process_frames(self, frames: Iterable[Frame]) -> Outcome:
         """Pictures with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
         return await self._process(
-            lambda extractor, cancel: thrifty(extractor, self.settings).extract(until_cancelled(frames, cancel))
+            lambda extractor, cancel: keypoints_from_frames(
+                frames, extractor, self.settings, cancel, on_stage=self._on_stage
+            )
         )
 
     async def process_landmarks(self, keypoints: Keypoints) -> Outcome:
@@ -229,6 +238,15 @@ class InferenceService:
             with translated():
                 recognition = await self._batcher.submit(keypoints)
         return Outcome(recognition, warnings, time.perf_counter() - began)
+
+    def _read_batch(self, clips: Sequence[Keypoints]) -> Sequence[Recognition | BaseException]:
+        assert self._guarded is not None
+        self._metrics.batch_clips.observe(len(clips))
+        return self._guarded(clips)
+
+    def _tell_load(self) -> None:
+        self._metrics.requests_inside.set(self.jobs.inside)
+        self._metrics.waiting.labels("clips").set(self._batcher.waiting if self._batcher is not None else 0)
 
     # -- live ---------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
     assert set(paths) == {
         "/api/inference/predict", "/api/inference/frames", "/api/inference/landmarks", "/api/health",
         "/api/health/live", "/api/health/ready", "/api/health/system", "/api/health/models", "/labels", "/healthz",
+        "/metrics",
     }  # fmt: skip
     for path, methods in paths.items():
         for operation in methods.values():

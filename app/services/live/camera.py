@@ -17,6 +17,7 @@ from app.pipeline.module1_preprocessing.extractor import (
     MediaPipeExtractor,
     PoseExtractor,
 )
+from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
 from app.services.live.protocol import Close, LiveError
 from app.services.live.session import LiveSession
 from app.services.pictures import picture_from_bytes
@@ -30,7 +31,9 @@ class Camera:
         session: LiveSession,
         threads: Executor,
         make_extractor: Callable[[], PoseExtractor] = MediaPipeExtractor,
+        on_stage: OnStage = unheard,
     ) -> None:
+        self._on_stage = on_stage
         self._session, self._threads, self._make = session, threads, make_extractor
         self._extractor: PoseExtractor | None = None
         self._something = asyncio.Event()
@@ -72,7 +75,12 @@ class Camera:
             session.pictures_read()
 
     def _look(self, data: bytes) -> NDArray[np.float32]:
-        rgb = picture_from_bytes(data)
         if self._extractor is None:
             self._extractor = self._make()
-        return self._extractor.extract_frame(rgb, 0.0)
+        watch = Stopwatch()
+        with watch.stage(DECODE):
+            rgb = picture_from_bytes(data)
+        with watch.stage(LANDMARKS):
+            points = self._extractor.extract_frame(rgb, 0.0)
+        watch.tell(self._on_stage)
+        return points

@@ -122,6 +122,8 @@ class Conversation:
                             command = None
                 except LiveError as refused:
                     problem = refused
+                    if self._session is None:
+                        self._hub.metrics.live_refused.labels(refused.code).inc()
                 except SlowReader:
                     problem = TOO_SLOW
                 except HungUp as farewell:
@@ -129,6 +131,7 @@ class Conversation:
                 finally:
                     await self._leave(problem, gone)
         except LiveError as refused:  # not even let in
+            self._hub.metrics.live_refused.labels(refused.code).inc()
             await self._farewell(refused)
 
     async def _first_word(self) -> tuple[Command | None, LiveError | None]:
@@ -245,6 +248,7 @@ class Conversation:
                 await self._door.send(event)
         except TimeoutError:
             raise TOO_SLOW from None
+        self._hub.metrics.live_events.labels(event["type"]).inc()
 
     async def _watch(self, sender: asyncio.Task[None]) -> None:
         """Ends with the fault that ends the session, whoever noticed it; sends statistics meanwhile."""

@@ -7,6 +7,7 @@ has, at most `max_batch` sessions a call; so no session waits for more than one 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -17,7 +18,9 @@ import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
+from app.monitoring.metrics import Metrics
 from app.pipeline.recogniser import Recogniser
+from app.pipeline.stages import TEMPORAL
 from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
 from app.services.faults import is_device_fault, is_out_of_memory, release_cache
 
@@ -42,7 +45,9 @@ Outcome = list[StreamUpdate] | Exception
 class WindowReader:
     """Runs in the model's thread: brings streams forward together, one batch of windows after the other."""
 
-    def __init__(self, recogniser: Recogniser, max_windows: int = MAX_WINDOWS) -> None:
+    def __init__(self, recogniser: Recogniser, max_windows: int = MAX_WINDOWS, metrics: Metrics | None = None) -> None:
+        metrics = metrics or Metrics()
+        self._on_stage, self._batch_windows = metrics.stages("live"), metrics.batch_windows
         self._recogniser = recogniser
         self._max_windows = max_windows
         self.device_fault: str | None = None
@@ -101,8 +106,12 @@ class WindowReader:
         self, windows: list[NDArray[np.float32]], again: bool = True
     ) -> Sequence[NDArray[np.float32] | Exception]:
         """One call of the network; out of memory halves it once, a broken device fails everything from then on."""
+        began = time.perf_counter()
         try:
-            return [rows for rows, _ in self._recogniser.log_probs(windows)]
+            rows = [rows for rows, _ in self._recogniser.log_probs(windows)]
+            self._on_stage(TEMPORAL, time.perf_counter() - began)
+            self._batch_windows.observe(len(windows))
+            return rows
         except Exception as problem:  # noqa: BLE001 - sorted by kind; nothing is swallowed
             if is_device_fault(problem):
                 self.device_fault = str(problem).partition("\n")[0]
@@ -152,6 +161,11 @@ class CaptionEngine:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+
+    @property
+    def waiting(self) -> int:
+        """Sessions that wait for their turn."""
+        return len(self._waiting)
 
     def wants_turn(self, client: Client) -> None:
         """The client has work. Called as often as one likes; it stands in the queue once."""

@@ -8,11 +8,12 @@ import hmac
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
 from app.core.settings import Settings
+from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.gate import Gate
@@ -21,7 +22,7 @@ from app.services.live.engine import CaptionEngine, WindowReader
 from app.services.live.limits import AddressLimits
 from app.services.live.outbox import Event, SlowReader
 from app.services.live.protocol import MAX_LANDMARK_FRAMES, Close, Landmarks, LiveError, Picture, Resume, Start
-from app.services.live.session import TOO_SLOW, LiveSession
+from app.services.live.session import TOO_SLOW, Counters, LiveSession
 
 #: A session waits that long for its client to come back.
 RESUME_S = 30.0
@@ -40,13 +41,17 @@ class _Place:
     lost_at: float = 0.0
     connection: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    counted: Counters = field(default_factory=Counters)  # frames that are in the metrics already
 
 
 class LiveHub:
     """For one event loop; `start` and `close` with the service."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self._settings = settings
+        self.metrics = metrics or Metrics()
+        self.metrics.before_reading(self._tell_numbers)
+        self._on_stage = self.metrics.stages("live")
         self._places: dict[str, _Place] = {}
         self._draining = False
         self._limits = AddressLimits(
@@ -60,7 +65,7 @@ class LiveHub:
         self._streams = streams
         self._recogniser = recogniser
         self._camera_threads = camera_threads
-        self._reader = WindowReader(recogniser)
+        self._reader = WindowReader(recogniser, metrics=self.metrics)
         self.engine = CaptionEngine(self._reader, model_thread)
         self.engine.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
@@ -142,10 +147,11 @@ class LiveHub:
         except ValueError as problem:
             raise LiveError("bad_start", f"window, stride: {problem}", Close.BAD_START) from problem
         self._make_room()
-        stream = CaptionStream(self._recogniser, config, start.aspect)
+        stream = CaptionStream(self._recogniser, config, start.aspect, self._on_stage)
         effective = start.model_copy(update={"window": config.window, "stride": config.stride, "resume": None})
-        session = LiveSession(effective, stream, self.engine)
+        session = LiveSession(effective, stream, self.engine, on_lag=self.metrics.caption_lag.observe)
         self._places[session.id] = _Place(session)
+        self.metrics.live_opened.inc()
         self._streams.inside += 1
         session.tell("ready", **self._ready(session))
         for target in start.targets:
@@ -196,8 +202,11 @@ class LiveHub:
             place.left.set()
             place.session.finished = True
             self.engine.forget(place.session)
-            if place.camera is not None:
-                await place.camera.close()
+            try:
+                if place.camera is not None:
+                    await place.camera.close()
+            finally:
+                self._count_frames(place)
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
@@ -207,8 +216,27 @@ class LiveHub:
         if isinstance(command, Picture):
             place = self._places[session.id]
             if place.camera is None:
-                place.camera = Camera(session, self._camera_threads)
+                place.camera = Camera(session, self._camera_threads, on_stage=self._on_stage)
             place.camera.wake()
+
+    # -- numbers ------------------------------------------------------------------------------------------------------
+
+    def _count_frames(self, place: _Place) -> None:
+        """Frames enter the metrics when somebody looks and when a session ends: they come too often for more."""
+        now, before = place.session.counters, place.counted
+        for what in FRAMES:
+            self.metrics.live_frames.labels(what).inc(getattr(now, what) - getattr(before, what))
+        place.counted = replace(now)
+
+    def _tell_numbers(self) -> None:
+        metrics, places = self.metrics, self._places.values()
+        for place in places:
+            self._count_frames(place)
+        metrics.live_sessions.set(self.active)
+        metrics.live_connected.set(self.connected)
+        metrics.waiting.labels("sessions").set(self.engine.waiting if self._sweeper is not None else 0)
+        metrics.waiting.labels("frames").set(sum(place.session.frames_waiting for place in places))
+        metrics.waiting.labels("pictures").set(sum(len(place.session.pictures) for place in places))
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

@@ -68,7 +68,15 @@ class _Frames:
 class LiveSession:
     """For one event loop. `start` are the settings in effect; `stream` is touched by the engine's thread alone."""
 
-    def __init__(self, start: Start, stream: CaptionStream, engine: CaptionEngine, now: Now = time.monotonic) -> None:
+    def __init__(
+        self,
+        start: Start,
+        stream: CaptionStream,
+        engine: CaptionEngine,
+        now: Now = time.monotonic,
+        on_lag: Callable[[float], None] | None = None,
+    ) -> None:
+        """on_lag: told the seconds from the arrival of the newest frame to the captions that have read it."""
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
         self.start = start
@@ -82,6 +90,7 @@ class LiveSession:
         self.pictures: deque[WaitingPicture] = deque()
         self.looking = False  # a picture is on its way to landmarks
         self._stream, self._engine, self._now = stream, engine, now
+        self._on_lag = on_lag
         self._clock = StreamClock(start.fps)
         self._frames = _Frames()
         self._at_rest = asyncio.Event()
@@ -89,6 +98,7 @@ class LiveSession:
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._looked_s = 0.0  # stream time of the newest frame the model was given
         self._read_until = 0.0  # arrival of the newest frame the model was given
+        self._lag_due = False  # the model's next answer is about frames that it had not seen before
         self._segment = 0
         self._revision = 0
         self._shown: tuple[Any, ...] = ()
@@ -173,6 +183,10 @@ class LiveSession:
             self._engine.wants_turn(self)
 
     @property
+    def frames_waiting(self) -> int:
+        return len(self._frames)
+
+    @property
     def idle_s(self) -> float:
         return self._now() - self.last_heard
 
@@ -195,6 +209,7 @@ class LiveSession:
         self._frames.times.clear()
         if times:
             self._read_until, self._looked_s = self._frames.arrived, times[-1]
+            self._lag_due = True
         self.counters.used += len(times)
         if flush:
             self._flush_asked = False
@@ -207,6 +222,9 @@ class LiveSession:
             self._at_rest.set()
             return
         self._lag_ms = max(0.0, (self._now() - self._read_until) * 1000)
+        if self._lag_due and self._on_lag is not None:
+            self._on_lag(self._lag_ms / 1000)
+        self._lag_due = False
         try:
             for update in outcome:
                 self._say(update)

@@ -1,0 +1,140 @@
+"""Everything the service counts and times, in a registry of its own for each application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from app.pipeline.stages import STAGES, OnStage
+
+# One more time series for each, with the time of its first use: nothing here asks for that.
+disable_created_metrics()
+
+#: Seconds. A stage takes from a fraction of a millisecond (a live sentence) to minutes (the landmarks of a long video).
+STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+#: Fine between 50 ms and 1 s, where live captions are good or bad.
+LAG_BUCKETS = (0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+#: Where a stage ran: for a whole clip, or for a live session.
+SOURCES = ("clip", "live")
+#: What became of the frames of live sessions.
+FRAMES = ("received", "used", "dropped")
+
+
+class Metrics:
+    """One per application. Counters and histograms may be moved from any thread.
+
+    Numbers that live elsewhere are fetched by `refresh` just before they are read.
+    """
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        self.requests = Counter(
+            "glossline_http_requests", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "glossline_http_request_seconds",
+            "From the request's head to the end of its answer.",
+            ["method", "route"],
+            buckets=REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self.websockets_open = Gauge(
+            "glossline_websocket_connections", "WebSockets open now.", ["route"], registry=registry
+        )
+        self.websockets = Counter(
+            "glossline_websocket_connections_opened", "WebSockets accepted.", ["route"], registry=registry
+        )
+        self.websockets_closed = Counter(
+            "glossline_websocket_connections_closed",
+            "WebSockets that ended, by close code; `refused`: before they were open.",
+            ["route", "code"],
+            registry=registry,
+        )
+
+        self.stage_seconds = Histogram(
+            "glossline_stage_seconds",
+            "Time of one piece of work in a stage: a batch of clips, or a look at the newest frames of a live session.",
+            ["stage", "source"],
+            buckets=STAGE_BUCKETS,
+            registry=registry,
+        )
+        for stage in STAGES:
+            for source in SOURCES:
+                self.stage_seconds.labels(stage, source)  # there from the start, with 0
+        self.batch_clips = Histogram(
+            "glossline_batch_clips", "Clips in one call of the model.", buckets=BATCH_BUCKETS, registry=registry
+        )
+        self.batch_windows = Histogram(
+            "glossline_batch_windows",
+            "Windows of live sessions in one call of the network.",
+            buckets=BATCH_BUCKETS,
+            registry=registry,
+        )
+        self.requests_inside = Gauge(
+            "glossline_recognition_requests", "Recognition requests running and waiting.", registry=registry
+        )
+        self.waiting = Gauge(
+            "glossline_queue_length",
+            "What waits: clips and live sessions for the model, frames of live sessions for their session's turn, "
+            "pictures of live sessions for their landmarks.",
+            ["queue"],
+            registry=registry,
+        )
+
+        self.live_sessions = Gauge(
+            "glossline_live_sessions", "Live sessions, those whose client may still come back included.",
+            registry=registry,
+        )  # fmt: skip
+        self.live_connected = Gauge(
+            "glossline_live_sessions_connected", "Live sessions whose client is there.", registry=registry
+        )
+        self.live_opened = Counter("glossline_live_sessions_opened", "Live sessions begun.", registry=registry)
+        self.live_refused = Counter(
+            "glossline_live_refused", "Clients that got no live session.", ["reason"], registry=registry
+        )
+        self.live_frames = Counter(
+            "glossline_live_frames",
+            "Frames of live sessions that came, that the model was given, that were thrown away.",
+            ["what"],
+            registry=registry,
+        )
+        self.live_events = Counter("glossline_live_events", "Events sent to live clients.", ["type"], registry=registry)
+        self.caption_lag = Histogram(
+            "glossline_live_caption_lag_seconds",
+            "From the arrival of a session's newest frame to the captions that have read it.",
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
+        for what in FRAMES:
+            self.live_frames.labels(what)
+        self._before_reading: list[Callable[[], None]] = []
+
+    def stages(self, source: str) -> OnStage:
+        """Where a pipeline that works for `source` (one of SOURCES) tells how long its stages took."""
+        observe = {stage: self.stage_seconds.labels(stage, source).observe for stage in STAGES}
+
+        def on_stage(stage: str, seconds: float) -> None:
+            observe[stage](seconds)
+
+        return on_stage
+
+    def before_reading(self, fetch: Callable[[], None]) -> None:
+        """`fetch` puts numbers that are kept elsewhere into these metrics; called on the event loop, so be quick."""
+        self._before_reading.append(fetch)
+
+    def refresh(self) -> None:
+        """Bring everything up to date. For the event loop, where what is fetched from does not change meanwhile."""
+        for fetch in self._before_reading:
+            fetch()

@@ -1,0 +1,42 @@
+"""The stages of recognition, and how the pipeline tells whoever wants to know how long each took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+DECODE, LANDMARKS, FEATURES, TEMPORAL, DECODING, LANGUAGE = STAGES = (
+    "decode",  # compressed pictures -> pixels
+    "landmarks",  # pixels -> keypoints
+    "features",  # keypoints -> what the network reads
+    "temporal",  # the network
+    "decoding",  # its lattice -> glosses
+    "language",  # glosses -> a sentence
+)
+
+#: Called with the stage and the seconds that one piece of work spent in it; from any thread.
+OnStage = Callable[[str, float], None]
+
+
+def unheard(stage: str, seconds: float) -> None:
+    """For whoever does not want to know."""
+
+
+class Stopwatch:
+    """Seconds per named stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def tell(self, on_stage: OnStage) -> None:
+        for stage, seconds in self.seconds.items():
+            on_stage(stage, seconds)
