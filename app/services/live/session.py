@@ -29,6 +29,9 @@ MAX_WAITING_FRAMES = 250
 #: Pictures that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
 MAX_WAITING_PICTURES = 4
 
+#: Landmarks of pictures go back to a client that draws them no oftener than this: twelve times a second.
+SHOW_S = 1 / 12
+
 TOO_SLOW = LiveError("slow_reader", "The client does not read its captions fast enough.", Close.POLICY)
 
 Now = Callable[[], float]
@@ -84,6 +87,7 @@ class LiveSession:
         self._flush_asked = False
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._looked_s = 0.0  # stream time of the newest frame the model was given
+        self._shown_at = 0.0  # when landmarks were last due to be sent back
         self._read_until = 0.0  # arrival of the newest frame the model was given
         self._segment = 0
         self._revision = 0
@@ -130,6 +134,16 @@ class LiveSession:
             self.counters.dropped += 1
         if self._due:
             self._engine.wants_turn(self)
+
+    def show_landmarks(self, points: NDArray[np.float32], time_s: float) -> None:
+        """Send back the landmarks (75, 3) of a picture, if the client asked for them."""
+        now = self._now()
+        if not self.start.landmarks or now < self._shown_at + SHOW_S:
+            return
+        # Steps of SHOW_S where pictures come a little faster than that, else every second one would be left out.
+        self._shown_at = max(self._shown_at + SHOW_S, now - SHOW_S)
+        rounded = np.round(points.astype(np.float64), 3).tolist()
+        self.outbox.put_landmarks({"type": "landmarks", "points": rounded, "at_ms": _ms(time_s)})
 
     @property
     def _due(self) -> bool:
@@ -266,6 +280,7 @@ class LiveSession:
             "sentence": update.sentence,
             "text": {"en": update.sentence, "es": None},
             "confidence": confidence,
+            "attention": {"rgb": round(update.rgb, 4), "pose": round(1 - update.rgb, 4)},
             "lag_ms": round(self._lag_ms, 1),
         }
 
