@@ -83,7 +83,7 @@ class Check:
         self.look("live")
         self.page.wait_for_selector("#history li", timeout=30_000)
         print(f"{self.name}: signs {self.text('#live-gloss')!r}, said {self.text('#history')!r}")
-        print(f"  {self.text('.facts')}")
+        print(f"  {self.text('#facts')}")
         self.look("said")
         if self.page.is_visible("#live-stop"):
             self.page.click("#live-stop")

@@ -63,7 +63,9 @@ function asFile(kind) {
   const comma = kind === "srt" ? "," : ".";
   const cues = said.map(({ start_ms, end_ms, sentence }, i) => {
     const number = kind === "srt" ? `${i + 1}\n` : "";
-    return `${number}${clock(start_ms, comma)} --> ${clock(Math.max(end_ms, start_ms + 1000), comma)}\n${sentence}\n`;
+    // A short sign stays long enough to be read, but not into the next line.
+    const until = Math.max(end_ms, Math.min(start_ms + 1000, said[i + 1]?.start_ms ?? Infinity));
+    return `${number}${clock(start_ms, comma)} --> ${clock(until, comma)}\n${sentence}\n`;
   });
   return (kind === "vtt" ? "WEBVTT\n\n" : "") + cues.join("\n");
 }

@@ -12,6 +12,8 @@ const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Rec
 const video = el("live-video");
 const skeleton = el("skeleton");
 
+const TRY_AGAIN = { unknown_session: 4400, draining: 1012 }; // too late to resume; the service restarts
+
 let live = null; // what runs now: { socket, stream, ... }
 
 function tell(state, text) {
@@ -41,8 +43,8 @@ function connect(run) {
 function lost(run, farewell) {
   run.ready = false;
   if (live !== run || run.ending) return finish(run);
-  if (run.fatal && farewell.code !== 4400) return finish(run);
-  if (farewell.code === 4400) Object.assign(run, { session: null, seq: 0, offset_ms: nextStart() }); // too late to resume
+  if (run.fatal) return finish(run);
+  if (farewell.code === TRY_AGAIN.unknown_session) Object.assign(run, { session: null, seq: 0, offset_ms: nextStart() });
   run.attempt = Math.min(run.attempt + 1, 6);
   if (!run.stream) video.pause(); // a sample waits; a camera cannot
   tell("again", `The connection was lost; trying again (${run.attempt}) …`);
@@ -52,12 +54,17 @@ function lost(run, farewell) {
 function hear(run, event) {
   run.seq = Math.max(run.seq, event.seq ?? 0);
   if (event.type === "ready") {
-    Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, attempt: 0, fatal: false });
-    if (run.ending) return;
+    Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, attempt: 0 });
+    if (live !== run || run.ending) return;
     tell("live", `Captions are on: ${event.model.id} knows ${event.model.glosses} signs.`);
-    video.play().catch(() => {}); // a sample that was stopped at once
+    if (run.stream || run.warm) return play();
+    frame(run, true);
+    setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // whatever came of it
   } else if (event.type === "landmarks") {
-    if (live === run && !run.ending && settings.skeleton) draw(skeleton, event.points);
+    if (live !== run || run.ending) return;
+    if (settings.skeleton) draw(skeleton, event.points);
+    if (!run.warm && !run.stream) play();
+    run.warm = true;
   } else if (event.type === "partial") {
     lag(event);
     if (live === run && settings.partials) show(event, true);
@@ -69,9 +76,9 @@ function hear(run, event) {
     lag(event);
     pictures(event.used, event.dropped + run.skipped);
   } else if (event.type === "error") {
-    if (event.fatal) {
+    if (event.fatal && !(event.code in TRY_AGAIN)) {
       run.fatal = true;
-      if (!run.ending && event.code !== "unknown_session") complain(el("live-problem"), "Captions stopped", event.message);
+      if (!run.ending) complain(el("live-problem"), "Captions stopped", event.message);
     }
   } else if (event.type === "done") {
     pictures(event.usage.used, event.usage.dropped + run.skipped);
@@ -79,14 +86,17 @@ function hear(run, event) {
   }
 }
 
+function play() { video.play().catch(() => {}); } // fails when stopped at once, and then may
+
 function lag(event) { el("lag").textContent = `${Math.round(event.lag_ms)} ms`; }
 
 function pictures(used, dropped) { el("pictures").textContent = `${used} read, ${dropped} left out`; }
 
 // Binary messages: version 1, kind 1 (JPEG), flags, sequence, capture time in microseconds; little-endian.
-async function frame(run) {
+async function frame(run, still = false) {
   const { canvas, socket } = run;
-  if (!run.ready || socket.readyState !== WebSocket.OPEN || video.readyState < 2 || video.paused || run.busy) return;
+  if (!run.ready || socket.readyState !== WebSocket.OPEN || video.readyState < 2 || run.busy) return;
+  if (video.paused && !still) return;
   if (socket.bufferedAmount > MAX_QUEUED_BYTES) { run.skipped += 1; return; }
   run.busy = true;
   try {
@@ -116,11 +126,13 @@ async function begin(sample) {
   if (live) stop();
   const run = {
     canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0, sequence: 0,
-    skipped: 0, attempt: 0, ready: false, busy: false, ending: false, fatal: false, offset_ms: nextStart(),
+    skipped: 0, attempt: 0, ready: false, warm: false, busy: false, ending: false, fatal: false, offset_ms: nextStart(),
   };
   live = run;
   el("live-problem").hidden = true;
   clearRunning();
+  el("caption-hint").hidden = true;
+  el("facts").hidden = false;
   el("camera").hidden = true;
   el("live-stop").hidden = false;
   el("live-stop").focus();
@@ -144,19 +156,14 @@ async function begin(sample) {
   run.timer = setInterval(() => frame(run), FRAME_MS);
 }
 
-function loaded() {
-  return new Promise((done, failed) => {
-    video.onloadedmetadata = done;
-    video.onerror = failed;
-  });
-}
-
 async function openSample(name) {
   el("picture").classList.remove("mirror");
   video.srcObject = null;
   video.src = `/samples/${encodeURIComponent(name)}`;
   video.onended = stop;
-  await loaded();
+  // Its first picture is there, then it waits until the service has read that one: the performance is short.
+  await video.play();
+  video.pause();
 }
 
 async function openCamera(run) {
@@ -170,7 +177,7 @@ async function openCamera(run) {
   video.removeAttribute("src");
   video.onended = null;
   video.srcObject = run.stream;
-  await Promise.all([loaded(), listCameras()]);
+  await Promise.all([new Promise((done) => { video.onloadedmetadata = done; }), listCameras()]);
 }
 
 function release(run) {
