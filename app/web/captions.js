@@ -55,7 +55,8 @@ function shown() {
 function clock(ms, comma) {
   const pad = (n, width) => String(n).padStart(width, "0");
   const s = Math.floor(ms / 1000);
-  return `${pad(Math.floor(s / 3600), 2)}:${pad(Math.floor(s / 60) % 60, 2)}:${pad(s % 60, 2)}${comma}${pad(ms % 1000, 3)}`;
+  const time = [Math.floor(s / 3600), Math.floor(s / 60) % 60, s % 60].map((n) => pad(n, 2)).join(":");
+  return `${time}${comma}${pad(ms % 1000, 3)}`;
 }
 
 function asFile(kind) {

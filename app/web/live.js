@@ -44,7 +44,9 @@ function lost(run, farewell) {
   run.ready = false;
   if (live !== run || run.ending) return finish(run);
   if (run.fatal) return finish(run);
-  if (farewell.code === TRY_AGAIN.unknown_session) Object.assign(run, { session: null, seq: 0, offset_ms: nextStart() });
+  if (farewell.code === TRY_AGAIN.unknown_session) {
+    Object.assign(run, { session: null, seq: 0, offset_ms: nextStart() });
+  }
   run.attempt = Math.min(run.attempt + 1, 6);
   if (!run.stream) video.pause(); // a sample waits; a camera cannot
   tell("again", `The connection was lost; trying again (${run.attempt}) …`);
@@ -125,8 +127,9 @@ async function frame(run, still = false) {
 async function begin(sample) {
   if (live) stop();
   const run = {
-    canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0, sequence: 0,
-    skipped: 0, attempt: 0, ready: false, warm: false, busy: false, ending: false, fatal: false, offset_ms: nextStart(),
+    canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0,
+    sequence: 0, skipped: 0, attempt: 0, offset_ms: nextStart(),
+    ready: false, warm: false, busy: false, ending: false, fatal: false,
   };
   live = run;
   el("live-problem").hidden = true;
@@ -142,9 +145,11 @@ async function begin(sample) {
   } catch (error) {
     if (live !== run) return;
     finish(run);
-    if (sample) return complain(el("live-problem"), "The sample cannot be played", "Reload the page and try again.");
-    const why = navigator.mediaDevices ? error.message : "Browsers give the camera to pages over https or on localhost only";
-    return complain(el("live-problem"), "The camera cannot be used", `${why}. Allow it in the browser, or watch a sample performance.`);
+    const box = el("live-problem");
+    if (sample) return complain(box, "The sample cannot be played", "Reload the page and try again.");
+    const insecure = "Browsers give the camera to pages over https or on localhost only";
+    const why = navigator.mediaDevices ? error.message : insecure;
+    return complain(box, "The camera cannot be used", `${why}. Allow it in the browser, or watch a sample.`);
   }
   if (live !== run || run.ending) return release(run);
   skeleton.width = video.videoWidth;

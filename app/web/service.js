@@ -6,7 +6,8 @@ el("curl").textContent = `curl -F file=@clip.mp4 ${location.origin}/api/inferenc
 el("copy").addEventListener("click", () => copy(el("curl").textContent, el("curl"), el("copied"), "Command"));
 
 try {
-  const [ready, { labels }] = await Promise.all(["/api/health/ready", "/labels"].map((path) => fetch(path).then((r) => r.json())));
+  const ask = (path) => fetch(path).then((answer) => answer.json());
+  const [ready, { labels }] = await Promise.all([ask("/api/health/ready"), ask("/labels")]);
   el("model").textContent = ready.model ?? ready.detail;
   el("device").textContent = ready.device ?? "";
   el("vocabulary").textContent = `${labels.length} signs: ${labels.map((label) => label.gloss).join(", ")}`;

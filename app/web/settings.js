@@ -31,11 +31,16 @@ export function follow(name, act) {
   act(settings[name]);
 }
 
+function valueOf(input) {
+  if (input.type === "checkbox") return input.checked;
+  return input.type === "range" ? Number(input.value) : input.value;
+}
+
 function show(input) {
   const name = input.dataset.setting;
   if (input.type === "checkbox") input.checked = settings[name];
   else input.value = settings[name];
-  if (input.type === "range") settings[name] = Number(input.value); // within its bounds
+  if (input.type === "range") settings[name] = valueOf(input); // within its bounds
   const words = inWords[name]?.(settings[name]);
   if (words) {
     input.setAttribute("aria-valuetext", words);
@@ -47,7 +52,7 @@ for (const input of document.querySelectorAll("[data-setting]")) {
   const name = input.dataset.setting;
   show(input);
   input.addEventListener("input", () => {
-    settings[name] = input.type === "checkbox" ? input.checked : input.type === "range" ? Number(input.value) : input.value;
+    settings[name] = valueOf(input);
     show(input);
     keep();
     listeners.forEach((listener) => listener(name));
@@ -68,9 +73,10 @@ function fill(select, choices) {
 }
 
 export async function listCameras() {
-  const devices = (await navigator.mediaDevices.enumerateDevices()).filter((d) => d.kind === "videoinput" && d.deviceId);
-  fill(el("set-camera"), devices.map((device, i) => [device.deviceId, device.label || `Camera ${i + 1}`]));
-  el("cameras").hidden = devices.length < 2;
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  const cameras = devices.filter((device) => device.kind === "videoinput" && device.deviceId);
+  fill(el("set-camera"), cameras.map((camera, i) => [camera.deviceId, camera.label || `Camera ${i + 1}`]));
+  el("cameras").hidden = cameras.length < 2;
 }
 
 const voices = () => speechSynthesis.getVoices().filter((voice) => voice.lang.startsWith("en"));

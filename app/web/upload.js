@@ -30,11 +30,12 @@ function showResult(answer) {
       make("td", percent(segment.confidence)));
     return row;
   }));
-  el("note").textContent = [...answer.warnings.map((warning) => warning.message), `Read from ${readFrom(answer.attention)}.`].join(" ");
+  const notes = [...answer.warnings.map((warning) => warning.message), `Read from ${readFrom(answer.attention)}.`];
+  el("note").textContent = notes.join(" ");
   el("result").hidden = false;
   const signs = answer.gloss.length === 1 ? "1 sign" : `${answer.gloss.length} signs`;
-  el("status").textContent =
-    `${signs} in ${answer.duration_s.toFixed(1)} s of video, read in ${answer.processing_time_s.toFixed(1)} s. ${answer.sentence}`;
+  const times = `${answer.duration_s.toFixed(1)} s of video, read in ${answer.processing_time_s.toFixed(1)} s`;
+  el("status").textContent = `${signs} in ${times}. ${answer.sentence}`;
 }
 
 // How far the file is on its way; without a share, that it is being read, for which nobody knows how long it takes.
@@ -51,15 +52,16 @@ function send(file) {
   body.append("file", file);
   const request = new XMLHttpRequest();
   request.responseType = "json";
-  request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) progress(event.loaded / event.total); });
+  request.upload.addEventListener("progress", (event) => progress(event.loaded / event.total));
   request.upload.addEventListener("load", () => {
     progress(undefined);
     el("status").textContent = "Sent; reading the video.";
   });
   request.addEventListener("load", () => {
     el("status").textContent = "";
-    if (request.status === 200 && request.response) showResult(request.response);
-    else complain(el("problem"), request.response?.title ?? "The service did not understand", request.response?.detail ?? "Try again.");
+    const answer = request.response ?? { title: "The service gave no answer", detail: "Try again." };
+    if (request.status === 200) showResult(answer);
+    else complain(el("problem"), answer.title, answer.detail);
   });
   request.addEventListener("error", () => {
     el("status").textContent = "";
