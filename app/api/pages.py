@@ -64,7 +64,8 @@ async def web_file(name: str) -> Response:
     # Only names that lie in the folder right now: nothing a client writes is ever joined into a path elsewhere.
     if name not in {entry.name for entry in WEB.iterdir() if entry.is_file()}:
         raise HTTPException(404)
-    return FileResponse(path, headers=_CACHED)
+    # A page of one version and a script of another do not fit together; the files are small.
+    return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/samples")

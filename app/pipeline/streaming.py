@@ -33,6 +33,9 @@ IDLE_STEPS = 32
 #: A step whose blank is at least this probable belongs to no sign.
 SURELY_BLANK = 0.9
 
+#: What the network says of one window, as `Recogniser.log_probs` gives it: log-probabilities (S, V) and gates (T, 2).
+Reading = tuple[NDArray[np.float32], NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class StreamConfig:
@@ -67,13 +70,15 @@ class EndReason(Enum):
 class StreamUpdate:
     """What changed. final: signs of the running sentence that stay; partial: those that may still change;
     sentence: English of both; ended: set when the sentence is complete and the next update belongs to another.
-    until_s: end of what has been read, seconds since the first frame."""
+    until_s: end of what has been read, seconds since the first frame. rgb: mean weight of the pictures in what was read
+    for this sentence, 0..1; the pose has the rest."""
 
     final: tuple[GlossSegment, ...]
     partial: tuple[GlossSegment, ...]
     sentence: str
     until_s: float
     ended: EndReason | None = None
+    rgb: float = 0.0
 
     @property
     def segments(self) -> tuple[GlossSegment, ...]:
@@ -194,6 +199,7 @@ class CaptionStream:
     def _begin_sentence(self, step: int) -> None:
         self._first_step = step
         self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
+        self._rgb_sum, self._rgb_frames = 0.0, 0  # gates of the pictures in the windows taken for this sentence
         self._decoder.reset(step)
 
     @property
@@ -226,11 +232,11 @@ class CaptionStream:
         job = self.last_job()
         return self.end_sentence(job, self._read(job) if job else None)
 
-    def _read(self, job: WindowJob) -> NDArray[np.float32]:
+    def _read(self, job: WindowJob) -> Reading:
         began = time.perf_counter()
-        rows = self.recogniser.log_probs([job.features])[0][0]
+        reading = self.recogniser.log_probs([job.features])[0]
         self._on_stage(TEMPORAL, time.perf_counter() - began)
-        return rows
+        return reading
 
     # -- many streams together ----------------------------------------------------------------------------------------
 
@@ -259,29 +265,29 @@ class CaptionStream:
             return None
         return WindowJob(self._next_window, self._buffer.get(self._next_window, self.frames), False)
 
-    def apply(self, job: WindowJob, rows: NDArray[np.float32]) -> StreamUpdate:
-        """Take the network's (S, V) log-probabilities for `job`, the latest one given out, and say what they change."""
+    def apply(self, job: WindowJob, reading: Reading) -> StreamUpdate:
+        """Take what the network says of `job`, the latest one given out, and say what it changes."""
         began = time.perf_counter()
         self._looked = max(self._looked, job.end)
         if job.full:
-            self._take(job, rows)
+            self._take(job, reading)
             self._feed(self._lattice.take_final())
-        pending = self._lattice.pending() if job.full else self._provisional(job, rows)
-        update = self._update(pending, job.end, began)
+        pending = self._lattice.pending() if job.full else self._provisional(job, reading)
+        update = self._update(pending, job.end, self._rgb(None if job.full else reading), began)
         self._forget_idle(update, pending)
         reason = self._end_reason(update, job.end)
         if reason is None:
             return update
-        return self.end_sentence(None if job.full else job, None if job.full else rows, reason)
+        return self.end_sentence(None if job.full else job, None if job.full else reading, reason)
 
     def end_sentence(
-        self, job: WindowJob | None, rows: NDArray[np.float32] | None, reason: EndReason = EndReason.FLUSH
+        self, job: WindowJob | None, reading: Reading | None, reason: EndReason = EndReason.FLUSH
     ) -> StreamUpdate:
-        """Make everything read so far final, with the rows of the `last_job` unless that was None."""
+        """Make everything read so far final, with the reading of the `last_job` unless that was None."""
         began = time.perf_counter()
         end = self._covered()
-        if job is not None and rows is not None:
-            self._take(job, rows)
+        if job is not None and reading is not None:
+            self._take(job, reading)
             end = job.end
             self._looked = max(self._looked, end)
         if len(self._lattice):
@@ -291,7 +297,7 @@ class CaptionStream:
             self._next_window = max(start, context)
         segments = self._segments(self._decoder.best().tokens, self._rows)
         self._on_stage(DECODING, time.perf_counter() - began)
-        done = StreamUpdate(segments, (), self._english(segments), end / MODEL_FPS, reason)
+        done = StreamUpdate(segments, (), self._english(segments), end / MODEL_FPS, reason, self._rgb())
         self._begin_sentence(self._decoder.steps)
         self._buffer.forget_before(self._next_window)
         return done
@@ -302,8 +308,10 @@ class CaptionStream:
         """First frame that no window in the lattice has seen."""
         return (self._lattice.next_step + len(self._lattice)) * TIME_DIVISOR
 
-    def _take(self, job: WindowJob, rows: NDArray[np.float32]) -> None:
+    def _take(self, job: WindowJob, reading: Reading) -> None:
+        rows, gates = reading
         self._lattice.add(job.start // TIME_DIVISOR, rows)
+        self._rgb_sum, self._rgb_frames = self._rgb_sum + float(gates[:, 0].sum()), self._rgb_frames + len(gates)
         self._next_window = job.start + self.config.stride
         # A sentence that ends here begins the next one CONTEXT frames before its end.
         self._buffer.forget_before(min(self._next_window, job.end - CONTEXT - TIME_DIVISOR) if job.full else job.start)
@@ -313,13 +321,20 @@ class CaptionStream:
             self._decoder.feed(rows)
             self._rows = np.concatenate([self._rows, rows])
 
-    def _provisional(self, job: WindowJob, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _rgb(self, provisional: Reading | None = None) -> float:
+        total, frames = self._rgb_sum, self._rgb_frames
+        if provisional is not None:
+            gates = provisional[1]
+            total, frames = total + float(gates[:, 0].sum()), frames + len(gates)
+        return total / frames if frames else 0.0
+
+    def _provisional(self, job: WindowJob, reading: Reading) -> NDArray[np.float32]:
         """Pending rows as they would be if this were the last window: what a pause now would make final."""
         lattice = self._lattice.copy()
-        lattice.add(job.start // TIME_DIVISOR, rows)
+        lattice.add(job.start // TIME_DIVISOR, reading[0])
         return lattice.flush()
 
-    def _update(self, pending: NDArray[np.float32], end: int, began: float) -> StreamUpdate:
+    def _update(self, pending: NDArray[np.float32], end: int, rgb: float, began: float) -> StreamUpdate:
         decoder = self._decoder
         if len(pending):
             decoder = decoder.copy()
@@ -329,7 +344,7 @@ class CaptionStream:
         segments = self._segments(tokens, table)
         final = self._segments(tokens[: len(self._decoder.committed())], table)
         self._on_stage(DECODING, time.perf_counter() - began)
-        return StreamUpdate(final, segments[len(final) :], self._english(segments), end / MODEL_FPS)
+        return StreamUpdate(final, segments[len(final) :], self._english(segments), end / MODEL_FPS, rgb=rgb)
 
     def _segments(self, tokens: Sequence[DecodedToken], table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:
         return self.recogniser.segments(tokens, table, self._first_step)

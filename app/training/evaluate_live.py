@@ -20,7 +20,7 @@ def read_live(recogniser: Recogniser, example: Example, config: StreamConfig) ->
     for start in range(0, len(example.features), config.partial_every):
         stream.add_features(example.features[start : start + config.partial_every])
         while job := stream.next_job():
-            update = stream.apply(job, recogniser.log_probs([job.features])[0][0])
+            update = stream.apply(job, recogniser.log_probs([job.features])[0])
             if update.ended:
                 said += update.gloss
     return said + stream.finish().gloss

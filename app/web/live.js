@@ -1,30 +1,38 @@
-"use strict";
-
 // Live captions: pictures of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
+
+import { add, clearRunning, count, nextStart, show } from "./captions.js";
+import { complain, el, make } from "./dom.js";
+import { follow, listCameras, settings } from "./settings.js";
+import { draw, wipe } from "./skeleton.js";
 
 const FRAME_MS = 66;
 const MAX_QUEUED_BYTES = 256 * 1024;
 const HEADER_BYTES = 16;
-const el = (id) => document.getElementById(id);
+const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Reconnecting", ending: "Finishing" };
+const video = el("live-video");
+const skeleton = el("skeleton");
 
-let live = null; // what runs now: { video, socket, ... }
-const said = []; // finals: { start_ms, end_ms, sentence }
+const TRY_AGAIN = { unknown_session: 4400, draining: 1012 }; // too late to resume; the service restarts
 
-function tell(text) { el("live-status").textContent = text; }
+let live = null; // what runs now: { socket, stream, ... }
 
-function complain(title, detail) {
-  const strong = document.createElement("strong");
-  strong.textContent = title;
-  el("live-problem").replaceChildren(strong, document.createTextNode(detail));
-  el("live-problem").hidden = false;
+function tell(state, text) {
+  el("state").dataset.state = state;
+  el("state").textContent = STATES[state];
+  el("live-status").textContent = text;
 }
 
+// -- the connection --------------------------------------------------------------------------------------------------
+
 function connect(run) {
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/stream`, "glossline.v1");
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${location.host}/ws/stream`, "glossline.v1");
   socket.binaryType = "arraybuffer";
   run.socket = socket;
   socket.addEventListener("open", () => {
-    const start = { type: "start", endpoint_ms: 1200 };
+    const start = {
+      type: "start", endpoint_ms: settings.endpoint_ms, aspect: video.videoWidth / video.videoHeight, landmarks: true,
+    };
     if (run.session) start.resume = { session_id: run.session, token: run.token, last_seq: run.seq };
     socket.send(JSON.stringify(start));
   });
@@ -35,61 +43,62 @@ function connect(run) {
 function lost(run, farewell) {
   run.ready = false;
   if (live !== run || run.ending) return finish(run);
-  if (run.fatal && farewell.code !== 4400) return finish(run);
-  if (farewell.code === 4400) run.session = null; // too late to resume: begin anew
+  if (run.fatal) return finish(run);
+  if (farewell.code === TRY_AGAIN.unknown_session) {
+    Object.assign(run, { session: null, seq: 0, offset_ms: nextStart() });
+  }
   run.attempt = Math.min(run.attempt + 1, 6);
-  tell(`The connection was lost; trying again (${run.attempt}) …`);
+  if (!run.stream) video.pause(); // a sample waits; a camera cannot
+  tell("again", `The connection was lost; trying again (${run.attempt}) …`);
   setTimeout(() => { if (live === run && !run.ending) connect(run); }, 250 * 2 ** run.attempt);
 }
 
 function hear(run, event) {
   run.seq = Math.max(run.seq, event.seq ?? 0);
   if (event.type === "ready") {
-    Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, attempt: 0, fatal: false });
-    tell(`Captions are on: ${event.model.id} knows ${event.model.glosses} signs.`);
+    Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, attempt: 0 });
+    if (live !== run || run.ending) return;
+    tell("live", `Captions are on: ${event.model.id} knows ${event.model.glosses} signs.`);
+    if (run.stream || run.warm) return play();
+    frame(run, true);
+    setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // whatever came of it
+  } else if (event.type === "landmarks") {
+    if (live !== run || run.ending) return;
+    if (settings.skeleton) draw(skeleton, event.points);
+    if (!run.warm && !run.stream) play();
+    run.warm = true;
   } else if (event.type === "partial") {
-    show(event, true);
+    lag(event);
+    if (live === run && settings.partials) show(event, true);
   } else if (event.type === "final") {
-    show(event, false);
-    said.push({ start_ms: event.start_ms + run.offset_ms, end_ms: event.end_ms + run.offset_ms, sentence: event.sentence });
-    const item = document.createElement("li");
-    item.textContent = event.sentence;
-    el("history").append(item);
-    el("history").scrollTop = el("history").scrollHeight;
-    el("said").hidden = false;
-    if (el("speak").checked && "speechSynthesis" in window) {
-      const words = new SpeechSynthesisUtterance(event.sentence);
-      words.lang = "en";
-      speechSynthesis.speak(words);
-    }
+    lag(event);
+    if (live === run) show(event, false);
+    add(event, run.offset_ms);
   } else if (event.type === "stats") {
-    el("live-numbers").textContent =
-      `${Math.round(event.lag_ms)} ms behind, ${event.used} pictures read, ${event.dropped + run.skipped} left out`;
+    lag(event);
+    pictures(event.used, event.dropped + run.skipped);
   } else if (event.type === "error") {
-    if (event.fatal) {
+    if (event.fatal && !(event.code in TRY_AGAIN)) {
       run.fatal = true;
-      if (!run.ending && event.code !== "unknown_session") complain("Captions stopped", event.message);
+      if (!run.ending) complain(el("live-problem"), "Captions stopped", event.message);
     }
   } else if (event.type === "done") {
+    pictures(event.usage.used, event.usage.dropped + run.skipped);
     run.socket.close(1000);
   }
 }
 
-function show(event, open) {
-  el("live-sentence").textContent = event.sentence;
-  el("live-sentence").classList.toggle("open", open);
-  el("live-gloss").replaceChildren(...event.gloss.map((sign) => {
-    const span = document.createElement("span");
-    span.textContent = `${sign.gloss} ${Math.round(sign.confidence * 100)} %`;
-    if (!sign.final) span.className = "open";
-    return span;
-  }));
-}
+function play() { video.play().catch(() => {}); } // fails when stopped at once, and then may
+
+function lag(event) { el("lag").textContent = `${Math.round(event.lag_ms)} ms`; }
+
+function pictures(used, dropped) { el("pictures").textContent = `${used} read, ${dropped} left out`; }
 
 // Binary messages: version 1, kind 1 (JPEG), flags, sequence, capture time in microseconds; little-endian.
-async function frame(run) {
-  const { video, canvas, socket } = run;
-  if (!run.ready || socket.readyState !== WebSocket.OPEN || video.readyState < 2 || video.paused || run.busy) return;
+async function frame(run, still = false) {
+  const { canvas, socket } = run;
+  if (!run.ready || socket.readyState !== WebSocket.OPEN || video.readyState < 2 || run.busy) return;
+  if (video.paused && !still) return;
   if (socket.bufferedAmount > MAX_QUEUED_BYTES) { run.skipped += 1; return; }
   run.busy = true;
   try {
@@ -99,7 +108,7 @@ async function frame(run) {
     const at = performance.now();
     canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
     const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
-    if (!blob || socket.readyState !== WebSocket.OPEN) return;
+    if (!blob || run.ending || socket.readyState !== WebSocket.OPEN) return;
     const message = new Uint8Array(HEADER_BYTES + blob.size);
     const head = new DataView(message.buffer);
     head.setUint8(0, 1);
@@ -113,112 +122,122 @@ async function frame(run) {
   }
 }
 
-async function begin(source) {
+// -- beginning and end -----------------------------------------------------------------------------------------------
+
+async function begin(sample) {
   if (live) stop();
-  el("live-problem").hidden = true;
-  const video = el("live-video");
   const run = {
-    video, canvas: document.createElement("canvas"), socket: null, session: null, token: null, seq: 0, sequence: 0,
-    skipped: 0, attempt: 0, ready: false, busy: false, ending: false, fatal: false, stream: null,
-    offset_ms: said.length ? said[said.length - 1].end_ms + 1000 : 0,
+    canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0,
+    sequence: 0, skipped: 0, attempt: 0, offset_ms: nextStart(),
+    ready: false, warm: false, busy: false, ending: false, fatal: false,
   };
-  if (source) {
-    video.srcObject = null;
-    video.src = `/samples/${encodeURIComponent(source)}`;
-    video.onended = () => stop();
-  } else {
-    try {
-      run.stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 }, audio: false });
-    } catch (error) {
-      const why = navigator.mediaDevices ? error.message : "Browsers give the camera to pages over https or on localhost only.";
-      complain("The camera cannot be used", `${why} Allow it in the browser, or watch a sample performance.`);
-      return;
-    }
-    video.onended = null;
-    video.srcObject = run.stream;
-  }
   live = run;
-  el("live-sentence").textContent = "";
-  el("live-gloss").replaceChildren();
-  el("live-numbers").textContent = "";
-  el("stage").hidden = false;
+  el("live-problem").hidden = true;
+  clearRunning();
+  el("caption-hint").hidden = true;
+  el("facts").hidden = false;
+  el("camera").hidden = true;
   el("live-stop").hidden = false;
-  tell("Connecting …");
+  el("live-stop").focus();
+  tell("connecting", sample ? "Connecting …" : "Waiting for the camera …");
+  try {
+    await (sample ? openSample(sample) : openCamera(run));
+  } catch (error) {
+    if (live !== run) return;
+    finish(run);
+    const box = el("live-problem");
+    if (sample) return complain(box, "The sample cannot be played", "Reload the page and try again.");
+    const insecure = "Browsers give the camera to pages over https or on localhost only";
+    const why = navigator.mediaDevices ? error.message : insecure;
+    return complain(box, "The camera cannot be used", `${why}. Allow it in the browser, or watch a sample.`);
+  }
+  if (live !== run || run.ending) return release(run);
+  skeleton.width = video.videoWidth;
+  skeleton.height = video.videoHeight;
+  el("picture").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
+  el("placeholder").hidden = true;
+  video.hidden = false;
   connect(run);
-  const ready = setInterval(() => {
-    if (live !== run) clearInterval(ready);
-    else if (run.ready) { clearInterval(ready); video.play(); }
-  }, 30);
   run.timer = setInterval(() => frame(run), FRAME_MS);
+}
+
+async function openSample(name) {
+  el("picture").classList.remove("mirror");
+  video.srcObject = null;
+  video.src = `/samples/${encodeURIComponent(name)}`;
+  video.onended = stop;
+  // Its first picture is there, then it waits until the service has read that one: the performance is short.
+  await video.play();
+  video.pause();
+}
+
+async function openCamera(run) {
+  const wanted = { width: 640, height: 480, ...(settings.camera && { deviceId: settings.camera }) };
+  run.stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+  if (live !== run) return;
+  const [track] = run.stream.getVideoTracks();
+  track.addEventListener("ended", () => { if (live === run) stop(); }); // unplugged
+  // People expect to see themselves as in a mirror; what is sent is not mirrored.
+  el("picture").classList.toggle("mirror", track.getSettings().facingMode !== "environment");
+  video.removeAttribute("src");
+  video.onended = null;
+  video.srcObject = run.stream;
+  await Promise.all([new Promise((done) => { video.onloadedmetadata = done; }), listCameras()]);
+}
+
+function release(run) {
+  clearInterval(run.timer);
+  run.stream?.getTracks().forEach((track) => track.stop());
+  wipe(skeleton);
 }
 
 function stop() {
   const run = live;
   if (!run || run.ending) return;
   run.ending = true;
-  clearInterval(run.timer);
-  run.stream?.getTracks().forEach((track) => track.stop());
-  if (run.socket?.readyState === WebSocket.OPEN) run.socket.send('{"type":"stop"}');
-  else run.socket?.close();
-  tell("Reading the end …");
+  release(run);
+  if (run.socket?.readyState === WebSocket.OPEN) {
+    run.socket.send('{"type":"stop"}');
+    tell("ending", "Reading the end …");
+  } else {
+    run.socket?.close();
+    finish(run);
+  }
 }
 
 function finish(run) {
-  clearInterval(run.timer);
-  run.stream?.getTracks().forEach((track) => track.stop());
+  release(run);
   if (live !== run) return;
   live = null;
+  if (run.stream) {
+    video.srcObject = null;
+    video.hidden = true;
+    el("placeholder").hidden = false;
+  }
+  const hadFocus = document.activeElement === el("live-stop");
   el("live-stop").hidden = true;
-  el("sample").value = "";
-  tell(said.length ? "Captions are off." : "Captions are off; nothing was recognised.");
-}
-
-function clock(ms, comma) {
-  const pad = (n, width) => String(n).padStart(width, "0");
-  const s = Math.floor(ms / 1000);
-  return `${pad(Math.floor(s / 3600), 2)}:${pad(Math.floor(s / 60) % 60, 2)}:${pad(s % 60, 2)}${comma}${pad(ms % 1000, 3)}`;
-}
-
-function asFile(kind) {
-  if (kind === "txt") return said.map((c) => c.sentence).join("\n") + "\n";
-  const comma = kind === "srt" ? "," : ".";
-  const cues = said.map((c, i) =>
-    `${kind === "srt" ? `${i + 1}\n` : ""}${clock(c.start_ms, comma)} --> ${clock(Math.max(c.end_ms, c.start_ms + 1000), comma)}\n${c.sentence}\n`);
-  return (kind === "vtt" ? "WEBVTT\n\n" : "") + cues.join("\n");
+  el("camera").hidden = false;
+  if (hadFocus) el("camera").focus();
+  tell("off", count() ? "Captions are off." : "Captions are off; nothing was recognised.");
 }
 
 el("camera").addEventListener("click", () => begin(null));
+el("watch").addEventListener("click", () => begin(el("sample").value));
 el("live-stop").addEventListener("click", stop);
-el("sample").addEventListener("change", () => { if (el("sample").value) begin(el("sample").value); });
-el("copy-text").addEventListener("click", async () => {
-  try {
-    await navigator.clipboard.writeText(asFile("txt"));
-    tell("The captions were copied.");
-  } catch {
-    getSelection().selectAllChildren(el("history"));
-    tell("The captions are selected; copy them with the keyboard.");
-  }
+addEventListener("pagehide", () => live?.socket?.close(1000)); // the service need not wait for us
+follow("skeleton", (wanted) => { if (!wanted) wipe(skeleton); });
+follow("partials", (wanted) => {
+  if (!wanted && el("live-sentence").classList.contains("open")) clearRunning();
 });
-el("download").addEventListener("change", () => {
-  const kind = el("download").value;
-  if (!kind) return;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([asFile(kind)], { type: "text/plain" }));
-  link.download = `captions.${kind}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  el("download").value = "";
-});
+follow("camera", () => { if (live?.stream && !live.ending) begin(null); });
 
-(async () => {
-  try {
-    for (const name of (await fetch("/samples").then((r) => r.json())).samples) {
-      const option = document.createElement("option");
-      option.value = name;
-      option.textContent = name.replace(/\.mp4$/, "").replaceAll("_", " ");
-      el("sample").append(option);
-    }
-  } catch {
-    el("sample").disabled = true;
-  }
-})();
+try {
+  const { samples } = await fetch("/samples").then((answer) => answer.json());
+  el("sample").append(...samples.map((name) => {
+    const option = make("option", name.replace(/\.mp4$/, "").replaceAll("_", " "));
+    option.value = name;
+    return option;
+  }));
+} catch {
+  el("sample").disabled = el("watch").disabled = true;
+}

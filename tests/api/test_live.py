@@ -102,6 +102,7 @@ async def test_a_whole_session(address: str) -> None:
         assert event["gloss_text"] == " ".join(g["gloss"] for g in event["gloss"])
         assert event["text"] == {"en": event["sentence"], "es": None}
         assert 0 <= event["confidence"] <= 1
+        assert event["attention"] == {"rgb": 0.0, "pose": 1.0}  # the tiny recogniser looks at no pictures
     finals = [event for event in spoken if event["type"] == "final"]
     assert [event["segment"] for event in finals] == list(range(len(finals)))
     assert all(g["final"] for event in finals for g in event["gloss"])
@@ -121,6 +122,23 @@ async def test_pictures_are_read(address: str) -> None:
         await client.send(type="stop")
         usage = (await client.until("done"))["usage"]
     assert (usage["received"], usage["used"], usage["dropped"]) == (3, 3, 0)
+
+
+async def test_landmarks_of_pictures_come_back_where_they_were_asked_for(address: str) -> None:
+    picture = base64.b64encode(jpeg(160, 120)).decode()
+    for wanted in (True, False):
+        async with connected(address) as client:
+            await client.send(type="start", landmarks=wanted)
+            await client.perform(16)  # landmarks of the client's own are not sent back
+            for i in range(3):
+                await client.send(type="frame", data=picture, timestamp=1000 + i * 40)
+            await client.send(type="stop")
+            await client.until("done")
+        shown = [event for event in client.events if event["type"] == "landmarks"]
+        assert bool(shown) == wanted
+        for event in shown:
+            assert np.shape(event["points"]) == (75, 3)
+            assert event["at_ms"] >= 640
 
 
 async def test_a_start_that_comes_late_still_counts_while_no_frame_has_come(address: str) -> None:

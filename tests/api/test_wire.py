@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.api.pages import WEB
 from app.core.settings import Settings
 from app.main import create_app
 from app.services.inference import InferenceService
@@ -93,6 +94,13 @@ async def test_pages_load_nothing_from_elsewhere(client: httpx.AsyncClient) -> N
                 assert (await client.get(link)).status_code == 200, link
         assert "<script>" not in answer.text
         assert "style=" not in answer.text
+    for script in WEB.glob("*.js"):
+        text = script.read_text(encoding="utf-8")
+        assert "//" not in re.sub(r"(^|\s)//.*|\$\{scheme\}://", "", text), script  # no address but our own
+        for other in re.findall(r'from "\./([^"]+)"', text):
+            answer = await client.get(f"/web/{other}")
+            assert answer.status_code == 200, other
+            assert answer.headers["content-type"].startswith("text/javascript")
 
 
 async def test_swagger_ui_is_a_version_that_reads_this_document(client: httpx.AsyncClient) -> None:

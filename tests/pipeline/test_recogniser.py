@@ -211,6 +211,30 @@ def test_a_stream_settles_and_never_takes_back_a_final_sign(recogniser: Recognis
     assert [s.gloss for s in done.final][: len(settled)] == settled
 
 
+def test_a_stream_tells_how_much_the_pictures_weighed_as_the_whole_clip_does(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_probs = recogniser.log_probs
+
+    def with_gates(windows: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As if the pictures weighed more the longer the window is."""
+        shares = [len(window) / 400 for window in windows]
+        return [
+            (rows, np.repeat([[share, 1 - share]], len(gates), axis=0).astype(np.float32))
+            for share, (rows, gates) in zip(shares, log_probs(windows), strict=True)
+        ]
+
+    monkeypatch.setattr(recogniser, "log_probs", with_gates)
+    clip = varied(100)
+    settings = recogniser.settings.decoder
+    stream = CaptionStream(recogniser, StreamConfig(settings.window, settings.stride, endpoint_s=60), clip.aspect)
+    updates = [u for frame, t in zip(clip.points, clip.times, strict=True) if (u := stream.push(frame, float(t)))]
+    assert updates
+    assert all(0 < update.rgb < 1 for update in updates)
+    assert stream.finish().rgb == pytest.approx(recogniser.recognise(clip).attention["rgb"], abs=1e-6)
+    assert stream.finish().rgb == 0.0  # a sentence of which nothing was read
+
+
 def test_a_stream_keeps_only_what_it_still_needs(recogniser: Recogniser) -> None:
     stream = CaptionStream(recogniser, StreamConfig(endpoint_s=1e9))
     points = performance(25)

@@ -18,7 +18,7 @@ from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.gate import Gate
 from app.services.live import hub as hub_module
 from app.services.live.clock import StreamClock
-from app.services.live.engine import WindowReader, Work
+from app.services.live.engine import CaptionEngine, WindowReader, Work
 from app.services.live.hub import LiveHub
 from app.services.live.protocol import Close, Landmarks, LiveError, Resume, Start
 from app.services.live.session import MAX_WAITING_FRAMES, LiveSession
@@ -199,3 +199,19 @@ def test_the_clock_goes_forward_whatever_the_client_says() -> None:
     assert gap
     assert back == pytest.approx(0.16)
     assert clock.times(3, None)[0] == pytest.approx([0.20, 0.24, 0.28])
+
+
+@pytest.mark.asyncio
+async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recogniser: Recogniser) -> None:
+    now = 100.0
+    with ThreadPoolExecutor(1) as thread:
+        engine = CaptionEngine(WindowReader(recogniser), thread)
+        session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), engine, lambda: now)
+        points = performance(1)[0]
+        shown = []
+        for i in range(15 * 4):
+            now = 100 + i / 15
+            session.show_landmarks(points, i / 15)
+            shown += await events(session)
+    assert 11 * 4 <= len(shown) <= 12 * 4 + 1
+    np.testing.assert_allclose(shown[0]["points"], points, atol=6e-4)

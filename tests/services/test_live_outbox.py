@@ -38,6 +38,22 @@ def test_a_final_takes_the_partial_of_its_sentence_away() -> None:
     asyncio.run(run())
 
 
+def test_only_the_newest_landmarks_are_sent_behind_everything_else_and_never_again() -> None:
+    async def run() -> None:
+        outbox = Outbox(max_queued=1)
+        for at_ms in range(1000):
+            outbox.put_landmarks({"type": "landmarks", "at_ms": at_ms})
+        outbox.put_partial({"type": "partial", "segment": 1})
+        outbox.put({"type": "pong"})
+        assert outbox.waiting == 3
+        assert [e["type"] for e in await everything(outbox)] == ["pong", "partial", "landmarks"]
+        outbox.put_landmarks({"type": "landmarks", "at_ms": 1000})
+        outbox.reconnect(0)
+        assert outbox.waiting == 0
+
+    asyncio.run(run())
+
+
 def test_a_client_that_does_not_read_is_told_apart() -> None:
     outbox = Outbox(max_queued=3)
     for segment in range(3):
@@ -47,7 +63,7 @@ def test_a_client_that_does_not_read_is_told_apart() -> None:
     assert outbox.waiting == 3
 
 
-@given(st.lists(st.sampled_from(["put", "send", "lose"]), max_size=80), st.data())
+@given(st.lists(st.sampled_from(["put", "show", "send", "lose"]), max_size=80), st.data())
 def test_no_final_is_lost_and_none_comes_twice(moves: list[str], data: st.DataObject) -> None:
     """What is sent may arrive or not; after a lost connection the client says what it has."""
 
@@ -57,6 +73,8 @@ def test_no_final_is_lost_and_none_comes_twice(moves: list[str], data: st.DataOb
             if move == "put":
                 outbox.put(final(made))
                 made += 1
+            elif move == "show":
+                outbox.put_landmarks({"type": "landmarks"})
             elif move == "lose":
                 outbox.reconnect(last_seq)
                 lost = False
@@ -67,7 +85,7 @@ def test_no_final_is_lost_and_none_comes_twice(moves: list[str], data: st.DataOb
                 if not lost:
                     assert event["seq"] > last_seq
                     last_seq = event["seq"]
-                    got.append(event["segment"])
+                    got += [event["segment"]] if event["type"] == "final" else []
         outbox.reconnect(last_seq)
         got += [event["segment"] for event in await everything(outbox)]
         assert got == list(range(made))

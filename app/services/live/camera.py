@@ -69,6 +69,7 @@ class Camera:
                     return
                 else:
                     session.add_landmarks(points[None], [picture.time_s], picture.arrived)
+                    session.show_landmarks(points, picture.time_s)
                 finally:
                     session.looking = False
                 session.predict()

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from app.monitoring.metrics import Metrics
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.stages import TEMPORAL
-from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
+from app.pipeline.streaming import CaptionStream, Reading, StreamUpdate, WindowJob
 from app.services.faults import is_device_fault, is_out_of_memory, release_cache
 
 #: Windows in one call of the network.
@@ -67,7 +67,7 @@ class WindowReader:
             for i, (work, outcome) in enumerate(zip(batch, outcomes, strict=True))
             if isinstance(outcome, list) and (job := work.stream.next_job(partial=not work.flush))
         ]:
-            self._read(jobs, outcomes, lambda i, job, rows: batch[i].stream.apply(job, rows))
+            self._read(jobs, outcomes, lambda i, job, reading: batch[i].stream.apply(job, reading))
         last = [
             (i, work.stream.last_job())
             for i, (work, outcome) in enumerate(zip(batch, outcomes, strict=True))
@@ -76,7 +76,7 @@ class WindowReader:
         self._read(
             [(i, job) for i, job in last if job is not None],
             outcomes,
-            lambda i, job, rows: batch[i].stream.end_sentence(job, rows),
+            lambda i, job, reading: batch[i].stream.end_sentence(job, reading),
         )
         for i, job in last:
             outcome = outcomes[i]
@@ -88,30 +88,28 @@ class WindowReader:
         self,
         jobs: list[tuple[int, WindowJob]],
         outcomes: list[Outcome],
-        take: Callable[[int, WindowJob, NDArray[np.float32]], StreamUpdate],
+        take: Callable[[int, WindowJob, Reading], StreamUpdate],
     ) -> None:
         for first in range(0, len(jobs), self._max_windows):
             part = jobs[first : first + self._max_windows]
-            for (i, job), rows in zip(part, self._log_probs([job.features for _, job in part]), strict=True):
+            for (i, job), reading in zip(part, self._log_probs([job.features for _, job in part]), strict=True):
                 outcome = outcomes[i]
-                if isinstance(rows, Exception):
-                    outcomes[i] = rows
+                if isinstance(reading, Exception):
+                    outcomes[i] = reading
                 elif isinstance(outcome, list):
                     try:
-                        outcome.append(take(i, job, rows))
+                        outcome.append(take(i, job, reading))
                     except ValueError as problem:
                         outcomes[i] = problem
 
-    def _log_probs(
-        self, windows: list[NDArray[np.float32]], again: bool = True
-    ) -> Sequence[NDArray[np.float32] | Exception]:
+    def _log_probs(self, windows: list[NDArray[np.float32]], again: bool = True) -> Sequence[Reading | Exception]:
         """One call of the network; out of memory halves it once, a broken device fails everything from then on."""
         began = time.perf_counter()
         try:
-            rows = [rows for rows, _ in self._recogniser.log_probs(windows)]
+            readings = self._recogniser.log_probs(windows)
             self._on_stage(TEMPORAL, time.perf_counter() - began)
             self._batch_windows.observe(len(windows))
-            return rows
+            return readings
         except Exception as problem:  # noqa: BLE001 - sorted by kind; nothing is swallowed
             if is_device_fault(problem):
                 self.device_fault = str(problem).partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Events on their way to one client: finals and control events are queued and kept, partials share one slot."""
+"""Events on their way to one client: finals and control events are queued, partials and landmarks have a slot each."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Outbox:
         self._max_queued = max_queued
         self._queue: deque[Event] = deque()
         self._partial: Event | None = None
+        self._landmarks: Event | None = None
         self._kept: deque[Event] = deque(maxlen=MAX_KEPT)  # finals handed out, not acknowledged
         self._seq = 0
         self._something = asyncio.Event()
@@ -45,17 +46,24 @@ class Outbox:
         self._partial = event
         self._something.set()
 
+    def put_landmarks(self, event: Event) -> None:
+        """Send these landmarks when nothing else waits, in place of some that have not been sent yet."""
+        self._landmarks = event
+        self._something.set()
+
     async def next(self) -> Event:
         """The next event, with its `seq`; waits for one."""
-        while not self._queue and self._partial is None:
+        while not self.waiting:
             self._all_sent.set()
             self._something.clear()
             await self._something.wait()
         if self._queue:
             event = self._queue.popleft()
-        else:
-            assert self._partial is not None
+        elif self._partial is not None:
             event, self._partial = self._partial, None
+        else:
+            assert self._landmarks is not None
+            event, self._landmarks = self._landmarks, None
         self._seq += 1
         event = {**event, "seq": self._seq}
         if event["type"] == "final":
@@ -79,6 +87,7 @@ class Outbox:
         They come before all that was not handed out yet, in their order, behind what is put in front.
         """
         self.acknowledge(last_seq)
+        self._landmarks = None  # where the signer was then
         again = [{name: value for name, value in event.items() if name != "seq"} for event in self._kept]
         self._kept.clear()
         self._queue.extendleft(reversed(again))
@@ -96,4 +105,4 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue) + (self._partial is not None)
+        return len(self._queue) + (self._partial is not None) + (self._landmarks is not None)

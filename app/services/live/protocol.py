@@ -78,6 +78,7 @@ class Start(_Message):
     fps: float = Field(default=25.0, ge=1, le=120, allow_inf_nan=False)
     aspect: float = Field(default=4 / 3, ge=0.1, le=10, allow_inf_nan=False)
     save: bool = False
+    landmarks: bool = False
     resume: Resume | None = None
 
 

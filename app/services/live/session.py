@@ -31,6 +31,8 @@ MAX_WAITING_PICTURES = 4
 
 #: Below this confidence a prediction for a frame is "none".
 PREDICTION_THRESHOLD = 0.50
+#: Landmarks of pictures go back to a client that draws them no oftener than this: twelve times a second.
+SHOW_S = 1 / 12
 
 TOO_SLOW = LiveError("slow_reader", "The client does not read its captions fast enough.", Close.POLICY)
 
@@ -97,6 +99,7 @@ class LiveSession:
         self._flush_asked = False
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._looked_s = 0.0  # stream time of the newest frame the model was given
+        self._shown_at = 0.0  # when landmarks were last due to be sent back
         self._read_until = 0.0  # arrival of the newest frame the model was given
         self._lag_due = False  # the model's next answer is about frames that it had not seen before
         self._segment = 0
@@ -159,6 +162,16 @@ class LiveSession:
             self.tell("prediction", label=label, score=score)
         except SlowReader:
             self.failed = TOO_SLOW
+
+    def show_landmarks(self, points: NDArray[np.float32], time_s: float) -> None:
+        """Send back the landmarks (75, 3) of a picture, if the client asked for them."""
+        now = self._now()
+        if not self.start.landmarks or now < self._shown_at + SHOW_S:
+            return
+        # Steps of SHOW_S where pictures come a little faster than that, else every second one would be left out.
+        self._shown_at = max(self._shown_at + SHOW_S, now - SHOW_S)
+        rounded = np.round(points.astype(np.float64), 3).tolist()
+        self.outbox.put_landmarks({"type": "landmarks", "points": rounded, "at_ms": _ms(time_s)})
 
     @property
     def _due(self) -> bool:
@@ -304,6 +317,7 @@ class LiveSession:
             "sentence": update.sentence,
             "text": {"en": update.sentence, "es": None},
             "confidence": confidence,
+            "attention": {"rgb": round(update.rgb, 4), "pose": round(1 - update.rgb, 4)},
             "lag_ms": round(self._lag_ms, 1),
         }
 

@@ -1,0 +1,100 @@
+// What the viewer chose, remembered in this browser. Inputs say by data-setting which setting they hold.
+
+import { el, make } from "./dom.js";
+
+const KEY = "glossline.settings";
+export const settings = {
+  size: 2, partials: true, skeleton: true, endpoint_ms: 1200, camera: "", aloud: false, voice: "", rate: 1,
+};
+const listeners = [];
+const inWords = {
+  size: (value) => `${Math.round(value * 50)} %`,
+  endpoint_ms: (value) => `${(value / 1000).toFixed(1)} s`,
+  rate: (value) => `${value} ×`,
+};
+
+// Private windows and locked-down browsers have no storage: the page then forgets, and nothing else.
+try {
+  const kept = JSON.parse(localStorage.getItem(KEY)) ?? {};
+  for (const name in settings) if (typeof kept[name] === typeof settings[name]) settings[name] = kept[name];
+} catch { /* as if nothing had been chosen */ }
+
+function keep() {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(settings));
+  } catch { /* remembered until the page is left */ }
+}
+
+// `act` runs now and whenever the setting changes.
+export function follow(name, act) {
+  listeners.push((changed) => { if (changed === name) act(settings[name]); });
+  act(settings[name]);
+}
+
+function valueOf(input) {
+  if (input.type === "checkbox") return input.checked;
+  return input.type === "range" ? Number(input.value) : input.value;
+}
+
+function show(input) {
+  const name = input.dataset.setting;
+  if (input.type === "checkbox") input.checked = settings[name];
+  else input.value = settings[name];
+  if (input.type === "range") settings[name] = valueOf(input); // within its bounds
+  const words = inWords[name]?.(settings[name]);
+  if (words) {
+    input.setAttribute("aria-valuetext", words);
+    document.querySelector(`[data-shows=${name}]`).textContent = words;
+  }
+}
+
+for (const input of document.querySelectorAll("[data-setting]")) {
+  const name = input.dataset.setting;
+  show(input);
+  input.addEventListener("input", () => {
+    settings[name] = valueOf(input);
+    show(input);
+    keep();
+    listeners.forEach((listener) => listener(name));
+  });
+}
+
+follow("size", (size) => document.documentElement.style.setProperty("--caption-size", `${size}rem`));
+
+// A choice that is known only later: voices load late, cameras have names once the camera was allowed.
+function fill(select, choices) {
+  select.replaceChildren(select.options[0], ...choices.map(([value, text]) => {
+    const option = make("option", text);
+    option.value = value;
+    return option;
+  }));
+  select.value = settings[select.dataset.setting];
+  if (!select.value) select.value = ""; // what was chosen once is not here today
+}
+
+export async function listCameras() {
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  const cameras = devices.filter((device) => device.kind === "videoinput" && device.deviceId);
+  fill(el("set-camera"), cameras.map((camera, i) => [camera.deviceId, camera.label || `Camera ${i + 1}`]));
+  el("cameras").hidden = cameras.length < 2;
+}
+
+const voices = () => speechSynthesis.getVoices().filter((voice) => voice.lang.startsWith("en"));
+
+if ("speechSynthesis" in window) {
+  const list = () => fill(el("set-voice"), voices().map((voice) => [voice.voiceURI, `${voice.name} (${voice.lang})`]));
+  list();
+  speechSynthesis.addEventListener("voiceschanged", list);
+  follow("aloud", (aloud) => { if (!aloud) speechSynthesis.cancel(); });
+} else {
+  el("aloud").disabled = true;
+}
+
+export function readAloud(sentence) {
+  if (!settings.aloud || !("speechSynthesis" in window)) return;
+  const words = new SpeechSynthesisUtterance(sentence);
+  words.lang = "en";
+  words.voice = voices().find((voice) => voice.voiceURI === settings.voice) ?? null;
+  words.rate = settings.rate;
+  speechSynthesis.speak(words);
+}

@@ -1,0 +1,113 @@
+// A video file: chosen or dropped, sent with progress, answered with its sentence and signs.
+
+import { complain, el, make, percent, readFrom } from "./dom.js";
+
+let sending = null;
+let previewUrl = null;
+
+function showPreview() {
+  if (previewUrl) URL.revokeObjectURL(previewUrl);
+  const file = el("file").files[0];
+  previewUrl = file ? URL.createObjectURL(file) : null;
+  el("preview").hidden = !file;
+  if (file) el("preview").src = previewUrl;
+  clearAnswer();
+}
+
+function clearAnswer() {
+  el("result").hidden = true;
+  el("problem").hidden = true;
+  el("status").textContent = "";
+}
+
+function showResult(answer) {
+  el("sentence").textContent = answer.sentence || "Nothing was recognised.";
+  el("signs").replaceChildren(...answer.segments.map((segment) => {
+    const row = document.createElement("tr");
+    const name = make("th", segment.gloss);
+    name.scope = "row";
+    row.append(name, make("td", `${segment.start_s.toFixed(2)} s`), make("td", `${segment.end_s.toFixed(2)} s`),
+      make("td", percent(segment.confidence)));
+    return row;
+  }));
+  const notes = [...answer.warnings.map((warning) => warning.message), `Read from ${readFrom(answer.attention)}.`];
+  el("note").textContent = notes.join(" ");
+  el("result").hidden = false;
+  const signs = answer.gloss.length === 1 ? "1 sign" : `${answer.gloss.length} signs`;
+  const times = `${answer.duration_s.toFixed(1)} s of video, read in ${answer.processing_time_s.toFixed(1)} s`;
+  el("status").textContent = `${signs} in ${times}. ${answer.sentence}`;
+}
+
+// How far the file is on its way; without a share, that it is being read, for which nobody knows how long it takes.
+function progress(share) {
+  const text = share === undefined ? "Reading the video …" : `${percent(share)} sent`;
+  if (share === undefined) el("progress").removeAttribute("value");
+  else el("progress").value = share;
+  el("progress-text").textContent = text;
+}
+
+// XMLHttpRequest because fetch does not tell how much of a body has been sent.
+function send(file) {
+  const body = new FormData();
+  body.append("file", file);
+  const request = new XMLHttpRequest();
+  request.responseType = "json";
+  request.upload.addEventListener("progress", (event) => progress(event.loaded / event.total));
+  request.upload.addEventListener("load", () => {
+    progress(undefined);
+    el("status").textContent = "Sent; reading the video.";
+  });
+  request.addEventListener("load", () => {
+    el("status").textContent = "";
+    const answer = request.response ?? { title: "The service gave no answer", detail: "Try again." };
+    if (request.status === 200) showResult(answer);
+    else complain(el("problem"), answer.title, answer.detail);
+  });
+  request.addEventListener("error", () => {
+    el("status").textContent = "";
+    complain(el("problem"), "The service did not answer",
+      "It may be stopping, or it refused a file that is too large while it was sent. Try again.");
+  });
+  request.addEventListener("abort", () => { el("status").textContent = "Cancelled."; });
+  request.addEventListener("loadend", () => {
+    sending = null;
+    el("sending").hidden = true;
+    el("send").disabled = false;
+    const hadFocus = document.activeElement === el("stop");
+    el("stop").hidden = true;
+    if (hadFocus) el("send").focus();
+  });
+  request.open("POST", "/api/inference/predict");
+  request.send(body);
+  return request;
+}
+
+el("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const file = el("file").files[0];
+  if (!file || sending) return;
+  clearAnswer();
+  el("status").textContent = "Sending the video.";
+  progress(0);
+  el("sending").hidden = false;
+  el("stop").hidden = false;
+  el("stop").focus();
+  el("send").disabled = true;
+  sending = send(file);
+});
+
+el("stop").addEventListener("click", () => sending?.abort());
+el("file").addEventListener("change", showPreview);
+for (const name of ["dragenter", "dragover"]) {
+  el("drop").addEventListener(name, (event) => { event.preventDefault(); el("drop").classList.add("over"); });
+}
+for (const name of ["dragleave", "drop"]) {
+  el("drop").addEventListener(name, () => el("drop").classList.remove("over"));
+}
+el("drop").addEventListener("drop", (event) => {
+  event.preventDefault();
+  if (event.dataTransfer.files.length) {
+    el("file").files = event.dataTransfer.files;
+    showPreview();
+  }
+});
