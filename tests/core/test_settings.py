@@ -89,6 +89,6 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
     shown = dict(line.split("=", 1) for line in lines)
     assert set(shown) == {name.upper() for name in Settings.model_fields}
     # Those that depend on the machine or the folder are shown by way of example.
-    machine = {"CHECKPOINT_DIR", "TORCH_THREADS", "EXTRACTOR_WORKERS", "MAX_CLIENTS_PER_ADDRESS"}
+    machine = {"CHECKPOINT_DIR", "TORCH_THREADS", "EXTRACTOR_WORKERS", "MAX_CLIENTS_PER_ADDRESS", "GRPC_PORT"}
     given = {name.lower(): value for name, value in shown.items() if name not in machine}
     assert load_settings(**given) == load_settings()
