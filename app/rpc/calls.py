@@ -44,7 +44,7 @@ class Calls:
                 said = problem.code
                 await refuse(context, refusal(problem), request_id)
             except grpc.aio.AbortError:
-                said = "refused"
+                said = context.code().name
                 raise
             except Exception:  # noqa: BLE001 - the last place to turn an unexpected fault into an answer without internals
                 said = InternalError.code

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from loguru import logger
 
-from app.core.errors import InternalError, InvalidRequest, NotReady, ServiceError
+from app.core.errors import InternalError, InvalidRequest, ServiceError
 from app.rpc.calls import Calls, Context
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
@@ -23,34 +23,26 @@ MAX_CLIPS = 32
 
 
 class Captioner(captioner_pb2_grpc.CaptionerServicer):
+    """The unary methods raise ServiceError; RoomFirst, which stands before them, makes statuses of that."""
+
     def __init__(self, service: InferenceService, hub: LiveHub, calls: Calls) -> None:
         self._service, self._hub, self._calls = service, hub, calls
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
-        async with self._calls.call(context, "Recognise"):
-            self._check_open()
-            return await self._recognition(request.clip)
+        return await self._recognition(request.clip)
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
-        async with self._calls.call(context, "RecogniseBatch"):
-            self._check_open()
-            if not 1 <= len(request.clips) <= MAX_CLIPS:
-                raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are taken in one call.")
-            # As many at once as share one call of the model; more would only take places that other clients need.
-            settings = self._service.settings
-            places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
-            results = await asyncio.gather(*(self._result(clip, places) for clip in request.clips))
-            return pb.RecogniseBatchResponse(results=results)
+        if not 1 <= len(request.clips) <= MAX_CLIPS:
+            raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are taken in one call.")
+        # As many at once as share one call of the model; more would only take places that other clients need.
+        settings = self._service.settings
+        places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
+        results = await asyncio.gather(*(self._result(clip, places) for clip in request.clips))
+        return pb.RecogniseBatchResponse(results=results)
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
         async with self._calls.call(context, "StreamCaptions"):
             await converse(context, self._hub)
-
-    def _check_open(self) -> None:
-        self._service.check_ready()
-        if self._hub.draining:
-            raise NotReady
-        self._service.jobs.check()
 
     async def _recognition(self, clip: pb.Clip) -> pb.Recognition:
         outcome = await recognise(clip, self._service)

@@ -17,6 +17,7 @@ from app.rpc.calls import Calls
 from app.rpc.captioner import Captioner
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.health import SERVICE, Health
+from app.rpc.uploads import RoomFirst
 from app.services.inference import InferenceService
 from app.services.live.hub import LiveHub
 
@@ -35,6 +36,7 @@ async def rpc_server(service: InferenceService, hub: LiveHub, host: str, port: i
     calls = Calls()
     settings = service.settings
     server = grpc.aio.server(
+        interceptors=[RoomFirst(SERVICE, service, hub, calls)],
         options=_options(settings),
         maximum_concurrent_rpcs=settings.max_clients + settings.max_concurrent_requests + OTHER_CALLS,
     )

@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from google.protobuf.json_format import MessageToDict
 
+from app.rpc import uploads
 from app.rpc.captioner import MAX_CLIPS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
@@ -131,6 +132,31 @@ async def test_a_full_service_says_so(
         await stub.Recognise(pb.RecogniseRequest(clip=landmarks()))
     assert (refused.value.code(), code_of(refused.value)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
     assert dict(refused.value.trailing_metadata())["retry-after"] == "2"
+
+
+async def test_a_full_service_refuses_a_clip_before_it_has_come(
+    channel: grpc.aio.Channel, application: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application.state.service.jobs, "limit", 0)
+    call = channel.stream_unary("/glossline.v1.Captioner/Recognise")()  # the same on the wire, and nothing sent yet
+    async with asyncio.timeout(10):
+        assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_clip_that_does_not_come_is_given_up(
+    channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "UPLOAD_S", 0.2)
+    call = channel.stream_unary("/glossline.v1.Captioner/Recognise")()
+    async with asyncio.timeout(10):
+        assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert dict(await call.trailing_metadata())["glossline-code"] == "upload_timeout"
+
+
+async def test_bytes_that_are_no_clip_are_named(channel: grpc.aio.Channel) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await channel.unary_unary("/glossline.v1.Captioner/Recognise")(b"\x0a\xff\xff")
+    assert (refused.value.code(), code_of(refused.value)) == (grpc.StatusCode.INVALID_ARGUMENT, "malformed_request")
 
 
 async def test_an_unexpected_fault_shows_no_internals(stub: CaptionerStub, monkeypatch: pytest.MonkeyPatch) -> None:
