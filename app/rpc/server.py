@@ -50,6 +50,8 @@ async def rpc_server(service: InferenceService, hub: LiveHub, host: str, port: i
     try:
         yield bound
     finally:
+        if not hub.draining:  # nobody caught the signal: the server has none of its own (see live/drain.py)
+            await hub.drain()
         # New calls are refused from here on. Health watchers would use up the time of grace, hence the two steps.
         stopping = asyncio.create_task(server.stop(GRACE_S))
         await calls.quiet(GRACE_S)
