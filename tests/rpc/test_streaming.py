@@ -114,15 +114,16 @@ async def test_a_session_says_what_the_websocket_says(stub: CaptionerStub, appli
         await client.send(stop=pb.Stop())
         await client.until("done")
         assert await client.closed() == (grpc.StatusCode.OK, None)
-    assert [event["type"] for event in client.events] == [event["type"] for event in other.events]
-    assert "final" in {event["type"] for event in client.events}
-    for mine, theirs in zip(client.events, other.events, strict=True):
-        assert _comparable(mine) == _comparable(theirs)
+    said, expected = ([_comparable(e) for e in c.events if e["type"] != "stats"] for c in (client, other))
+    assert said == expected
+    assert [event["type"] for event in said][:2] == ["ready", "warning"]
+    assert "final" in {event["type"] for event in said}
 
 
 def _comparable(event: Event) -> Event:
-    """Without what differs from session to session, and without what is null in JSON and not set here."""
-    own = {"session_id", "resume_token", "lag_ms", "seconds"}
+    """Without what differs from session to session or with the speed of the machine, and without what is null in JSON
+    and not set here."""
+    own = {"session_id", "resume_token", "lag_ms", "seconds", "revision", "seq"}
     return {
         name: _comparable(value) if isinstance(value, dict) else _numbers(value)
         for name, value in event.items()
