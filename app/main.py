@@ -44,12 +44,34 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: LiveHub = app.state.live
     hub.start(service.recogniser, service.model_thread, service.extract_threads, service.streams)
     try:
-        with draining_first(hub.drain):
-            yield
+        async with _grpc(service, hub):
+            with draining_first(hub.drain):
+                yield
+    except SettingsError as problem:
+        app.state.startup_problem = str(problem)
+        raise
     finally:
         await app.state.socketio.close()
         await hub.close()
         await service.stop()
+
+
+@asynccontextmanager
+async def _grpc(service: InferenceService, hub: LiveHub) -> AsyncIterator[None]:
+    """The gRPC door while the block lasts, where GRPC_PORT asks for one. Raises SettingsError."""
+    settings = service.settings
+    if settings.grpc_port == 0:
+        yield
+        return
+    try:
+        from app.rpc.server import rpc_server  # only here: who does without gRPC need not have its packages
+    except ImportError as problem:
+        raise SettingsError(
+            f"GRPC_PORT={settings.grpc_port}: the packages of gRPC cannot be loaded ({problem}). Install them with: "
+            "python -m pip install -r requirements.txt"
+        ) from problem
+    async with rpc_server(service, hub, settings.host, settings.grpc_port):
+        yield
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

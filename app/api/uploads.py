@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
+from app.services.spool import temporary_file
 
 _FLUSH_BYTES = 1 << 20
 #: Bodies that are not streamed to disk (JSON) are held in memory, many at a time perhaps.
@@ -109,14 +108,10 @@ async def receive_file(request: Request, idle_timeout_s: float, field_name: str 
     Raises UnsupportedMediaType, MalformedRequest, EmptyFile, UploadTimeout; the size is bounded by BodyLimit.
     """
     boundary = _boundary(request, field_name)
-    handle, name = tempfile.mkstemp(prefix="glossline-", suffix=".upload")
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    async with temporary_file() as path:
+        with path.open("wb") as file:
             filename, size = await _stream_into(file, request, boundary, idle_timeout_s, field_name)
         yield Upload(path, filename, size)
-    finally:
-        await asyncio.shield(asyncio.to_thread(path.unlink, missing_ok=True))
 
 
 def _boundary(request: Request, field_name: str) -> bytes:

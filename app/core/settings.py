@@ -43,6 +43,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address `python -m app serve` listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port `python -m app serve` listens on.")
+    grpc_port: int = Field(0, ge=0, le=65535, description="Port of the gRPC service on HOST; 0 or unset = no gRPC.")
 
     checkpoint: Annotated[str, AfterValidator(_checkpoint_id)] = Field(
         "asl-everyday", description="Id of the recogniser to serve: a folder in CHECKPOINT_DIR."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +36,7 @@ class JpegPicture:
         try:
             height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         except ValueError:
-            raise InvalidFrames(
-                f"frames[{index}] is not a JPEG picture. Send base64 of JPEG files, all of one size."
-            ) from None
+            raise InvalidFrames(f"frames[{index}] is not a JPEG picture. Send JPEG files, all of one size.") from None
         _check_size(width, height, index)
         return cls(data, width, height, index)
 
@@ -104,14 +102,22 @@ def _check_size(width: int, height: int, index: int) -> None:
 
 def pictures_from_base64(frames: Sequence[str]) -> list[JpegPicture]:
     """Base64 (plain or as data: URL) of JPEG files, all of one size. Raises InvalidFrames, BadDimensions."""
+    return pictures_from_bytes(_from_base64(text, index) for index, text in enumerate(frames))
+
+
+def _from_base64(text: str, index: int) -> bytes:
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidFrames(f"frames[{index}] is not base64. Send base64 of JPEG files.") from None
+
+
+def pictures_from_bytes(frames: Iterable[bytes]) -> list[JpegPicture]:
+    """JPEG files, all of one size, whose headers are read. Raises InvalidFrames, BadDimensions."""
     pictures: list[JpegPicture] = []
-    for index, text in enumerate(frames):
-        if text.startswith("data:"):
-            text = text.partition(",")[2]
-        try:
-            data = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            raise InvalidFrames(f"frames[{index}] is not base64. Send base64 of JPEG files.") from None
+    for index, data in enumerate(frames):
         picture = JpegPicture.check(data, index)
         if pictures and (picture.width, picture.height) != (pictures[0].width, pictures[0].height):
             raise InvalidFrames(

@@ -95,6 +95,7 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
         "EXTRACTOR_WORKERS",
         "MAX_CLIENTS_PER_ADDRESS",
         "CONNECTS_PER_ADDRESS",
+        "GRPC_PORT",
     }
     given = {name.lower(): value for name, value in shown.items() if name not in machine}
     assert load_settings(**given) == load_settings()

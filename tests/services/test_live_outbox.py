@@ -91,3 +91,19 @@ def test_no_final_is_lost_and_none_comes_twice(moves: list[str], data: st.DataOb
         assert got == list(range(made))
 
     asyncio.run(run())
+
+
+def test_a_lost_connection_that_still_waits_takes_nothing_from_the_next_one() -> None:
+    async def run() -> None:
+        outbox = Outbox()
+        lost = asyncio.ensure_future(outbox.next())
+        await asyncio.sleep(0)
+        outbox.reconnect(0)
+        outbox.put_first({"type": "ready"})
+        outbox.put(final(0))
+        await asyncio.sleep(0)
+        assert [(await outbox.next())["type"], (await outbox.next())["type"]] == ["ready", "final"]
+        assert not lost.done()
+        lost.cancel()
+
+    asyncio.run(run())

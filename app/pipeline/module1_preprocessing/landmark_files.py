@@ -107,6 +107,16 @@ def keypoints_from_json(obj: object) -> Keypoints:
     return _from_arrays(arrays)
 
 
+def keypoints_from_points(points: NDArray[np.floating[Any]], fps: float, aspect: float) -> Keypoints:
+    """Landmarks (T, 75, 3) that are numbers already, equally spaced; aspect: width / height of the picture.
+
+    Raises InvalidLandmarkFile.
+    """
+    if not 0.1 <= aspect <= 10:
+        raise InvalidLandmarkFile("bad_size", f"'aspect' is {aspect:g}; width / height lies between 0.1 and 10")
+    return _from_arrays({"points": points, "fps": np.asarray(fps), "width": np.asarray(aspect), "height": np.ones(())})
+
+
 def save_npz(path: str | os.PathLike[str], keypoints: Keypoints) -> None:
     """Writes what `load_landmarks` reads back: points, times and aspect unchanged, positions of missing hands as 0."""
     points = keypoints.points

@@ -240,6 +240,7 @@ class Conversation:
     async def _send_events(self) -> None:
         assert self._session is not None
         while True:
+            self._check_mine(self._session)  # what comes now may be for another connection
             await self._send(await self._session.outbox.next())
 
     async def _send(self, event: Event) -> None:
@@ -262,11 +263,14 @@ class Conversation:
                 return
             if session.failed is not None:
                 raise session.failed
-            if self._hub.connection_of(session) != self._number:
-                raise LiveError("taken_over", "The session goes on in another connection.", Close.POLICY)
+            self._check_mine(session)
             if time.monotonic() - told >= STATS_S:
                 told = time.monotonic()
                 session.outbox.put(session.stats())
+
+    def _check_mine(self, session: LiveSession) -> None:
+        if self._hub.connection_of(session) != self._number:
+            raise LiveError("taken_over", "The session goes on in another connection.", Close.POLICY)
 
     async def _last_words(self, sender: asyncio.Task[None]) -> None:
         """What is queued is handed out before the end, if the client takes it."""

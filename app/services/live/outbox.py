@@ -91,7 +91,9 @@ class Outbox:
         again = [{name: value for name, value in event.items() if name != "seq"} for event in self._kept]
         self._kept.clear()
         self._queue.extendleft(reversed(again))
-        self._something.set()
+        # A connection that is lost and does not know it yet may still wait in `next`: it is left to wait there, or it
+        # would take events that are for the new one.
+        self._something = asyncio.Event()
 
     def next_seq(self) -> int:
         """A number for an event that does not go through the outbox: the last word before the end."""

@@ -1,0 +1,61 @@
+"""The service glossline.v1.Captioner: thin methods over the InferenceService and the live hub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from loguru import logger
+
+from app.core.errors import InternalError, InvalidRequest, ServiceError
+from app.rpc.calls import Calls, Context
+from app.rpc.clips import recognise
+from app.rpc.glossline.v1 import captioner_pb2 as pb
+from app.rpc.glossline.v1 import captioner_pb2_grpc
+from app.rpc.messages import recognition
+from app.rpc.status import refusal
+from app.rpc.streaming import converse
+from app.services.inference import InferenceService
+from app.services.live.hub import LiveHub
+
+#: Clips in one RecogniseBatch.
+MAX_CLIPS = 32
+
+
+class Captioner(captioner_pb2_grpc.CaptionerServicer):
+    """The unary methods raise ServiceError; RoomFirst, which stands before them, makes statuses of that."""
+
+    def __init__(self, service: InferenceService, hub: LiveHub, calls: Calls) -> None:
+        self._service, self._hub, self._calls = service, hub, calls
+
+    async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
+        return await self._recognition(request.clip)
+
+    async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
+        if not 1 <= len(request.clips) <= MAX_CLIPS:
+            raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are taken in one call.")
+        # As many at once as share one call of the model; more would only take places that other clients need.
+        settings = self._service.settings
+        places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
+        results = await asyncio.gather(*(self._result(clip, places) for clip in request.clips))
+        return pb.RecogniseBatchResponse(results=results)
+
+    async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
+        async with self._calls.call(context, "StreamCaptions"):
+            await converse(context, self._hub)
+
+    async def _recognition(self, clip: pb.Clip) -> pb.Recognition:
+        outcome = await recognise(clip, self._service)
+        return recognition(outcome, self._service.recogniser.model_id)
+
+    async def _result(self, clip: pb.Clip, places: asyncio.Semaphore) -> pb.ClipResult:
+        """One bad clip does not spoil the others."""
+        async with places:
+            try:
+                return pb.ClipResult(recognition=await self._recognition(clip))
+            except ServiceError as problem:
+                why = refusal(problem)
+            except Exception:  # noqa: BLE001 - an unexpected fault of one clip is that clip's answer
+                logger.exception("unexpected fault in a clip of a batch")
+                why = refusal(InternalError())
+            return pb.ClipResult(problem=pb.Problem(code=why.code, message=why.message, status=why.number))

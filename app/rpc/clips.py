@@ -1,0 +1,61 @@
+"""Whole clips that came in one message: from a video, pictures or landmarks to an Outcome of the InferenceService."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from app.core.errors import EmptyFile, InvalidLandmarks, InvalidRequest
+from app.pipeline.keypoints import DEFAULT_ASPECT, Keypoints
+from app.pipeline.module1_preprocessing.landmark_files import DEFAULT_FPS, MAX_FRAMES, keypoints_from_points
+from app.rpc.glossline.v1 import captioner_pb2 as pb
+from app.rpc.messages import BadPoints, unpacked
+from app.services.clips import check_duration
+from app.services.inference import InferenceService, Outcome
+from app.services.pictures import JpegPicture, decoded, pictures_from_bytes
+from app.services.spool import temporary_file
+from app.services.translated import translated
+
+
+async def recognise(clip: pb.Clip, service: InferenceService) -> Outcome:
+    """Raises the documented errors of app.core.errors. Cancelling it stops the work."""
+    match clip.WhichOneof("source"):
+        case "video":
+            return await _video(clip.video, service)
+        case "frames":
+            pictures, times = await asyncio.to_thread(_frames, clip.frames, service)
+            return await service.process_frames(decoded(pictures, times))
+        case "landmarks":
+            return await service.process_landmarks(await asyncio.to_thread(_landmarks, clip.landmarks))
+        case _:
+            raise InvalidRequest("The clip is empty. Send 'video', 'frames' or 'landmarks'.")
+
+
+async def _video(data: bytes, service: InferenceService) -> Outcome:
+    if not data:
+        raise EmptyFile
+    async with temporary_file() as path:
+        await asyncio.to_thread(path.write_bytes, data)
+        return await service.process_video(path)
+
+
+def _frames(frames: pb.Frames, service: InferenceService) -> tuple[Sequence[JpegPicture], list[float]]:
+    fps = frames.fps if frames.HasField("fps") else DEFAULT_FPS
+    if not 1 <= fps <= 240:
+        raise InvalidRequest(f"fps: {fps:g} frames per second; 1 to 240 are taken.")
+    if not 1 <= len(frames.jpeg) <= MAX_FRAMES:
+        raise InvalidRequest(f"jpeg: {len(frames.jpeg)} frames; 1 to {MAX_FRAMES} are taken.")
+    times = [index / fps for index in range(len(frames.jpeg))]
+    check_duration(times[-1], service.settings)
+    return pictures_from_bytes(frames.jpeg), times
+
+
+def _landmarks(landmarks: pb.ClipLandmarks) -> Keypoints:
+    fps = landmarks.fps if landmarks.HasField("fps") else DEFAULT_FPS
+    aspect = landmarks.aspect if landmarks.HasField("aspect") else DEFAULT_ASPECT
+    try:
+        points = unpacked(landmarks.points, MAX_FRAMES)
+    except BadPoints as problem:
+        raise InvalidLandmarks(str(problem)) from None
+    with translated():
+        return keypoints_from_points(points, fps, aspect)

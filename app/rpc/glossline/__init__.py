@@ -1,0 +1,1 @@
+"""The package `glossline` of the protocol."""

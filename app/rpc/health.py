@@ -1,0 +1,53 @@
+"""The standard health service: SERVING while a request would be served.
+
+The one that comes with grpcio-health-checking writes to watchers under the lock that setting a status needs, so that a
+watcher that does not read would keep the others from being told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from app.core.errors import ServiceError
+from app.rpc.calls import Context
+from app.services.inference import InferenceService
+from app.services.live.hub import LiveHub
+
+SERVICE = "glossline.v1.Captioner"
+#: Watchers learn of a change within this time.
+LOOK_S = 0.5
+
+_Answer = health_pb2.HealthCheckResponse
+
+
+class Health(health_pb2_grpc.HealthServicer):
+    def __init__(self, service: InferenceService, hub: LiveHub) -> None:
+        self._service, self._hub = service, hub
+
+    def _status(self, name: str) -> int:
+        if name not in ("", SERVICE):
+            return _Answer.SERVICE_UNKNOWN
+        try:
+            self._service.check_ready()
+        except ServiceError:
+            return _Answer.NOT_SERVING
+        fault = self._hub.draining or self._hub.device_fault is not None
+        return _Answer.NOT_SERVING if fault else _Answer.SERVING
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:
+        status = self._status(request.service)
+        if status == _Answer.SERVICE_UNKNOWN:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"There is no service '{request.service[:80]}' here.")
+        return _Answer(status=status)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
+        told: int | None = None
+        while True:
+            status = self._status(request.service)
+            if status != told:
+                await context.write(_Answer(status=status))
+                told = status
+            await asyncio.sleep(LOOK_S)

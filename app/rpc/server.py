@@ -1,0 +1,88 @@
+"""The gRPC server: on the application's event loop, started and stopped with it."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from loguru import logger
+
+from app.core.settings import Settings, SettingsError
+from app.rpc.calls import Calls
+from app.rpc.captioner import Captioner
+from app.rpc.glossline.v1 import captioner_pb2_grpc
+from app.rpc.health import SERVICE, Health
+from app.rpc.uploads import RoomFirst
+from app.services.inference import InferenceService
+from app.services.live.hub import LiveHub
+
+#: Calls that still run when the service stops get this long to finish.
+GRACE_S = 20.0
+#: Calls beside the work itself: health, reflection, and clients that are about to be told that the service is full.
+OTHER_CALLS = 64
+
+
+@asynccontextmanager
+async def rpc_server(service: InferenceService, hub: LiveHub, host: str, port: int) -> AsyncIterator[int]:
+    """Serve while the block lasts; gives the port (0 asks for any). At its end calls that run get GRACE_S.
+
+    Raises SettingsError when nothing can be heard on that address.
+    """
+    calls = Calls()
+    settings = service.settings
+    server = grpc.aio.server(
+        interceptors=[RoomFirst(SERVICE, service, hub, calls)],
+        options=_options(settings),
+        maximum_concurrent_rpcs=settings.max_clients + settings.max_concurrent_requests + OTHER_CALLS,
+    )
+    captioner_pb2_grpc.add_CaptionerServicer_to_server(Captioner(service, hub, calls), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(service, hub), server)
+    names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    bound = _bind(server, host, port)
+    await server.start()
+    logger.info("gRPC on {}:{}", host, bound)
+    try:
+        yield bound
+    finally:
+        if not hub.draining:  # nobody caught the signal: the server has none of its own (see live/drain.py)
+            await hub.drain()
+        # New calls are refused from here on. Health watchers would use up the time of grace, hence the two steps.
+        stopping = asyncio.create_task(server.stop(GRACE_S))
+        await calls.quiet(GRACE_S)
+        await server.stop(None)
+        await stopping
+
+
+def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError:
+        bound = 0
+    if bound == 0:
+        raise SettingsError(
+            f"GRPC_PORT={port}: nothing can be heard on {address}. Another program has that port, or HOST is no "
+            "address of this machine. Choose another GRPC_PORT, or leave it out to do without gRPC."
+        )
+    return bound
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    # Several workers share the port; a single process that finds it taken has to be told.
+    shared = multiprocessing.parent_process() is not None
+    return [
+        ("grpc.so_reuseport", int(shared)),
+        ("grpc.max_receive_message_length", settings.max_upload_bytes),
+        # A connection that is dead without a word is found within a minute and a half...
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        # ... and a client may ping every ten seconds; one that does it more often is disconnected.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 2),
+    ]

@@ -1,0 +1,122 @@
+"""The gRPC door of live captions: protocol messages in and out, an end with a status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import grpc
+from google.protobuf.message import DecodeError
+from loguru import logger
+
+from app.rpc.calls import Context, refuse
+from app.rpc.messages import command, response
+from app.rpc.status import Refusal, closed
+from app.services.live.conversation import Conversation, HungUp
+from app.services.live.hub import LiveHub
+from app.services.live.outbox import Event
+from app.services.live.protocol import Close, Command, LiveError, Stop
+from app.services.live.session import TOO_SLOW
+
+T = TypeVar("T")
+
+#: gRPC shows a cancelled stream as one whose requests have ended, a moment before it tells of the cancellation.
+CANCEL_TOLD_S = 0.1
+#: The final status waits behind events that the client has not read; after so long it is left to wait alone.
+PART_S = 5.0
+
+
+async def converse(context: Context, hub: LiveHub) -> None:
+    """One StreamCaptions call from beginning to end. Raises AbortError when it ends with another status than OK."""
+    door = RpcDoor(context)
+    talk = asyncio.create_task(Conversation(door, hub, address_of(context.peer())).run())
+    try:
+        await asyncio.shield(talk)
+    except asyncio.CancelledError:  # how gRPC tells that the client is gone
+        door.hang_up()
+        await talk
+        raise
+    if door.parting is not None:
+        await _in_background(refuse(context, door.parting), PART_S)
+
+
+def address_of(peer: str) -> str | None:
+    """The network address in gRPC's name of a peer, such as ipv4:127.0.0.1:5000; None where it has none."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return None
+    return unquote(rest).rpartition(":")[0].strip("[]")
+
+
+class RpcDoor:
+    """A Door (see conversation.py). Reads and writes run in tasks of their own, of which there is one of each kind and
+    which nobody cancels: gRPC cannot take back an operation that has begun, and a message being read would be lost."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._gone = asyncio.get_running_loop().create_future()
+        self._reading: asyncio.Task[Any] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._fault: Event | None = None
+        self.parting: Refusal | None = None
+
+    def hang_up(self) -> None:
+        """The client is gone: whoever waits for it is told."""
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    async def receive(self) -> Command:
+        if self._reading is None:
+            self._reading = _task(self._context.read())
+        try:
+            message = await self._unless_gone(self._reading)
+        except DecodeError:
+            self._reading = None
+            raise LiveError("malformed_message", "The message is not a StreamCaptionsRequest.") from None
+        if message is grpc.aio.EOF:
+            await asyncio.wait({self._gone}, timeout=CANCEL_TOLD_S)
+            if self._gone.done():
+                raise HungUp(orderly=False)
+            return Stop(type="stop")
+        self._reading = None
+        return command(message)
+
+    async def send(self, event: Event) -> None:
+        if event["type"] == "error" and event["fatal"]:
+            self._fault = event
+        if self._writing is not None:  # whoever sent it has given up waiting; it is on its way all the same
+            await self._unless_gone(self._writing)
+        self._writing = _task(self._context.write(response(event)))
+        await self._unless_gone(self._writing)
+        self._writing = None
+
+    async def close(self, code: Close) -> None:
+        if code is not Close.NORMAL:
+            fault = self._fault or {"code": TOO_SLOW.code, "message": TOO_SLOW.message}  # that one is never sent
+            self.parting = closed(code, fault["code"], fault["message"])
+
+    async def _unless_gone(self, work: asyncio.Task[T]) -> T:
+        await asyncio.wait({work, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+        if self._gone.done():
+            raise HungUp(orderly=False)
+        try:
+            return work.result()
+        except grpc.aio.BaseError as broken:
+            logger.debug("live stream broke: {}", broken)
+            raise HungUp(orderly=False) from broken
+
+
+def _task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task whose fault nobody has to ask for."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
+
+
+async def _in_background(work: Coroutine[Any, Any, None], timeout_s: float) -> None:
+    task = _task(work)
+    await asyncio.wait({task}, timeout=timeout_s)
+    if task.done():
+        task.result()

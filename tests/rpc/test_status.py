@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from app.core import errors
+from app.rpc.status import CLOSED, closed, refusal
+from app.services.live.protocol import Close
+
+
+@pytest.mark.parametrize("kind", errors.all_errors(), ids=lambda kind: kind.code)
+def test_every_error_has_a_status_that_fits(kind: type[errors.ServiceError]) -> None:
+    why = refusal(kind())
+    if kind.status >= 500 and kind is not errors.InternalError:
+        retried = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.FAILED_PRECONDITION}
+        assert why.status in retried
+    assert (why.status is grpc.StatusCode.INTERNAL) == (kind is errors.InternalError or kind is errors.MethodNotAllowed)
+    assert why.code == kind.code
+
+
+def test_every_way_a_live_stream_ends_has_a_status() -> None:
+    assert set(CLOSED) == set(Close)
+    assert [close for close, status in CLOSED.items() if status is grpc.StatusCode.OK] == [Close.NORMAL]
+    assert closed(Close.FULL, "full", "Try later.").metadata == (("glossline-code", "full"),)
