@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.monitoring.metrics import Metrics
@@ -21,6 +22,7 @@ class Measure:
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
+        self._mounts: list[str] = []
         self._fixed: frozenset[str] | None = None  # routes without parameters, known when the application is complete
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,4 +97,8 @@ class Measure:
         if self._fixed is None:
             contexts = iter_route_contexts(scope["app"].routes)
             self._fixed = frozenset(c.path for c in contexts if c.path is not None and "{" not in c.path)
-        return scope["path"] if scope["path"] in self._fixed else UNMATCHED
+            self._mounts = [route.path for route in scope["app"].routes if isinstance(route, Mount)]
+        path: str = scope["path"]
+        if path in self._fixed:
+            return path
+        return next((mount for mount in self._mounts if path.startswith(f"{mount}/")), UNMATCHED)

@@ -7,6 +7,7 @@ The stream itself never runs the network. It says which window has to be read ne
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +72,8 @@ class StreamUpdate:
     """What changed. final: signs of the running sentence that stay; partial: those that may still change;
     sentence: English of both; ended: set when the sentence is complete and the next update belongs to another.
     until_s: end of what has been read, seconds since the first frame. rgb: mean weight of the pictures in what was read
-    for this sentence, 0..1; the pose has the rest."""
+    for this sentence, 0..1; the pose has the rest. pause_s: when the sentence will end unless another sign comes,
+    seconds since the first frame; None while it has no sign."""
 
     final: tuple[GlossSegment, ...]
     partial: tuple[GlossSegment, ...]
@@ -79,6 +81,7 @@ class StreamUpdate:
     until_s: float
     ended: EndReason | None = None
     rgb: float = 0.0
+    pause_s: float | None = None
 
     @property
     def segments(self) -> tuple[GlossSegment, ...]:
@@ -170,6 +173,10 @@ class _FrameBuffer:
         self._count, self.start = len(rest), self.start + gone
 
 
+def _frames_until(time_s: float) -> int:
+    return math.ceil(time_s * MODEL_FPS - 1e-6)
+
+
 class CaptionStream:
     """One signer's stream. Not thread safe.
 
@@ -194,6 +201,7 @@ class CaptionStream:
         self._next_window = 0  # first frame of the next full window
         self._put_into_words: tuple[tuple[str, ...], str] = ((), "")
         self._looked = 0  # frames that the latest job had seen
+        self._next_look = self.config.partial_every  # frames that must be there for the next partial
         self._begin_sentence(0)
 
     def _begin_sentence(self, step: int) -> None:
@@ -201,6 +209,12 @@ class CaptionStream:
         self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
         self._rgb_sum, self._rgb_frames = 0.0, 0  # gates of the pictures in the windows taken for this sentence
         self._decoder.reset(step)
+
+    def set_aspect(self, aspect: float) -> None:
+        """Width / height of the pictures, where it becomes known late. Raises ValueError when frames have come."""
+        if self._grid.start_s is not None:
+            raise ValueError("frames have been read with another shape of picture")
+        self._normaliser = Normaliser(aspect)
 
     @property
     def frames(self) -> int:
@@ -255,7 +269,7 @@ class CaptionStream:
         end = self._next_window + self.config.window
         if self.frames >= end:
             return WindowJob(self._next_window, self._buffer.get(self._next_window, end), True)
-        if partial and self.frames >= self._looked + self.config.partial_every:
+        if partial and self.frames >= self._next_look:
             return self.last_job()
         return None
 
@@ -274,6 +288,9 @@ class CaptionStream:
             self._feed(self._lattice.take_final())
         pending = self._lattice.pending() if job.full else self._provisional(job, reading)
         update = self._update(pending, job.end, self._rgb(None if job.full else reading), began)
+        self._next_look = self._looked + self.config.partial_every
+        if update.pause_s is not None and (pause := _frames_until(update.pause_s)) > self._looked:
+            self._next_look = min(self._next_look, pause)  # so that the end of a sentence is not found out late
         self._forget_idle(update, pending)
         reason = self._end_reason(update, job.end)
         if reason is None:
@@ -290,6 +307,7 @@ class CaptionStream:
             self._take(job, reading)
             end = job.end
             self._looked = max(self._looked, end)
+        self._next_look = self._looked + self.config.partial_every
         if len(self._lattice):
             self._feed(self._lattice.flush())
             start = self._next_window - self.config.stride  # where the last window was: the next may not be before
@@ -343,16 +361,19 @@ class CaptionStream:
         tokens = decoder.best().tokens
         segments = self._segments(tokens, table)
         final = self._segments(tokens[: len(self._decoder.committed())], table)
+        pause_s = max(s.end_s for s in segments) + self.config.endpoint_s if segments else None
         self._on_stage(DECODING, time.perf_counter() - began)
-        return StreamUpdate(final, segments[len(final) :], self._english(segments), end / MODEL_FPS, rgb=rgb)
+        return StreamUpdate(
+            final, segments[len(final) :], self._english(segments), end / MODEL_FPS, rgb=rgb, pause_s=pause_s
+        )
 
     def _segments(self, tokens: Sequence[DecodedToken], table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:
         return self.recogniser.segments(tokens, table, self._first_step)
 
     def _end_reason(self, update: StreamUpdate, end: int) -> EndReason | None:
-        if not update.segments:
+        if update.pause_s is None:
             return None
-        if end / MODEL_FPS - max(s.end_s for s in update.segments) >= self.config.endpoint_s:
+        if end >= _frames_until(update.pause_s):
             return EndReason.PAUSE
         if end / MODEL_FPS - self._first_step * STEP_S >= self.config.max_sentence_s:
             return EndReason.TOO_LONG

@@ -107,6 +107,10 @@ def _time(frame: pb.Picture | pb.Landmarks) -> int | None:
 def response(event: Event) -> pb.StreamCaptionsResponse:
     """An event as the protocol has it; the names are the same."""
     content = {name: value for name, value in event.items() if name not in ("type", "seq")}
+    if event["type"] == "landmarks":
+        packed = pb.PackedPoints(float32=np.asarray(event["points"], "<f4").tobytes())
+        found = pb.FoundLandmarks(points=packed, at_ms=event["at_ms"])
+        return pb.StreamCaptionsResponse(seq=event["seq"], landmarks=found)
     message = pb.StreamCaptionsResponse()
     ParseDict({"seq": event["seq"], event["type"]: content}, message, ignore_unknown_fields=True)
     return message

@@ -84,7 +84,7 @@ class InferenceService:
         self._recogniser: Recogniser | None = None
         self._guarded: FaultTolerantRecogniser | None = None
         self._batcher: MicroBatcher[Keypoints, Recognition] | None = None
-        self._extractors: ExtractorPool | None = None
+        self.extractors = ExtractorPool(settings.extractor_workers)
         self.extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
         self.model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._running: set[Event] = set()
@@ -100,7 +100,6 @@ class InferenceService:
         """
         began = time.perf_counter()
         loop = asyncio.get_running_loop()
-        self._extractors = ExtractorPool(self.settings.extractor_workers)
         recogniser, _ = await asyncio.gather(
             loop.run_in_executor(self.model_thread, self._load),
             loop.run_in_executor(self.extract_threads, self._warm_up_extractors),
@@ -133,8 +132,7 @@ class InferenceService:
     def _stop_threads(self) -> None:
         self.extract_threads.shutdown(wait=True, cancel_futures=True)
         self.model_thread.shutdown(wait=True, cancel_futures=True)
-        if self._extractors is not None:
-            self._extractors.close()
+        self.extractors.close()
 
     def _load(self) -> Recogniser:
         recogniser = Recogniser.load(
@@ -147,10 +145,9 @@ class InferenceService:
         return recogniser
 
     def _warm_up_extractors(self) -> None:
-        assert self._extractors is not None
         black = np.zeros((256, 256, 3), np.uint8)
         try:
-            with self._extractors.acquire() as extractor:
+            with self.extractors.acquire() as extractor:
                 extractor.extract([Frame(black, 0.0)])
         except (LandmarksUnavailable, ExtractionFailed) as problem:
             logger.warning("videos cannot be read on this machine, landmarks can: {}", problem)
@@ -212,12 +209,10 @@ class InferenceService:
     async def _process(self, extract: Callable[[PoseExtractor, Event], Keypoints]) -> Outcome:
         began = time.perf_counter()
         self.check_ready()
-        assert self._extractors is not None
-        extractors = self._extractors
         cancel = Event()
 
         def in_thread() -> Keypoints:
-            with extractors.acquire() as extractor:
+            with self.extractors.acquire() as extractor:
                 return extract(extractor, cancel)
 
         with self.jobs.enter():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from app.core.settings import Settings
+from app.pipeline.module1_preprocessing.extractor import ExtractorPool
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.gate import Gate
@@ -34,7 +35,7 @@ def recogniser(tiny_checkpoints: Path) -> Recogniser:
 async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
     hub = LiveHub(settings)
     with ThreadPoolExecutor(1) as model, ThreadPoolExecutor(1) as cameras:
-        hub.start(recogniser, model, cameras, Gate(settings.max_clients, "live streams"))
+        hub.start(recogniser, model, cameras, ExtractorPool(1), Gate(settings.max_clients, "live streams"))
         try:
             yield hub
         finally:

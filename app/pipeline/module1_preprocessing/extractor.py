@@ -137,6 +137,30 @@ class ExtractorPool:
         finally:
             self._give_back(extractor)
 
+    def borrow(self) -> MediaPipeExtractor:
+        """A fresh extractor for as long as one likes, such as a live session; does not count against `size`, and never
+        waits. To be given back with `give_back` or closed. Raises LandmarksUnavailable."""
+        with self._changed:
+            extractor = self._idle.pop() if self._idle else None
+        if extractor is None:
+            return MediaPipeExtractor()
+        try:
+            extractor.reset()
+        except (ExtractionFailed, LandmarksUnavailable):
+            extractor.close()
+            return MediaPipeExtractor()
+        return extractor
+
+    def give_back(self, extractor: MediaPipeExtractor) -> None:
+        """Take back what was borrowed: kept for the next one where there is room, else freed."""
+        with self._changed:
+            keep = extractor.usable and not self._closed and len(self._idle) + self._lent < self.size
+            if keep:
+                self._idle.append(extractor)
+                self._changed.notify()
+        if not keep:
+            extractor.close()
+
     def warm_up(self, count: int = 1) -> None:
         """Makes `count` extractors now, so that the first clips do not wait for models to be read."""
         with self._changed:

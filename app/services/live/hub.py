@@ -14,6 +14,8 @@ from loguru import logger
 
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
+from app.pipeline.keypoints import DEFAULT_ASPECT
+from app.pipeline.module1_preprocessing.extractor import ExtractorPool
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.gate import Gate
@@ -60,9 +62,16 @@ class LiveHub:
         )
         self._sweeper: asyncio.Task[None] | None = None
 
-    def start(self, recogniser: Recogniser, model_thread: Executor, camera_threads: Executor, streams: Gate) -> None:
+    def start(
+        self,
+        recogniser: Recogniser,
+        model_thread: Executor,
+        camera_threads: Executor,
+        graphs: ExtractorPool,
+        streams: Gate,
+    ) -> None:
         """streams: counts MAX_CLIENTS for this hub and whoever else opens live streams of the same recogniser."""
-        self._streams = streams
+        self._streams, self._graphs = streams, graphs
         self._recogniser = recogniser
         self._camera_threads = camera_threads
         self._reader = WindowReader(recogniser, metrics=self.metrics)
@@ -147,7 +156,7 @@ class LiveHub:
         except ValueError as problem:
             raise LiveError("bad_start", f"window, stride: {problem}", Close.BAD_START) from problem
         self._make_room()
-        stream = CaptionStream(self._recogniser, config, start.aspect, self._on_stage)
+        stream = CaptionStream(self._recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage)
         effective = start.model_copy(update={"window": config.window, "stride": config.stride, "resume": None})
         session = LiveSession(effective, stream, self.engine, on_lag=self.metrics.caption_lag.observe)
         self._places[session.id] = _Place(session)
@@ -216,7 +225,7 @@ class LiveHub:
         if isinstance(command, Picture):
             place = self._places[session.id]
             if place.camera is None:
-                place.camera = Camera(session, self._camera_threads, on_stage=self._on_stage)
+                place.camera = Camera(session, self._camera_threads, self._graphs, self._on_stage)
             place.camera.wake()
 
     # -- numbers ------------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class Start(_Message):
     stride: int | None = Field(default=None, ge=8, le=512)
     endpoint_ms: int = Field(default=1200, ge=300, le=10_000)
     fps: float = Field(default=25.0, ge=1, le=120, allow_inf_nan=False)
-    aspect: float = Field(default=4 / 3, ge=0.1, le=10, allow_inf_nan=False)
+    aspect: float | None = Field(default=None, ge=0.1, le=10, allow_inf_nan=False)  # None: as the pictures are
     save: bool = False
     landmarks: bool = False
     resume: Resume | None = None

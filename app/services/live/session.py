@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 import time
 from collections import deque
@@ -98,6 +99,7 @@ class LiveSession:
         self._at_rest = asyncio.Event()
         self._flush_asked = False
         self._partial_s = stream.config.partial_every / MODEL_FPS
+        self._pause_s = math.inf  # capture time of the frame with which the sentence will end unless another sign comes
         self._looked_s = 0.0  # stream time of the newest frame the model was given
         self._shown_at = 0.0  # when landmarks were last due to be sent back
         self._read_until = 0.0  # arrival of the newest frame the model was given
@@ -163,6 +165,11 @@ class LiveSession:
         except SlowReader:
             self.failed = TOO_SLOW
 
+    def saw_picture(self, width: int, height: int) -> None:
+        """The size of a picture, before its landmarks are added: the first one tells the shape of all."""
+        if self.start.aspect is None and self.counters.used == 0 and not self._frames:
+            self._stream.set_aspect(width / height)
+
     def show_landmarks(self, points: NDArray[np.float32], time_s: float) -> None:
         """Send back the landmarks (75, 3) of a picture, if the client asked for them."""
         now = self._now()
@@ -176,7 +183,7 @@ class LiveSession:
     @property
     def _due(self) -> bool:
         """Enough has come since the last look for another one."""
-        return bool(self._frames) and self._frames.times[-1] >= self._looked_s + self._partial_s
+        return bool(self._frames) and self._frames.times[-1] >= min(self._looked_s + self._partial_s, self._pause_s)
 
     def flush_if_quiet(self) -> None:
         """When nothing has come for longer than a pause, the sentence is over."""
@@ -286,6 +293,10 @@ class LiveSession:
         }
 
     def _say(self, update: StreamUpdate) -> None:
+        # A frame stands for the time up to the next one.
+        self._pause_s = math.inf
+        if update.pause_s is not None and update.ended is None:
+            self._pause_s = update.pause_s - 1 / MODEL_FPS - 1e-6
         self._sign = update.segments[-1] if update.segments and update.ended is None else None
         if update.ended is None:
             shown = tuple((s.gloss, s.start_s) for s in update.segments), len(update.final)

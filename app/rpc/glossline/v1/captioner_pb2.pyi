@@ -162,7 +162,7 @@ class StreamCaptionsRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., landmarks: _Optional[_Union[Landmarks, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -173,6 +173,7 @@ class Start(_message.Message):
     ASPECT_FIELD_NUMBER: _ClassVar[int]
     SAVE_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
+    LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -183,7 +184,8 @@ class Start(_message.Message):
     aspect: float
     save: bool
     resume: Resume
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ...) -> None: ...
+    landmarks: bool
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ...) -> None: ...
 
 class Resume(_message.Message):
     __slots__ = ("session_id", "token", "last_seq")
@@ -236,7 +238,7 @@ class Stop(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamCaptionsResponse(_message.Message):
-    __slots__ = ("seq", "ready", "partial", "final", "stats", "warning", "error", "closing", "done", "pong")
+    __slots__ = ("seq", "ready", "partial", "final", "stats", "warning", "error", "closing", "done", "pong", "landmarks")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
@@ -247,6 +249,7 @@ class StreamCaptionsResponse(_message.Message):
     CLOSING_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
+    LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     seq: int
     ready: Ready
     partial: Caption
@@ -257,7 +260,8 @@ class StreamCaptionsResponse(_message.Message):
     closing: Closing
     done: Done
     pong: Pong
-    def __init__(self, seq: _Optional[int] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., partial: _Optional[_Union[Caption, _Mapping]] = ..., final: _Optional[_Union[Caption, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., warning: _Optional[_Union[Warning, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closing: _Optional[_Union[Closing, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ...) -> None: ...
+    landmarks: FoundLandmarks
+    def __init__(self, seq: _Optional[int] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., partial: _Optional[_Union[Caption, _Mapping]] = ..., final: _Optional[_Union[Caption, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., warning: _Optional[_Union[Warning, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closing: _Optional[_Union[Closing, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., landmarks: _Optional[_Union[FoundLandmarks, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ("session_id", "resume_token", "config", "model", "limits")
@@ -274,7 +278,7 @@ class Ready(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
 
 class Config(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -284,6 +288,7 @@ class Config(_message.Message):
     FPS_FIELD_NUMBER: _ClassVar[int]
     ASPECT_FIELD_NUMBER: _ClassVar[int]
     SAVE_FIELD_NUMBER: _ClassVar[int]
+    LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -293,7 +298,8 @@ class Config(_message.Message):
     fps: float
     aspect: float
     save: bool
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ...) -> None: ...
+    landmarks: bool
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("id", "glosses", "sign_language", "fps")
@@ -320,7 +326,7 @@ class Limits(_message.Message):
     def __init__(self, idle_s: _Optional[float] = ..., session_s: _Optional[float] = ..., resume_s: _Optional[float] = ..., landmark_frames_per_message: _Optional[int] = ...) -> None: ...
 
 class Caption(_message.Message):
-    __slots__ = ("segment", "revision", "start_ms", "end_ms", "until_ms", "gloss", "gloss_text", "sentence", "text", "confidence", "lag_ms", "reason")
+    __slots__ = ("segment", "revision", "start_ms", "end_ms", "until_ms", "gloss", "gloss_text", "sentence", "text", "confidence", "lag_ms", "attention", "reason")
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     START_MS_FIELD_NUMBER: _ClassVar[int]
@@ -332,6 +338,7 @@ class Caption(_message.Message):
     TEXT_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     segment: int
     revision: int
@@ -344,8 +351,9 @@ class Caption(_message.Message):
     text: Text
     confidence: float
     lag_ms: float
+    attention: Attention
     reason: str
-    def __init__(self, segment: _Optional[int] = ..., revision: _Optional[int] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., gloss: _Optional[_Iterable[_Union[Gloss, _Mapping]]] = ..., gloss_text: _Optional[str] = ..., sentence: _Optional[str] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., confidence: _Optional[float] = ..., lag_ms: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
+    def __init__(self, segment: _Optional[int] = ..., revision: _Optional[int] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., gloss: _Optional[_Iterable[_Union[Gloss, _Mapping]]] = ..., gloss_text: _Optional[str] = ..., sentence: _Optional[str] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., confidence: _Optional[float] = ..., lag_ms: _Optional[float] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Gloss(_message.Message):
     __slots__ = ("gloss", "confidence", "start_ms", "end_ms", "final")
@@ -360,6 +368,14 @@ class Gloss(_message.Message):
     end_ms: int
     final: bool
     def __init__(self, gloss: _Optional[str] = ..., confidence: _Optional[float] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., final: bool = ...) -> None: ...
+
+class FoundLandmarks(_message.Message):
+    __slots__ = ("points", "at_ms")
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    points: PackedPoints
+    at_ms: int
+    def __init__(self, points: _Optional[_Union[PackedPoints, _Mapping]] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class Stats(_message.Message):
     __slots__ = ("received", "used", "dropped", "lag_ms", "fps", "credits_remaining")
