@@ -34,8 +34,8 @@ def recogniser(tiny_checkpoints: Path) -> Recogniser:
 @asynccontextmanager
 async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
     hub = LiveHub(settings)
-    with ThreadPoolExecutor(1) as model, ThreadPoolExecutor(1) as cameras:
-        hub.start(recogniser, model, cameras, ExtractorPool(1), Gate(settings.max_clients, "live streams"))
+    with ThreadPoolExecutor(1) as model:
+        hub.start(recogniser, model, ExtractorPool(1), Gate(settings.max_clients, "live streams"))
         try:
             yield hub
         finally:

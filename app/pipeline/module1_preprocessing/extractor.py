@@ -57,26 +57,35 @@ class MediaPipeExtractor:
         rows: list[NDArray[np.float32]] = []
         times: list[float] = []
         aspect = DEFAULT_ASPECT
-        try:
-            with _first_clip_quiet():
-                for frame in frames:
-                    if not times:
-                        aspect = frame.rgb.shape[1] / frame.rgb.shape[0]
-                    if self._graph.pending >= _IN_FLIGHT:
-                        rows.append(self._graph.receive())
-                    self._send(frame.rgb)
-                    times.append(frame.time_s)
-                while self._graph.pending:
-                    rows.append(self._graph.receive())
-        except ExtractionFailed:
-            self.usable = False
-            raise
+        with _first_clip_quiet():
+            for frame in frames:
+                if not times:
+                    aspect = frame.rgb.shape[1] / frame.rgb.shape[0]
+                if self._graph.pending >= _IN_FLIGHT:
+                    rows.append(self.receive())
+                self.send(frame.rgb)
+                times.append(frame.time_s)
+            while self._graph.pending:
+                rows.append(self.receive())
         points = np.stack(rows) if rows else np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
         return Keypoints(points, np.asarray(times, np.float64), aspect)
 
     def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
+        self.send(rgb)
+        return self.receive()
+
+    def send(self, rgb: NDArray[np.uint8]) -> None:
+        """Hands over the next picture of a running stream and returns at once. Raises ExtractionFailed."""
+        self._fresh = False
         try:
-            self._send(rgb)
+            self._graph.send(rgb)
+        except ExtractionFailed:
+            self.usable = False
+            raise
+
+    def receive(self) -> NDArray[np.float32]:
+        """Waits for the landmarks (75, 3) of the oldest picture not yet received. Raises ExtractionFailed."""
+        try:
             return self._graph.receive()
         except ExtractionFailed:
             self.usable = False
@@ -101,10 +110,6 @@ class MediaPipeExtractor:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-    def _send(self, rgb: NDArray[np.uint8]) -> None:
-        self._fresh = False
-        self._graph.send(rgb)
 
 
 class ExtractorPool:

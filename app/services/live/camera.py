@@ -1,10 +1,15 @@
-"""The camera of one session: pictures become landmarks in worker threads, one picture of a session at a time."""
+"""The camera of one session: pictures become landmarks in worker threads, in their order, two of them at a time."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 from loguru import logger
@@ -19,8 +24,21 @@ from app.pipeline.module1_preprocessing.extractor import (
 )
 from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
 from app.services.live.protocol import Close, LiveError
-from app.services.live.session import LiveSession
+from app.services.live.session import LiveSession, WaitingPicture
 from app.services.pictures import picture_from_bytes
+
+#: Pictures of one camera in its graph at once: while the hands of one are found, the body of the next is. More would
+#: not be faster and would be older when they come out.
+IN_FLIGHT = 2
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    picture: WaitingPicture
+    width: int
+    height: int
 
 
 class Camera:
@@ -45,52 +63,84 @@ class Camera:
         # In a thread, behind a picture that may still be looked at there.
         await asyncio.get_running_loop().run_in_executor(self._threads, self._give_back)
 
+    async def _run(self) -> None:
+        session = self._session
+        sent: deque[_Sent] = deque()
+        await self._something.wait()
+        try:  # first of all: it takes a moment, in which old pictures make room for new ones
+            await self._in_thread(self._borrow)
+        except (LandmarksUnavailable, ExtractionFailed) as problem:
+            self._fail(problem)
+            return
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            while session.pictures or sent:
+                try:
+                    if session.pictures and len(sent) < IN_FLIGHT:
+                        picture = session.pictures.popleft()
+                        session.looking = True
+                        size = await self._in_thread(partial(self._send, picture.data))
+                        sent.append(_Sent(picture, *size))
+                        continue
+                    points = await self._in_thread(self._receive)
+                except ServiceError as problem:
+                    session.counters.dropped += 1
+                    session.complain(LiveError("invalid_frame", problem.detail))
+                except (LandmarksUnavailable, ExtractionFailed) as problem:
+                    self._fail(problem)
+                    return
+                else:
+                    done = sent.popleft()
+                    session.saw_picture(done.width, done.height)
+                    session.add_landmarks(points[None], [done.picture.time_s], done.picture.arrived)
+                    session.show_landmarks(points, done.picture.time_s)
+                session.looking = bool(sent)
+                session.predict()
+            session.pictures_read()
+
+    def _fail(self, problem: Exception) -> None:
+        logger.warning("no landmarks for a live session: {}", problem)
+        self._session.failed = LiveError("landmarks_unavailable", str(problem), Close.INTERNAL)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        # Shielded: a thread cannot be stopped, and whoever waits for it may be.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, work))
+
+    # -- in a thread --------------------------------------------------------------------------------------------------
+
+    def _borrow(self) -> None:
+        with self._graph_lock:
+            if not self._closed:
+                self._extractor = self._graphs.borrow()
+
+    def _send(self, data: bytes) -> tuple[int, int]:
+        """Decode a picture and hand it to the graph; its width and height."""
+        watch = Stopwatch()
+        with watch.stage(DECODE):
+            rgb = picture_from_bytes(data)
+        watch.tell(self._on_stage)
+        with self._graph_lock:
+            self._graph.send(rgb)
+        return rgb.shape[1], rgb.shape[0]
+
+    def _receive(self) -> NDArray[np.float32]:
+        """Landmarks (75, 3) of the oldest picture in the graph."""
+        watch = Stopwatch()
+        with self._graph_lock, watch.stage(LANDMARKS):
+            points = self._graph.receive()
+        watch.tell(self._on_stage)
+        return points
+
+    @property
+    def _graph(self) -> MediaPipeExtractor:
+        if self._extractor is None:
+            raise ExtractionFailed("the session has ended")
+        return self._extractor
+
     def _give_back(self) -> None:
         with self._graph_lock:
             extractor, self._extractor = self._extractor, None
             self._closed = True
         if extractor is not None:
             self._graphs.give_back(extractor)
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        session = self._session
-        while True:
-            await self._something.wait()
-            self._something.clear()
-            while session.pictures:
-                picture = session.pictures.popleft()
-                session.looking = True
-                try:
-                    looking = loop.run_in_executor(self._threads, self._look, picture.data)
-                    points, width, height = await asyncio.shield(looking)  # a thread cannot be stopped
-                except ServiceError as problem:
-                    session.counters.dropped += 1
-                    session.complain(LiveError("invalid_frame", problem.detail))
-                except (LandmarksUnavailable, ExtractionFailed) as problem:
-                    logger.warning("no landmarks for a live session: {}", problem)
-                    session.failed = LiveError("landmarks_unavailable", str(problem), Close.INTERNAL)
-                    return
-                else:
-                    session.saw_picture(width, height)
-                    session.add_landmarks(points[None], [picture.time_s], picture.arrived)
-                    session.show_landmarks(points, picture.time_s)
-                finally:
-                    session.looking = False
-                session.predict()
-            session.pictures_read()
-
-    def _look(self, data: bytes) -> tuple[NDArray[np.float32], int, int]:
-        """Landmarks (75, 3) of a picture, and its width and height."""
-        watch = Stopwatch()
-        with watch.stage(DECODE):
-            rgb = picture_from_bytes(data)
-        with self._graph_lock:
-            if self._closed:
-                raise ExtractionFailed("the session has ended")
-            if self._extractor is None:
-                self._extractor = self._graphs.borrow()
-            with watch.stage(LANDMARKS):
-                points = self._extractor.extract_frame(rgb, 0.0)
-        watch.tell(self._on_stage)
-        return points, rgb.shape[1], rgb.shape[0]

@@ -26,6 +26,8 @@ from app.services.faults import is_device_fault, is_out_of_memory, release_cache
 
 #: Windows in one call of the network.
 MAX_WINDOWS = 16
+#: Of one call in the moving average of delays.
+DELAY_WEIGHT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,11 @@ class CaptionEngine:
         self._reader = reader
         self._thread = model_thread
         self._max_batch = max_batch
-        self._turn: deque[Client] = deque()
+        self._turn: deque[tuple[Client, float]] = deque()
         self._waiting: set[Client] = set()
+        #: Seconds from asking for a turn to being answered, of those who waited longest; a moving average.
+        self.delay_s = 0.0
+        self._oldest_s = 0.0  # when the first of the running batch asked for its turn
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -169,7 +174,7 @@ class CaptionEngine:
         """The client has work. Called as often as one likes; it stands in the queue once."""
         if client not in self._waiting:
             self._waiting.add(client)
-            self._turn.append(client)
+            self._turn.append((client, time.monotonic()))
             self._something.set()
 
     def forget(self, client: Client) -> None:
@@ -181,22 +186,26 @@ class CaptionEngine:
             await self._something.wait()
             self._something.clear()
             while batch := self._next_batch():
+                asked = self._oldest_s
                 work = [work for _, work in batch]
                 try:
                     outcomes = await loop.run_in_executor(self._thread, self._reader.advance, work)
                 except Exception as problem:  # noqa: BLE001 - belongs to these sessions; the others go on
                     logger.exception("live captions failed on a batch of {}", len(batch))
                     outcomes = [problem] * len(batch)
+                self.delay_s += DELAY_WEIGHT * (time.monotonic() - asked - self.delay_s)
                 for (client, _), outcome in zip(batch, outcomes, strict=True):
                     client.deliver(outcome)
 
     def _next_batch(self) -> list[tuple[Client, Work]]:
         batch: list[tuple[Client, Work]] = []
         while self._turn and len(batch) < self._max_batch:
-            client = self._turn.popleft()
+            client, asked = self._turn.popleft()
             if client not in self._waiting:
                 continue
             self._waiting.discard(client)
             if (work := client.take_work()) is not None:
+                if not batch:
+                    self._oldest_s = asked
                 batch.append((client, work))
         return batch

@@ -7,7 +7,7 @@ import contextlib
 import hmac
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from loguru import logger
@@ -66,14 +66,14 @@ class LiveHub:
         self,
         recogniser: Recogniser,
         model_thread: Executor,
-        camera_threads: Executor,
         graphs: ExtractorPool,
         streams: Gate,
     ) -> None:
         """streams: counts MAX_CLIENTS for this hub and whoever else opens live streams of the same recogniser."""
         self._streams, self._graphs = streams, graphs
+        # Of its own: uploaded videos keep theirs for as long as they last.
+        self._camera_threads = ThreadPoolExecutor(max(2, graphs.size), thread_name_prefix="camera")
         self._recogniser = recogniser
-        self._camera_threads = camera_threads
         self._reader = WindowReader(recogniser, metrics=self.metrics)
         self.engine = CaptionEngine(self._reader, model_thread)
         self.engine.start()
@@ -88,6 +88,7 @@ class LiveHub:
             for session_id in list(self._places):
                 await self.drop(session_id)
             await self.engine.close()
+            await asyncio.to_thread(self._camera_threads.shutdown)
 
     # -- coming and going ---------------------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ MAX_WAITING_FRAMES = 250
 #: Pictures that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
 MAX_WAITING_PICTURES = 4
 
+#: Under load a session's newest frames are looked at less often, but at least this often.
+MAX_LOOK_S = 1.0
 #: Below this confidence a prediction for a frame is "none".
 PREDICTION_THRESHOLD = 0.50
 #: Landmarks of pictures go back to a client that draws them no oftener than this: twelve times a second.
@@ -183,7 +185,11 @@ class LiveSession:
     @property
     def _due(self) -> bool:
         """Enough has come since the last look for another one."""
-        return bool(self._frames) and self._frames.times[-1] >= min(self._looked_s + self._partial_s, self._pause_s)
+        if not self._frames:
+            return False
+        # A machine that is behind gets further behind by looking oftener than it can answer.
+        rest_s = max(self._partial_s, min(2 * self._engine.delay_s, MAX_LOOK_S))
+        return self._frames.times[-1] >= min(self._looked_s + rest_s, self._pause_s)
 
     def flush_if_quiet(self) -> None:
         """When nothing has come for longer than a pause, the sentence is over."""
