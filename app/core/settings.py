@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     checkpoint_dir: Path = Field(_REPOSITORY / "checkpoints", description="Folder that holds the checkpoints.")
     device: Annotated[str, AfterValidator(_device)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
     use_amp: bool = Field(True, description="bfloat16 autocast on CUDA; the CPU always computes in float32.")
-    torch_threads: int | None = Field(None, ge=1, le=256, description="CPU threads of one model call; unset = chosen.")
+    torch_threads: int | None = Field(None, ge=1, le=256, description="CPU threads of one model call; unset = 1.")
 
     frame_skip: int = Field(0, ge=0, le=8, description="Frames left out after each one that is looked at.")
     motion_threshold: float = Field(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint
 from app.pipeline.keypoints import Keypoints
@@ -60,6 +61,23 @@ class Recognition:
     @property
     def gloss(self) -> list[str]:
         return [segment.gloss for segment in self.segments]
+
+
+class Reading(NamedTuple):
+    """What the network says of a window: log-probabilities (S, V), and the weight of the pictures in each step (S,)."""
+
+    log_probs: NDArray[np.float32]
+    rgb: NDArray[np.float32]
+
+
+def _padded_frames(windows: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], list[int]]:
+    """Windows (T, NUM_FEATURES) side by side, each with its last frame repeated; lengths as multiples of 4."""
+    lengths = [-(-len(w) // TIME_DIVISOR) * TIME_DIVISOR for w in windows]
+    batch = np.empty((len(windows), max(lengths), NUM_FEATURES), np.float32)
+    for row, frames in zip(batch, windows, strict=True):
+        row[: len(frames)] = frames
+        row[len(frames) :] = frames[-1]
+    return batch, lengths
 
 
 class Recogniser:
@@ -169,20 +187,62 @@ class Recogniser:
         """
         if not windows:
             return []
-        lengths = [-(-len(w) // TIME_DIVISOR) * TIME_DIVISOR for w in windows]
-        batch = np.empty((len(windows), max(lengths), NUM_FEATURES), np.float32)
-        for row, frames in zip(batch, windows, strict=True):
-            row[: len(frames)] = frames
-            row[len(frames) :] = frames[-1]
-        with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.amp):
+        batch, lengths = _padded_frames(windows)
+        with self._autocast():
             lattice = self.model(torch.from_numpy(batch).to(self.device), torch.tensor(lengths, device=self.device))
-        logits = lattice.logits.float()
-        logits[..., BLANK] -= self.settings.decoder.blank_bias
-        table = torch.log_softmax(logits, dim=-1).cpu().numpy()
-        for row, frames in zip(table, windows, strict=True):
-            row[: -(-len(frames) // TIME_DIVISOR)][~hand_near(frames)] = only_blank(row.shape[1])
+        table = self._table(lattice.logits, windows)
         gates = lattice.gates.float().cpu().numpy()
         return [(table[i, : length // TIME_DIVISOR], gates[i, : len(windows[i])]) for i, length in enumerate(lengths)]
+
+    # -- the same in two halves, for streams that keep what the first one gives -------------------------------------
+
+    @property
+    def step_dim(self) -> int:
+        """Width of a row of `steps`."""
+        return self.model.config.model_dim + 1
+
+    @torch.inference_mode()
+    def steps(self, windows: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """First half: windows of (T, NUM_FEATURES), T >= 1 -> (ceil(T / 4), step_dim) of what the convolutions make of
+        them; the last column is the weight of the pictures."""
+        if not windows:
+            return []
+        batch, lengths = _padded_frames(windows)
+        with self._autocast():
+            short, gates = self.model.shorten(
+                torch.from_numpy(batch).to(self.device), torch.tensor(lengths, device=self.device)
+            )
+        rgb = gates[..., :1].float().unflatten(1, (-1, TIME_DIVISOR)).mean(dim=2)
+        rows = torch.cat([short.float(), rgb], dim=-1).cpu().numpy()
+        return [rows[i, : length // TIME_DIVISOR] for i, length in enumerate(lengths)]
+
+    @torch.inference_mode()
+    def read_steps(self, steps: Sequence[NDArray[np.float32]], windows: Sequence[NDArray[np.float32]]) -> list[Reading]:
+        """Second half: the rows of `steps` for whole windows, and the windows themselves -> what they say."""
+        if not windows:
+            return []
+        lengths = [len(rows) for rows in steps]
+        batch = np.zeros((len(steps), max(lengths), self.step_dim), np.float32)
+        for place, rows in zip(batch, steps, strict=True):
+            place[: len(rows)] = rows
+        with self._autocast():
+            logits = self.model.classify(
+                torch.from_numpy(batch[..., :-1]).to(self.device), torch.tensor(lengths, device=self.device)
+            )
+        table = self._table(logits, windows)
+        return [Reading(table[i, :length], steps[i][:, -1]) for i, length in enumerate(lengths)]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.amp)
+
+    def _table(self, logits: Tensor, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """(B, S, V) log-probabilities; nothing is said where no hand is near."""
+        logits = logits.float()
+        logits[..., BLANK] -= self.settings.decoder.blank_bias
+        table: NDArray[np.float32] = torch.log_softmax(logits, dim=-1).cpu().numpy()
+        for row, frames in zip(table, windows, strict=True):
+            row[: -(-len(frames) // TIME_DIVISOR)][~hand_near(frames)] = only_blank(row.shape[1])
+        return table
 
     def new_decoder(self) -> Decoder:
         beam = self.settings.decoder.beam

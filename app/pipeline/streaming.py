@@ -24,8 +24,9 @@ from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import BLANK
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.pipeline.module4_language import to_english
-from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser
+from app.pipeline.recogniser import STEP_S, GlossSegment, Reading, Recogniser
 from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, unheard
+from app.pipeline.step_cache import Piece, StepCache
 
 #: A new sentence looks back over this many frames of the one before: a sign may begin while the pause still runs.
 CONTEXT = 16
@@ -33,9 +34,6 @@ CONTEXT = 16
 IDLE_STEPS = 32
 #: A step whose blank is at least this probable belongs to no sign.
 SURELY_BLANK = 0.9
-
-#: What the network says of one window, as `Recogniser.log_probs` gives it: log-probabilities (S, V) and gates (T, 2).
-Reading = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -197,6 +195,7 @@ class CaptionStream:
         self._on_stage = on_stage
         self._grid, self._normaliser, self._buffer = FrameGrid(), Normaliser(aspect), _FrameBuffer()
         self._lattice = GlobalLattice(self.config.window, self.config.stride)
+        self._steps = StepCache(recogniser.step_dim)
         self._decoder = recogniser.new_decoder()
         self._next_window = 0  # first frame of the next full window
         self._put_into_words: tuple[tuple[str, ...], str] = ((), "")
@@ -207,7 +206,7 @@ class CaptionStream:
     def _begin_sentence(self, step: int) -> None:
         self._first_step = step
         self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
-        self._rgb_sum, self._rgb_frames = 0.0, 0  # gates of the pictures in the windows taken for this sentence
+        self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the pictures in the windows taken for this sentence
         self._decoder.reset(step)
 
     def set_aspect(self, aspect: float) -> None:
@@ -248,7 +247,7 @@ class CaptionStream:
 
     def _read(self, job: WindowJob) -> Reading:
         began = time.perf_counter()
-        reading = self.recogniser.log_probs([job.features])[0]
+        reading = read_jobs(self.recogniser, [(self, job)])[0]
         self._on_stage(TEMPORAL, time.perf_counter() - began)
         return reading
 
@@ -320,6 +319,16 @@ class CaptionStream:
         self._buffer.forget_before(self._next_window)
         return done
 
+    def pieces(self, job: WindowJob) -> list[Piece]:
+        """Frames of `job` that the first half of the network has to see; the rest is known."""
+        return self._steps.pieces(job.start, job.end)
+
+    def steps(
+        self, job: WindowJob, pieces: Sequence[Piece], rows: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """What the second half has to see: (S, step_dim), given what the first made of `pieces`."""
+        return self._steps.window(job.start, job.end, pieces, rows)
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _covered(self) -> int:
@@ -327,9 +336,9 @@ class CaptionStream:
         return (self._lattice.next_step + len(self._lattice)) * TIME_DIVISOR
 
     def _take(self, job: WindowJob, reading: Reading) -> None:
-        rows, gates = reading
-        self._lattice.add(job.start // TIME_DIVISOR, rows)
-        self._rgb_sum, self._rgb_frames = self._rgb_sum + float(gates[:, 0].sum()), self._rgb_frames + len(gates)
+        self._lattice.add(job.start // TIME_DIVISOR, reading.log_probs)
+        self._rgb_sum += float(reading.rgb.sum())
+        self._rgb_steps += len(reading.rgb)
         self._next_window = job.start + self.config.stride
         # A sentence that ends here begins the next one CONTEXT frames before its end.
         self._buffer.forget_before(min(self._next_window, job.end - CONTEXT - TIME_DIVISOR) if job.full else job.start)
@@ -340,16 +349,15 @@ class CaptionStream:
             self._rows = np.concatenate([self._rows, rows])
 
     def _rgb(self, provisional: Reading | None = None) -> float:
-        total, frames = self._rgb_sum, self._rgb_frames
+        total, steps = self._rgb_sum, self._rgb_steps
         if provisional is not None:
-            gates = provisional[1]
-            total, frames = total + float(gates[:, 0].sum()), frames + len(gates)
-        return total / frames if frames else 0.0
+            total, steps = total + float(provisional.rgb.sum()), steps + len(provisional.rgb)
+        return total / steps if steps else 0.0
 
     def _provisional(self, job: WindowJob, reading: Reading) -> NDArray[np.float32]:
         """Pending rows as they would be if this were the last window: what a pause now would make final."""
         lattice = self._lattice.copy()
-        lattice.add(job.start // TIME_DIVISOR, reading[0])
+        lattice.add(job.start // TIME_DIVISOR, reading.log_probs)
         return lattice.flush()
 
     def _update(self, pending: NDArray[np.float32], end: int, rgb: float, began: float) -> StreamUpdate:
@@ -394,3 +402,19 @@ class CaptionStream:
             self._put_into_words = glosses, to_english(glosses, self.recogniser.sign_language)
             self._on_stage(LANGUAGE, time.perf_counter() - began)
         return self._put_into_words[1]
+
+
+def read_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
+    """Windows of several streams in one pass of the network; frames that a stream has shown it before cost nothing."""
+    pieces = [stream.pieces(job) for stream, job in jobs]
+    rows = iter(
+        recogniser.steps(
+            [
+                job.features[piece.first - job.start : piece.end - job.start]
+                for (_, job), own in zip(jobs, pieces, strict=True)
+                for piece in own
+            ]
+        )
+    )
+    steps = [stream.steps(job, own, [next(rows) for _ in own]) for (stream, job), own in zip(jobs, pieces, strict=True)]
+    return recogniser.read_steps(steps, [job.features for _, job in jobs])

@@ -139,7 +139,9 @@ class InferenceService:
             self.settings.checkpoint_path,
             device=resolve_device(self.settings.device),
             amp=self.settings.use_amp,
-            threads=self.settings.torch_threads,
+            # One by default: a call takes a few milliseconds, and threads that wait for each other at every operation
+            # while landmarks are being found beside them made it take fifteen times as long.
+            threads=self.settings.torch_threads or 1,
         )
         recogniser.warm_up()
         return recogniser

@@ -281,14 +281,17 @@ async def test_a_lost_connection_is_resumed_without_losing_a_final(address: str)
         ready = await client.until("ready")
         client.socket.transport.abort()
     resume = {"session_id": ready["session_id"], "token": ready["resume_token"]}
-    for turn in range(12):
+    for turn in range(50):
         async with connected(address) as client:
             await client.send(type="start", resume={**resume, "last_seq": seen})
             assert (await client.until("ready"))["session_id"] == ready["session_id"]
             await client.perform(40, at_us, seed=turn)
             at_us += 1_600_000
+            if turn % 3 == 0:  # gone in the middle of a sentence
+                client.socket.transport.abort()
+                continue
             await client.send(type="flush")
-            if turn % 3 == 0:  # gone before anything could arrive
+            if turn % 3 == 1:  # gone before anything could arrive
                 client.socket.transport.abort()
                 continue
             await client.send(type="ping")
@@ -303,7 +306,7 @@ async def test_a_lost_connection_is_resumed_without_losing_a_final(address: str)
         done = await client.until("done")
         finals += [event["segment"] for event in client.events if event["type"] == "final"]
     assert finals == list(range(done["usage"]["segments"]))
-    assert finals
+    assert len(finals) > 10
     async with connected(address) as client:
         await client.send(type="start", resume={**resume, "last_seq": 0})
         assert await client.closed() == 4400

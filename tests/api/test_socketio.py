@@ -243,7 +243,7 @@ async def test_broken_polls_are_answered(address: str, body: bytes) -> None:
             assert (await http.get(f"{address}/socket.io/?{bad}")).status == 400
 
 
-def test_events_are_the_messages_of_the_other_doors() -> None:
+async def test_events_are_the_messages_of_the_other_doors() -> None:
     assert _command("frame", ({"image": b"jpeg", "timestamp": 40},)) == Picture(b"jpeg", 40_000)
     assert isinstance(_command("flush", ()), Flush)
     points = np.zeros((NUM_KEYPOINTS, 3)).tolist()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from app.pipeline.checkpoint import (
     CheckpointConfig,
@@ -214,17 +215,14 @@ def test_a_stream_settles_and_never_takes_back_a_final_sign(recogniser: Recognis
 def test_a_stream_tells_how_much_the_pictures_weighed_as_the_whole_clip_does(
     recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_probs = recogniser.log_probs
+    encode_frames = recogniser.model.encode_frames
 
-    def with_gates(windows: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """As if the pictures weighed more the longer the window is."""
-        shares = [len(window) / 400 for window in windows]
-        return [
-            (rows, np.repeat([[share, 1 - share]], len(gates), axis=0).astype(np.float32))
-            for share, (rows, gates) in zip(shares, log_probs(windows), strict=True)
-        ]
+    def with_gates(features: Tensor, pictures: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As if the pictures weighed more or less from frame to frame."""
+        share = torch.sigmoid(features[..., :1])
+        return encode_frames(features, pictures)[0], torch.cat([share, 1 - share], dim=-1)
 
-    monkeypatch.setattr(recogniser, "log_probs", with_gates)
+    monkeypatch.setattr(recogniser.model, "encode_frames", with_gates)
     clip = varied(100)
     settings = recogniser.settings.decoder
     stream = CaptionStream(recogniser, StreamConfig(settings.window, settings.stride, endpoint_s=60), clip.aspect)

@@ -69,7 +69,7 @@ def test_binary_landmarks_come_through(time_us: int, frames: int, value: float) 
     found = parse_binary(BINARY_HEADER.pack(1, 3, 0, 7, time_us) + points.tobytes())
     assert isinstance(found, Landmarks)
     assert found.time_us == time_us
-    assert found.points.dtype == np.float32
+    assert found.points.shape == (frames, 75, 3)
     assert (found.points == value).all()
 
 

@@ -120,13 +120,21 @@ class SignModel(nn.Module):
             return pose, gates
         return self.fusion(self.rgb(pictures), pose)
 
-    def forward(self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None) -> Lattice:
+    def shorten(self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What sees only the frames around a step, convolutions included: (B, T / 4, model_dim) and gates (B, T, 2)."""
         frames, gates = self.encode_frames(features, pictures)
+        return self.convolution(frames, lengths), gates
+
+    def classify(self, short: Tensor, steps: Tensor) -> Tensor:
+        """What sees the whole window: (B, S, model_dim), steps (B,) -> logits (B, S, 1 + labels)."""
+        logits: Tensor = self.classifier(self.dropout(self.sequence(short, steps)))
+        return logits
+
+    def forward(self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None) -> Lattice:
+        short, gates = self.shorten(features, lengths, pictures)
         steps = lengths // TIME_DIVISOR
-        short = self.convolution(frames, lengths)
-        long = self.sequence(short, steps)
         return Lattice(
-            logits=self.classifier(self.dropout(long)),
+            logits=self.classify(short, steps),
             conv_logits=(self.conv_classifier or self.classifier)(short),
             steps=steps,
             gates=gates,

@@ -19,9 +19,9 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.monitoring.metrics import Metrics
-from app.pipeline.recogniser import Recogniser
+from app.pipeline.recogniser import Reading, Recogniser
 from app.pipeline.stages import TEMPORAL
-from app.pipeline.streaming import CaptionStream, Reading, StreamUpdate, WindowJob
+from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob, read_jobs
 from app.services.faults import is_device_fault, is_out_of_memory, release_cache
 
 #: Windows in one call of the network.
@@ -56,6 +56,7 @@ class WindowReader:
 
     def advance(self, batch: Sequence[Work]) -> list[Outcome]:
         """Outcomes in the order of `batch`; a fault of one stream is its own outcome alone."""
+        streams = [work.stream for work in batch]
         outcomes: list[Outcome] = []
         for work in batch:
             try:
@@ -69,32 +70,34 @@ class WindowReader:
             for i, (work, outcome) in enumerate(zip(batch, outcomes, strict=True))
             if isinstance(outcome, list) and (job := work.stream.next_job(partial=not work.flush))
         ]:
-            self._read(jobs, outcomes, lambda i, job, reading: batch[i].stream.apply(job, reading))
+            self._read(streams, jobs, outcomes, lambda i, job, reading: streams[i].apply(job, reading))
         last = [
             (i, work.stream.last_job())
             for i, (work, outcome) in enumerate(zip(batch, outcomes, strict=True))
             if work.flush and isinstance(outcome, list)
         ]
         self._read(
+            streams,
             [(i, job) for i, job in last if job is not None],
             outcomes,
-            lambda i, job, reading: batch[i].stream.end_sentence(job, reading),
+            lambda i, job, reading: streams[i].end_sentence(job, reading),
         )
         for i, job in last:
             outcome = outcomes[i]
             if job is None and isinstance(outcome, list):
-                outcome.append(batch[i].stream.end_sentence(None, None))
+                outcome.append(streams[i].end_sentence(None, None))
         return [_condensed(outcome) for outcome in outcomes]
 
     def _read(
         self,
+        streams: Sequence[CaptionStream],
         jobs: list[tuple[int, WindowJob]],
         outcomes: list[Outcome],
         take: Callable[[int, WindowJob, Reading], StreamUpdate],
     ) -> None:
         for first in range(0, len(jobs), self._max_windows):
             part = jobs[first : first + self._max_windows]
-            for (i, job), reading in zip(part, self._log_probs([job.features for _, job in part]), strict=True):
+            for (i, job), reading in zip(part, self._readings([(streams[i], job) for i, job in part]), strict=True):
                 outcome = outcomes[i]
                 if isinstance(reading, Exception):
                     outcomes[i] = reading
@@ -104,24 +107,26 @@ class WindowReader:
                     except ValueError as problem:
                         outcomes[i] = problem
 
-    def _log_probs(self, windows: list[NDArray[np.float32]], again: bool = True) -> Sequence[Reading | Exception]:
+    def _readings(
+        self, jobs: list[tuple[CaptionStream, WindowJob]], again: bool = True
+    ) -> Sequence[Reading | Exception]:
         """One call of the network; out of memory halves it once, a broken device fails everything from then on."""
         began = time.perf_counter()
         try:
-            readings = self._recogniser.log_probs(windows)
+            readings = read_jobs(self._recogniser, jobs)
             self._on_stage(TEMPORAL, time.perf_counter() - began)
-            self._batch_windows.observe(len(windows))
+            self._batch_windows.observe(len(jobs))
             return readings
         except Exception as problem:  # noqa: BLE001 - sorted by kind; nothing is swallowed
             if is_device_fault(problem):
                 self.device_fault = str(problem).partition("\n")[0]
                 logger.critical("the device has failed until a restart: {}", self.device_fault)
-            if not again or not is_out_of_memory(problem) or len(windows) == 1:
-                return [problem] * len(windows)
+            if not again or not is_out_of_memory(problem) or len(jobs) == 1:
+                return [problem] * len(jobs)
         # Outside the handler: while it runs, the traceback keeps the tensors of the failed call alive.
         release_cache()
-        half = (len(windows) + 1) // 2
-        return [*self._log_probs(windows[:half], again=False), *self._log_probs(windows[half:], again=False)]
+        half = (len(jobs) + 1) // 2
+        return [*self._readings(jobs[:half], again=False), *self._readings(jobs[half:], again=False)]
 
 
 def _condensed(outcome: Outcome) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -32,6 +33,7 @@ RESUME_S = 30.0
 FINISH_S = 10.0
 #: A client that says nothing for so long is gone; a session that lasts longer than this begins anew.
 IDLE_S = 60.0
+SWITCH_S = 0.0005
 MAX_SESSION_S = 4 * 3600.0
 
 
@@ -75,6 +77,9 @@ class LiveHub:
         self._camera_threads = ThreadPoolExecutor(max(2, graphs.size), thread_name_prefix="camera")
         self._recogniser = recogniser
         self._reader = WindowReader(recogniser, metrics=self.metrics)
+        # The model's thread gives Python's lock away with every call of the network, and gets it back only when this
+        # long has passed on a busy event loop; the usual 5 ms starve it.
+        sys.setswitchinterval(SWITCH_S)
         self.engine = CaptionEngine(self._reader, model_thread)
         self.engine.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")

@@ -26,6 +26,7 @@ MAX_MESSAGE = 1 << 20
 MAX_LANDMARK_FRAMES = 100
 #: Landmarks lie in the picture or near it; what is further out is no landmark.
 MAX_COORDINATE = 8.0
+_MAX_COORDINATE_BITS = int(np.float16(MAX_COORDINATE).view(np.uint16))
 
 
 class Close(IntEnum):
@@ -143,9 +144,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """points float32 (n, 75, 3), n >= 1; time_us: capture time of the first frame."""
+    """points float16 or float32 (n, 75, 3), n >= 1; time_us: capture time of the first frame."""
 
-    points: NDArray[np.float32]
+    points: NDArray[np.floating]
     time_us: int | None = None
 
 
@@ -203,8 +204,13 @@ def parse_binary(data: bytes) -> Picture | Landmarks:
                 f"Landmarks are float16 of 75 x 3 values, {size} bytes a frame, 1 to {MAX_LANDMARK_FRAMES} frames a "
                 f"message; got {len(payload)} bytes.",
             )
-        values = np.frombuffer(payload, "<f2").reshape(count, NUM_KEYPOINTS, 3).astype(np.float32)
-        return Landmarks(checked_points(values), time_us)
+        bits = np.frombuffer(payload, "<u2")
+        points = bits.view("<f2").reshape(count, NUM_KEYPOINTS, 3)
+        # This runs for every frame of every client. Without their signs, float16 numbers have the order of their bits,
+        # infinity and NaN on top.
+        if np.maximum.reduce(bits & 0x7FFF) > _MAX_COORDINATE_BITS:
+            checked_points(points.astype(np.float32))
+        return Landmarks(points, time_us)
     raise LiveError("malformed_message", f"The binary header names kind {kind}; 1 is JPEG, 2 WebP, 3 landmarks.")
 
 

@@ -60,14 +60,39 @@ class WaitingPicture:
 
 @dataclass(slots=True)
 class _Frames:
-    """Landmark frames on their way to the model, oldest first."""
+    """Landmark frames on their way to the model, oldest first, as they came: (n, 75, 3) and their n times."""
 
-    points: deque[NDArray[np.float32]] = field(default_factory=deque)
-    times: deque[float] = field(default_factory=deque)
+    batches: deque[tuple[NDArray[np.floating], list[float]]] = field(default_factory=deque)
+    count: int = 0
     arrived: float = 0.0  # of the newest
 
     def __len__(self) -> int:
-        return len(self.times)
+        return self.count
+
+    @property
+    def last_s(self) -> float:
+        return self.batches[-1][1][-1]
+
+    def add(self, points: NDArray[np.floating], times: list[float], arrived: float) -> None:
+        self.batches.append((points, times))
+        self.count += len(times)
+        self.arrived = arrived
+
+    def drop_oldest(self) -> int:
+        """How many frames that were."""
+        dropped = len(self.batches.popleft()[1])
+        self.count -= dropped
+        return dropped
+
+    def take(self) -> tuple[NDArray[np.float32], list[float]]:
+        """All of them, float32."""
+        if not self.batches:
+            return np.zeros((0, NUM_KEYPOINTS, 3), np.float32), []
+        points = np.concatenate([points for points, _ in self.batches]).astype(np.float32, copy=False)
+        times = [time_s for _, times in self.batches for time_s in times]
+        self.batches.clear()
+        self.count = 0
+        return points, times
 
 
 class LiveSession:
@@ -143,15 +168,11 @@ class LiveSession:
             self.add_landmarks(command.points, times, arrived)
             self.predict()
 
-    def add_landmarks(self, points: NDArray[np.float32], times: list[float], arrived: float) -> None:
+    def add_landmarks(self, points: NDArray[np.floating], times: list[float], arrived: float) -> None:
         """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream)."""
-        self._frames.points.extend(points)
-        self._frames.times.extend(times)
-        self._frames.arrived = arrived
+        self._frames.add(points, times, arrived)
         while len(self._frames) > MAX_WAITING_FRAMES:
-            self._frames.points.popleft()
-            self._frames.times.popleft()
-            self.counters.dropped += 1
+            self.counters.dropped += self._frames.drop_oldest()
         if self._due:
             self._engine.wants_turn(self)
 
@@ -185,11 +206,11 @@ class LiveSession:
     @property
     def _due(self) -> bool:
         """Enough has come since the last look for another one."""
-        if not self._frames:
+        if not self._frames.count:
             return False
         # A machine that is behind gets further behind by looking oftener than it can answer.
         rest_s = max(self._partial_s, min(2 * self._engine.delay_s, MAX_LOOK_S))
-        return self._frames.times[-1] >= min(self._looked_s + rest_s, self._pause_s)
+        return self._frames.last_s >= min(self._looked_s + rest_s, self._pause_s)
 
     def flush_if_quiet(self) -> None:
         """When nothing has come for longer than a pause, the sentence is over."""
@@ -229,10 +250,7 @@ class LiveSession:
         flush = self._flush_asked and not (self.pictures or self.looking)
         if not flush and not self._due:
             return None
-        points = np.stack(self._frames.points) if len(self._frames) else np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
-        times = list(self._frames.times)
-        self._frames.points.clear()
-        self._frames.times.clear()
+        points, times = self._frames.take()
         if times:
             self._read_until, self._looked_s = self._frames.arrived, times[-1]
             self._lag_due = True
