@@ -16,6 +16,8 @@ import pytest_asyncio
 import uvicorn
 import websockets
 from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 
 from app.services.live import conversation
@@ -185,6 +187,48 @@ async def test_a_bad_message_is_named_and_the_session_goes_on(address: str, mess
         assert len(error["message"]) > 15
         await client.send(type="ping")
         await client.until("pong")
+
+
+def _hostile() -> st.SearchStrategy[str | bytes]:
+    """Messages of every kind, good ones among them."""
+    header = st.builds(
+        lambda *fields: struct.pack("<BBHIQ", *fields),
+        st.sampled_from([0, 1, 1, 1, 2]),
+        st.integers(0, 4),
+        st.integers(0, 2**16 - 1),
+        st.integers(0, 2**32 - 1),
+        st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 10_000_000)),
+    )
+    numbers = st.sampled_from([0.5, 0.0, -0.1, 9.0, float("nan"), float("inf")])
+    landmarks = st.tuples(numbers, st.integers(0, 3)).map(lambda v: np.full((v[1], 75, 3), v[0], "<f2").tobytes())
+    pictures = st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"RIFF\0\0\0\0WEBPVP8 ", jpeg(32, 32), jpeg(32, 32)[:200]])
+    words = st.sampled_from(
+        ["", "[]", "{}", "null", '{"type": 7}', '{"type": "dance"}', '{"type": "start"}', '{"type": "flush"}',
+         '{"type": "pause"}', '{"type": "pause", "paused": false}', '{"type": "ack", "seq": 99999}', '{"type": "ping"}',
+         '{"type": "ack", "seq": -1}', '{"type": "frame", "data": "AAAA"}', '{"type": "frame"}',
+         '{"type": "landmarks", "points": [[NaN]], "timestamp": 1e400}']
+    )  # fmt: skip
+    binary = st.tuples(header, st.one_of(landmarks, pictures, st.binary(max_size=40))).map(b"".join)
+    return st.one_of(binary, words, st.text(max_size=20), st.binary(max_size=20))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(_hostile(), max_size=40))
+async def test_whatever_a_client_sends_it_is_answered_and_others_go_on(
+    address: str, messages: list[str | bytes]
+) -> None:
+    async with connected(address) as other, connected(address) as client:
+        await other.send(type="start")
+        await other.until("ready")
+        for message in messages:
+            await client.socket.send(message)
+        await client.send(type="ping")
+        await client.until("pong")
+        for event in client.events:
+            assert event["type"] in {"ready", "partial", "final", "error", "warning", "pong", "stats"}
+            assert event["type"] != "error" or (event["code"] and len(event["message"]) > 10 and not event["fatal"])
+        await other.send(type="ping")
+        await other.until("pong")
 
 
 @pytest.mark.parametrize("message", ["not json", b"short", '{"type": "frame", "data": "!!"}'])
