@@ -27,7 +27,7 @@ from app.services.live.session import TOO_SLOW, LiveSession
 FIRST_WORD_S = 1.0
 #: A message that the network does not take for so long is not being read.
 SEND_S = 20.0
-STATS_S = 5.0
+STATS_S, FIRST_STATS_S = 5.0, 1.0
 #: What is queued when a session ends gets so long to be handed out.
 LAST_WORDS_S = 2.0
 #: Messages a client may send at once, and per second in the long run: three cameras' worth.
@@ -255,7 +255,7 @@ class Conversation:
         """Ends with the fault that ends the session, whoever noticed it; sends statistics meanwhile."""
         session = self._session
         assert session is not None
-        told = time.monotonic()
+        told = time.monotonic() - STATS_S + FIRST_STATS_S
         while True:
             await asyncio.wait({sender}, timeout=0.2)
             if sender.done():
