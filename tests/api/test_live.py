@@ -373,4 +373,5 @@ async def test_a_client_that_never_reads_costs_little_and_is_disconnected(
                 session.outbox.put_partial({"type": "partial", "number": sent, "filling": "x" * 1000})
                 await asyncio.sleep(0 if sent % 100 else 0.01)
         assert session.failed is None  # nothing was wrong but that nobody read
+        assert await client.closed() == 1008  # behind what had gone into the buffers before
     assert sent > 1000
