@@ -147,16 +147,25 @@ def percentiles(values: list[float]) -> dict[str, float | None]:
     return {f"p{q}": round(float(np.percentile(values, q)), 1) if values else None for q in (50, 95, 99)}
 
 
-def server_process(url: str) -> psutil.Process | None:
-    """The local process that listens on the port, for its processor time and memory."""
-    port = urlsplit(url).port
-    for process in psutil.process_iter(["pid"]):
-        try:
-            if any(c.status == "LISTEN" and c.laddr.port == port for c in process.net_connections("tcp")):
-                return process
-        except psutil.Error:
-            continue
-    return None
+class Server:
+    """The local processes that listen on the port, workers included: their processor time and memory together."""
+
+    def __init__(self, url: str) -> None:
+        port = urlsplit(url).port
+        self.processes = []
+        for process in psutil.process_iter(["pid"]):
+            try:
+                listening = [c for c in process.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port]
+                self.processes += [process, *process.children(recursive=True)] if listening else []
+            except psutil.Error:
+                continue
+        self.processes = list({process.pid: process for process in self.processes}.values())
+
+    def cpu_s(self) -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
+
+    def resident(self) -> int:
+        return sum(process.memory_info().rss for process in self.processes)
 
 
 def offline(url: str, session: Session) -> list[str]:
@@ -198,14 +207,13 @@ async def main() -> int:
         Session([HEADER.pack(1, kind, 0, i, round(i * period)) + p for i, p in enumerate(own)], track, args.fps)
         for own, track in zip(payloads, tracks, strict=True)
     ]
-    server = server_process(args.url)
-    cpu_before = sum(server.cpu_times()[:2]) if server else 0.0
-    memory_before = server.memory_info().rss if server else 0
+    server = Server(args.url)
+    cpu_before, memory_before = server.cpu_s(), server.resident()
     memory = [memory_before]
 
     async def watch_memory() -> None:
-        while server is not None:
-            memory.append(server.memory_info().rss)
+        while True:
+            memory.append(server.resident())
             await asyncio.sleep(0.5)
 
     watching = asyncio.create_task(watch_memory())
@@ -229,8 +237,9 @@ async def main() -> int:
         "client_cpu_cores": round((time.process_time() - cpu_began) / took, 2),
         "cores": os.cpu_count(),
     }
-    if server is not None:
-        result["server_cpu_cores"] = round((sum(server.cpu_times()[:2]) - cpu_before) / took, 2)
+    if server.processes:
+        result["server_processes"] = len(server.processes)
+        result["server_cpu_cores"] = round((server.cpu_s() - cpu_before) / took, 2)
         result["server_mb_per_session"] = round((max(memory) - memory_before) / 1e6 / args.sessions, 2)
     compared = [s for s in served if s.points is not None][: args.compare]
     if compared:
