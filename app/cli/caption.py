@@ -55,12 +55,10 @@ def run(args: argparse.Namespace) -> int:
     overrides = {name: getattr(args, name) for name in ("checkpoint", "device") if getattr(args, name) is not None}
     settings = load_settings(**overrides)
     from app.services.checkpoints import check_checkpoint
-    from app.services.devices import resolve_device
 
     check_checkpoint(settings)
-    device = resolve_device(settings.device)
     _quiet_libraries()
-    captions = caption_files(args.files, settings, device, show_progress=not args.quiet and sys.stderr.isatty())
+    captions = caption_files(args.files, settings, show_progress=not args.quiet and sys.stderr.isatty())
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
     for caption, sign_language in captions:
@@ -84,21 +82,17 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-def caption_files(
-    paths: list[Path], settings: Settings, device: str, show_progress: bool = False
-) -> list[tuple[Caption, str]]:
+def caption_files(paths: list[Path], settings: Settings, show_progress: bool = False) -> list[tuple[Caption, str]]:
     """Each file's caption with its sign language, in the order of `paths`; several videos are read at once."""
     from tqdm import tqdm
 
     from app.core.settings import SettingsError
     from app.pipeline.checkpoint import CheckpointError
     from app.pipeline.module1_preprocessing.extractor import ExtractorPool
-    from app.pipeline.recogniser import Recogniser
+    from app.services.loading import load_recogniser
 
     try:
-        recogniser = Recogniser.load(
-            settings.checkpoint_path, device=device, amp=settings.use_amp, threads=settings.torch_threads
-        )
+        recogniser = load_recogniser(settings)
     except CheckpointError as problem:
         raise SettingsError(str(problem)) from problem
     workers = min(len(paths), settings.extractor_workers)

@@ -113,13 +113,13 @@ def _device() -> Iterator[Finding]:
 def _checkpoint() -> Iterator[Finding]:
     from app.core.settings import SettingsError, load_settings
     from app.pipeline.checkpoint import CheckpointError
-    from app.pipeline.recogniser import Recogniser
     from app.services.checkpoints import check_checkpoint
+    from app.services.loading import load_recogniser
 
     try:
         settings = load_settings()
         check_checkpoint(settings)
-        recogniser = Recogniser.load(settings.checkpoint_path)
+        recogniser = load_recogniser(settings)
     except (SettingsError, CheckpointError) as problem:
         yield Finding("missing", "checkpoint", str(problem))
         return

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     checkpoint_dir: Path = Field(_REPOSITORY / "checkpoints", description="Folder that holds the checkpoints.")
     device: Annotated[str, AfterValidator(_device)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
     use_amp: bool = Field(True, description="bfloat16 autocast on CUDA; the CPU always computes in float32.")
+    inference_backend: Literal["torch", "onnx"] = Field(
+        "torch", description="torch, or onnx: the checkpoint's ONNX export on ONNX Runtime."
+    )
     torch_threads: int | None = Field(None, ge=1, le=256, description="CPU threads of one model call; unset = 1.")
 
     frame_skip: int = Field(0, ge=0, le=8, description="Frames left out after each one that is looked at.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.pipeline.backend import Backend, TorchBackend
 from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import LEFT_FEATURES, NUM_FEATURES, RIGHT_FEATURES, normalise
@@ -70,7 +71,7 @@ class Reading(NamedTuple):
     rgb: NDArray[np.float32]
 
 
-def _padded_frames(windows: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], list[int]]:
+def padded_frames(windows: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], list[int]]:
     """Windows (T, NUM_FEATURES) side by side, each with its last frame repeated; lengths as multiples of 4."""
     lengths = [-(-len(w) // TIME_DIVISOR) * TIME_DIVISOR for w in windows]
     batch = np.empty((len(windows), max(lengths), NUM_FEATURES), np.float32)
@@ -85,19 +86,39 @@ class Recogniser:
 
     fps = MODEL_FPS
 
-    def __init__(self, config: CheckpointConfig, model: SignModel, device: str = "cpu", amp: bool = False) -> None:
+    def __init__(
+        self,
+        config: CheckpointConfig,
+        model: SignModel,
+        device: str = "cpu",
+        amp: bool = False,
+        backend: Backend | None = None,
+    ) -> None:
+        """backend: what computes in place of `model`."""
         self.settings = config
         self.model = model.eval()
         self.device = device
-        self.amp = amp and device.startswith("cuda")
+        self.backend: Backend = backend or TorchBackend(self.model, device, amp)
         self.on_stage: OnStage = unheard  # told of each batch of clips
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu", amp: bool = False, threads: int | None = None) -> Recogniser:
-        """Load `folder`; `threads` sets torch's CPU threads. Raises CheckpointError with what to do."""
+    def load(
+        cls,
+        folder: Path,
+        device: str = "cpu",
+        amp: bool = False,
+        threads: int | None = None,
+        backend: Literal["torch", "onnx"] = "torch",
+    ) -> Recogniser:
+        """Load `folder`; `threads` sets the CPU threads of a call. Raises CheckpointError with what to do."""
         if threads:
             torch.set_num_threads(threads)
-        return cls(*load_checkpoint(folder, device), device=device, amp=amp)
+        if backend == "torch":
+            return cls(*load_checkpoint(folder, device), device=device, amp=amp)
+        from app.pipeline.onnx_runtime import open_export  # only here: its package is optional
+
+        exported = open_export(folder, device, threads or 1)
+        return cls(*load_checkpoint(folder), device=device, backend=exported)
 
     @property
     def model_id(self) -> str:
@@ -187,12 +208,12 @@ class Recogniser:
         """
         if not windows:
             return []
-        batch, lengths = _padded_frames(windows)
-        with self._autocast():
-            lattice = self.model(torch.from_numpy(batch).to(self.device), torch.tensor(lengths, device=self.device))
-        table = self._table(lattice.logits, windows)
-        gates = lattice.gates.float().cpu().numpy()
-        return [(table[i, : length // TIME_DIVISOR], gates[i, : len(windows[i])]) for i, length in enumerate(lengths)]
+        batch, lengths = padded_frames(windows)
+        short, weights = self.backend.shorten(torch.from_numpy(batch), lengths)
+        steps = [length // TIME_DIVISOR for length in lengths]
+        table = self._table(self.backend.classify(short, steps), windows)
+        gates = weights.float().cpu().numpy()
+        return [(table[i, :count], gates[i, : len(windows[i])]) for i, count in enumerate(steps)]
 
     # -- the same in two halves, for streams that keep what the first one gives -------------------------------------
 
@@ -207,11 +228,8 @@ class Recogniser:
         them; the last column is the weight of the pictures."""
         if not windows:
             return []
-        batch, lengths = _padded_frames(windows)
-        with self._autocast():
-            short, gates = self.model.shorten(
-                torch.from_numpy(batch).to(self.device), torch.tensor(lengths, device=self.device)
-            )
+        batch, lengths = padded_frames(windows)
+        short, gates = self.backend.shorten(torch.from_numpy(batch), lengths)
         rgb = gates[..., :1].float().unflatten(1, (-1, TIME_DIVISOR)).mean(dim=2)
         rows = torch.cat([short.float(), rgb], dim=-1).cpu().numpy()
         return [rows[i, : length // TIME_DIVISOR] for i, length in enumerate(lengths)]
@@ -225,15 +243,8 @@ class Recogniser:
         batch = np.zeros((len(steps), max(lengths), self.step_dim), np.float32)
         for place, rows in zip(batch, steps, strict=True):
             place[: len(rows)] = rows
-        with self._autocast():
-            logits = self.model.classify(
-                torch.from_numpy(batch[..., :-1]).to(self.device), torch.tensor(lengths, device=self.device)
-            )
-        table = self._table(logits, windows)
+        table = self._table(self.backend.classify(torch.from_numpy(batch[..., :-1]), lengths), windows)
         return [Reading(table[i, :length], steps[i][:, -1]) for i, length in enumerate(lengths)]
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.amp)
 
     def _table(self, logits: Tensor, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """(B, S, V) log-probabilities; nothing is said where no hand is near."""

@@ -43,9 +43,9 @@ from app.services.clips import (
     thrifty,
     warnings_about,
 )
-from app.services.devices import resolve_device
 from app.services.faults import FaultTolerantRecogniser
 from app.services.gate import Gate
+from app.services.loading import load_recogniser
 from app.services.translated import translated
 
 P = ParamSpec("P")
@@ -135,14 +135,9 @@ class InferenceService:
         self.extractors.close()
 
     def _load(self) -> Recogniser:
-        recogniser = Recogniser.load(
-            self.settings.checkpoint_path,
-            device=resolve_device(self.settings.device),
-            amp=self.settings.use_amp,
-            # One by default: a call takes a few milliseconds, and threads that wait for each other at every operation
-            # while landmarks are being found beside them made it take fifteen times as long.
-            threads=self.settings.torch_threads or 1,
-        )
+        # One thread by default: a call takes a few milliseconds, and threads that wait for each other at every
+        # operation while landmarks are being found beside them made it take fifteen times as long.
+        recogniser = load_recogniser(self.settings, threads=1)
         recogniser.warm_up()
         return recogniser
 

@@ -120,12 +120,17 @@ class SignModel(nn.Module):
             return pose, gates
         return self.fusion(self.rgb(pictures), pose)
 
-    def shorten(self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What sees only the frames around a step, convolutions included: (B, T / 4, model_dim) and gates (B, T, 2)."""
+    def shorten(
+        self, features: Tensor, lengths: Tensor | None, pictures: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What sees only the frames around a step, convolutions included: (B, T / 4, model_dim) and gates (B, T, 2).
+
+        Without lengths all rows are whole; so too in `classify`.
+        """
         frames, gates = self.encode_frames(features, pictures)
         return self.convolution(frames, lengths), gates
 
-    def classify(self, short: Tensor, steps: Tensor) -> Tensor:
+    def classify(self, short: Tensor, steps: Tensor | None) -> Tensor:
         """What sees the whole window: (B, S, model_dim), steps (B,) -> logits (B, S, 1 + labels)."""
         logits: Tensor = self.classifier(self.dropout(self.sequence(short, steps)))
         return logits

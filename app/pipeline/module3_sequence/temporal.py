@@ -14,7 +14,7 @@ TIME_DIVISOR = 4
 class TemporalConvolution(nn.Module):
     """K5-P2-K5-P2: (B, T, inputs), lengths (B,) -> (B, T / 4, outputs); T and lengths multiples of 4.
 
-    Edges are replicated, not zero-padded.
+    Edges are replicated, not zero-padded. Without lengths all rows are whole.
     """
 
     def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
@@ -25,12 +25,12 @@ class TemporalConvolution(nn.Module):
         self.second_norm = nn.BatchNorm1d(outputs)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         x = x.transpose(1, 2)
         for conv, norm in ((self.first, self.first_norm), (self.second, self.second_norm)):
-            x = F.pad(_hold_last(x, lengths), (2, 2), mode="replicate")
-            x = self.dropout(F.max_pool1d(F.relu(norm(conv(x))), 2))
-            lengths = lengths // 2
+            if lengths is not None:
+                x, lengths = _hold_last(x, lengths), lengths // 2
+            x = self.dropout(F.max_pool1d(F.relu(norm(conv(F.pad(x, (2, 2), mode="replicate")))), 2))
         return x.transpose(1, 2)
 
 
@@ -46,7 +46,7 @@ def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class BiLSTM(nn.Module):
-    """(B, S, dim), lengths (B,) -> (B, S, dim); steps past a clip's length do not reach it."""
+    """(B, S, dim), lengths (B,) or None for whole rows -> (B, S, dim); steps past a clip's length do not reach it."""
 
     def __init__(self, dim: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -54,15 +54,15 @@ class BiLSTM(nn.Module):
             dim, dim // 2, layers, batch_first=True, bidirectional=True, dropout=dropout if layers > 1 else 0.0
         )
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        if bool((lengths == x.shape[1]).all()):
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        if lengths is None or bool((lengths == x.shape[1]).all()):
             return self.lstm(x)[0]
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
 
 
 class AttentionEncoder(nn.Module):
-    """Transformer encoder, (B, S, dim), lengths (B,) -> (B, S, dim).
+    """Transformer encoder, (B, S, dim), lengths (B,) or None for whole rows -> (B, S, dim).
 
     Position comes from sinusoids (Vaswani et al., 2017) added to the input.
     """
@@ -75,10 +75,10 @@ class AttentionEncoder(nn.Module):
         self.encoder = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
         self.dim = dim
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         steps = torch.arange(x.shape[1], device=x.device)
         rates = torch.exp(torch.arange(0, self.dim, 2, device=x.device) * (-9.21 / self.dim))
         angles = steps[:, None] * rates
         positions = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
-        padding = steps[None, :] >= lengths[:, None].to(x.device)
+        padding = None if lengths is None else steps[None, :] >= lengths[:, None].to(x.device)
         return self.encoder(x + positions.to(x.dtype), src_key_padding_mask=padding)

@@ -1,0 +1,78 @@
+"""What computes the network's two halves: PyTorch with the weights, or graphs exported from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+
+#: One half for rows of one length: (B, T, ...) -> (B, S, ...).
+Half = Callable[[Tensor], Tensor]
+
+
+class Backend(Protocol):
+    """Both take float32 rows padded to the longest, and how much of each row counts; what lies past it is ignored."""
+
+    def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """(B, T, NUM_FEATURES), lengths in frames, multiples of 4 -> (B, T / 4, model_dim) and gates (B, T, 2)."""
+
+    def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
+        """(B, S, model_dim), lengths in steps -> logits (B, S, 1 + labels)."""
+
+
+class TorchBackend:
+    """The network itself; `amp` computes in bfloat16 on CUDA."""
+
+    def __init__(self, model: SignModel, device: str = "cpu", amp: bool = False) -> None:
+        self.model = model.eval()
+        self.device = device
+        self.amp = amp and device.startswith("cuda")
+
+    def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        with self._autocast():
+            return self.model.shorten(features.to(self.device), torch.tensor(lengths, device=self.device))
+
+    def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
+        with self._autocast():
+            return self.model.classify(short.to(self.device), torch.tensor(steps, device=self.device))
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16, enabled=self.amp)
+
+
+class GraphBackend:
+    """Exported halves, pose stream only. They know no lengths: rows of one length run together, the others apart, so
+    that each row is read exactly as alone."""
+
+    def __init__(self, shorten: Half, classify: Half) -> None:
+        self._shorten = shorten
+        self._classify = classify
+
+    def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        gates = torch.zeros(*features.shape[:2], 2)
+        gates[..., 1] = 1
+        return _by_length(self._shorten, features, lengths, TIME_DIVISOR), gates
+
+    def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
+        return _by_length(self._classify, short, steps, 1)
+
+
+def _by_length(half: Half, rows: Tensor, lengths: Sequence[int], divisor: int) -> Tensor:
+    """Rows through `half` in groups of one length, side by side again with zeros past their lengths."""
+    groups = [(length, where, half(rows[where, :length].contiguous())) for length, where in _groups(lengths)]
+    if len(groups) == 1 and groups[0][0] == rows.shape[1]:
+        return groups[0][2]
+    out = torch.zeros(len(rows), rows.shape[1] // divisor, groups[0][2].shape[-1])
+    for length, where, done in groups:
+        out[where, : length // divisor] = done
+    return out
+
+
+def _groups(lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    for length in sorted(set(lengths)):
+        yield length, [row for row, other in enumerate(lengths) if other == length]

@@ -1,0 +1,28 @@
+"""The recogniser that the settings ask for, loaded."""
+
+from __future__ import annotations
+
+from app.core.settings import Settings, SettingsError
+from app.pipeline.onnx_runtime import OnnxUnavailable, has_cuda
+from app.pipeline.recogniser import Recogniser
+from app.services.devices import resolve_device
+
+
+def load_recogniser(settings: Settings, threads: int | None = None) -> Recogniser:
+    """threads: for a call where TORCH_THREADS is unset. Raises CheckpointError or SettingsError with what to do."""
+    try:
+        return Recogniser.load(
+            settings.checkpoint_path,
+            device=_device(settings),
+            amp=settings.use_amp,
+            threads=settings.torch_threads or threads,
+            backend=settings.inference_backend,
+        )
+    except OnnxUnavailable as problem:
+        raise SettingsError(f"INFERENCE_BACKEND=onnx: {problem}; or set INFERENCE_BACKEND=torch.") from problem
+
+
+def _device(settings: Settings) -> str:
+    if settings.inference_backend == "onnx" and settings.device == "auto" and not has_cuda():
+        return "cpu"  # a card that only PyTorch can use is none
+    return resolve_device(settings.device)
