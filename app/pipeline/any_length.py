@@ -29,7 +29,7 @@ def _(x: Tensor, weights: Sequence[Tensor], layers: int, bidirectional: bool) ->
 
 
 class AnyLength(TorchFunctionMode):
-    """While it is on, the LSTM is one operator and pooling over time is pooling over a picture of height 1."""
+    """While it is on, the LSTM is one operator and pooling over time is the largest of each group."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -38,5 +38,5 @@ class AnyLength(TorchFunctionMode):
             x, _, weights, _, layers, _, _, bidirectional, _ = args
             return lstm(x, weights, layers, bidirectional), None, None
         if func is F.max_pool1d:
-            return F.max_pool2d(args[0][:, None], (1, args[1]))[:, 0]
+            return args[0].unflatten(-1, (-1, args[1])).amax(-1)
         return func(*args, **(kwargs or {}))

@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental import _config as shapes
 
 from app.pipeline.any_length import AnyLength
 from app.pipeline.backend import GraphBackend, Half
@@ -64,13 +65,16 @@ def fingerprint(checkpoint: Path) -> str:
 def export_checkpoint(checkpoint: Path, format: Format, out: Path | None = None) -> Path:
     """Write both halves into `out` (default: a folder named after the format in the checkpoint) and return it.
 
-    Raises CheckpointError, also where the package for ONNX is missing.
+    Raises CheckpointError, also where the package for ONNX is missing or the network cannot be exported so.
     """
     if format == "onnx" and find_spec("onnx") is None:
         raise CheckpointError(f"The package onnx is not installed. {INSTALL}")
     out = out or checkpoint / format
-    config, model = load_checkpoint(checkpoint)
-    about = {"model_id": config.model_id, "made_of": fingerprint(checkpoint), "torch": torch.__version__}
+    settings, model = load_checkpoint(checkpoint)
+    if settings.model.temporal == "transformer" and format != "torchscript":
+        # Traced attention keeps the batch or the length of its example.
+        raise CheckpointError(f"{settings.model_id} has a Transformer, which is exported as torchscript only")
+    about = {"model_id": settings.model_id, "made_of": fingerprint(checkpoint), "torch": torch.__version__}
     model.requires_grad_(False)
     out.mkdir(parents=True, exist_ok=True)
     # Last to come, first to go: with it in place the files beside it are whole and belong to it.
@@ -78,7 +82,7 @@ def export_checkpoint(checkpoint: Path, format: Format, out: Path | None = None)
     rows, frames = _EXAMPLE
     examples = {
         "shorten": (Shorten(model), torch.zeros(rows, frames, NUM_FEATURES)),
-        "classify": (Classify(model), torch.zeros(rows, frames // TIME_DIVISOR, config.model.model_dim)),
+        "classify": (Classify(model), torch.zeros(rows, frames // TIME_DIVISOR, model.config.model_dim)),
     }
     with _plain_attention(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing and the exporter warn of what the parity check measures
@@ -134,7 +138,8 @@ def _write_torchscript(half: nn.Module, example: Tensor, path: Path) -> None:
 
 def _write_torch_export(half: nn.Module, example: Tensor, path: Path) -> None:
     dynamic = torch.export.Dim.DYNAMIC
-    with AnyLength():
+    # Oblivious of sizes: else one row, or a window of one step, is a case apart that the program refuses.
+    with AnyLength(), shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         program = torch.export.export(half, (example,), dynamic_shapes=({0: dynamic, 1: dynamic},))
     torch.export.save(program, path)
 
