@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from app.pipeline.backend import Backend
+from app.pipeline.export import ABOUT
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, resample
@@ -48,8 +49,9 @@ def windows(recogniser: Recogniser, clips: Sequence[Keypoints]) -> list[NDArray[
     return [f[start : start + window] for f in features for start in window_starts(len(f), window, stride)]
 
 
-def report(checkpoint: Path, exported: Backend, name: str, data: Path | None, at_most: int) -> int:
-    """Print parity and speed of an export against the network itself; 1 when they differ too much."""
+def report(checkpoint: Path, exported: Backend, folder: Path, name: str, data: Path | None, at_most: int) -> int:
+    """Print parity and speed of an export against the network itself; 1 when they differ too much: then `folder` is
+    left without what makes it an export, so that no service takes it."""
     torch.set_num_threads(1)
     recogniser = Recogniser.load(checkpoint)
     rows = windows(recogniser, clips(data, at_most))
@@ -57,8 +59,11 @@ def report(checkpoint: Path, exported: Backend, name: str, data: Path | None, at
     verdict = "ok" if difference <= TOLERANCE else "TOO LARGE"
     source = "dev clips" if data else "the prototype signer's clips"
     print(f"parity: largest probability difference {difference:.1e} over {len(rows)} windows of {source}: {verdict}")
+    if difference > TOLERANCE:
+        (folder / ABOUT).unlink()
+        return 1
     print(f"{'batch':>9}  {'eager ms':>9}  {name + ' ms':>15}  {'times as fast':>13}")
     for speed in speeds(recogniser.backend, exported, rows):
         size = f"{speed.rows} x {speed.frames}"
         print(f"{size:>9}  {speed.reference_ms:9.2f}  {speed.other_ms:15.2f}  {speed.ratio:13.2f}")
-    return 0 if difference <= TOLERANCE else 1
+    return 0

@@ -27,7 +27,7 @@ def main() -> int:
         folder = export_checkpoint(args.checkpoint, args.format, args.out)
         print(f"written: {folder}")
         exported = open_torch_export(folder, args.format)
-        return report(args.checkpoint, exported, args.format, args.data, args.clips)
+        return report(args.checkpoint, exported, folder, args.format, args.data, args.clips)
     except (CheckpointError, CorpusError) as problem:
         print(problem, file=sys.stderr)
         return 2
