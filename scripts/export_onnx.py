@@ -24,7 +24,9 @@ def main() -> int:
     try:
         folder = export_checkpoint(args.checkpoint, "onnx", args.out)
         print(f"written: {folder}")
-        return report(args.checkpoint, open_export(args.checkpoint, folder=folder), folder, "onnx", args.data, args.clips)
+        return report(
+            args.checkpoint, open_export(args.checkpoint, folder=folder), folder, "onnx", args.data, args.clips
+        )
     except (CheckpointError, CorpusError) as problem:
         print(problem, file=sys.stderr)
         return 2
