@@ -42,7 +42,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.stop()
         raise
     hub: LiveHub = app.state.live
-    hub.start(service.recogniser, service.model_thread, service.extractors, service.streams)
+    hub.start(service.recogniser, service.model_thread, service.extractors, service.streams, service.device)
     try:
         async with _grpc(service, hub):
             with draining_first(hub.drain):

@@ -72,8 +72,6 @@ async def ready(service: Service, hub: Hub) -> Ready:
     service.check_ready()
     if hub.draining:
         raise errors.NotReady
-    if hub.device_fault is not None:
-        raise errors.DeviceFault
     return Ready(model=service.recogniser.model_id, device=service.recogniser.device)
 
 

@@ -34,8 +34,7 @@ class Health(health_pb2_grpc.HealthServicer):
             self._service.check_ready()
         except ServiceError:
             return _Answer.NOT_SERVING
-        fault = self._hub.draining or self._hub.device_fault is not None
-        return _Answer.NOT_SERVING if fault else _Answer.SERVING
+        return _Answer.NOT_SERVING if self._hub.draining else _Answer.SERVING
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:
         status = self._status(request.service)

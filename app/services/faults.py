@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from loguru import logger
 
 from app.core.errors import DeviceFault, OutOfMemory
-from app.pipeline.keypoints import Keypoints
-from app.pipeline.recogniser import Recognition
 
-
-class BatchRecogniser(Protocol):
-    def recognise_batch(self, clips: Sequence[Keypoints]) -> list[Recognition]: ...
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
@@ -43,48 +40,57 @@ def release_cache() -> None:
         torch.cuda.empty_cache()
 
 
-class FaultTolerantRecogniser:
-    """Wraps `recognise_batch`; each clip gets its recognition or its own exception.
+class Device:
+    """What the models of this process compute on. A fault that lasts is one for all of them."""
 
-    Out of memory: the batch is halved and each half tried once more, then the clips of a half that fails get
-    OutOfMemory. A sticky device fault sets `device_fault` and answers DeviceFault from then on. Any other fault of
-    a shared batch: each clip is tried alone, so that one clip cannot fail its neighbours.
+    fault: str | None = None
+
+    def broke(self, problem: BaseException) -> None:
+        self.fault = str(problem).partition("\n")[0]
+        logger.critical("the device has failed until a restart: {}", self.fault)
+
+
+class FaultTolerant(Generic[Item, Answer]):
+    """Wraps a model call on a batch; each item gets its answer or its own exception.
+
+    Out of memory: the batch is halved and each half tried once more, then the items of a half that fails get
+    OutOfMemory. A sticky device fault is noted at `device` and answers DeviceFault from then on. Any other fault of
+    a shared batch: each item is tried alone, so that one cannot fail its neighbours.
     """
 
-    def __init__(self, recogniser: BatchRecogniser) -> None:
-        self._recogniser = recogniser
-        self.device_fault: str | None = None
+    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], device: Device) -> None:
+        self._run, self._device = run, device
 
-    def __call__(self, clips: Sequence[Keypoints]) -> list[Recognition | BaseException]:
-        if self.device_fault is not None:
-            return [self._fault() for _ in clips]
+    def __call__(self, items: Sequence[Item]) -> list[Answer | Exception]:
+        if self._device.fault is not None:
+            return [DeviceFault() for _ in items]
         try:
-            return list(self._recogniser.recognise_batch(clips))
+            return list(self._run(items))
         except Exception as problem:  # noqa: BLE001 - sorted by kind; nothing is swallowed
             if is_device_fault(problem):
-                return self._broken(problem, len(clips))
+                return self._broken(problem, len(items))
             if is_out_of_memory(problem):
-                logger.warning("out of memory on a batch of {}; trying again in halves", len(clips))
-                size = (len(clips) + 1) // 2
-            elif len(clips) == 1:
+                logger.warning("out of memory on a batch of {}; trying again in halves", len(items))
+                size = (len(items) + 1) // 2
+            elif len(items) == 1:
                 return [problem]
             else:
-                logger.warning("a batch of {} failed ({}); trying each clip alone", len(clips), type(problem).__name__)
+                logger.warning("a batch of {} failed ({}); trying each item alone", len(items), type(problem).__name__)
                 size = 1
         # Outside the handler: while it runs, the traceback keeps the tensors of the failed call alive.
-        return self._in_parts(clips, size)
+        return self._in_parts(items, size)
 
-    def _in_parts(self, clips: Sequence[Keypoints], size: int) -> list[Recognition | BaseException]:
+    def _in_parts(self, items: Sequence[Item], size: int) -> list[Answer | Exception]:
         release_cache()
-        answers: list[Recognition | BaseException] = []
-        for start in range(0, len(clips), size):
-            part = clips[start : start + size]
-            if self.device_fault is not None:
-                answers += [self._fault() for _ in part]
+        answers: list[Answer | Exception] = []
+        for start in range(0, len(items), size):
+            part = items[start : start + size]
+            if self._device.fault is not None:
+                answers += [DeviceFault() for _ in part]
                 continue
             try:
-                answers += self._recogniser.recognise_batch(part)
-            except Exception as problem:  # noqa: BLE001 - becomes the answer of exactly these clips
+                answers += self._run(part)
+            except Exception as problem:  # noqa: BLE001 - becomes the answer of exactly these items
                 if is_device_fault(problem):
                     answers += self._broken(problem, len(part))
                 elif is_out_of_memory(problem):
@@ -93,10 +99,6 @@ class FaultTolerantRecogniser:
                     answers += [problem] * len(part)
         return answers
 
-    def _broken(self, problem: BaseException, clips: int) -> list[Recognition | BaseException]:
-        self.device_fault = str(problem).partition("\n")[0]
-        logger.critical("the device has failed until a restart: {}", self.device_fault)
-        return [self._fault() for _ in range(clips)]
-
-    def _fault(self) -> DeviceFault:
-        return DeviceFault()
+    def _broken(self, problem: BaseException, items: int) -> list[Answer | Exception]:
+        self._device.broke(problem)
+        return [DeviceFault() for _ in range(items)]

@@ -43,7 +43,7 @@ from app.services.clips import (
     thrifty,
     warnings_about,
 )
-from app.services.faults import FaultTolerantRecogniser
+from app.services.faults import Device, FaultTolerant
 from app.services.gate import Gate
 from app.services.loading import load_recogniser
 from app.services.translated import translated
@@ -82,7 +82,8 @@ class InferenceService:
         self.jobs = Gate(settings.max_concurrent_requests, "recognition requests")
         self.streams = Gate(settings.max_clients, "live streams", retry_after_s=10)
         self._recogniser: Recogniser | None = None
-        self._guarded: FaultTolerantRecogniser | None = None
+        self.device = Device()
+        self._guarded: FaultTolerant[Keypoints, Recognition] | None = None
         self._batcher: MicroBatcher[Keypoints, Recognition] | None = None
         self.extractors = ExtractorPool(settings.extractor_workers)
         self.extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
@@ -106,7 +107,7 @@ class InferenceService:
         )
         recogniser.on_stage = self._on_stage
         self._recogniser = recogniser
-        self._guarded = FaultTolerantRecogniser(recogniser)
+        self._guarded = FaultTolerant(lambda clips: recogniser.recognise_batch(clips), self.device)
         self._batcher = MicroBatcher(
             self._read_batch, self.model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
         )
@@ -162,14 +163,10 @@ class InferenceService:
     def loaded(self) -> bool:
         return self._recogniser is not None
 
-    @property
-    def device_fault(self) -> str | None:
-        return self._guarded.device_fault if self._guarded is not None else None
-
     def check_ready(self) -> None:
         """Raise NotReady or DeviceFault unless a request would be served."""
         _ = self.recogniser
-        if self.device_fault is not None:
+        if self.device.fault is not None:
             raise DeviceFault
 
     # -- work ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from app.main import create_app
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from app.rpc.server import rpc_server
-from app.services.live.hub import LiveHub
 from tests.rpc.test_recognise import landmarks
 from tests.rpc.test_streaming import Client
 
@@ -48,7 +47,7 @@ async def test_health_follows_readiness(
         for service in ("", "glossline.v1.Captioner"):
             assert await ask(stub, service) == Status.SERVING
         with monkeypatch.context() as broken:
-            broken.setattr(LiveHub, "device_fault", "the card fell off")
+            broken.setattr(application.state.service.device, "fault", "the card fell off")
             assert await ask(stub, "") == Status.NOT_SERVING
             assert (await watching.read()).status == Status.NOT_SERVING
         assert (await watching.read()).status == Status.SERVING

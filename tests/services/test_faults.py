@@ -9,7 +9,7 @@ import torch
 from app.core.errors import DeviceFault, OutOfMemory
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.recogniser import Recognition
-from app.services.faults import FaultTolerantRecogniser, is_device_fault, is_out_of_memory
+from app.services.faults import Device, FaultTolerant, is_device_fault, is_out_of_memory
 
 
 def clip(frames: int) -> Keypoints:
@@ -36,6 +36,10 @@ class Failing:
         return [recognition(each) for each in clips]
 
 
+def guard(model: Failing, device: Device | None = None) -> FaultTolerant[Keypoints, Recognition]:
+    return FaultTolerant(model.recognise_batch, device or Device())
+
+
 def lengths(answers: Sequence[Recognition | BaseException]) -> list[int | type]:
     return [answer.frame_count if isinstance(answer, Recognition) else type(answer) for answer in answers]
 
@@ -46,46 +50,56 @@ OOM = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 def test_all_well() -> None:
     model = Failing(lambda batch: None)
-    assert lengths(FaultTolerantRecogniser(model)(CLIPS)) == [1, 2, 3, 4, 5]
+    assert lengths(guard(model)(CLIPS)) == [1, 2, 3, 4, 5]
     assert model.calls == [[1, 2, 3, 4, 5]]
 
 
 def test_out_of_memory_halves_the_batch_once() -> None:
     model = Failing(lambda batch: OOM if len(batch) > 3 else None)
-    assert lengths(FaultTolerantRecogniser(model)(CLIPS)) == [1, 2, 3, 4, 5]
+    assert lengths(guard(model)(CLIPS)) == [1, 2, 3, 4, 5]
     assert model.calls == [[1, 2, 3, 4, 5], [1, 2, 3], [4, 5]]
 
 
 def test_out_of_memory_again_fails_that_half_alone() -> None:
     model = Failing(lambda batch: OOM if 5 in batch else None)
-    assert lengths(FaultTolerantRecogniser(model)(CLIPS)) == [1, 2, 3, OutOfMemory, OutOfMemory]
+    assert lengths(guard(model)(CLIPS)) == [1, 2, 3, OutOfMemory, OutOfMemory]
     assert len(model.calls) == 3
 
 
 def test_a_clip_that_does_not_fit_alone_is_tried_twice() -> None:
     model = Failing(lambda batch: MemoryError())
-    assert lengths(FaultTolerantRecogniser(model)([clip(9)])) == [OutOfMemory]
+    assert lengths(guard(model)([clip(9)])) == [OutOfMemory]
     assert model.calls == [[9], [9]]
 
 
 def test_a_bad_clip_does_not_fail_its_neighbours() -> None:
     model = Failing(lambda batch: ValueError("bad clip") if 3 in batch else None)
-    assert lengths(FaultTolerantRecogniser(model)(CLIPS)) == [1, 2, ValueError, 4, 5]
+    assert lengths(guard(model)(CLIPS)) == [1, 2, ValueError, 4, 5]
 
 
 def test_a_bad_clip_alone_is_not_tried_again() -> None:
     model = Failing(lambda batch: ValueError("bad clip"))
-    assert lengths(FaultTolerantRecogniser(model)([clip(3)])) == [ValueError]
+    assert lengths(guard(model)([clip(3)])) == [ValueError]
     assert model.calls == [[3]]
 
 
 def test_a_device_fault_stays() -> None:
     model = Failing(lambda batch: RuntimeError("CUDA error: an illegal memory access was encountered\nfoo"))
-    guarded = FaultTolerantRecogniser(model)
+    device = Device()
+    guarded = guard(model, device)
     assert lengths(guarded(CLIPS)) == [DeviceFault] * 5
-    assert guarded.device_fault == "CUDA error: an illegal memory access was encountered"
+    assert device.fault == "CUDA error: an illegal memory access was encountered"
     assert lengths(guarded(CLIPS)) == [DeviceFault] * 5
     assert len(model.calls) == 1
+
+
+def test_a_device_fault_is_one_for_all_who_share_the_device() -> None:
+    device = Device()
+    broken = Failing(lambda batch: RuntimeError("CUDA error: an illegal memory access was encountered"))
+    other = Failing(lambda batch: None)
+    assert lengths(guard(broken, device)(CLIPS)) == [DeviceFault] * 5
+    assert lengths(guard(other, device)(CLIPS)) == [DeviceFault] * 5
+    assert other.calls == []
 
 
 def test_a_device_fault_during_the_second_try() -> None:
@@ -93,7 +107,7 @@ def test_a_device_fault_during_the_second_try() -> None:
         return OOM if len(batch) > 3 else RuntimeError("CUDA error: unspecified launch failure")
 
     model = Failing(wrong)
-    assert lengths(FaultTolerantRecogniser(model)(CLIPS)) == [DeviceFault] * 5
+    assert lengths(guard(model)(CLIPS)) == [DeviceFault] * 5
     assert len(model.calls) == 2
 
 

@@ -16,6 +16,7 @@ from app.core.settings import Settings
 from app.pipeline.module1_preprocessing.extractor import ExtractorPool
 from app.pipeline.recogniser import Reading, Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
+from app.services.faults import Device
 from app.services.gate import Gate
 from app.services.live import hub as hub_module
 from app.services.live.clock import StreamClock
@@ -35,7 +36,7 @@ def recogniser(tiny_checkpoints: Path) -> Recogniser:
 async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
     hub = LiveHub(settings)
     with ThreadPoolExecutor(1) as model:
-        hub.start(recogniser, model, ExtractorPool(1), Gate(settings.max_clients, "live streams"))
+        hub.start(recogniser, model, ExtractorPool(1), Gate(settings.max_clients, "live streams"), Device())
         try:
             yield hub
         finally:

@@ -22,7 +22,7 @@ from app.monitoring.metrics import Metrics
 from app.pipeline.recogniser import Reading, Recogniser
 from app.pipeline.stages import TEMPORAL
 from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob, read_jobs
-from app.services.faults import is_device_fault, is_out_of_memory, release_cache
+from app.services.faults import Device, FaultTolerant
 
 #: Windows in one call of the network.
 MAX_WINDOWS = 16
@@ -47,12 +47,18 @@ Outcome = list[StreamUpdate] | Exception
 class WindowReader:
     """Runs in the model's thread: brings streams forward together, one batch of windows after the other."""
 
-    def __init__(self, recogniser: Recogniser, max_windows: int = MAX_WINDOWS, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        max_windows: int = MAX_WINDOWS,
+        metrics: Metrics | None = None,
+        device: Device | None = None,
+    ) -> None:
         metrics = metrics or Metrics()
         self._on_stage, self._batch_windows = metrics.stages("live"), metrics.batch_windows
         self._recogniser = recogniser
         self._max_windows = max_windows
-        self.device_fault: str | None = None
+        self._guarded = FaultTolerant(self._readings, device or Device())
 
     def advance(self, batch: Sequence[Work]) -> list[Outcome]:
         """Outcomes in the order of `batch`; a fault of one stream is its own outcome alone."""
@@ -97,7 +103,7 @@ class WindowReader:
     ) -> None:
         for first in range(0, len(jobs), self._max_windows):
             part = jobs[first : first + self._max_windows]
-            for (i, job), reading in zip(part, self._readings([(streams[i], job) for i, job in part]), strict=True):
+            for (i, job), reading in zip(part, self._guarded([(streams[i], job) for i, job in part]), strict=True):
                 outcome = outcomes[i]
                 if isinstance(reading, Exception):
                     outcomes[i] = reading
@@ -107,26 +113,13 @@ class WindowReader:
                     except ValueError as problem:
                         outcomes[i] = problem
 
-    def _readings(
-        self, jobs: list[tuple[CaptionStream, WindowJob]], again: bool = True
-    ) -> Sequence[Reading | Exception]:
-        """One call of the network; out of memory halves it once, a broken device fails everything from then on."""
+    def _readings(self, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
+        """One call of the network."""
         began = time.perf_counter()
-        try:
-            readings = read_jobs(self._recogniser, jobs)
-            self._on_stage(TEMPORAL, time.perf_counter() - began)
-            self._batch_windows.observe(len(jobs))
-            return readings
-        except Exception as problem:  # noqa: BLE001 - sorted by kind; nothing is swallowed
-            if is_device_fault(problem):
-                self.device_fault = str(problem).partition("\n")[0]
-                logger.critical("the device has failed until a restart: {}", self.device_fault)
-            if not again or not is_out_of_memory(problem) or len(jobs) == 1:
-                return [problem] * len(jobs)
-        # Outside the handler: while it runs, the traceback keeps the tensors of the failed call alive.
-        release_cache()
-        half = (len(jobs) + 1) // 2
-        return [*self._readings(jobs[:half], again=False), *self._readings(jobs[half:], again=False)]
+        readings = read_jobs(self._recogniser, jobs)
+        self._on_stage(TEMPORAL, time.perf_counter() - began)
+        self._batch_windows.observe(len(jobs))
+        return readings
 
 
 def _condensed(outcome: Outcome) -> Outcome:

@@ -19,6 +19,7 @@ from app.pipeline.keypoints import DEFAULT_ASPECT
 from app.pipeline.module1_preprocessing.extractor import ExtractorPool
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
+from app.services.faults import Device
 from app.services.gate import Gate
 from app.services.live.camera import Camera
 from app.services.live.engine import CaptionEngine, WindowReader
@@ -33,8 +34,9 @@ RESUME_S = 30.0
 FINISH_S = 10.0
 #: A client that says nothing for so long is gone; a session that lasts longer than this begins anew.
 IDLE_S = 60.0
-SWITCH_S = 0.0005
 MAX_SESSION_S = 4 * 3600.0
+#: Python's lock changes hands after so long; see where it is set.
+SWITCH_S = 0.0005
 
 
 @dataclass(slots=True)
@@ -70,17 +72,17 @@ class LiveHub:
         model_thread: Executor,
         graphs: ExtractorPool,
         streams: Gate,
+        device: Device,
     ) -> None:
         """streams: counts MAX_CLIENTS for this hub and whoever else opens live streams of the same recogniser."""
-        self._streams, self._graphs = streams, graphs
+        self._streams, self._graphs, self._device = streams, graphs, device
         # Of its own: uploaded videos keep theirs for as long as they last.
         self._camera_threads = ThreadPoolExecutor(max(2, graphs.size), thread_name_prefix="camera")
         self._recogniser = recogniser
-        self._reader = WindowReader(recogniser, metrics=self.metrics)
         # The model's thread gives Python's lock away with every call of the network, and gets it back only when this
         # long has passed on a busy event loop; the usual 5 ms starve it.
         sys.setswitchinterval(SWITCH_S)
-        self.engine = CaptionEngine(self._reader, model_thread)
+        self.engine = CaptionEngine(WindowReader(recogniser, metrics=self.metrics, device=device), model_thread)
         self.engine.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
 
@@ -110,11 +112,6 @@ class LiveHub:
     def draining(self) -> bool:
         return self._draining
 
-    @property
-    def device_fault(self) -> str | None:
-        """Why the device computes no more; only a restart helps."""
-        return self._reader.device_fault if self._sweeper is not None else None
-
     @contextlib.contextmanager
     def guest(self, address: str | None) -> Iterator[None]:
         """Hold a connection, from before its session begins until after it ends. Raises LiveError: draining, full, or
@@ -126,7 +123,7 @@ class LiveHub:
     def _check_open(self) -> None:
         if self._draining:
             raise LiveError("draining", "The service is shutting down; connect again in a moment.", Close.DRAINING)
-        if self._reader.device_fault is not None:
+        if self._device.fault is not None:
             raise LiveError("device_fault", "The device has failed; the service has to be restarted.", Close.INTERNAL)
 
     def check_room(self) -> None:
