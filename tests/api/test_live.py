@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-import uvicorn
 import websockets
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +22,7 @@ from websockets.asyncio.client import ClientConnection
 from app.services.live import conversation
 from tests.media import jpeg
 from tests.pipeline.made_up import performance
+from tests.serving import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 Event = dict[str, Any]
@@ -30,16 +30,8 @@ Event = dict[str, Any]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def address(application: FastAPI) -> AsyncIterator[str]:
-    server = uvicorn.Server(
-        uvicorn.Config(application, port=0, lifespan="off", log_config=None, ws="websockets-sansio")
-    )
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"ws://127.0.0.1:{port}/api/ws/stream"
-    server.should_exit = True
-    await serving
+    async with served(application) as host:
+        yield f"ws://{host}/api/ws/stream"
 
 
 class Client:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import pytest_asyncio
 import socketio
-import uvicorn
 from fastapi import FastAPI
 
 from app.api.socketio import MAX_PACKET, _command
@@ -22,21 +21,15 @@ from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.services.live.protocol import Flush, Landmarks, LiveError, Picture
 from tests.media import jpeg
 from tests.pipeline.made_up import performance
+from tests.serving import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def address(application: FastAPI) -> AsyncIterator[str]:
-    server = uvicorn.Server(
-        uvicorn.Config(application, port=0, lifespan="off", log_config=None, ws="websockets-sansio")
-    )
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
-        await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await serving
+    async with served(application) as host:
+        yield f"http://{host}"
 
 
 class Client:

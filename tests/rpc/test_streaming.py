@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-import uvicorn
 import websockets
 from fastapi import FastAPI
 from google.protobuf.json_format import MessageToDict
@@ -23,6 +22,7 @@ from app.services.live.protocol import MAX_MESSAGE
 from tests.api.test_live import Client as WebSocketClient
 from tests.media import jpeg
 from tests.pipeline.made_up import performance
+from tests.serving import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 Event = dict[str, Any]
@@ -89,24 +89,13 @@ async def streaming(stub: CaptionerStub) -> AsyncIterator[Client]:
 
 
 async def test_a_session_says_what_the_websocket_says(stub: CaptionerStub, application: FastAPI) -> None:
-    server = uvicorn.Server(
-        uvicorn.Config(application, port=0, lifespan="off", log_config=None, ws="websockets-sansio")
-    )
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
-        await asyncio.sleep(0.01)
-    address = f"ws://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/api/ws/stream"
-    try:
-        async with websockets.connect(address) as socket:
-            other = WebSocketClient(socket)
-            await other.send(type="start", endpoint_ms=2000, interim=False, targets=["en", "es"])
-            await other.until("ready")
-            await other.perform(200)
-            await other.send(type="stop")
-            await other.until("done")
-    finally:
-        server.should_exit = True
-        await serving
+    async with served(application) as host, websockets.connect(f"ws://{host}/api/ws/stream") as socket:
+        other = WebSocketClient(socket)
+        await other.send(type="start", endpoint_ms=2000, interim=False, targets=["en", "es"])
+        await other.until("ready")
+        await other.perform(200)
+        await other.send(type="stop")
+        await other.until("done")
     async with streaming(stub) as client:
         await client.send(start=pb.Start(endpoint_ms=2000, interim=False, targets=["en", "es"]))
         await client.until("ready")

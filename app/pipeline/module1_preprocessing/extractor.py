@@ -140,7 +140,7 @@ class ExtractorPool:
             extractor.reset()
             yield extractor
         finally:
-            self._give_back(extractor)
+            self._return(extractor)
 
     def borrow(self) -> MediaPipeExtractor:
         """A fresh extractor for as long as one likes, such as a live session; does not count against `size`, and never
@@ -159,11 +159,8 @@ class ExtractorPool:
     def give_back(self, extractor: MediaPipeExtractor) -> None:
         """Take back what was borrowed: kept for the next one where there is room, else freed."""
         with self._changed:
-            keep = extractor.usable and not self._closed and len(self._idle) + self._lent < self.size
-            if keep:
-                self._idle.append(extractor)
-                self._changed.notify()
-        if not keep:
+            kept = self._keep(extractor)
+        if not kept:
             extractor.close()
 
     def warm_up(self, count: int = 1) -> None:
@@ -214,15 +211,21 @@ class ExtractorPool:
                 self._changed.notify()
             raise
 
-    def _give_back(self, extractor: MediaPipeExtractor) -> None:
+    def _return(self, extractor: MediaPipeExtractor) -> None:
+        """Take back what was lent."""
         with self._changed:
             self._lent -= 1
-            keep = extractor.usable and not self._closed
-            if keep:
-                self._idle.append(extractor)
-            self._changed.notify()
-        if not keep:
+            kept = self._keep(extractor)
+        if not kept:
             extractor.close()
+
+    def _keep(self, extractor: MediaPipeExtractor) -> bool:
+        """Make it the next one's, if it works and there is room. For whoever holds the lock."""
+        keep = extractor.usable and not self._closed and len(self._idle) + self._lent < self.size
+        if keep:
+            self._idle.append(extractor)
+        self._changed.notify()
+        return keep
 
 
 _quiet_done = threading.Event()
