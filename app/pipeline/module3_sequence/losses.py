@@ -14,9 +14,15 @@ from app.pipeline.module3_sequence.model import BLANK, Lattice
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021)."""
+    """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021).
 
+    main: weight of the CTC itself. frames: weight of the cross-entropy of every lattice step on both heads, for corpora
+    that say where each sign begins and ends.
+    """
+
+    main: float = 1.0
     auxiliary: float = 0.5
+    frames: float = 0.0
     distill: float = 0.0
     temperature: float = 8.0
     label_smoothing: float = 0.0
@@ -31,6 +37,15 @@ def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) 
     return F.ctc_loss(log_probs, targets, steps, target_lengths, blank=BLANK, zero_infinity=True)
 
 
+def frame_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of the steps whose label is known: (B, S, V), (B, S) int64 with -100 = unknown -> (), 0 where
+    none is."""
+    known = labels >= 0
+    if not bool(known.any()):
+        return logits.sum() * 0.0
+    return F.cross_entropy(logits[known].float(), labels[known])
+
+
 def feasible(steps: int, labels: list[int]) -> bool:
     """Can CTC emit these labels in that many steps? Each label needs one, each repeat a blank between."""
     repeats = sum(a == b for a, b in itertools.pairwise(labels))
@@ -38,11 +53,25 @@ def feasible(steps: int, labels: list[int]) -> bool:
 
 
 def total_loss(
-    lattice: Lattice, targets: Tensor, target_lengths: Tensor, config: LossConfig
+    lattice: Lattice,
+    targets: Tensor,
+    target_lengths: Tensor,
+    config: LossConfig,
+    frame_labels: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss to minimise and its named parts (each a detached scalar)."""
+    """The loss to minimise and its named parts (each a detached scalar).
+
+    frame_labels: (B, S) label of each lattice step, 0 between signs, -100 where it is unknown; they count only where
+    `config.frames` gives them weight.
+    """
     main = ctc(lattice.logits, lattice.steps, targets, target_lengths)
-    loss, parts = main, {"ctc": main.detach()}
+    loss, parts = config.main * main, {"ctc": main.detach()}
+    if config.frames and frame_labels is not None:
+        frames = frame_cross_entropy(lattice.logits, frame_labels)
+        loss = loss + config.frames * frames
+        parts["frames"] = frames.detach()
+        if config.auxiliary:
+            loss = loss + config.frames * config.auxiliary * frame_cross_entropy(lattice.conv_logits, frame_labels)
     if config.auxiliary:
         auxiliary = ctc(lattice.conv_logits, lattice.steps, targets, target_lengths)
         loss = loss + config.auxiliary * auxiliary
