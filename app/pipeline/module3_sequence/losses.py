@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,21 +12,24 @@ from torch.nn import functional as F
 
 from app.pipeline.module3_sequence.model import BLANK, Lattice
 
+#: Frame label of a step at which nobody said what is signed.
+UNKNOWN = -100
+
 
 @dataclass(frozen=True)
 class LossConfig:
     """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021).
 
-    main: weight of the CTC itself. frames: weight of the cross-entropy of every lattice step on both heads, for corpora
-    that say where each sign begins and ends.
+    main: weight of the CTC of the later head. framewise: weight of the cross entropy at lattice steps whose sign is
+    known, for corpora with boundaries; `auxiliary` times as much for the earlier head.
     """
 
     main: float = 1.0
     auxiliary: float = 0.5
-    frames: float = 0.0
     distill: float = 0.0
     temperature: float = 8.0
     label_smoothing: float = 0.0
+    framewise: float = 0.0
 
 
 def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -35,15 +39,6 @@ def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) 
     """
     log_probs = F.log_softmax(logits.float(), dim=-1).transpose(0, 1)
     return F.ctc_loss(log_probs, targets, steps, target_lengths, blank=BLANK, zero_infinity=True)
-
-
-def frame_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of the steps whose label is known: (B, S, V), (B, S) int64 with -100 = unknown -> (), 0 where
-    none is."""
-    known = labels >= 0
-    if not bool(known.any()):
-        return logits.sum() * 0.0
-    return F.cross_entropy(logits[known].float(), labels[known])
 
 
 def feasible(steps: int, labels: list[int]) -> bool:
@@ -58,20 +53,16 @@ def total_loss(
     target_lengths: Tensor,
     config: LossConfig,
     frame_labels: Tensor | None = None,
+    over: Callable[[Tensor], Tensor] = lambda count: count,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss to minimise and its named parts (each a detached scalar).
 
-    frame_labels: (B, S) label of each lattice step, 0 between signs, -100 where it is unknown; they count only where
-    `config.frames` gives them weight.
+    frame_labels: (B, S) label ids, -100 where unknown. over: what means over lattice steps divide by, given how many
+    steps (float, ()) this batch has; where a batch is a part of a larger one, the mean over its parts, so that the mean
+    of their losses is the loss of the whole. Means over clips need nothing of the kind: parts have as many clips.
     """
     main = ctc(lattice.logits, lattice.steps, targets, target_lengths)
     loss, parts = config.main * main, {"ctc": main.detach()}
-    if config.frames and frame_labels is not None:
-        frames = frame_cross_entropy(lattice.logits, frame_labels)
-        loss = loss + config.frames * frames
-        parts["frames"] = frames.detach()
-        if config.auxiliary:
-            loss = loss + config.frames * config.auxiliary * frame_cross_entropy(lattice.conv_logits, frame_labels)
     if config.auxiliary:
         auxiliary = ctc(lattice.conv_logits, lattice.steps, targets, target_lengths)
         loss = loss + config.auxiliary * auxiliary
@@ -82,12 +73,25 @@ def total_loss(
         teacher = F.log_softmax(lattice.logits.detach().float() / t, dim=-1)
         student = F.log_softmax(lattice.conv_logits.float() / t, dim=-1)
         kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
-        distill = (kl * valid).sum() / valid.sum() * t * t
+        distill = (kl * valid).sum() / over(valid.sum().float()) * t * t
         loss = loss + config.distill * distill
         parts["kl"] = distill.detach()
     if config.label_smoothing:
         # Pulls the lattice a little towards uniform where it is overconfident (Pereyra et al., 2017).
         log_probs = F.log_softmax(lattice.logits.float(), dim=-1)
         entropy = -(log_probs.exp() * log_probs).sum(-1)
-        loss = loss - config.label_smoothing * (entropy * valid).sum() / valid.sum()
+        loss = loss - config.label_smoothing * (entropy * valid).sum() / over(valid.sum().float())
+    if config.framewise and frame_labels is not None:
+        labels = torch.where(valid, frame_labels[:, : valid.shape[1]], UNKNOWN)
+        known = over((labels != UNKNOWN).sum().float()).clamp_min(1)
+
+        def framewise(logits: Tensor) -> Tensor:
+            flat = logits.float().flatten(0, 1)
+            return F.cross_entropy(flat, labels.flatten(), ignore_index=UNKNOWN, reduction="sum") / known
+
+        later = framewise(lattice.logits)
+        parts["framewise"] = later.detach()
+        if config.auxiliary:
+            later = later + config.auxiliary * framewise(lattice.conv_logits)
+        loss = loss + config.framewise * later
     return loss, parts
