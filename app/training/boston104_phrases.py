@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from app.pipeline.module3_sequence.segmental import SegmentConfig
 from app.training.boston104 import Sentence
 
 Frames = NDArray[np.float32]
@@ -33,8 +34,19 @@ class SpliceConfig:
     scale: float = 0.15
     shift: float = 0.12
     noise: float = 0.02
-    #: Which part of the training sentences is held out as dev, by the seed of `hold_out`; negative: none.
+
+
+@dataclass(frozen=True)
+class BostonConfig:
+    """held_out: which of the splits of the training sentences by `hold_out` is dev; negative: none, all are learnt.
+
+    lm_order: of the language model over glosses. segments: how lattices are read.
+    """
+
     held_out: int = -1
+    lm_order: int = 3
+    splice: SpliceConfig = field(default_factory=SpliceConfig)
+    segments: SegmentConfig = field(default_factory=SegmentConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +150,6 @@ def smooth(tracks: Frames, joint: int) -> None:
     """Round off the frames around a joint, in place: each becomes a quarter of its neighbours and half of itself."""
     low, high = max(1, joint - 2), min(len(tracks) - 1, joint + 2)
     if high > low:
-        tracks[low:high] = 0.25 * tracks[low - 1 : high - 1] + 0.5 * tracks[low:high] + 0.25 * tracks[low + 1 : high + 1]
+        tracks[low:high] = (
+            0.25 * tracks[low - 1 : high - 1] + 0.5 * tracks[low:high] + 0.25 * tracks[low + 1 : high + 1]
+        )

@@ -12,6 +12,7 @@ import yaml
 
 from app.pipeline.module3_sequence.losses import LossConfig
 from app.pipeline.module3_sequence.model import ModelConfig
+from app.training.boston104_phrases import BostonConfig
 from app.training.phrases import PhraseConfig
 
 
@@ -40,7 +41,7 @@ class OptimConfig:
 class TrainConfig:
     """glosses: what to learn, empty = everything the corpus has; `without`: what not, "FS-*" for the letters.
 
-    teacher_weight: of the distillation from the runs given as --teachers.
+    teacher_weight: of the distillation from the runs given as --teachers. boston104: only for that corpus.
     """
 
     name: str = "run"
@@ -51,6 +52,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     teacher_weight: float = 1.0
+    boston104: BostonConfig = field(default_factory=BostonConfig)
 
     def model_config(self, labels: int, imposed: dict[str, Any] | None = None) -> ModelConfig:
         """The network for so many labels; `imposed` is what the corpus decides. Raises ConfigError."""
