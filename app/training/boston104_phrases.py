@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from app.pipeline.checkpoint import DecoderConfig
 from app.pipeline.module3_sequence.segmental import SegmentConfig
 from app.training.boston104 import Sentence
 
@@ -40,13 +41,15 @@ class SpliceConfig:
 class BostonConfig:
     """held_out: which of the splits of the training sentences by `hold_out` is dev; negative: none, all are learnt.
 
-    lm_order: of the language model over glosses. segments: how lattices are read.
+    lm_order: of the language model over glosses. segments: how lattices are read; decoder: how greedy decoding and the
+    prefix beam read them, for comparison.
     """
 
     held_out: int = -1
     lm_order: int = 3
     splice: SpliceConfig = field(default_factory=SpliceConfig)
     segments: SegmentConfig = field(default_factory=SegmentConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ class BostonSource:
         splits = {"train": self.train, "dev": self.dev}
         return {
             "corpus": "boston104",
+            "held_out": self.config.held_out,
             "clips": {name: len(sentences) for name, sentences in splits.items()},
             "signers": {name: len({s.speaker for s in sentences}) for name, sentences in splits.items()},
             "glosses": dict(sorted(Counter(g for s in self.train for g in s.glosses).items())),

@@ -86,8 +86,8 @@ class Lattice:
 class SignModel(nn.Module):
     """Landmark features (B, T, features), T a multiple of 4, and optional pictures (B, T, 3, H, W) -> `Lattice`.
 
-    lengths: (B,) valid frames, each a multiple of 4 (of `time_divisor`); what lies past it does not matter. A model with an
-    RGB stream also runs without pictures, on the pose stream alone.
+    lengths: (B,) valid frames, each a multiple of 4 (of `time_divisor`); what lies past it does not matter. A model
+    with an RGB stream also runs without pictures, on the pose stream alone.
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -93,7 +93,7 @@ class SignLengths:
 
     @classmethod
     def load(cls, path: Path, width: int) -> SignLengths:
-        """Read what `save` wrote for V = width. Raises ValueError for anything else, OSError where it cannot be read."""
+        """Read what `save` wrote for V = width. Raises ValueError for anything else, OSError where it is not there."""
         try:
             body = json.loads(path.read_text(encoding="utf-8"))
             prior, mean = (np.array(body[key], np.float64) for key in ("log_prior", "mean_log_steps"))
