@@ -52,9 +52,10 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     teacher_weight: float = 1.0
 
-    def model_config(self, labels: int) -> ModelConfig:
+    def model_config(self, labels: int, imposed: dict[str, Any] | None = None) -> ModelConfig:
+        """The network for so many labels; `imposed` is what the corpus decides. Raises ConfigError."""
         try:
-            return ModelConfig.from_dict({**self.model, "labels": labels})
+            return ModelConfig.from_dict({**self.model, **(imposed or {}), "labels": labels})
         except TypeError as error:
             raise ConfigError(f"model: {error}") from error
 

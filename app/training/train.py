@@ -12,11 +12,9 @@ import torch
 from loguru import logger
 
 from app.pipeline.module3_sequence.model import SignModel
-from app.training.batches import PhraseBatches
-from app.training.config import ConfigError, TrainConfig, load_config
-from app.training.corpus import CorpusError, load_signs, signs_of
-from app.training.evaluate import greedy_figures
-from app.training.phrases import PhraseSampler, SignerBook
+from app.training.config import ConfigError, load_config
+from app.training.corpus import CorpusError
+from app.training.sources import open_source
 from app.training.trainer import CSLRTrainer, load_run
 
 
@@ -33,16 +31,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="finished run whose weights this one starts from")
     parser.add_argument("--resume", action="store_true", help="go on from the last state in --out")
     return parser.parse_args(argv)
-
-
-def choose_vocabulary(config: TrainConfig, glosses: set[str]) -> tuple[str, ...]:
-    """What this run learns, sorted. Raises ConfigError for a gloss that the corpus does not have."""
-    missing = sorted((set(config.glosses) | set(config.without)) - glosses - {"FS-*"})
-    if missing:
-        raise ConfigError(f"the corpus has no clip of {', '.join(missing)}")
-    wanted = set(config.glosses) or glosses
-    letters = {g for g in glosses if g.startswith("FS-")} if "FS-*" in config.without else set()
-    return tuple(sorted({sign for g in wanted - set(config.without) - letters for sign in signs_of(g)}))
 
 
 def finished_run(folder: Path, vocabulary: tuple[str, ...]) -> tuple[dict[str, Any], SignModel]:
@@ -70,9 +58,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         config = load_config(args.config, args.set)
-        train, dev = load_signs(args.data, "train"), load_signs(args.data, "dev")
-        vocabulary = choose_vocabulary(config, {c.gloss for c in train})
-        model_config = config.model_config(len(vocabulary))
+        source = open_source(args.data, config)
+        vocabulary = source.vocabulary
+        model_config = config.model_config(len(vocabulary), source.model)
         teachers = [finished_run(folder, vocabulary)[1] for folder in args.teachers]
         torch.manual_seed(config.optim.seed)
         before: list[str] = []
@@ -88,16 +76,15 @@ def main(argv: list[str] | None = None) -> int:
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device)
     args.out.mkdir(parents=True, exist_ok=True)
 
-    sampler = PhraseSampler(SignerBook.of(train, set(vocabulary)), config.phrases)
-    batches = PhraseBatches(sampler, vocabulary, config.optim.batch_size, config.optim.steps, config.optim.seed)
+    clips = source.report()["clips"]["train"]
     trainer = CSLRTrainer(
         model,
-        batches,
+        source.batches(config.optim, 0, 1),
         config.optim,
         config.loss,
         args.out,
         device,
-        evaluate=greedy_figures(dev, vocabulary),
+        evaluate=lambda model: source.evaluate(model, 0, 1),
         teachers=teachers,
         teacher_weight=config.teacher_weight,
         workers=args.workers,
@@ -105,12 +92,12 @@ def main(argv: list[str] | None = None) -> int:
     if args.resume and trainer.resume():
         logger.info("resumed at step {}", trainer.step)
     size = sum(p.numel() for p in trainer.model.parameters())
-    logger.info("{} glosses, {} clips, {:.2f}M weights on {}", len(vocabulary), len(train), size / 1e6, device)
+    logger.info("{} glosses, {} clips, {:.2f}M weights on {}", len(vocabulary), clips, size / 1e6, device)
     run = {
         "vocabulary": vocabulary,
         "model": model.config.to_dict(),
         "seed": config.optim.seed,
-        "clips": len(train),
+        "clips": clips,
         # As somebody else would type it: folders by their role, not by where they lie here.
         "commands": [*before, command(args)],
     }

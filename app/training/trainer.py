@@ -14,12 +14,12 @@ from loguru import logger
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from app.pipeline.module3_sequence.losses import LossConfig, total_loss
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
-from app.training.batches import Batch, PhraseBatches
+from app.training.batches import Batch
 from app.training.config import OptimConfig
 
 
@@ -60,7 +60,7 @@ class CSLRTrainer:
     def __init__(
         self,
         model: SignModel,
-        batches: PhraseBatches,
+        batches: Dataset[Batch],
         optim: OptimConfig,
         loss: LossConfig,
         folder: Path,
@@ -116,8 +116,10 @@ class CSLRTrainer:
         self.model.train()
         amp = self.config.amp and self.device.type == "cuda"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=amp):
-            lattice = self.model(batch.features, batch.lengths)
-        loss, parts = total_loss(lattice, batch.targets, batch.target_lengths, self.loss)
+            lattice = self.model(batch.features, batch.lengths, batch.pictures)
+        loss, parts = total_loss(
+            lattice, batch.targets, batch.target_lengths, self.loss, frame_labels=batch.frame_labels
+        )
         if self.teachers:
             term = self.teacher_loss(batch, lattice.logits, lattice.steps)
             loss = loss + self.teacher_weight * term
