@@ -20,7 +20,8 @@ UNKNOWN = -100
 class LossConfig:
     """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021).
 
-    framewise: weight of the cross entropy at lattice steps whose sign is known, for corpora with boundaries.
+    framewise: weight of the cross entropy at lattice steps whose sign is known, for corpora with boundaries. streams:
+    weight of the CTC of each stream's own head, where the model has them.
     """
 
     auxiliary: float = 0.5
@@ -28,6 +29,7 @@ class LossConfig:
     temperature: float = 8.0
     label_smoothing: float = 0.0
     framewise: float = 0.0
+    streams: float = 0.5
 
 
 def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -74,6 +76,14 @@ def total_loss(
         distill = (kl * valid).sum() / over(valid.sum().float()) * t * t
         loss = loss + config.distill * distill
         parts["kl"] = distill.detach()
+    for name, logits in lattice.streams.items():
+        own = ctc(logits, lattice.steps, targets, target_lengths)
+        loss = loss + config.streams * own
+        parts[f"ctc_{name}"] = own.detach()
+    if lattice.pictured:
+        # Not a loss: how much of the fused frames comes from the pictures, which begin at nothing.
+        frames = valid.repeat_interleave(lattice.gates.shape[1] // valid.shape[1], dim=1)
+        parts["rgb_gate"] = (lattice.gates[..., 0].detach() * frames).sum() / frames.sum()
     if config.label_smoothing:
         # Pulls the lattice a little towards uniform where it is overconfident (Pereyra et al., 2017).
         log_probs = F.log_softmax(lattice.logits.float(), dim=-1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,17 @@ class PictureTrack:
         ]
         offsets = np.cumsum([0, *map(len, pieces)]).astype(np.int64)
         return cls(np.frombuffer(b"".join(pieces), np.uint8), offsets, count, size)
+
+    @classmethod
+    def load(cls, path: Path) -> PictureTrack | None:
+        """What `Cache.save` wrote; None where it is missing or damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as z:
+                data, offsets, (count, size) = z["data"], z["offsets"], z["shape"].tolist()
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        whole = len(offsets) > 1 and offsets[-1] == len(data) and count > 0 and (len(offsets) - 1) % count == 0
+        return cls(data, offsets, count, size) if whole else None
 
     def decode(self, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Frames by number, any order and repeats: (n,) -> uint8 (n, views, size, size, 3)."""
@@ -156,15 +168,10 @@ class Cache:
         return load_landmarks(path) if path.is_file() else None
 
     def load_pictures(self, key: str, config: PictureConfig) -> PictureTrack | None:
-        """The crops of a clip; None where they are missing or damaged: then they are to be extracted again."""
-        try:
-            with np.load(self.pictures_path(key, config), allow_pickle=False) as z:
-                data, offsets, (count, size) = z["data"], z["offsets"], z["shape"].tolist()
-        except (OSError, ValueError, KeyError, EOFError):
-            return None
-        if count != views(config.hands) or size != config.size or len(offsets) < 2 or offsets[-1] != len(data):
-            return None
-        return PictureTrack(data, offsets, count, size)
+        """The crops of a clip; None where they are missing, damaged or others: then they are to be extracted again."""
+        track = PictureTrack.load(self.pictures_path(key, config))
+        fits = track is not None and (track.views, track.size) == (views(config.hands), config.size)
+        return track if fits else None
 
     def usable(self, key: str, pictures: PictureConfig | None) -> bool:
         """Like `has`, but the files are read: what is damaged is to be extracted again."""
