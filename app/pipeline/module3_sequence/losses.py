@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,13 +52,15 @@ def total_loss(
     target_lengths: Tensor,
     config: LossConfig,
     frame_labels: Tensor | None = None,
-    over: Callable[[Tensor], Tensor] = lambda count: count,
+    valid_steps: float | None = None,
+    known_steps: float | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss to minimise and its named parts (each a detached scalar).
 
-    frame_labels: (B, S) label ids, -100 where unknown. over: what means over lattice steps divide by, given how many
-    steps (float, ()) this batch has; where a batch is a part of a larger one, the mean over its parts, so that the mean
-    of their losses is the loss of the whole. Means over clips need nothing of the kind: parts have as many clips.
+    frame_labels: (B, S) label ids, -100 where unknown. valid_steps, known_steps: what means over lattice steps, and
+    over those with a frame label, divide by; without them, how many the batch has. Where the batch is a part of a
+    larger one, give the mean number over its parts: then the mean of the parts' losses is the loss of the whole.
+    (Means over clips need nothing of the kind, because parts have equally many clips.)
     """
     main = ctc(lattice.logits, lattice.steps, targets, target_lengths)
     loss, parts = main, {"ctc": main.detach()}
@@ -68,12 +69,13 @@ def total_loss(
         loss = loss + config.auxiliary * auxiliary
         parts["aux"] = auxiliary.detach()
     valid = torch.arange(lattice.logits.shape[1], device=lattice.logits.device)[None] < lattice.steps[:, None]
+    steps = valid.sum() if valid_steps is None else valid_steps
     if config.distill:
         t = config.temperature
         teacher = F.log_softmax(lattice.logits.detach().float() / t, dim=-1)
         student = F.log_softmax(lattice.conv_logits.float() / t, dim=-1)
         kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
-        distill = (kl * valid).sum() / over(valid.sum().float()) * t * t
+        distill = (kl * valid).sum() / steps * t * t
         loss = loss + config.distill * distill
         parts["kl"] = distill.detach()
     for name, logits in lattice.streams.items():
@@ -88,12 +90,13 @@ def total_loss(
         # Pulls the lattice a little towards uniform where it is overconfident (Pereyra et al., 2017).
         log_probs = F.log_softmax(lattice.logits.float(), dim=-1)
         entropy = -(log_probs.exp() * log_probs).sum(-1)
-        loss = loss - config.label_smoothing * (entropy * valid).sum() / over(valid.sum().float())
+        loss = loss - config.label_smoothing * (entropy * valid).sum() / steps
     if config.framewise and frame_labels is not None:
         labels = torch.where(valid, frame_labels[:, : valid.shape[1]], UNKNOWN)
-        known = over((labels != UNKNOWN).sum().float()).clamp_min(1)
+        known = int((labels != UNKNOWN).sum()) if known_steps is None else known_steps
         flat = lattice.logits.float().flatten(0, 1)
-        framewise = F.cross_entropy(flat, labels.flatten(), ignore_index=UNKNOWN, reduction="sum") / known
+        framewise = F.cross_entropy(flat, labels.flatten(), ignore_index=UNKNOWN, reduction="sum")
+        framewise = framewise / (known or 1)
         loss = loss + config.framewise * framewise
         parts["framewise"] = framewise.detach()
     return loss, parts
