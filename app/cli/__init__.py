@@ -13,12 +13,12 @@ from app.core.settings import SettingsError
 
 
 def _parser(with_samples: bool) -> argparse.ArgumentParser:
-    from app.cli import caption, doctor, labels, serve
+    from app.cli import caption, dataset, doctor, extract, labels, serve
 
     parser = argparse.ArgumentParser(prog="python -m app", description="Glossline: live captions for sign language.")
     parser.add_argument("--version", action="version", version=f"glossline {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    for module in (caption, serve, doctor, labels):
+    for module in (caption, serve, doctor, labels, dataset, extract):
         module.add_parser(commands)
     if with_samples:
         from app.signer import cli as samples
@@ -59,6 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from app.cli import labels
 
                 return labels.run(args)
+            case "dataset":
+                from app.cli import dataset
+
+                return dataset.run(args)
+            case "extract":
+                from app.cli import extract
+
+                return extract.run(args)
             case _:
                 from app.signer import cli as samples
 

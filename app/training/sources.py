@@ -134,7 +134,7 @@ class PhraseSource:
         """Greedy decoding, no thresholds; WER is that of composed phrases over all glosses, or of the isolated clips
         where no dev signer knows enough glosses for a phrase."""
         if self._evaluation is None:
-            self._evaluation = Evaluation(self.dev, self.vocabulary)
+            self._evaluation = Evaluation(self.dev, self.vocabulary, self.config.dev_phrases)
         evaluation = self._evaluation
         config = CheckpointConfig("run", "ase", self.vocabulary, model.config, decoder=DecoderConfig(beam=1))
         recogniser = Recogniser(config, model, str(next(model.parameters()).device))

@@ -217,10 +217,10 @@ def test_a_stream_tells_how_much_the_pictures_weighed_as_the_whole_clip_does(
 ) -> None:
     encode_frames = recogniser.model.encode_frames
 
-    def with_gates(features: Tensor, pictures: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def with_gates(features: Tensor, *more: Tensor | None) -> tuple[Tensor, Tensor]:
         """As if the pictures weighed more or less from frame to frame."""
         share = torch.sigmoid(features[..., :1])
-        return encode_frames(features, pictures)[0], torch.cat([share, 1 - share], dim=-1)
+        return encode_frames(features, *more)[0], torch.cat([share, 1 - share], dim=-1)
 
     monkeypatch.setattr(recogniser.model, "encode_frames", with_gates)
     clip = varied(100)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, Self
 
@@ -17,10 +19,34 @@ from app.pipeline.module1_preprocessing.holistic_graph import ExtractionFailed, 
 from app.pipeline.module1_preprocessing.native_log import chatter_filtered
 from app.pipeline.module1_preprocessing.video import Frame
 
-__all__ = ["ExtractionFailed", "ExtractorPool", "LandmarksUnavailable", "MediaPipeExtractor", "PoseExtractor"]
+__all__ = [
+    "ExtractionFailed",
+    "ExtractorPool",
+    "LandmarksUnavailable",
+    "MediaPipeExtractor",
+    "OnLandmarks",
+    "PoseExtractor",
+    "extractor_version",
+]
+
+#: Hears of a picture, uint8 (H, W, 3), together with its landmarks (75, 3).
+OnLandmarks = Callable[[NDArray[np.uint8], NDArray[np.float32]], object]
 
 #: Pictures in the graph at once: while the hands of one are found, the body of the next is.
 _IN_FLIGHT = 3
+
+
+#: Counts up whenever the same pictures would give other landmarks for a reason that lies here and not in MediaPipe.
+_REVISION = 1
+
+
+def extractor_version() -> str:
+    """Names whose landmarks these are: results of two versions must not be mixed unnoticed."""
+    try:
+        release = importlib.metadata.version("mediapipe")
+    except importlib.metadata.PackageNotFoundError:
+        release = "none"
+    return f"mediapipe-{release}-{_REVISION}"
 
 
 class PoseExtractor(Protocol):
@@ -52,21 +78,31 @@ class MediaPipeExtractor:
         self._fresh = True
         self.usable = True
 
-    def extract(self, frames: Iterable[Frame]) -> Keypoints:
+    def extract(self, frames: Iterable[Frame], on_landmarks: OnLandmarks | None = None) -> Keypoints:
+        """on_landmarks: told of every picture, in order, as soon as its landmarks are known; only a few are held."""
         self.reset()
+        waiting: deque[NDArray[np.uint8]] = deque()
         rows: list[NDArray[np.float32]] = []
         times: list[float] = []
         aspect = DEFAULT_ASPECT
+
+        def take() -> None:
+            rows.append(self.receive())
+            if on_landmarks is not None:
+                on_landmarks(waiting.popleft(), rows[-1])
+
         with _first_clip_quiet():
             for frame in frames:
                 if not times:
                     aspect = frame.rgb.shape[1] / frame.rgb.shape[0]
                 if self._graph.pending >= _IN_FLIGHT:
-                    rows.append(self.receive())
+                    take()
                 self.send(frame.rgb)
                 times.append(frame.time_s)
+                if on_landmarks is not None:
+                    waiting.append(frame.rgb)
             while self._graph.pending:
-                rows.append(self.receive())
+                take()
         points = np.stack(rows) if rows else np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
         return Keypoints(points, np.asarray(times, np.float64), aspect)
 

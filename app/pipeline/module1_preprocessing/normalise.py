@@ -113,6 +113,31 @@ def _hand(xy: NDArray[np.float32], nose: NDArray[np.float32]) -> NDArray[np.floa
     return np.clip(static, -CLIP, CLIP)
 
 
+class BodyFrame:
+    """Where the signer is and how large: running medians over the last two seconds in which a body was seen."""
+
+    def __init__(self, aspect: float) -> None:
+        self._scale = np.array([aspect, 1], np.float32)
+        self._median = _RunningMedian(3)
+
+    def push(
+        self, points: NDArray[np.float32], there: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(n, 75, 3) and where a body was seen (n,) -> shoulder midpoint (n, 2) and shoulder width (n, 1).
+
+        Both frame by frame, in picture heights. The width is at least 0.02; before the first body the midpoint is 0.
+        """
+        shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2] * self._scale
+        width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1, keepdims=True)
+        raw = np.concatenate([shoulders.mean(axis=1), width], axis=1).tolist()
+        steady = np.empty((len(points), 3), np.float32)
+        for t, row in enumerate(raw):
+            if there[t]:
+                self._median.push(row)
+            steady[t] = self._median.value
+        return steady[:, :2], np.maximum(steady[:, 2:], 0.02)
+
+
 class Normaliser:
     """Turns landmarks on the model's frame grid into network input, any number of frames at a time.
 
@@ -123,7 +148,7 @@ class Normaliser:
 
     def __init__(self, aspect: float) -> None:
         self._scale = np.array([aspect, 1], np.float32)
-        self._median = _RunningMedian(3)
+        self._frame = BodyFrame(aspect)
         self._before: list[tuple[NDArray[np.float32], np.bool_]] | None = None
 
     def push(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,7 +163,7 @@ class Normaliser:
             return np.zeros((0, NUM_FEATURES), np.float32)
         body_there = person_present(points)
         hands_there = hand_present(points) & body_there[:, None]
-        origin, unit = self._body_frame(points, body_there)
+        origin, unit = self._frame.push(points, body_there)
         xy = (points[..., :2] * self._scale - origin[:, None]) / unit[:, None]
 
         mouth = (xy[:, MOUTH_LEFT] + xy[:, MOUTH_RIGHT]) / 2
@@ -159,20 +184,6 @@ class Normaliser:
         for (values, there), (last_values, last_there) in zip(groups, before, strict=True):
             columns += [there[:, None], values, _difference(values, there, last_values, last_there)]
         return np.concatenate(columns, axis=1, dtype=np.float32)
-
-    def _body_frame(
-        self, points: NDArray[np.float32], there: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Origin (n, 2) and unit (n, 1) of each frame, in picture heights."""
-        shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2] * self._scale
-        width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1, keepdims=True)
-        raw = np.concatenate([shoulders.mean(axis=1), width], axis=1).tolist()
-        steady = np.empty((len(points), 3), np.float32)
-        for t, row in enumerate(raw):
-            if there[t]:
-                self._median.push(row)
-            steady[t] = self._median.value
-        return steady[:, :2], np.maximum(steady[:, 2:], 0.02)
 
 
 def normalise(points: NDArray[np.float32], aspect: float) -> NDArray[np.float32]:

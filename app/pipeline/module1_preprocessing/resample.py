@@ -48,3 +48,15 @@ def resample(clip: Keypoints, fps: float = MODEL_FPS) -> NDArray[np.float32]:
     grid = clip.times[0] + np.arange(count) / fps
     positions = np.interp(grid, clip.times, np.arange(len(clip), dtype=np.float64))
     return interpolate(clip.points, positions)
+
+
+def nearest_frames(times: NDArray[np.float64], fps: float = MODEL_FPS) -> NDArray[np.int64]:
+    """For each frame that `resample` makes of a clip, the source frame nearest in time: int64 (N,).
+
+    For what cannot be interpolated, such as pictures. An empty clip gives an empty array.
+    """
+    if len(times) == 0:
+        return np.zeros(0, np.int64)
+    count = int(np.floor((times[-1] - times[0]) * fps + 1e-6)) + 1
+    grid = times[0] + np.arange(count) / fps
+    return np.rint(np.interp(grid, times, np.arange(len(times), dtype=np.float64))).astype(np.int64)

@@ -23,7 +23,8 @@ class GatedFusion(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
-    def forward(self, rgb: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, rgb: Tensor, pose: Tensor, without_pose: bool = False) -> tuple[Tensor, Tensor]:
+        """without_pose: what RGB says alone, for measuring it; the gates stay what both streams make of them."""
         rgb = self.rgb(rgb)
         raw = torch.sigmoid(self.gate(torch.cat([rgb, pose], dim=-1)))
         # 2 * sigmoid(0) = 1 for pose; tanh(ramp) = 0 for RGB: pose-only to begin with.
@@ -36,6 +37,8 @@ class GatedFusion(nn.Module):
             # A dropped pose stream would leave nothing while RGB still weighs nothing.
             keep_pose = torch.maximum(keep_pose, (alpha.detach().abs() < 0.05).to(pose.dtype))
             alpha, beta = alpha * keep_rgb, beta * keep_pose
+        if without_pose:
+            beta = torch.zeros_like(beta)
         fused = alpha * rgb + beta * pose
         weight = torch.cat([alpha.abs(), beta.abs()], dim=-1)
         return fused, weight / weight.sum(dim=-1, keepdim=True).clamp_min(1e-6)

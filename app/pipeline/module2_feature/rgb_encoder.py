@@ -22,16 +22,24 @@ class WeightsUnavailable(RuntimeError):
     """Pretrained weights were asked for and could not be had; the message says how to get them."""
 
 
-class RGBEncoder(nn.Module):
-    """Pictures -> one vector a frame: uint8 or float 0..255 (B, T, 3, H, W) -> float (B, T, out_dim).
+#: Frames that S3D needs at least: its time axis is halved three times.
+_S3D_FRAMES = 8
+#: Pictures that go through the network at once when it is not being trained.
+_CHUNK = 256
 
-    backbone: resnet18/34/50 look at each frame alone; s3d looks at space and time (T >= 8, its time axis is brought
-    back to T by linear interpolation).
+
+class RGBEncoder(nn.Module):
+    """Pictures -> one vector a frame: uint8 or float 0..255 (B, T, 3 * views, H, W) -> float (B, T, out_dim).
+
+    backbone: resnet18/34/50 look at each frame alone; s3d looks at space and time (clips under 8 frames are held on
+    their last one, its time axis is brought back to T by linear interpolation).
+    views: pictures a frame, such as body and both hands, side by side in the channels; all go through the same weights
+    and their vectors are joined.
     weights: None for random, "default" for torchvision's pretrained ones (downloaded once by torchvision), or a path to
     a state dict of that network on disk. Raises WeightsUnavailable when they cannot be had.
     """
 
-    def __init__(self, backbone: Backbone, weights: str | None = None) -> None:
+    def __init__(self, backbone: Backbone, weights: str | None = None, views: int = 1) -> None:
         super().__init__()
         import torchvision.models as zoo  # a second of import that the pose-only recogniser need not pay
 
@@ -42,27 +50,61 @@ class RGBEncoder(nn.Module):
         if weights is not None:
             net.load_state_dict(_state_dict(backbone, weights))
         if backbone == "s3d":
-            self.out_dim = 1024
+            width = 1024
             self.net: nn.Module = net.features
         else:
-            self.out_dim = net.fc.in_features
+            width = net.fc.in_features
             net.fc = nn.Identity()
             self.net = net
+        self.views = views
+        self.out_dim = width * views
         self.mean: Tensor
         self.std: Tensor
         mean, std = _STATISTICS["s3d" if backbone == "s3d" else "resnet"]
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255, persistent=False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        batch, frames = pictures.shape[:2]
-        x = (pictures.to(self.mean.dtype) - self.mean) / self.std
+    def forward(self, pictures: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """lengths: (B,) valid frames; what lies past them never reaches the network (nor its batch statistics) and
+        comes out as zeros. Without them all rows are whole."""
+        batch, frames, channels = pictures.shape[:3]
+        if channels != 3 * self.views:
+            raise ValueError(f"the RGB stream takes {self.views} pictures a frame, got {channels} channels")
         if self.backbone == "s3d":
-            if frames < 8:
-                raise ValueError(f"s3d needs at least 8 frames, got {frames}")
-            maps = self.net(x.transpose(1, 2)).mean(dim=(3, 4))
-            return F.interpolate(maps, size=frames, mode="linear", align_corners=False).transpose(1, 2)
-        return self.net(x.flatten(0, 1)).view(batch, frames, -1)
+            rows = [frames] * batch if lengths is None else lengths.tolist()
+            clips = [self._clip(row[:length]) for row, length in zip(pictures, rows, strict=True)]
+            out = clips[0].new_zeros(batch, frames, self.out_dim)
+            for place, clip in zip(out, clips, strict=True):
+                place[: len(clip)] = clip
+            return out
+        if lengths is None or bool((lengths == frames).all()):
+            return self._frames(pictures.flatten(0, 1)).view(batch, frames, -1)
+        valid = torch.arange(frames, device=pictures.device)[None] < lengths[:, None].to(pictures.device)
+        packed = self._frames(pictures[valid])
+        out = packed.new_zeros(batch, frames, self.out_dim)
+        out[valid] = packed
+        return out
+
+    def _standard(self, pictures: Tensor) -> Tensor:
+        """(N, 3 * views, H, W) -> float (N * views, 3, H, W) as the pretrained weights expect it."""
+        split = pictures.unflatten(1, (self.views, 3)).flatten(0, 1)
+        return (split.to(self.mean.dtype) - self.mean) / self.std
+
+    def _frames(self, pictures: Tensor) -> Tensor:
+        """(N, 3 * views, H, W) -> (N, out_dim), each picture alone."""
+        if self.training:
+            return self.net(self._standard(pictures)).view(len(pictures), -1)
+        parts = [self.net(self._standard(part)) for part in pictures.split(_CHUNK)]
+        return torch.cat(parts).view(len(pictures), -1)
+
+    def _clip(self, pictures: Tensor) -> Tensor:
+        """(T, 3 * views, H, W) -> (T, out_dim), one whole clip."""
+        frames = len(pictures)
+        held = pictures[-1:].expand(max(0, _S3D_FRAMES - frames), -1, -1, -1)
+        x = self._standard(torch.cat([pictures, held])).unflatten(0, (-1, self.views)).permute(1, 2, 0, 3, 4)
+        maps = self.net(x).mean(dim=(3, 4))
+        spread = F.interpolate(maps, size=frames + len(held), mode="linear", align_corners=False)
+        return spread.permute(2, 0, 1).flatten(1)[:frames]
 
 
 def _state_dict(backbone: Backbone, weights: str) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +20,8 @@ class LossConfig:
     """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021).
 
     main: weight of the CTC of the later head. framewise: weight of the cross entropy at lattice steps whose sign is
-    known, for corpora with boundaries; `auxiliary` times as much for the earlier head.
+    known, for corpora with boundaries; `auxiliary` times as much for the earlier head. streams: weight of the CTC of
+    each stream's own head, where the model has them.
     """
 
     main: float = 1.0
@@ -30,6 +30,7 @@ class LossConfig:
     temperature: float = 8.0
     label_smoothing: float = 0.0
     framewise: float = 0.0
+    streams: float = 0.5
 
 
 def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -53,13 +54,15 @@ def total_loss(
     target_lengths: Tensor,
     config: LossConfig,
     frame_labels: Tensor | None = None,
-    over: Callable[[Tensor], Tensor] = lambda count: count,
+    valid_steps: float | None = None,
+    known_steps: float | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss to minimise and its named parts (each a detached scalar).
 
-    frame_labels: (B, S) label ids, -100 where unknown. over: what means over lattice steps divide by, given how many
-    steps (float, ()) this batch has; where a batch is a part of a larger one, the mean over its parts, so that the mean
-    of their losses is the loss of the whole. Means over clips need nothing of the kind: parts have as many clips.
+    frame_labels: (B, S) label ids, -100 where unknown. valid_steps, known_steps: what means over lattice steps, and
+    over those with a frame label, divide by; without them, how many the batch has. Where the batch is a part of a
+    larger one, give the mean number over its parts: then the mean of the parts' losses is the loss of the whole.
+    (Means over clips need nothing of the kind, because parts have equally many clips.)
     """
     main = ctc(lattice.logits, lattice.steps, targets, target_lengths)
     loss, parts = config.main * main, {"ctc": main.detach()}
@@ -68,22 +71,31 @@ def total_loss(
         loss = loss + config.auxiliary * auxiliary
         parts["aux"] = auxiliary.detach()
     valid = torch.arange(lattice.logits.shape[1], device=lattice.logits.device)[None] < lattice.steps[:, None]
+    steps = valid.sum() if valid_steps is None else valid_steps
     if config.distill:
         t = config.temperature
         teacher = F.log_softmax(lattice.logits.detach().float() / t, dim=-1)
         student = F.log_softmax(lattice.conv_logits.float() / t, dim=-1)
         kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
-        distill = (kl * valid).sum() / over(valid.sum().float()) * t * t
+        distill = (kl * valid).sum() / steps * t * t
         loss = loss + config.distill * distill
         parts["kl"] = distill.detach()
+    for name, logits in lattice.streams.items():
+        own = ctc(logits, lattice.steps, targets, target_lengths)
+        loss = loss + config.streams * own
+        parts[f"ctc_{name}"] = own.detach()
+    if lattice.pictured:
+        # Not a loss: how much of the fused frames comes from the pictures, which begin at nothing.
+        frames = valid.repeat_interleave(lattice.gates.shape[1] // valid.shape[1], dim=1)
+        parts["rgb_gate"] = (lattice.gates[..., 0].detach() * frames).sum() / frames.sum()
     if config.label_smoothing:
         # Pulls the lattice a little towards uniform where it is overconfident (Pereyra et al., 2017).
         log_probs = F.log_softmax(lattice.logits.float(), dim=-1)
         entropy = -(log_probs.exp() * log_probs).sum(-1)
-        loss = loss - config.label_smoothing * (entropy * valid).sum() / over(valid.sum().float())
+        loss = loss - config.label_smoothing * (entropy * valid).sum() / steps
     if config.framewise and frame_labels is not None:
         labels = torch.where(valid, frame_labels[:, : valid.shape[1]], UNKNOWN)
-        known = over((labels != UNKNOWN).sum().float()).clamp_min(1)
+        known = (int((labels != UNKNOWN).sum()) if known_steps is None else known_steps) or 1
 
         def framewise(logits: Tensor) -> Tensor:
             flat = logits.float().flatten(0, 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from app.pipeline.module1_preprocessing.crops import views
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
 from app.pipeline.module2_feature.fusion import GatedFusion
 from app.pipeline.module2_feature.pose_encoder import FlatPoseEncoder, PoseEncoder, TracksEncoder
@@ -20,12 +21,18 @@ BLANK = 0
 
 @dataclass(frozen=True)
 class RGBConfig:
-    """The RGB stream. weights: None, "default" (torchvision's) or a file; size: side of the square crop in pixels."""
+    """The RGB stream. weights: None, "default" (torchvision's) or a file; size: side of the square crops in pixels.
+
+    hands: a crop of each hand beside the body's, through the same network. heads: each stream gets a small CTC head of
+    its own, which trains it directly and says how well it reads alone; nothing is computed for them when reading.
+    """
 
     backbone: Backbone = "resnet18"
     weights: str | None = "default"
     size: int = 112
     stream_dropout: float = 0.15
+    hands: bool = False
+    heads: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,12 +82,28 @@ class CosineClassifier(nn.Module):
 @dataclass
 class Lattice:
     """logits: (B, S, 1 + labels), column 0 the blank; conv_logits: the auxiliary head's; steps: (B,) valid steps;
-    gates: (B, T, 2) weight of rgb and pose."""
+    gates: (B, T, 2) weight of rgb and pose; streams: logits of each stream's own head, by its name; pictured: did the
+    model see pictures?"""
 
     logits: Tensor
     conv_logits: Tensor
     steps: Tensor
     gates: Tensor
+    streams: dict[str, Tensor] = field(default_factory=dict)
+    pictured: bool = False
+
+
+class StreamHead(nn.Module):
+    """One stream's own CTC head: (B, T, dim), lengths (B,) -> logits (B, T / 4, 1 + labels)."""
+
+    def __init__(self, dim: int, labels: int, dropout: float, scale: float) -> None:
+        super().__init__()
+        self.convolution = TemporalConvolution(dim, dim, dropout)
+        self.classifier = CosineClassifier(dim, 1 + labels, scale)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.convolution(frames, lengths))
+        return logits
 
 
 class SignModel(nn.Module):
@@ -106,7 +129,7 @@ class SignModel(nn.Module):
             self.pose = PoseEncoder(config.body_dim, config.hand_dim, dim)
         else:
             self.pose = FlatPoseEncoder(dim)
-        self.rgb = RGBEncoder(config.rgb.backbone, config.rgb.weights) if config.rgb else None
+        self.rgb = RGBEncoder(config.rgb.backbone, config.rgb.weights, views(config.rgb.hands)) if config.rgb else None
         self.fusion = GatedFusion(self.rgb.out_dim, dim, config.rgb.stream_dropout) if config.rgb and self.rgb else None
         self.convolution = TemporalConvolution(dim, dim, config.dropout, config.time_divisor)
         self.sequence: nn.Module = (
@@ -121,14 +144,38 @@ class SignModel(nn.Module):
             None if config.shared_classifier else CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
         )
 
-    def encode_frames(self, features: Tensor, pictures: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        self.heads = nn.ModuleDict(
+            {
+                name: StreamHead(dim, config.labels, config.dropout, config.cosine_scale)
+                for name in (("rgb", "pose") if config.rgb and config.rgb.heads else ())
+            }
+        )
+
+    def encode_frames(
+        self,
+        features: Tensor,
+        pictures: Tensor | None = None,
+        lengths: Tensor | None = None,
+        without_pose: bool = False,
+    ) -> tuple[Tensor, Tensor]:
         """Module 2, frame by frame: (B, T, model_dim) and gates (B, T, 2)."""
-        pose = self.pose(features)
-        if pictures is None or self.rgb is None or self.fusion is None:
+        rgb, pose = self._streams(features, pictures, lengths)
+        return self._fused(rgb, pose, without_pose)
+
+    def _streams(
+        self, features: Tensor, pictures: Tensor | None, lengths: Tensor | None
+    ) -> tuple[Tensor | None, Tensor]:
+        """What each stream makes of the frames: (B, T, rgb.out_dim) or None without pictures, (B, T, model_dim)."""
+        seen = None if pictures is None or self.rgb is None else self.rgb(pictures, lengths)
+        return seen, self.pose(features)
+
+    def _fused(self, rgb: Tensor | None, pose: Tensor, without_pose: bool = False) -> tuple[Tensor, Tensor]:
+        if rgb is None or self.fusion is None:
             gates = torch.zeros(*pose.shape[:2], 2, device=pose.device, dtype=pose.dtype)
             gates[..., 1] = 1
             return pose, gates
-        return self.fusion(self.rgb(pictures), pose)
+        fused: tuple[Tensor, Tensor] = self.fusion(rgb, pose, without_pose)
+        return fused
 
     def shorten(
         self, features: Tensor, lengths: Tensor | None, pictures: Tensor | None = None
@@ -137,7 +184,7 @@ class SignModel(nn.Module):
 
         Without lengths all rows are whole; so too in `classify`.
         """
-        frames, gates = self.encode_frames(features, pictures)
+        frames, gates = self.encode_frames(features, pictures, lengths)
         return self.convolution(frames, lengths), gates
 
     def classify(self, short: Tensor, steps: Tensor | None) -> Tensor:
@@ -145,12 +192,22 @@ class SignModel(nn.Module):
         logits: Tensor = self.classifier(self.dropout(self.sequence(short, steps)))
         return logits
 
-    def forward(self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None) -> Lattice:
-        short, gates = self.shorten(features, lengths, pictures)
+    def forward(
+        self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None, without_pose: bool = False
+    ) -> Lattice:
+        """without_pose: let the pictures speak alone, to measure what they know."""
+        rgb, pose = self._streams(features, pictures, lengths)
+        frames, gates = self._fused(rgb, pose, without_pose)
+        short = self.convolution(frames, lengths)
         steps = lengths // self.config.time_divisor
+        streams = {"pose": self.heads["pose"](pose, lengths)} if self.heads else {}
+        if self.heads and self.fusion is not None and rgb is not None:
+            streams["rgb"] = self.heads["rgb"](self.fusion.rgb(rgb), lengths)
         return Lattice(
             logits=self.classify(short, steps),
             conv_logits=(self.conv_classifier or self.classifier)(short),
             steps=steps,
             gates=gates,
+            streams=streams,
+            pictured=rgb is not None,
         )

@@ -1,0 +1,114 @@
+"""Jobs spread over worker processes, one at a time each: a worker that dies costs its job and nothing else."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Generic, TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+#: Seconds a worker gets to end by itself before it is killed.
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """What comes in place of a result. exitcode: negative for a signal, such as -9 when memory ran out."""
+
+    exitcode: int | None
+
+    def __str__(self) -> str:
+        why = f"signal {-self.exitcode}" if self.exitcode is not None and self.exitcode < 0 else f"code {self.exitcode}"
+        return f"the process that worked on it ended ({why})"
+
+
+@dataclass
+class _Worker(Generic[Job]):
+    process: BaseProcess
+    pipe: Connection
+    job: Job | None = None
+
+
+def spread(
+    function: Callable[[Job], Result], jobs: Iterable[Job], workers: int
+) -> Iterator[tuple[Job, Result | WorkerDied]]:
+    """`function(job)` of each job, in `workers` processes, results as they come.
+
+    The function must be importable and must not raise; the processes are started afresh (not forked), ignore Ctrl-C,
+    and are gone when the iterator ends, is closed, or an exception such as KeyboardInterrupt leaves it.
+    """
+    if workers < 1:
+        raise ValueError(f"{workers} workers cannot do anything; the least is 1")
+    context = multiprocessing.get_context("spawn")
+    waiting = iter(jobs)
+    crew: list[_Worker[Job]] = []
+
+    def hire() -> _Worker[Job]:
+        here, there = context.Pipe()
+        process = context.Process(target=_serve, args=(function, there), daemon=True)
+        process.start()
+        there.close()  # so that the end of the worker is seen here
+        return _Worker(process, here)
+
+    def give(worker: _Worker[Job]) -> None:
+        for job in waiting:
+            worker.job = job
+            worker.pipe.send(job)
+            return
+        worker.pipe.close()
+        crew.remove(worker)
+        _leave(worker.process)
+
+    try:
+        for _ in range(workers):
+            worker = hire()
+            crew.append(worker)
+            give(worker)
+            if worker not in crew:
+                break
+        while crew:
+            ready = wait([worker.pipe for worker in crew])
+            for worker in [w for w in crew if w.pipe in ready]:
+                job = worker.job
+                assert job is not None
+                try:
+                    result: Result | WorkerDied = worker.pipe.recv()
+                except (EOFError, ConnectionResetError):
+                    worker.process.join()
+                    result = WorkerDied(worker.process.exitcode)
+                    worker.pipe.close()
+                    crew.remove(worker)
+                    worker = hire()
+                    crew.append(worker)
+                give(worker)
+                yield job, result
+    finally:
+        for worker in crew:
+            worker.pipe.close()
+            worker.process.terminate()
+        for worker in crew:
+            _leave(worker.process)
+
+
+def _leave(process: BaseProcess) -> None:
+    process.join(_GRACE_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    process.close()
+
+
+def _serve(function: Callable[[Job], Result], pipe: Connection) -> None:
+    """The life of a worker: it ends when the other side of the pipe is gone, even by kill -9."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            pipe.send(function(pipe.recv()))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
