@@ -169,8 +169,14 @@ def load_checkpoint(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig
             f"it can be evaluated (python -m app evaluate --checkpoint {config.model_id} --data FOLDER), but makes no "
             f"captions. Set CHECKPOINT to one that reads {KEYPOINTS}"
         )
+    return load_network(folder, device)
+
+
+def load_network(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:
+    """Config and model in eval mode on `device`, whatever it reads. Raises CheckpointError; also for several."""
+    config = read_config(folder)
     if config.members != 1:
-        raise CheckpointError(f"checkpoint '{config.model_id}' averages {config.members} networks; captions read one")
+        raise CheckpointError(f"checkpoint '{config.model_id}' averages {config.members} networks; one is wanted here")
     model = SignModel(config.model)
     load_weights(folder, model)
     return config, model.to(device).eval()

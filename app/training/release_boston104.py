@@ -31,7 +31,7 @@ from app.training.boston104_source import language_model, sign_lengths
 from app.training.config import ConfigError, load_config
 from app.training.corpus import CorpusError
 from app.training.evaluate_tracks import SETS, TrackEvaluation
-from app.training.trainer import load_run
+from app.training.final import load_run
 
 
 def recogniser(
@@ -122,8 +122,8 @@ Boundaries teach each half frame rate step which sign it belongs to, beside CTC;
 sentences are spliced anew all the time: signs change places between sentences.
 
 Reading (chosen on training sentences that were held out, see below): signs with lengths
-(`app/pipeline/module3_sequence/segmental.py`), {reader.search}, and a {reader.lm.order}-gram model of the glosses of the
-161 training sentences. Temperature of confidences {settings.temperature:.3f}, fitted there too.
+(`app/pipeline/module3_sequence/segmental.py`), {reader.search}, and a {reader.lm.order}-gram model of the glosses
+of the 161 training sentences. Temperature of confidences {settings.temperature:.3f}, fitted there too.
 
 ## On held-out training sentences
 
@@ -140,8 +140,8 @@ Reading (chosen on training sentences that were held out, see below): signs with
 ## Licence of the data
 
 Tracks and boundaries: MIT (udacity/AIND-Recognizer), derived from RWTH-BOSTON-104, which has terms of its own. No
-recording or track is part of this repository; the counts of glosses in `gloss_lm.json` are. The weights are for research
-and evaluation.
+recording or track is part of this repository; the counts of glosses in `gloss_lm.json` are. The weights are for
+research and evaluation.
 """
 
 

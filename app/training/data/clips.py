@@ -104,9 +104,7 @@ def too_long_for_ctc(frames: int, labels: list[int]) -> str | None:
     if feasible(steps, labels):
         return None
     repeats = sum(a == b for a, b in zip(labels, labels[1:], strict=False))
-    return (
-        f"{len(labels)} glosses with {repeats} repeats need {len(labels) + repeats} steps, {frames} frames give {steps}"
-    )
+    return f"{len(labels)} glosses with {repeats} repeats need {len(labels) + repeats} steps, {frames} frames give {steps}"
 
 
 def _load(root: Path, entry: Entry, cache: Cache, pictures: PictureConfig | None) -> Clip | None:
