@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from app.pipeline.recogniser import Recogniser
 from app.training import release
 from app.training.config import ConfigError, OptimConfig, load_config
-from app.training.evaluate import main as evaluate
+from app.training.evaluate_command import main as evaluate
 from app.training.train import main as train
 from app.training.trainer import one_cycle
 from tests.training.tiny_corpus import write_corpus
