@@ -30,7 +30,8 @@ WORDS = ("A", "B")
 
 def walk(frames: int, seed: int = 0) -> np.ndarray:
     steps = np.random.default_rng(seed).normal(0, 5, (frames, 3, 2))
-    return (np.cumsum(steps, axis=0) + [[150, 150], [200, 150], [170, 60]]).astype(np.float32)
+    start = np.array([[150, 150], [200, 150], [170, 60]])
+    return np.asarray(start + np.cumsum(steps, axis=0), np.float32)
 
 
 def recogniser(members: int = 2) -> TrackRecogniser:

@@ -63,7 +63,8 @@ def test_a_batch_depends_on_seed_and_number_alone_and_ranks_share_it(data: Path)
     batch = whole[9]
     for rank, part in enumerate(parts):
         torch.testing.assert_close(part.features, batch.features[rank::2], rtol=0, atol=0)
-        assert part.frame_labels is not None and batch.frame_labels is not None
+        assert part.frame_labels is not None
+        assert batch.frame_labels is not None
         assert part.frame_labels.tolist() == batch.frame_labels[rank::2].tolist()
         assert part.target_lengths.tolist() == batch.target_lengths[rank::2].tolist()
     other = source(data).batches(OptimConfig(steps=10, batch_size=6, seed=5), 0, 1)[9]
@@ -126,7 +127,8 @@ def test_from_training_to_a_released_checkpoint_that_reads_the_test_sentences(
     assert not out.exists()
     assert release_boston104.main([str(a) for a in ["--runs", first, second, *release]]) == 0
     card = (out / "MODEL_CARD.md").read_text()
-    assert "--out runs/s2" in card and "makes no captions" in card
+    assert "--out runs/s2" in card
+    assert "makes no captions" in card
     assert str(tmp_path) not in card
     capsys.readouterr()
 
