@@ -44,7 +44,7 @@ def recogniser(members: int = 2) -> TrackRecogniser:
 
 def test_features_do_not_change_with_the_place_of_the_person() -> None:
     points = walk(20)
-    here, there = (track_features(nose_relative(p)) for p in (points, points + np.float32([30, -20])))
+    here, there = (track_features(nose_relative(p)) for p in (points, points + np.array([30, -20], np.float32)))
     assert here.shape == (20, TRACK_FEATURES)
     np.testing.assert_allclose(here, there, atol=1e-4)
     np.testing.assert_allclose(here[:, :2], (points[:, 0] - points[:, 2]) / 50, atol=1e-6)
