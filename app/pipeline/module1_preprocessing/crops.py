@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import LEFT_HAND, RIGHT_HAND, hand_present, person_present
 from app.pipeline.module1_preprocessing.normalise import BodyFrame
 
-#: Side of the body's crop in shoulder widths: an arm reaches just under two from the middle of the shoulders.
-BODY_SIDE = 4.0
+#: Side of the body's crop in shoulder widths: signing hands stay within 1.7 of the middle of the shoulders.
+BODY_SIDE = 3.4
 #: How far its centre lies below the shoulders, in shoulder widths: hands go further down than the head goes up.
-BODY_DROP = 0.25
+BODY_DROP = 0.15
 #: Side of a hand's crop in shoulder widths: an open hand is 0.6 long.
 HAND_SIDE = 1.0
 #: How much of a hand's centre comes from the frame before: landmarks tremble, and a hand crop trembles with them.

@@ -36,7 +36,7 @@ OnLandmarks = Callable[[NDArray[np.uint8], NDArray[np.float32]], object]
 _IN_FLIGHT = 3
 
 
-#: Counts up whenever the same pictures would give other landmarks for a reason that lies here and not in MediaPipe.
+#: Counts up whenever the same pictures would give other landmarks or crops for a reason that lies here.
 _REVISION = 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -103,8 +104,10 @@ def too_long_for_ctc(frames: int, labels: list[int]) -> str | None:
     steps = round_up(frames) // TIME_DIVISOR
     if feasible(steps, labels):
         return None
-    repeats = sum(a == b for a, b in zip(labels, labels[1:], strict=False))
-    return f"{len(labels)} glosses with {repeats} repeats need {len(labels) + repeats} steps, {frames} frames give {steps}"
+    repeats = sum(a == b for a, b in itertools.pairwise(labels))
+    return (
+        f"{len(labels)} glosses with {repeats} repeats need {len(labels) + repeats} steps, {frames} frames give {steps}"
+    )
 
 
 def _load(root: Path, entry: Entry, cache: Cache, pictures: PictureConfig | None) -> Clip | None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_WRIST, RIGHT_WRIST, Keypoints
 from app.pipeline.module1_preprocessing.landmark_files import save_npz
+from app.training.data.cache import Cache, PictureConfig, PictureTrack
+from app.training.data.manifest import Entry
 from tests.pipeline.made_up import performance
 
 HEADER = "file,glosses,signer,split,fps\n"
@@ -43,3 +45,19 @@ def drawn(points: NDArray[np.float32], width: int = 96, height: int = 72) -> NDA
         x, y = (points[wrist, :2] * [width, height]).astype(int).tolist()
         cv2.circle(rgb, (x, y), 6, colour, -1)
     return rgb
+
+
+def pictured_clip(root: Path, file: str, shade: int, frames: int = 16, seed: int = 0, size: int = 32) -> None:
+    """A "video" whose landmarks and crops were extracted: crops of one shade, with a bright row that moves down."""
+    (root / file).parent.mkdir(parents=True, exist_ok=True)
+    (root / file).write_bytes(file.encode())
+    cache = Cache(root)
+    clip = Keypoints.at_rate(performance(frames, seed), 25.0)
+    crops = []
+    for frame in range(frames):
+        crop = np.full((1, size, size, 3), shade, np.uint8)
+        crop[0, frame % size] = 255
+        crops.append(crop)
+    config = PictureConfig(size)
+    cache.save(cache.key(Entry(file, (), "", "")), clip, (config, PictureTrack.of(crops)))
+    cache.save_index()

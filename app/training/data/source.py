@@ -1,0 +1,112 @@
+"""A manifest corpus as the trainer sees it: whole clips, a vocabulary from its training split, WER on its dev split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from app.pipeline.module3_sequence.model import SignModel
+from app.training.batches import Batch
+from app.training.config import ConfigError, OptimConfig, TrainConfig
+from app.training.corpus import CorpusError
+from app.training.data.cache import PictureConfig
+from app.training.data.clip_batches import ClipBatches
+from app.training.data.clips import (
+    Clip,
+    Clips,
+    LeftOut,
+    glosses_of,
+    load_clips,
+    require_landmarks,
+    too_long_for_ctc,
+)
+from app.training.data.manifest import Manifest, read_manifest, require_split
+from app.training.data.measure import Measured, measure, prepared
+from app.training.data.report import manifest_report
+
+
+class ManifestSource:
+    """Whole clips of a manifest. pictures: crops that the model's RGB stream reads, None for landmarks alone."""
+
+    def __init__(self, manifest: Manifest, clips: Clips, config: TrainConfig, pictures: PictureConfig | None) -> None:
+        """clips: of train and dev. Raises ConfigError for glosses the corpus lacks, CorpusError where nothing is left
+        to train on."""
+        self.manifest, self.config, self.pictures = manifest, config, pictures
+        self.model: dict[str, Any] = {}
+        # Module 4 has a grammar for American and one for Indian Sign Language; a manifest does not say which it is.
+        self.checkpoint: dict[str, Any] = {"sign_language": "ase"}
+        self.vocabulary = _vocabulary(config, clips.split("train"))
+        self._label = {gloss: i for i, gloss in enumerate(self.vocabulary, 1)}
+        self.left_out = list(clips.left_out)
+        self.train: list[Clip] = []
+        for clip in clips.split("train"):
+            why = self._unusable(clip)
+            if why:
+                self.left_out.append(LeftOut(clip.entry, why))
+            else:
+                self.train.append(clip)
+        if not self.train:
+            raise CorpusError(
+                f"no training clip of {manifest.root} can be used, for example: "
+                + "; ".join(f"{o.entry.part}: {o.why}" for o in self.left_out[:3])
+            )
+        # Everything signed there counts, whether the network can say it or not: leaving it out would flatter the WER.
+        self.dev = clips.split("dev")
+        self._prepared: list[Measured] | None = None
+
+    @classmethod
+    def open(cls, folder: Path, config: TrainConfig) -> ManifestSource:
+        """Raises CorpusError (with the command to run where landmarks are missing), ConfigError."""
+        manifest = read_manifest(folder)
+        require_split(manifest, "dev")
+        pictures = wanted_pictures(config)
+        clips = load_clips(manifest, manifest.split("train") + manifest.split("dev"), pictures)
+        require_landmarks(manifest, clips, pictures)
+        return cls(manifest, clips, config, pictures)
+
+    def _unusable(self, clip: Clip) -> str | None:
+        others = [gloss for gloss in clip.entry.glosses if gloss not in self._label]
+        if others:
+            return f"{', '.join(sorted(set(others)))} is not in this run's glosses"
+        return too_long_for_ctc(len(clip), self.labels(clip))
+
+    def labels(self, clip: Clip) -> list[int]:
+        return [self._label[gloss] for gloss in clip.entry.glosses]
+
+    def epoch_steps(self, batch_size: int) -> int:
+        return -(-len(self.train) // batch_size)
+
+    def batches(self, optim: OptimConfig, rank: int, world: int) -> Dataset[Batch]:
+        labels = [self.labels(clip) for clip in self.train]
+        return ClipBatches(
+            self.train, labels, self.config.phrases, optim.batch_size, optim.steps, optim.seed, rank, world
+        )
+
+    def evaluate(self, model: SignModel, rank: int, world: int) -> dict[str, Any]:
+        """Greedy decoding of whole clips, undisturbed. WER of the fused streams, and where the model sees pictures, of
+        each stream alone (`wer_pose`, `wer_rgb`) and of its own head, with the share of the pictures (`rgb_gate`)."""
+        if self._prepared is None:
+            self._prepared = prepared(self.dev[rank::world])
+        return measure(model, self._prepared, self.vocabulary)
+
+    def report(self) -> dict[str, Any]:
+        return manifest_report(self.manifest, self.train, self.dev, self.left_out, self.vocabulary)
+
+
+def wanted_pictures(config: TrainConfig) -> PictureConfig | None:
+    """The crops that the configured model reads. Raises ConfigError for model settings that do not exist."""
+    rgb = config.model_config(labels=1).rgb
+    return PictureConfig(rgb.size, rgb.hands) if rgb else None
+
+
+def _vocabulary(config: TrainConfig, train: Sequence[Clip]) -> tuple[str, ...]:
+    """The glosses of the training clips, sorted, or those of them that the run is about. Raises ConfigError."""
+    there = set(glosses_of(train))
+    missing = sorted((set(config.glosses) | set(config.without)) - there - {"FS-*"})
+    if missing:
+        raise ConfigError(f"no training clip of the corpus shows {', '.join(missing)}")
+    letters = {g for g in there if g.startswith("FS-")} if "FS-*" in config.without else set()
+    return tuple(sorted((set(config.glosses) or there) - set(config.without) - letters))
