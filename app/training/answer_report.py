@@ -65,8 +65,8 @@ def report_calibration(calibration: Mapping[str, Any] | None) -> str:
 
 
 def reliability_svg(calibration: Mapping[str, Any], title: str) -> str:
-    """The reliability plot: a bar from 0 to the share of right answers per bin, a dot at the mean confidence on the
-    diagonal it should reach, bars the paler the fewer answers they stand on."""
+    """The reliability plot: per bin a bar as high as the share of right answers, the paler the fewer they are, and a
+    dot above the bin's mean confidence. Where dots lie on the dashed line, confidences are true."""
     size, left, top = 320, 56, 40
 
     def x(value: float) -> float:

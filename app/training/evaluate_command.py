@@ -34,12 +34,13 @@ CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """figures: for JSON; text: the same as Markdown; tables: those of the headline way of reading, with calibration,
-    None where only a comparison was asked for."""
+    """figures: for JSON; text: the same as Markdown; card: the same for a model card, which is published and names no
+    signer; tables: those of the headline way of reading, with calibration, None for a mere comparison."""
 
     figures: dict[str, Any]
     text: str
-    tables: dict[str, Any] | None
+    card: str = ""
+    tables: dict[str, Any] | None = None
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -77,7 +78,8 @@ def measure_tracks(folder: Path, args: argparse.Namespace) -> Measured:
     if corpus_kind(args.data) != "boston104":
         raise CorpusError(f"this checkpoint reads {TRACKS}; pass --data with the folder of BOSTON-104")
     figures = track_figures(TrackRecogniser.load(folder), args.data, args.split or "test")
-    return Measured(figures, report_tracks(figures), figures["tables"])
+    text = report_tracks(figures)
+    return Measured(figures, text, text, figures["tables"])  # its signers have no names
 
 
 def measure(folder: Path, args: argparse.Namespace) -> Measured:
@@ -98,14 +100,15 @@ def measure(folder: Path, args: argparse.Namespace) -> Measured:
                 raise CorpusError(f"no clip of the split {split!r} can be used: {left_out[0]['why']}")
             ways = ways_of(recogniser, {"clips": examples}, lm, live)
             figures = {**head, "corpus": "manifest", "clips": len(examples), "left_out": left_out, **ways}
-            text = f"{title}, {len(examples)} clips, {len(left_out)} remarks on others"
+            head_line = f"{title}, {len(examples)} clips, {len(left_out)} remarks on others"
             remarks = "".join(f"\n* {one['file'] or 'glosses'}: {one['why']}" for one in left_out)
-            return Measured(figures, f"{text}{remarks}\n\n{report_ways(ways)}", ways["tables"])
+            text = f"{head_line}{remarks}\n\n{report_ways(ways)}"
+            return Measured(figures, text, f"{head_line}\n\n{report_ways(ways, False)}", ways["tables"])
         case "signs":
             evaluation = Evaluation(load_signs(args.data, split), recogniser.vocabulary)
             if args.live:
                 compared = live_figures(recogniser, evaluation, args.stream)
-                return Measured(compared, report_live(compared), None)
+                return Measured(compared, report_live(compared))
             figures = evaluation.figures(recogniser)
             sets = {
                 "single clips at 25 fps": evaluation.isolated[25.0],
@@ -114,15 +117,22 @@ def measure(folder: Path, args: argparse.Namespace) -> Measured:
             }
             signed = {name: [e for e in examples if e.glosses] for name, examples in sets.items()}
             ways = ways_of(recogniser, signed, lm, live)
-            text = f"{title}\n\n{report(figures)}\n\n{report_ways(ways)}\n\n{report_glosses(figures)}"
-            return Measured({**head, "corpus": "signs", **figures, **ways}, text, ways["tables"])
+            text, card = (
+                f"{title}\n\n{report(figures)}\n\n{report_ways(ways, names)}\n\n{report_glosses(figures)}"
+                for names in (True, False)
+            )
+            return Measured({**head, "corpus": "signs", **figures, **ways}, text, card, ways["tables"])
 
 
-def report_ways(ways: dict[str, Any]) -> str:
-    """`ways_of` as Markdown."""
+def report_ways(ways: dict[str, Any], names: bool = True) -> str:
+    """`ways_of` as Markdown; without `names` signers are numbered."""
     sets = list(ways["ways"][ways["headline"]])
     table = ways_table("WER", ways["ways"], sets)
-    return f"{table}\n\nWhat follows is of: {ways['headline']}, all sets together.\n\n{report_tables(ways['tables'])}"
+    tables = ways["tables"]
+    if not names:
+        numbered = {f"signer {i}": row for i, row in enumerate(tables["by_signer"].values(), 1)}
+        tables = {**tables, "by_signer": numbered}
+    return f"{table}\n\nWhat follows is of: {ways['headline']}, all sets together.\n\n{report_tables(tables)}"
 
 
 def write_out(folder: Path, measured: Measured, title: str) -> None:

@@ -77,7 +77,12 @@ def test_a_manifest_is_read_in_every_way_and_goes_into_the_card(
     assert "--checkpoint tiny --data DATA --split dev" in card
     assert str(tmp_path) not in card
     text = (tmp_path / "out" / "evaluation.md").read_text()
-    assert text.strip() in card
+    assert "| bob | 1 |" in text
+    assert "| signer 1 | 1 |" in card
+    assert "bob" not in card
+    assert figures["ways"]["greedy"]["clips"]["wer"] == pytest.approx(
+        sum(figures["ways"]["greedy"]["clips"][kind] for kind in ("substitutions", "deletions", "insertions")) / 4
+    )
 
 
 @pytest.mark.parametrize(
