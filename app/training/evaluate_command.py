@@ -160,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
             command = (
                 f"python -m app evaluate --checkpoint {folder.name} --data DATA --split {measured.figures['split']}"
             )
-            section = f"## Measured by `{command}`\n\n{measured.text}"
+            section = f"## Measured by `{command}`\n\n{measured.card}"
             write_section(folder / "MODEL_CARD.md", section)
     except (CheckpointError, CorpusError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
