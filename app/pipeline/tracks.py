@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -73,9 +74,9 @@ class TrackRecogniser:
         return cls(settings, model, search, lengths, lm, device)
 
     def save(self, folder: Path) -> None:
-        """Write everything into `folder`; the weights of one network stand there as in other checkpoints."""
-        members = self.model.members
-        save_checkpoint(folder, self.settings, members[0] if len(members) == 1 else self.model)
+        """Write everything into `folder`, the weights in half precision, which is enough for them."""
+        half = copy.deepcopy(self.model).half()
+        save_checkpoint(folder, self.settings, half.members[0] if len(half.members) == 1 else half)
         (folder / SEARCH).write_text(json.dumps(asdict(self.search), indent=1) + "\n", encoding="utf-8")
         self.lengths.save(folder / LENGTHS)
         self.lm.save(folder / LANGUAGE_MODEL)

@@ -95,10 +95,12 @@ def test_a_checkpoint_of_tracks_comes_back_and_is_not_served(tmp_path: Path, mem
     reader.save(tmp_path / "tracks")
     again = TrackRecogniser.load(tmp_path / "tracks")
     clip = nose_relative(walk(30))
-    np.testing.assert_allclose(again.lattices([clip])[0], reader.lattices([clip])[0], atol=1e-6)
+    np.testing.assert_allclose(
+        again.lattices([clip])[0], reader.lattices([clip])[0], atol=0.02
+    )  # half precision on disk
     for method in ("greedy", "beam", "segments"):
         for with_lm in (True, False):
-            table = reader.lattices([clip])[0]
+            table = again.lattices([clip])[0]
             assert again.read(table, method, with_lm).labels == reader.read(table, method, with_lm).labels
     assert read_config(tmp_path / "tracks").keypoints == TRACKS
     with pytest.raises(CheckpointError, match=r"can be evaluated .*Set CHECKPOINT to one that reads mediapipe"):
