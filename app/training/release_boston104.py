@@ -122,8 +122,8 @@ Boundaries teach each half frame rate step which sign it belongs to, beside CTC;
 sentences are spliced anew all the time: signs change places between sentences.
 
 Reading (chosen on training sentences that were held out, see below): signs with lengths
-(`app/pipeline/module3_sequence/segmental.py`), {reader.search}, and a {reader.lm.order}-gram model of the glosses
-of the 161 training sentences. Temperature of confidences {settings.temperature:.3f}, fitted there too.
+(`app/pipeline/module3_sequence/segmental.py`) and a {reader.lm.order}-gram model of the glosses of the 161 training
+sentences; settings in `segments.json`. Temperature of confidences {settings.temperature:.3f}, fitted there too.
 
 ## On held-out training sentences
 
@@ -171,7 +171,7 @@ def main(argv: list[str] | None = None) -> int:
         names = " ".join(f"runs/{r.name}" for r in args.runs)
         held = " ".join(f"runs/{r.name}" for r in args.held_out)
         released = recogniser(args.out.name, runs, sentences, config, temperature, {
-            "train_commands": [c for run, _ in runs for c in run["commands"]],
+            "train_commands": [c for run, _ in [*runs, *sum(groups.values(), [])] for c in run["commands"]],
             "release_command": f"python -m app.training.release_boston104 --runs {names} --held-out {held} "
             f"--config configs/{args.config.name} --data DATA --out checkpoints/{args.out.name}",
             "train_clips": len(sentences),

@@ -27,7 +27,15 @@ def test_it_is_small_whole_and_not_for_cameras() -> None:
 
 @pytest.mark.slow
 def test_the_figures_of_the_card_come_out_again(shared_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["--checkpoint", "boston104", "--data", str(shared_folder / "boston104"), "--split", "test", "--json"]
+    command = [
+        "--checkpoint",
+        "boston104",
+        "--data",
+        str(shared_folder / "data" / "boston104"),
+        "--split",
+        "test",
+        "--json",
+    ]
     assert evaluate(command) == 0
     figures = json.loads(capsys.readouterr().out)
     card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
