@@ -9,6 +9,7 @@ temperature of confidences and the card's dev figures. Test sentences are not re
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -171,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
         names = " ".join(f"runs/{r.name}" for r in args.runs)
         held = " ".join(f"runs/{r.name}" for r in args.held_out)
         released = recogniser(args.out.name, runs, sentences, config, temperature, {
-            "train_commands": [c for run, _ in [*runs, *sum(groups.values(), [])] for c in run["commands"]],
+            "train_commands": [c for run, _ in itertools.chain(runs, *groups.values()) for c in run["commands"]],
             "release_command": f"python -m app.training.release_boston104 --runs {names} --held-out {held} "
             f"--config configs/{args.config.name} --data DATA --out checkpoints/{args.out.name}",
             "train_clips": len(sentences),
