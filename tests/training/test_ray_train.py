@@ -69,7 +69,7 @@ def test_two_nodes_train_together(arguments: list[str], two_nodes: str, tmp_path
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=420,  # twenty seconds on an idle machine; Ray starts fifteen processes
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "finished"
