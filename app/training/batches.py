@@ -45,6 +45,10 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         return self.map(lambda t: t.to(device, non_blocking=True))
 
+    def pin_memory(self) -> Batch:
+        """What the loader calls so that copies to a GPU need not wait."""
+        return self.map(lambda t: t.pin_memory())
+
     def split(self, parts: int) -> list[Batch]:
         """`parts` batches of consecutive rows; the number of clips is a multiple of `parts`."""
         size = len(self.lengths) // parts

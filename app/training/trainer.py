@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,9 @@ from app.training.schedules import Plateau, learning_rate
 from app.training.shared_norm import share_batch_norm
 from app.training.signals import StopRequest, deaf_worker
 from app.training.sources import Source
+
+#: Steps of a large network take long: status.json is as young as this, in seconds, whatever `log_every` is.
+REPORT_EVERY_S = 5.0
 
 
 class TrainingFailed(RuntimeError):
@@ -120,6 +124,7 @@ class CSLRTrainer:
         self.checkpoints = CheckpointManager(files.folder / "checkpoints", optim.keep)
         self.plateau = Plateau()
         self.step = 0
+        self._reported = 0.0
         # Sums of the loss parts over the steps since the last log line.
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
@@ -157,6 +162,8 @@ class CSLRTrainer:
             generator=torch.Generator().manual_seed(self.config.seed),
         )
         self.report("running")
+        if self.weary:
+            return "patience"
         quiet = None if self.ranks.main else True
         with tqdm(
             loader, initial=self.step, total=self.config.steps, unit="step", disable=quiet, dynamic_ncols=True
@@ -168,16 +175,22 @@ class CSLRTrainer:
                     bar.set_postfix({k: f"{v:.3f}" for k, v in parts.items()})
                 last = self.step == self.config.steps
                 improved = (last or self.step % self.config.eval_every == 0) and self.evaluate()
-                weary = 0 < self.config.patience <= self.plateau.bad
                 if improved:
                     self.save(best=True)
-                if last or stopping or weary or self.step % self.config.save_every == 0:
+                if last or stopping or self.weary or self.step % self.config.save_every == 0:
                     self.save()
-                if last or weary:
-                    return None if last else "patience"
-                if stopping:
-                    return "signal"
+                if last:
+                    return None
+                if stopping or self.weary:
+                    return "signal" if stopping else "patience"
+                if time.monotonic() - self._reported > REPORT_EVERY_S:
+                    self.report("running")
         return None
+
+    @property
+    def weary(self) -> bool:
+        """Has the dev WER not improved for as long as the run should wait for it?"""
+        return 0 < self.config.patience <= self.plateau.bad
 
     def train_step(self, batch: Batch, stopping: bool = False) -> bool:
         """One optimiser step on this rank's share of a batch. True where any rank is asked to stop."""
@@ -289,6 +302,7 @@ class CSLRTrainer:
     def report(self, state: Any, reason: str | None = None) -> None:
         """Replace status.json."""
         epochs = -(-self.config.steps // self.epoch_steps)
+        self._reported = time.monotonic()
         self.files.status(state, reason, step=self.step, steps=self.config.steps, epoch=self.epoch, epochs=epochs)
 
     def state(self) -> TrainingState:
@@ -296,6 +310,8 @@ class CSLRTrainer:
         tensors: dict[str, Tensor] = {"random": rows_of_ranks(random_state(self.ranks.device), self.ranks)}
         for prefix, weights in (("model", self.model.state_dict()), ("average", self.average.state)):
             tensors |= {f"{prefix}/{k}": v for k, v in weights.items()}
+        names = sorted(self._sums)
+        sums = sum_over_ranks([float(self._sums[n]) for n in names])
         optimizer = self.optimizer.state_dict()
         for index, values in optimizer["state"].items():
             tensors |= {f"optim/{index}/{k}": torch.as_tensor(v) for k, v in values.items() if v is not None}
@@ -303,7 +319,7 @@ class CSLRTrainer:
             "epoch": self.epoch,
             "plateau": vars(self.plateau) | {"best": None if math.isinf(self.plateau.best) else self.plateau.best},
             "scaler": self.scaler.state_dict(),
-            "sums": {k: float(v) for k, v in self._sums.items()},
+            "sums": dict(zip(names, (s / self.ranks.world for s in sums), strict=True)),
             "summed": self._summed,
             "optimizer": self.config.optimizer,
             "groups": optimizer["param_groups"],

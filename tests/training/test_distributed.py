@@ -131,8 +131,8 @@ def test_two_processes_follow_the_loss_curve_of_one(corpus: tuple[Path, Path], p
         assert values[0] == pytest.approx(values[1], rel=2e-4, abs=2e-5), name
     one_dev, two_dev = ([line for line in log if "wer" in line] for log in (one, two))
     assert [line["wer"] for line in one_dev] == [line["wer"] for line in two_dev]
-    # Weights are not compared: what is constant over time in front of a normalisation has no gradient but rounding, which
-    # Adam blows up to whole steps.
+    # Weights are not compared: what is constant over time in front of a normalisation has no gradient but rounding, and
+    # Adam blows that up to whole steps.
     saved = load_file(pair / "run/checkpoints/step-00000008/state.safetensors")
     assert saved["random"].shape[0] == 2
     assert not torch.equal(*saved["random"])
