@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.remove()
     logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
     if argv[:1] == ["evaluate"]:
-        from app.training import evaluate
+        from app.training import evaluate_command
 
-        return int(evaluate.main(argv[1:]) or 0)
+        return int(evaluate_command.main(argv[1:]) or 0)
     args = _parser(with_samples=argv[:1] == ["samples"]).parse_args(argv)
     try:
         match args.command:

@@ -15,11 +15,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
+from app.pipeline.module1_preprocessing.tracks import TRACK_FPS, TRACK_NORMALISER, TRACKS
+from app.pipeline.module3_sequence.ensemble import SignEnsemble
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 
 FORMAT = 1
 KEYPOINTS = "mediapipe-holistic-75"
 NORMALISER = "shoulder-median-50/1"
+#: What a network may read, and how it must have been prepared: normaliser and frames a second.
+INPUTS: dict[str, tuple[str, float]] = {KEYPOINTS: (NORMALISER, MODEL_FPS), TRACKS: (TRACK_NORMALISER, TRACK_FPS)}
 
 
 class CheckpointError(RuntimeError):
@@ -33,7 +37,8 @@ class DecoderConfig:
     beam: prefix beam width, 1 = greedy. blank_bias: log units taken from the blank at every step; CTC trained on few
     signers hides behind the blank when unsure of a new one. min_confidence: signs under it are not said. merge_s: the
     same gloss again within so many seconds of its end is one sign with a repeated movement. window,
-    stride: frames of the longest single pass over a file and its step.
+    stride: frames of the longest single pass over a file and its step. lm_weight, length_bonus: of the gloss language
+    model, where evaluation uses one; captions use none.
     """
 
     beam: int = 5
@@ -42,11 +47,14 @@ class DecoderConfig:
     merge_s: float = 0.0
     window: int = 256
     stride: int = 128
+    lm_weight: float = 0.0
+    length_bonus: float = 0.0
 
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """Everything but the weights. vocabulary: gloss of label 1, 2, ...; temperature calibrates confidence on dev."""
+    """Everything but the weights. vocabulary: gloss of label 1, 2, ...; temperature calibrates confidence on dev;
+    members: networks of the same make whose answers are averaged."""
 
     model_id: str
     sign_language: str
@@ -55,26 +63,36 @@ class CheckpointConfig:
     temperature: float = 1.0
     decoder: DecoderConfig = DecoderConfig()
     provenance: dict[str, Any] = field(default_factory=dict)
+    members: int = 1
+
+    @property
+    def keypoints(self) -> str:
+        """What the network reads: landmarks of a camera, or the tracks of a corpus."""
+        return TRACKS if self.model.pose_encoder == "tracks" else KEYPOINTS
 
     def to_dict(self) -> dict[str, Any]:
+        normaliser, fps = INPUTS[self.keypoints]
         return {
             "format": FORMAT,
             "model_id": self.model_id,
             "sign_language": self.sign_language,
-            "keypoints": KEYPOINTS,
-            "normaliser": NORMALISER,
-            "fps": MODEL_FPS,
+            "keypoints": self.keypoints,
+            "normaliser": normaliser,
+            "fps": fps,
             "vocabulary": list(self.vocabulary),
             "model": self.model.to_dict(),
             "temperature": self.temperature,
             "decoder": asdict(self.decoder),
             "provenance": self.provenance,
+            **({"members": self.members} if self.members > 1 else {}),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> CheckpointConfig:
         """Inverse of `to_dict`. Raises CheckpointError for another format, schema, or a field that makes no sense."""
-        expected = {"format": FORMAT, "keypoints": KEYPOINTS, "normaliser": NORMALISER, "fps": MODEL_FPS}
+        keypoints = TRACKS if values.get("keypoints") == TRACKS else KEYPOINTS
+        normaliser, fps = INPUTS[keypoints]
+        expected = {"format": FORMAT, "keypoints": keypoints, "normaliser": normaliser, "fps": fps}
         for key, value in expected.items():
             if values.get(key) != value:
                 raise CheckpointError(
@@ -91,6 +109,7 @@ class CheckpointConfig:
                 temperature=float(values["temperature"]),
                 decoder=DecoderConfig(**values["decoder"]),
                 provenance=dict(values.get("provenance", {})),
+                members=int(values.get("members", 1)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"config.json is damaged or incomplete: {error}") from error
@@ -98,6 +117,11 @@ class CheckpointConfig:
             raise CheckpointError(
                 f"config.json names {len(config.vocabulary)} glosses but the model has {config.model.labels} labels, "
                 f"or a gloss stands twice"
+            )
+        if config.keypoints != keypoints or config.members < 1:
+            raise CheckpointError(
+                f"config.json is damaged: {config.members} networks with the encoder {config.model.pose_encoder!r} "
+                f"for {keypoints}"
             )
         return config
 
@@ -137,14 +161,41 @@ def read_config(folder: Path) -> CheckpointConfig:
 
 
 def load_checkpoint(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:
-    """Config and model in eval mode on `device`. Raises CheckpointError."""
+    """Config and model in eval mode on `device`, for landmarks of cameras. Raises CheckpointError."""
     config = read_config(folder)
+    if config.keypoints != KEYPOINTS:
+        raise CheckpointError(
+            f"checkpoint '{config.model_id}' reads {config.keypoints}, the tracks of a corpus, which no camera gives: "
+            f"it can be evaluated (python -m app evaluate --checkpoint {config.model_id} --data FOLDER), but makes no "
+            f"captions. Set CHECKPOINT to one that reads {KEYPOINTS}"
+        )
+    return load_network(folder, device)
+
+
+def load_network(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:
+    """Config and model in eval mode on `device`, whatever it reads. Raises CheckpointError; also for several."""
+    config = read_config(folder)
+    if config.members != 1:
+        raise CheckpointError(f"checkpoint '{config.model_id}' averages {config.members} networks; one is wanted here")
+    model = SignModel(config.model)
+    load_weights(folder, model)
+    return config, model.to(device).eval()
+
+
+def load_ensemble(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignEnsemble]:
+    """Config and networks in eval mode on `device`, whatever they read. Raises CheckpointError."""
+    config = read_config(folder)
+    ensemble = SignEnsemble.of(config.model, config.members)
+    load_weights(folder, ensemble if config.members > 1 else ensemble.members[0])
+    return config, ensemble.to(device).eval()
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Fill `model` with the weights in `folder`. Raises CheckpointError."""
     path = folder / "model.safetensors"
     try:
-        model = SignModel(config.model)
         model.load_state_dict(load_file(path))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the weights {path}: {error}. Fetch the checkpoint again.") from error
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(f"the weights in {path} do not fit config.json: {error}") from error
-    return config, model.to(device).eval()

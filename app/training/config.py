@@ -13,6 +13,7 @@ import yaml
 
 from app.pipeline.module3_sequence.losses import LossConfig
 from app.pipeline.module3_sequence.model import ModelConfig
+from app.training.boston104_phrases import BostonConfig
 from app.training.phrases import PhraseConfig
 
 
@@ -83,7 +84,7 @@ class TrainConfig:
     """glosses: what to learn, empty = everything the corpus has; `without`: what not, "FS-*" for the letters.
 
     teacher_weight: of the distillation from the runs given as --teachers. dev_phrases: how many are composed of
-    dev clips, of each of two kinds, for the dev figures of the signs corpus.
+    dev clips, of each of two kinds, for the dev figures of the signs corpus. boston104: only for that corpus.
     """
 
     name: str = "run"
@@ -95,6 +96,7 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     teacher_weight: float = 1.0
     dev_phrases: int = 300
+    boston104: BostonConfig = field(default_factory=BostonConfig)
 
     def model_config(self, labels: int, imposed: dict[str, Any] | None = None) -> ModelConfig:
         """The network for so many labels; `imposed` is what the corpus decides. Raises ConfigError."""

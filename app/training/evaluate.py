@@ -1,30 +1,24 @@
 """How good is a recogniser on signers it has never seen: isolated clips, composed phrases, idle input.
 
-`python -m app evaluate --checkpoint asl-everyday --data FOLDER [--json]` prints what the model card quotes.
+What `python -m app evaluate --checkpoint asl-everyday --data FOLDER` measures on the signs corpus.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.keypoints import DEFAULT_ASPECT, hand_present
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import resample
 from app.pipeline.recogniser import GlossSegment, Recogniser
-from app.pipeline.streaming import StreamConfig
 from app.pipeline.wer import corpus_errors
-from app.training.corpus import NONE, Clip, CorpusError, active_range, load_signs, signs_of
+from app.training.corpus import NONE, Clip, active_range, signs_of
 from app.training.phrases import PhraseConfig, PhraseSampler, SignerBook, to_picture
 
 CORE = (
@@ -227,47 +221,10 @@ def report(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m app evaluate", description=__doc__)
-    parser.add_argument("--checkpoint", default="asl-everyday", help="id of a checkpoint, or the path of its folder")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the signs corpus")
-    parser.add_argument("--split", default="dev", help="dev, or train")
-    parser.add_argument("--live", action="store_true", help="compare live captions with offline answers instead")
-    parser.add_argument("--window", type=int, default=StreamConfig.window, help="frames of a live window")
-    parser.add_argument("--stride", type=int, default=StreamConfig.stride, help="frames between live windows")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    args = parser.parse_args(argv)
-    folder = Path(args.checkpoint)
-    if not (folder / "config.json").is_file():
-        folder = Path(__file__).parents[2] / "checkpoints" / args.checkpoint
-    try:
-        recogniser = Recogniser.load(folder)
-        clips = load_signs(args.data, args.split)
-    except (CheckpointError, CorpusError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    evaluation = Evaluation(clips, recogniser.vocabulary)
-    if args.live:
-        from app.training.evaluate_live import live_figures, report_live
-
-        try:
-            config = StreamConfig(args.window, args.stride)
-        except ValueError as error:
-            parser.error(str(error))
-        compared = live_figures(recogniser, evaluation, config)
-        print(json.dumps(compared, indent=1) if args.json else report_live(compared))
-        return 0
-    figures = evaluation.figures(recogniser)
-    if args.json:
-        print(json.dumps(figures, indent=1))
-        return 0
-    print(f"{recogniser.model_id}, {args.split} split, beam {recogniser.settings.decoder.beam}\n\n{report(figures)}\n")
-    print("| gloss | exact | otherwise read as |\n|---|---|---|")
+def report_glosses(figures: dict[str, Any]) -> str:
+    """Per gloss of single clips: share read right and what it was taken for, as a table in Markdown."""
+    lines = ["| gloss | exact | otherwise read as |", "|---|---|---|"]
     for gloss, value in figures["gloss_exact"].items():
         others = ", ".join(f"{g or 'nothing'} {n}" for g, n in figures["confused_with"].get(gloss, {}).items())
-        print(f"| {gloss} | {value:.0%} | {others} |")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        lines.append(f"| {gloss} | {value:.0%} | {others} |")
+    return "\n".join(lines)

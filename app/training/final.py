@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_checkpoint, save_checkpoint
+from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_network, save_checkpoint
 from app.pipeline.module3_sequence.model import SignModel
 from app.training.config import ConfigError
 from app.training.sources import Source
@@ -92,7 +92,7 @@ def _count(left_out: list[Any]) -> int:
 def load_run(folder: Path) -> tuple[dict[str, Any], SignModel]:
     """What a run in `folder` was (run.json), and its final model, in eval mode. Raises OSError, CheckpointError."""
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    _, model = load_checkpoint(folder / FINAL)
+    _, model = load_network(folder / FINAL)
     return run, model
 
 

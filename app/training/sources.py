@@ -94,7 +94,7 @@ def open_source(folder: Path, config: TrainConfig) -> Source:
 
             return ManifestSource.open(folder, config)
         case "boston104":
-            from app.training.boston104 import BostonSource
+            from app.training.boston104_source import BostonSource
 
             return BostonSource.open(folder, config)
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.pipeline.recogniser import Recogniser
 from app.training import release
-from app.training.evaluate import main as evaluate
+from app.training.evaluate_command import main as evaluate
 from app.training.train import main as train
 from tests.training.tiny_corpus import write_corpus
 

@@ -19,10 +19,12 @@ UNKNOWN = -100
 class LossConfig:
     """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021).
 
-    framewise: weight of the cross entropy at lattice steps whose sign is known, for corpora with boundaries. streams:
-    weight of the CTC of each stream's own head, where the model has them.
+    main: weight of the CTC of the later head. framewise: weight of the cross entropy at lattice steps whose sign is
+    known, for corpora with boundaries; `auxiliary` times as much for the earlier head. streams: weight of the CTC of
+    each stream's own head, where the model has them.
     """
 
+    main: float = 1.0
     auxiliary: float = 0.5
     distill: float = 0.0
     temperature: float = 8.0
@@ -63,7 +65,7 @@ def total_loss(
     (Means over clips need nothing of the kind, because parts have equally many clips.)
     """
     main = ctc(lattice.logits, lattice.steps, targets, target_lengths)
-    loss, parts = main, {"ctc": main.detach()}
+    loss, parts = config.main * main, {"ctc": main.detach()}
     if config.auxiliary:
         auxiliary = ctc(lattice.conv_logits, lattice.steps, targets, target_lengths)
         loss = loss + config.auxiliary * auxiliary
@@ -93,10 +95,15 @@ def total_loss(
         loss = loss - config.label_smoothing * (entropy * valid).sum() / steps
     if config.framewise and frame_labels is not None:
         labels = torch.where(valid, frame_labels[:, : valid.shape[1]], UNKNOWN)
-        known = int((labels != UNKNOWN).sum()) if known_steps is None else known_steps
-        flat = lattice.logits.float().flatten(0, 1)
-        framewise = F.cross_entropy(flat, labels.flatten(), ignore_index=UNKNOWN, reduction="sum")
-        framewise = framewise / (known or 1)
-        loss = loss + config.framewise * framewise
-        parts["framewise"] = framewise.detach()
+        known = (int((labels != UNKNOWN).sum()) if known_steps is None else known_steps) or 1
+
+        def framewise(logits: Tensor) -> Tensor:
+            flat = logits.float().flatten(0, 1)
+            return F.cross_entropy(flat, labels.flatten(), ignore_index=UNKNOWN, reduction="sum") / known
+
+        later = framewise(lattice.logits)
+        parts["framewise"] = later.detach()
+        if config.auxiliary:
+            later = later + config.auxiliary * framewise(lattice.conv_logits)
+        loss = loss + config.framewise * later
     return loss, parts

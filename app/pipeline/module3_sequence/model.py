@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from app.pipeline.module1_preprocessing.crops import views
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
 from app.pipeline.module2_feature.fusion import GatedFusion
-from app.pipeline.module2_feature.pose_encoder import FlatPoseEncoder, PoseEncoder
+from app.pipeline.module2_feature.pose_encoder import FlatPoseEncoder, PoseEncoder, TracksEncoder
 from app.pipeline.module2_feature.rgb_encoder import Backbone, RGBEncoder
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR, AttentionEncoder, BiLSTM, TemporalConvolution
 
@@ -37,10 +37,14 @@ class RGBConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything needed to build the network again. labels: vocabulary size without the blank."""
+    """Everything needed to build the network again.
+
+    labels: vocabulary size without the blank. features, time_divisor: numbers a frame and frames a lattice step; only
+    the encoder "tracks" may have others than those of cameras.
+    """
 
     labels: int
-    pose_encoder: Literal["groups", "flat"] = "groups"
+    pose_encoder: Literal["groups", "flat", "tracks"] = "groups"
     body_dim: int = 64
     hand_dim: int = 96
     model_dim: int = 192
@@ -50,6 +54,7 @@ class ModelConfig:
     cosine_scale: float = 16.0
     shared_classifier: bool = True
     features: int = NUM_FEATURES
+    time_divisor: int = TIME_DIVISOR
     rgb: RGBConfig | None = None
 
     @classmethod
@@ -104,24 +109,29 @@ class StreamHead(nn.Module):
 class SignModel(nn.Module):
     """Landmark features (B, T, features), T a multiple of 4, and optional pictures (B, T, 3, H, W) -> `Lattice`.
 
-    lengths: (B,) valid frames, each a multiple of 4; what lies past it does not matter. A model with an
-    RGB stream also runs without pictures, on the pose stream alone.
+    lengths: (B,) valid frames, each a multiple of 4 (of `time_divisor`); what lies past it does not matter. A model
+    with an RGB stream also runs without pictures, on the pose stream alone.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        if config.features != NUM_FEATURES:
+        tracks = config.pose_encoder == "tracks"
+        if config.features != NUM_FEATURES and not tracks:
             raise ValueError(f"the model reads {config.features} features a frame, this version makes {NUM_FEATURES}")
+        if config.time_divisor != TIME_DIVISOR and not tracks:
+            raise ValueError(f"a lattice step of landmarks is {TIME_DIVISOR} frames, not {config.time_divisor}")
         self.config = config
         dim = config.model_dim
-        self.pose: nn.Module = (
-            PoseEncoder(config.body_dim, config.hand_dim, dim)
-            if config.pose_encoder == "groups"
-            else FlatPoseEncoder(dim)
-        )
+        self.pose: nn.Module
+        if tracks:
+            self.pose = TracksEncoder(config.features, dim, config.dropout)
+        elif config.pose_encoder == "groups":
+            self.pose = PoseEncoder(config.body_dim, config.hand_dim, dim)
+        else:
+            self.pose = FlatPoseEncoder(dim)
         self.rgb = RGBEncoder(config.rgb.backbone, config.rgb.weights, views(config.rgb.hands)) if config.rgb else None
         self.fusion = GatedFusion(self.rgb.out_dim, dim, config.rgb.stream_dropout) if config.rgb and self.rgb else None
-        self.convolution = TemporalConvolution(dim, dim, config.dropout)
+        self.convolution = TemporalConvolution(dim, dim, config.dropout, config.time_divisor)
         self.sequence: nn.Module = (
             BiLSTM(dim, config.layers, config.dropout)
             if config.temporal == "bilstm"
@@ -189,7 +199,7 @@ class SignModel(nn.Module):
         rgb, pose = self._streams(features, pictures, lengths)
         frames, gates = self._fused(rgb, pose, without_pose)
         short = self.convolution(frames, lengths)
-        steps = lengths // TIME_DIVISOR
+        steps = lengths // self.config.time_divisor
         streams = {"pose": self.heads["pose"](pose, lengths)} if self.heads else {}
         if self.heads and self.fusion is not None and rgb is not None:
             streams["rgb"] = self.heads["rgb"](self.fusion.rgb(rgb), lengths)

@@ -1,4 +1,4 @@
-"""Temporal model: convolutions that divide time by four, then a recurrent or attention encoder."""
+"""Temporal model: convolutions that divide time by four (or two), then a recurrent or attention encoder."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-#: Frames per lattice step.
+#: Frames per lattice step, for everything that reads cameras. A corpus of coarse tracks may keep twice as many.
 TIME_DIVISOR = 4
 
 
 class TemporalConvolution(nn.Module):
     """K5-P2-K5-P2: (B, T, inputs), lengths (B,) -> (B, T / 4, outputs); T and lengths multiples of 4.
 
-    Edges are replicated, not zero-padded. Without lengths all rows are whole.
+    Edges are replicated, not zero-padded. Without lengths all rows are whole. With divisor 2 the second pooling is
+    left out (K5-P2-K5): T and lengths are then multiples of 2.
     """
 
-    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
+    def __init__(self, inputs: int, outputs: int, dropout: float, divisor: int = TIME_DIVISOR) -> None:
         super().__init__()
+        if divisor not in (2, 4):
+            raise ValueError(f"time is divided by 2 or 4, not by {divisor}")
+        self.pools = (2, divisor // 2)
         self.first = nn.Conv1d(inputs, outputs, 5)
         self.second = nn.Conv1d(outputs, outputs, 5)
         self.first_norm = nn.BatchNorm1d(outputs)
@@ -27,10 +31,11 @@ class TemporalConvolution(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         x = x.transpose(1, 2)
-        for conv, norm in ((self.first, self.first_norm), (self.second, self.second_norm)):
+        layers = ((self.first, self.first_norm), (self.second, self.second_norm))
+        for (conv, norm), pool in zip(layers, self.pools, strict=True):
             if lengths is not None:
-                x, lengths = _hold_last(x, lengths), lengths // 2
-            x = self.dropout(F.max_pool1d(F.relu(norm(conv(F.pad(x, (2, 2), mode="replicate")))), 2))
+                x, lengths = _hold_last(x, lengths), lengths // pool
+            x = self.dropout(F.max_pool1d(F.relu(norm(conv(F.pad(x, (2, 2), mode="replicate")))), pool))
         return x.transpose(1, 2)
 
 
