@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from loguru import logger
+
 from app.core.settings import Settings, SettingsError
 from app.pipeline.onnx_runtime import OnnxUnavailable, has_cuda
 from app.pipeline.recogniser import Recogniser
@@ -11,7 +13,7 @@ from app.services.devices import resolve_device
 def load_recogniser(settings: Settings, threads: int | None = None) -> Recogniser:
     """threads: for a call where TORCH_THREADS is unset. Raises CheckpointError or SettingsError with what to do."""
     try:
-        return Recogniser.load(
+        recogniser = Recogniser.load(
             settings.checkpoint_path,
             device=_device(settings),
             amp=settings.use_amp,
@@ -20,6 +22,13 @@ def load_recogniser(settings: Settings, threads: int | None = None) -> Recognise
         )
     except OnnxUnavailable as problem:
         raise SettingsError(f"INFERENCE_BACKEND=onnx: {problem}; or set INFERENCE_BACKEND=torch.") from problem
+    if recogniser.settings.model.rgb is not None:
+        logger.warning(
+            "checkpoint {} was trained on pictures and landmarks; captions are read from the landmarks alone, as its "
+            "figure without pictures says (wer_pose)",
+            recogniser.model_id,
+        )
+    return recogniser
 
 
 def _device(settings: Settings) -> str:

@@ -5,40 +5,49 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+#: How much faster the ramp moves than other weights. An optimiser like Adam moves each by about the learning rate a
+#: step, and from zero that would take pictures thousands of steps to be heard.
+_RAMP_GAIN = 5.0
+#: Pictures that weigh less than this are no replacement for a dropped pose stream.
+_HEARD = 0.05
+
 
 class GatedFusion(nn.Module):
     """(B, T, rgb_dim), (B, T, model_dim) -> fused (B, T, model_dim) and gates (B, T, 2), columns rgb and pose, 0..1.
 
     Both streams are projected and layer-normalised, then weighted by per-frame gates computed from both. The RGB
-    projection is scaled by a `ramp` that starts at zero, so at the first step the output is the pose stream exactly
-    and RGB has to earn its weight. In training one stream of a clip is dropped with probability `stream_dropout`.
+    projection is scaled by a `ramp`, one number a channel, that starts at zero: so at the first step the output is the
+    pose stream exactly, and RGB has to earn its weight. In training one stream of a clip is dropped with probability
+    `stream_dropout`. The gates are mean weights over channels, and sum to one.
     """
 
     def __init__(self, rgb_dim: int, model_dim: int, stream_dropout: float) -> None:
         super().__init__()
         self.rgb = nn.Sequential(nn.Linear(rgb_dim, model_dim), nn.LayerNorm(model_dim))
         self.gate = nn.Linear(2 * model_dim, 2)
-        self.ramp = nn.Parameter(torch.zeros(()))
+        self.ramp = nn.Parameter(torch.zeros(model_dim))
         self.stream_dropout = stream_dropout
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
+
+    def scale(self) -> Tensor:
+        """What each channel of the pictures is multiplied with, (model_dim,) in -1..1; 0 at the start."""
+        return torch.tanh(_RAMP_GAIN * self.ramp)
 
     def forward(self, rgb: Tensor, pose: Tensor, without_pose: bool = False) -> tuple[Tensor, Tensor]:
         """without_pose: what RGB says alone, for measuring it; the gates stay what both streams make of them."""
         rgb = self.rgb(rgb)
         raw = torch.sigmoid(self.gate(torch.cat([rgb, pose], dim=-1)))
-        # 2 * sigmoid(0) = 1 for pose; tanh(ramp) = 0 for RGB: pose-only to begin with.
-        alpha = 2 * raw[..., :1] * torch.tanh(self.ramp)
+        # 2 * sigmoid(0) = 1 for pose; the scale of 0 for RGB: pose-only to begin with.
+        alpha = 2 * raw[..., :1] * self.scale()
         beta = 2 * raw[..., 1:]
         if self.training and self.stream_dropout > 0:
             drop = torch.rand(len(pose), 1, 1, device=pose.device)
             keep_rgb = (drop >= self.stream_dropout).to(pose.dtype)
             keep_pose = (drop < 1 - self.stream_dropout).to(pose.dtype)
             # A dropped pose stream would leave nothing while RGB still weighs nothing.
-            keep_pose = torch.maximum(keep_pose, (alpha.detach().abs() < 0.05).to(pose.dtype))
-            alpha, beta = alpha * keep_rgb, beta * keep_pose
-        if without_pose:
-            beta = torch.zeros_like(beta)
-        fused = alpha * rgb + beta * pose
-        weight = torch.cat([alpha.abs(), beta.abs()], dim=-1)
+            unheard = alpha.detach().abs().mean(dim=-1, keepdim=True) < _HEARD
+            alpha, beta = alpha * keep_rgb, beta * torch.maximum(keep_pose, unheard.to(pose.dtype))
+        fused = alpha * rgb + (torch.zeros_like(beta) if without_pose else beta) * pose
+        weight = torch.cat([alpha.abs().mean(dim=-1, keepdim=True), beta.abs()], dim=-1)
         return fused, weight / weight.sum(dim=-1, keepdim=True).clamp_min(1e-6)

@@ -73,10 +73,7 @@ class RGBEncoder(nn.Module):
         if self.backbone == "s3d":
             rows = [frames] * batch if lengths is None else lengths.tolist()
             clips = [self._clip(row[:length]) for row, length in zip(pictures, rows, strict=True)]
-            out = clips[0].new_zeros(batch, frames, self.out_dim)
-            for place, clip in zip(out, clips, strict=True):
-                place[: len(clip)] = clip
-            return out
+            return torch.stack([F.pad(clip, (0, 0, 0, frames - len(clip))) for clip in clips])
         if lengths is None or bool((lengths == frames).all()):
             return self._frames(pictures.flatten(0, 1)).view(batch, frames, -1)
         valid = torch.arange(frames, device=pictures.device)[None] < lengths[:, None].to(pictures.device)

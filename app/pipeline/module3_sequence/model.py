@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -65,6 +65,10 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def without_pretrained(self) -> ModelConfig:
+        """The same network for weights that come from elsewhere: none are fetched for it when it is built."""
+        return replace(self, rgb=replace(self.rgb, weights=None)) if self.rgb else self
 
 
 class CosineClassifier(nn.Module):

@@ -45,7 +45,7 @@ def measure(model: SignModel, clips: Sequence[Measured], vocabulary: Sequence[st
 
     A model with an RGB stream and clips with crops: also `wer_pose` (without pictures), `wer_rgb` (without landmarks,
     through the same fusion), `wer_pose_head` and `wer_rgb_head` where the streams have heads, `rgb_gate` (mean share of
-    the pictures in the fused frames, 0..1) and `ramp` (what scales them, 0 at the start).
+    the pictures in the fused frames, 0..1) and `ramp` (mean size of what scales them, 0..1, 0 at the start).
     """
     # Ranks must agree on what they sum, also one that has no clip.
     pictured = sum_over_ranks([float(any(m.clip.crops is not None for m in clips))])[0] > 0 and model.rgb is not None
@@ -74,7 +74,7 @@ def measure(model: SignModel, clips: Sequence[Measured], vocabulary: Sequence[st
         gate, frames = sum_over_ranks([gate, frames])
         figures |= {f"wer_{name}": round(c.wer, 4) for name, c in counts.items() if name != "fused"}
         figures["rgb_gate"] = round(gate / max(frames, 1.0), 4)
-        figures["ramp"] = round(float(torch.tanh(model.fusion.ramp)), 4) if model.fusion else 0.0
+        figures["ramp"] = round(float(model.fusion.scale().abs().mean()), 4) if model.fusion else 0.0
     return figures
 
 

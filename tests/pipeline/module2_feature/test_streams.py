@@ -67,9 +67,64 @@ def test_rgb_encoder_gives_one_vector_a_frame_and_trains(backbone: str, frames: 
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters())
 
 
-def test_s3d_says_that_it_needs_eight_frames() -> None:
-    with pytest.raises(ValueError, match="at least 8 frames"):
-        RGBEncoder("s3d")(torch.zeros(1, 4, 3, 64, 64))
+@pytest.mark.slow
+@pytest.mark.parametrize(("backbone", "views"), [("resnet18", 1), ("resnet18", 3), ("s3d", 1)])
+def test_only_valid_frames_of_a_padded_batch_are_seen(backbone: str, views: int) -> None:
+    """Each clip comes out as it does alone, and what is past its length reaches neither network nor statistics."""
+    torch.manual_seed(0)
+    encoder = RGBEncoder(backbone, views=views).eval()  # type: ignore[arg-type]
+    clips = [torch.randint(0, 256, (frames, 3 * views, 48, 48), dtype=torch.uint8) for frames in (5, 12)]
+    padded = torch.randint(0, 256, (2, 12, 3 * views, 48, 48), dtype=torch.uint8)
+    padded[0, :5], padded[1] = clips[0], clips[1]
+    with torch.no_grad():
+        together = encoder(padded, torch.tensor([5, 12]))
+        assert together.shape == (2, 12, encoder.out_dim)
+        for row, clip in enumerate(clips):
+            torch.testing.assert_close(together[row, : len(clip)], encoder(clip[None])[0], atol=1e-4, rtol=1e-3)
+    assert not together[0, 5:].any()
+
+
+@pytest.mark.slow
+def test_padding_does_not_reach_the_batch_statistics() -> None:
+    torch.manual_seed(0)
+    clip = torch.randint(0, 256, (1, 4, 3, 32, 32), dtype=torch.uint8)
+    means = []
+    for padding in (0, 255):
+        encoder = RGBEncoder("resnet18").train()
+        encoder.load_state_dict(means[0][1]) if means else None
+        before = {k: v.clone() for k, v in encoder.state_dict().items()}
+        padded = torch.cat([clip, torch.full((1, 8, 3, 32, 32), padding, dtype=torch.uint8)], dim=1)
+        encoder(padded, torch.tensor([4]))
+        means.append((encoder.net.bn1.running_mean.clone(), before))  # type: ignore[union-attr]
+    torch.testing.assert_close(means[0][0], means[1][0])
+
+
+@pytest.mark.slow
+def test_a_short_clip_is_held_on_its_last_frame_for_s3d() -> None:
+    encoder = RGBEncoder("s3d").eval()
+    clip = torch.randint(0, 256, (1, 3, 3, 48, 48), dtype=torch.uint8)
+    held = torch.cat([clip, clip[:, -1:].expand(-1, 5, -1, -1, -1)], dim=1)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(clip), encoder(held)[:, :3])
+
+
+def test_another_number_of_pictures_than_the_model_takes_is_refused() -> None:
+    with pytest.raises(ValueError, match="takes 3 pictures a frame, got 3 channels"):
+        RGBEncoder("resnet18", views=3)(torch.zeros(1, 4, 3, 32, 32))
+
+
+def test_rgb_alone_is_the_fused_output_without_pose() -> None:
+    torch.manual_seed(0)
+    fusion = GatedFusion(8, 16, stream_dropout=0.0).eval()
+    torch.nn.init.normal_(fusion.ramp)
+    rgb, pose = torch.randn(2, 3, 8), torch.randn(2, 3, 16)
+    with torch.no_grad():
+        both, gates = fusion(rgb, pose)
+        alone, same = fusion(rgb, pose, without_pose=True)
+        other, _ = fusion(rgb, pose * 0, without_pose=True)
+    assert not torch.allclose(both, alone)
+    torch.testing.assert_close(gates, same)
+    assert other.shape == alone.shape
 
 
 def test_pretrained_weights_load_from_a_local_file(tmp_path: Path) -> None:

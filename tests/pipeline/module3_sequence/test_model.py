@@ -63,7 +63,7 @@ def test_the_whole_model_with_rgb_trains_and_runs_without_pictures() -> None:
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
     assert model.fusion is not None
-    assert float(model.fusion.ramp) != 0
+    assert float(model.fusion.scale().abs().max().detach()) > 0
     assert model.eval()(features, lengths).logits.shape == (1, 4, 6)
 
 
@@ -106,3 +106,44 @@ def test_distillation_ignores_padding_and_does_not_move_the_teacher() -> None:
     lattice.conv_logits[1, 2:] += 100 * torch.randn_like(lattice.conv_logits[1, 2:])
     _, same = total_loss(lattice, torch.tensor([[1], [2]]), torch.tensor([1, 1]), LossConfig(distill=1.0))
     torch.testing.assert_close(parts["kl"], same["kl"])
+
+
+@pytest.mark.slow
+def test_each_stream_has_a_head_of_its_own_where_asked_for() -> None:
+    torch.manual_seed(0)
+    rgb = RGBConfig(backbone="resnet18", weights=None, size=32, hands=True, heads=True)
+    model = SignModel(ModelConfig(**TINY, rgb=rgb)).eval()
+    features, lengths = torch.randn(2, 16, NUM_FEATURES), torch.tensor([16, 8])
+    pictures = torch.randint(0, 256, (2, 16, 9, 32, 32), dtype=torch.uint8)
+    lattice = model(features, lengths, pictures)
+    assert {name: tuple(logits.shape) for name, logits in lattice.streams.items()} == {
+        "pose": (2, 4, 6),
+        "rgb": (2, 4, 6),
+    }
+    targets = (torch.tensor([[1], [2]]), torch.tensor([1, 1]))
+    loss, parts = total_loss(lattice, *targets, LossConfig(streams=0.5))
+    without, _ = total_loss(lattice, *targets, LossConfig(streams=0.0))
+    torch.testing.assert_close(loss - without, 0.5 * (parts["ctc_rgb"] + parts["ctc_pose"]))
+    assert float(parts["rgb_gate"]) == 0.0
+    assert set(model(features, lengths).streams) == {"pose"}
+    assert not SignModel(ModelConfig(**TINY)).heads
+
+
+def test_a_configuration_from_before_hands_and_heads_still_loads() -> None:
+    old = {"backbone": "resnet18", "weights": None, "size": 112, "stream_dropout": 0.15}
+    config = ModelConfig.from_dict({"labels": 3, "rgb": old})
+    assert config.rgb == RGBConfig(weights=None)
+
+
+@pytest.mark.slow
+def test_pictures_of_a_padded_batch_are_read_exactly_as_alone() -> None:
+    torch.manual_seed(0)
+    model = SignModel(ModelConfig(**TINY, rgb=RGBConfig(weights=None, size=32))).eval()
+    assert model.fusion is not None
+    torch.nn.init.constant_(model.fusion.ramp, 0.2)
+    features = torch.randn(2, 16, NUM_FEATURES)
+    pictures = torch.randint(0, 256, (2, 16, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        beside = model(features, torch.tensor([8, 16]), pictures).logits[0, :2]
+        alone = model(features[:1, :8], torch.tensor([8]), pictures[:1, :8]).logits[0]
+    torch.testing.assert_close(alone, beside, atol=1e-4, rtol=1e-3)

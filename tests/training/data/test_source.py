@@ -291,7 +291,7 @@ def test_where_only_the_pictures_tell_the_glosses_apart_the_gate_opens(tmp_path:
     (tmp_path / "c.yaml").write_text(
         "model: {body_dim: 8, hand_dim: 8, model_dim: 32, dropout: 0.0,"
         " rgb: {weights: null, size: 32, stream_dropout: 0.1, heads: true}}\n"
-        "optim: {steps: 40, batch_size: 4, learning_rate: 4.0e-3, ema: 0.5, eval_every: 40, save_every: 40,"
+        "optim: {steps: 40, batch_size: 2, learning_rate: 3.0e-3, ema: 0.5, eval_every: 40, save_every: 40,"
         " log_every: 4}\n"
     )
     arguments = ["--config", tmp_path / "c.yaml", "--data", tmp_path / "corpus", "--out", tmp_path / "run"]
