@@ -107,7 +107,7 @@ async def system(service: Service, metrics: Numbers) -> System:
 @router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
 async def models(service: Service, metrics: Numbers) -> Models:
     recogniser = service.recogniser
-    loaded = service.settings.checkpoint
+    loaded = service.checkpoint
     ids = await asyncio.to_thread(checkpoint_ids, service.settings.checkpoint_dir)
     return Models(
         models=[

@@ -82,9 +82,13 @@ class LiveHub:
         # The model's thread gives Python's lock away with every call of the network, and gets it back only when this
         # long has passed on a busy event loop; the usual 5 ms starve it.
         sys.setswitchinterval(SWITCH_S)
-        self.engine = CaptionEngine(WindowReader(recogniser, metrics=self.metrics, device=device), model_thread)
+        self.engine = CaptionEngine(WindowReader(metrics=self.metrics, device=device), model_thread)
         self.engine.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
+
+    def use(self, recogniser: Recogniser) -> None:
+        """New sessions read with this one; those that run go on with theirs."""
+        self._recogniser = recogniser
 
     async def close(self) -> None:
         """End everything at once; `drain` first for an orderly end."""
@@ -295,16 +299,16 @@ class LiveHub:
                     session.failed = LiveError("too_long", "The session has lasted its four hours.", Close.TOO_LONG)
 
     def _ready(self, session: LiveSession) -> Event:
-        start = session.start
+        start, recogniser = session.start, session.recogniser
         return {
             "session_id": session.id,
             "resume_token": session.token,
             "config": start.model_dump(mode="json", exclude={"type", "resume"}),
             "model": {
-                "id": self._recogniser.model_id,
-                "glosses": len(self._recogniser.vocabulary),
-                "sign_language": self._recogniser.sign_language,
-                "fps": self._recogniser.fps,
+                "id": recogniser.model_id,
+                "glosses": len(recogniser.vocabulary),
+                "sign_language": recogniser.sign_language,
+                "fps": recogniser.fps,
             },
             "limits": {
                 "idle_s": IDLE_S,
