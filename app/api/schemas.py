@@ -194,6 +194,7 @@ class Ready(BaseModel):
     status: Literal["ready"] = "ready"
     model: str = Field(description="Id of the loaded checkpoint.")
     device: str = Field(description="Where it computes.")
+    database: Literal["ok", "unavailable", "off"] = Field(description="Training needs it, recognition does not.")
 
 
 class Healthz(BaseModel):

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     )
     max_training_jobs: int = Field(1, ge=1, le=64, description="Training jobs at once.")
     training_stop_s: float = Field(20.0, gt=0, le=600, description="A job told to stop is killed after so long.")
+    training_nice: int = Field(10, ge=0, le=19, description="How far training on the processor steps back, as `nice`.")
     datasets_dir: Path = Field(_REPOSITORY / "datasets", description="Folder whose folders are the named datasets.")
     runs_dir: Path = Field(_REPOSITORY / "runs", description="Folder of the training runs.")
     configs_dir: Path = Field(_REPOSITORY / "configs", description="Folder of the YAML files that training may use.")

@@ -19,6 +19,8 @@ from app.db.migrate import upgrade
 
 #: A server that does not answer for so long counts as not there.
 CONNECT_S = 5.0
+#: One that is lost is looked for so often.
+RETRY_S = 3.0
 
 
 class DatabaseUnavailable(RuntimeError):
@@ -61,6 +63,17 @@ class Database:
     def problem(self) -> str | None:
         """Why it cannot be used, None while it can, as far as is known."""
         return self._problem
+
+    async def keep(self) -> None:
+        """For a task of its own: opens the database again whenever it is lost."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if self._problem is not None and not self._opening.locked():
+                try:
+                    await self.open()
+                    logger.info("the database ({}) is there again", self.where)
+                except DatabaseUnavailable as problem:
+                    logger.debug("the database is not there yet: {}", problem)
 
     async def open(self) -> None:
         """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnavailable."""

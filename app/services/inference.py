@@ -110,16 +110,22 @@ class InferenceService:
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Load the recogniser that the settings name and the landmark networks, run both once.
+    async def start(self, which: Callable[[], Awaitable[tuple[str, Path]]] | None = None) -> None:
+        """Load the recogniser and the landmark networks, run both once. which: tells id and folder of the checkpoint
+        to load; without it the one that the settings name.
 
         Raises CheckpointError or SettingsError with what to do. A machine on which MediaPipe does not work still
         starts: landmarks can be sent to it, and videos are answered with 503 `landmarks_unavailable`.
         """
         began = time.perf_counter()
         loop = asyncio.get_running_loop()
+
+        async def load() -> Recogniser:
+            configured = self.settings.checkpoint, self.settings.checkpoint_path
+            return await self.use(*(await which() if which is not None else configured))
+
         recogniser, _ = await asyncio.gather(
-            self.use(self.settings.checkpoint, self.settings.checkpoint_path),
+            load(),
             loop.run_in_executor(self.extract_threads, self._warm_up_extractors),
         )
         self._batcher = MicroBatcher(
@@ -184,6 +190,10 @@ class InferenceService:
         if self._loaded is None or self._stopping:
             raise NotReady
         return self._loaded.recogniser
+
+    def computes_on(self) -> str | None:
+        """Device of the recogniser; None before the start."""
+        return self._loaded.recogniser.device if self._loaded is not None else None
 
     @property
     def checkpoint(self) -> str:

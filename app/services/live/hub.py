@@ -35,6 +35,8 @@ FINISH_S = 10.0
 #: A client that says nothing for so long is gone; a session that lasts longer than this begins anew.
 IDLE_S = 60.0
 MAX_SESSION_S = 4 * 3600.0
+#: The sign language of a recogniser whose training did not say which one it is (ISO 639-3).
+UNDETERMINED = "und"
 #: Python's lock changes hands after so long; see where it is set.
 SWITCH_S = 0.0005
 
@@ -148,7 +150,7 @@ class LiveHub:
         """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
         self.check_room()
         known = self._recogniser.sign_language
-        if start.sign_language != known:
+        if known != UNDETERMINED and start.sign_language != known:
             raise LiveError(
                 "bad_start",
                 f"sign_language: this service reads '{known}', not '{start.sign_language}'.",
