@@ -7,41 +7,42 @@ arXiv:2109.01903), and the same in size and speed.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
+from app.pipeline.checkpoint import CheckpointError, read_config, save_checkpoint
 from app.training.config import ConfigError
-from app.training.trainer import load_run
+from app.training.final import FINAL, load_run
+from app.training.run_files import write_json
 
 
 def average(folders: list[Path], out: Path) -> None:
     """Write the mean run to `out`. Raises ConfigError when a run is missing or the networks differ."""
     try:
         runs = [load_run(folder) for folder in folders]
-    except OSError as error:
+    except (OSError, CheckpointError) as error:
         raise ConfigError(f"no finished run: {error}") from error
     first = runs[0][0]
     for folder, (run, _) in zip(folders, runs, strict=True):
         if (run["vocabulary"], run["model"]) != (first["vocabulary"], first["model"]):
             raise ConfigError(f"the run in {folder} has another network or other glosses than the one in {folders[0]}")
     states = [model.state_dict() for _, model in runs]
-    mean = {
-        f"average/{name}": torch.stack([s[name].float() for s in states]).mean(0).to(value.dtype)
-        for name, value in states[0].items()
-    }
+    mean = runs[0][1]
+    mean.load_state_dict(
+        {n: torch.stack([s[n].float() for s in states]).mean(0).to(v.dtype) for n, v in states[0].items()}
+    )
     command = (
         f"python -m app.training.average --runs {' '.join(f'runs/{f.name}' for f in folders)} --out runs/{out.name}"
     )
     commands = list(dict.fromkeys([c for run, _ in runs for c in run["commands"]]))
-    out.mkdir(parents=True, exist_ok=True)
-    save_file(mean, out / "state.safetensors")
-    (out / "run.json").write_text(
-        json.dumps({**first, "commands": [*commands, command]}, indent=1) + "\n", encoding="utf-8"
-    )
+    commands = [*commands, command]
+    config = read_config(folders[0] / FINAL)
+    config = replace(config, model_id=out.name, provenance={**config.provenance, "train_commands": commands})
+    save_checkpoint(out / FINAL, config, mean)
+    write_json(out / "run.json", {**first, "commands": commands})
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,7 +5,8 @@ Batch number `i` depends on the seed and `i` alone, so a resumed run sees what a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -23,17 +24,31 @@ from app.training.phrases import PhraseConfig, PhraseSampler, crop_window, distu
 @dataclass
 class Batch:
     """features (B, T, F) float32, padded by repeating each clip's last frame; lengths (B,) multiples of 4;
-    targets (B, L) label ids, 0 past target_lengths (B,)."""
+    targets (B, L) label ids, 0 past target_lengths (B,).
+
+    pictures: (B, T, 3, H, W) uint8 where the corpus has them; frame_labels: (B, T / 4) what is signed at each lattice
+    step where that is known, a label id or 0 for the blank, -100 where it is not.
+    """
 
     features: Tensor
     lengths: Tensor
     targets: Tensor
     target_lengths: Tensor
+    pictures: Tensor | None = None
+    frame_labels: Tensor | None = None
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The batch with every tensor it has changed."""
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: change(t) for name, t in tensors.items() if t is not None})
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(
-            self.features.to(device), self.lengths.to(device), self.targets.to(device), self.target_lengths.to(device)
-        )
+        return self.map(lambda t: t.to(device, non_blocking=True))
+
+    def split(self, parts: int) -> list[Batch]:
+        """`parts` batches of consecutive rows; the number of clips is a multiple of `parts`."""
+        size = len(self.lengths) // parts
+        return [self.map(lambda t, k=k: t[k * size : (k + 1) * size]) for k in range(parts)]  # type: ignore[misc]
 
 
 def round_up(frames: int) -> int:
@@ -41,17 +56,20 @@ def round_up(frames: int) -> int:
     return -(-frames // TIME_DIVISOR) * TIME_DIVISOR
 
 
-def collate(items: list[tuple[NDArray[np.float32], list[int]]]) -> Batch:
-    """(features (T, F), labels) pairs -> Batch. A clip whose labels do not fit its lattice must have been left out."""
+def collate(items: list[tuple[NDArray[np.float32], list[int]]], frames: int = 0) -> Batch:
+    """(features (T, F), labels) pairs -> Batch. A clip whose labels do not fit its lattice must have been left out.
+
+    frames: pad to at least so many, so that the share of one process is padded as the whole batch would be.
+    """
     lengths = [round_up(len(f)) for f, _ in items]
     width = max(1, *(len(labels) for _, labels in items))
     targets = np.zeros((len(items), width), np.int64)
     for row, (_, labels) in zip(targets, items, strict=True):
         row[: len(labels)] = labels
-    features = np.empty((len(items), max(lengths), items[0][0].shape[1]), np.float32)
-    for padded, (frames, _) in zip(features, items, strict=True):
-        padded[: len(frames)] = frames
-        padded[len(frames) :] = frames[-1]
+    features = np.empty((len(items), max(frames, *lengths), items[0][0].shape[1]), np.float32)
+    for padded, (clip, _) in zip(features, items, strict=True):
+        padded[: len(clip)] = clip
+        padded[len(clip) :] = clip[-1]
     return Batch(
         features=torch.from_numpy(features),
         lengths=torch.tensor(lengths),
@@ -65,12 +83,23 @@ GROUP = 8
 
 
 class PhraseBatches(Dataset[Batch]):
-    """`len` batches of `batch_size` composed phrases. `vocabulary`: gloss of label id 1, 2, ..."""
+    """`batches` batches of `batch_size` composed phrases. `vocabulary`: gloss of label id 1, 2, ...
+
+    With several processes (`rank` of `world`) each gets its rows of every batch.
+    """
 
     def __init__(
-        self, sampler: PhraseSampler, vocabulary: tuple[str, ...], batch_size: int, batches: int, seed: int
+        self,
+        sampler: PhraseSampler,
+        vocabulary: tuple[str, ...],
+        batch_size: int,
+        batches: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.sampler, self.batch_size, self.batches, self.seed = sampler, batch_size, batches, seed
+        self.rank, self.world = rank, world
         self._group, self._order = -1, np.arange(GROUP)
         self._items: list[tuple[NDArray[np.float32], list[int]]] = []
         self.label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
@@ -82,13 +111,15 @@ class PhraseBatches(Dataset[Batch]):
         group, place = divmod(index, GROUP)
         if group != self._group:
             rng = np.random.default_rng([self.seed, group])
-            items = sorted((self.item(rng) for _ in range(GROUP * self.batch_size)), key=lambda item: len(item[0]))
+            items = sorted((self.draw(rng) for _ in range(GROUP * self.batch_size)), key=lambda item: len(item[0]))
             self._order, self._group, self._items = rng.permutation(GROUP), group, items
         start = int(self._order[place]) * self.batch_size
-        return collate(self._items[start : start + self.batch_size])
+        whole = self._items[start : start + self.batch_size]
+        mine = [(normalise(to_picture(points), 1.0), labels) for points, labels in whole[self.rank :: self.world]]
+        return collate(mine, frames=round_up(len(whole[-1][0])))
 
-    def item(self, rng: Generator) -> tuple[NDArray[np.float32], list[int]]:
-        """One phrase as (features, labels), drawn again until CTC can emit its labels."""
+    def draw(self, rng: Generator) -> tuple[NDArray[np.float32], list[int]]:
+        """One phrase as (points (T, 75, 3) in body coordinates, labels), drawn again until CTC can emit its labels."""
         cfg: PhraseConfig = self.sampler.config
         while True:
             phrase = self.sampler.draw(rng)
@@ -96,5 +127,4 @@ class PhraseBatches(Dataset[Batch]):
                 phrase = crop_window(phrase, rng, cfg)
             labels = [self.label[g] for g in phrase.glosses]
             if feasible(round_up(len(phrase.points)) // TIME_DIVISOR, labels):
-                points = disturb(phrase.points, rng, cfg)
-                return normalise(to_picture(points), 1.0), labels
+                return disturb(phrase.points, rng, cfg), labels

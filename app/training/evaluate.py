@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, DecoderConfig
+from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.keypoints import DEFAULT_ASPECT, hand_present
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import resample
-from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.pipeline.streaming import StreamConfig
 from app.pipeline.wer import corpus_errors
@@ -117,6 +116,10 @@ def read(recogniser: Recogniser, examples: Sequence[Example]) -> list[tuple[Glos
     return out
 
 
+#: How examples are answered; several processes share the work by another one than `read`.
+Reader = Callable[[Recogniser, Sequence[Example]], list[tuple[GlossSegment, ...]]]
+
+
 class Evaluation:
     """All dev figures of one vocabulary; the features are made once, so several recognisers can be compared."""
 
@@ -136,7 +139,7 @@ class Evaluation:
         }
         self.idle = idle_examples(clips, 100, seed=9)
 
-    def figures(self, recogniser: Recogniser) -> dict[str, Any]:
+    def figures(self, recogniser: Recogniser, read: Reader = read) -> dict[str, Any]:
         """Share (0..1) of isolated clips read right, WER with S/D/I of phrases, share of idle input left silent."""
         exact: dict[str, list[bool]] = defaultdict(list)
         confused: dict[str, Counter[str]] = defaultdict(Counter)
@@ -163,9 +166,9 @@ class Evaluation:
             "core_gloss_mean": _mean([_mean(exact[g]) for g in CORE if g in exact]),
             "gloss_mean": _mean([_mean(v) for v in exact.values()]),
             "core_exact_by_rate": by_rate,
-            "fast_core_exact_by_rate": {f"{r:.1f}": self.core_exact(recogniser, e) for r, e in self.fast.items()},
-            "composed": {name: self.errors(recogniser, examples) for name, examples in self.composed.items()},
-            "recorded_phrases": self.errors(recogniser, self.recorded),
+            "fast_core_exact_by_rate": {f"{r:.1f}": self.core_exact(recogniser, e, read) for r, e in self.fast.items()},
+            "composed": {name: self.errors(recogniser, examples, read) for name, examples in self.composed.items()},
+            "recorded_phrases": self.errors(recogniser, self.recorded, read),
             "idle_silent": {
                 name: _mean([not said for said in read(recogniser, examples)]) for name, examples in self.idle.items()
             },
@@ -173,7 +176,7 @@ class Evaluation:
             "confused_with": {g: dict(c.most_common(3)) for g, c in sorted(confused.items())},
         }
 
-    def core_exact(self, recogniser: Recogniser, examples: Sequence[Example]) -> float:
+    def core_exact(self, recogniser: Recogniser, examples: Sequence[Example], read: Reader = read) -> float:
         said = read(recogniser, examples)
         return _mean(
             [
@@ -183,7 +186,7 @@ class Evaluation:
             ]
         )
 
-    def errors(self, recogniser: Recogniser, examples: Sequence[Example]) -> dict[str, float]:
+    def errors(self, recogniser: Recogniser, examples: Sequence[Example], read: Reader = read) -> dict[str, float]:
         said = read(recogniser, examples)
         return word_errors(examples, [[s.gloss for s in answer] for answer in said])
 
@@ -202,19 +205,6 @@ def word_errors(examples: Sequence[Example], said: Sequence[Sequence[str]]) -> d
 
 def _mean(values: Sequence[float] | Sequence[bool]) -> float:
     return round(float(np.mean(values)), 4) if values else float("nan")
-
-
-def greedy_figures(clips: Sequence[Clip], vocabulary: tuple[str, ...]) -> Callable[[SignModel], dict[str, Any]]:
-    """What is watched while training: greedy decoding, no thresholds, the headline figures only."""
-    evaluation = Evaluation(clips, vocabulary)
-
-    def measure(model: SignModel) -> dict[str, Any]:
-        config = CheckpointConfig("run", "ase", vocabulary, model.config, decoder=DecoderConfig(beam=1))
-        device = str(next(model.parameters()).device)
-        figures = evaluation.figures(Recogniser(config, model, device))
-        return {k: v for k, v in figures.items() if k not in ("gloss_exact", "confused_with")}
-
-    return measure
 
 
 def report(figures: dict[str, Any]) -> str:

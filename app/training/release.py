@@ -28,7 +28,7 @@ from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, merged
 from app.pipeline.wer import Edit, align, corpus_errors
 from app.training.corpus import NONE, load_signs, signs_of
 from app.training.evaluate import COMMON, CORE, Evaluation, Example, lattices, report
-from app.training.trainer import load_run
+from app.training.final import load_run
 
 BIASES = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5)

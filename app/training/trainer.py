@@ -1,35 +1,38 @@
-"""The training loop: phrases in, averaged weights out; resumable at any saved step."""
+"""The training loop: batches in, averaged weights out; one process or several, resumable at any saved step."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
-import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from loguru import logger
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from app.pipeline.module3_sequence.losses import LossConfig, total_loss
-from app.pipeline.module3_sequence.model import ModelConfig, SignModel
-from app.training.batches import Batch, PhraseBatches
-from app.training.config import OptimConfig
+from app.pipeline.module3_sequence.losses import UNKNOWN, LossConfig, total_loss
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.training.batches import Batch
+from app.training.checkpoints import CheckpointManager, TrainingState, load_state
+from app.training.config import ConfigError, OptimConfig
+from app.training.distributed import Ranks, rows_of_ranks, sum_over_ranks
+from app.training.rng import random_state, restore_random_state
+from app.training.run_files import RunFiles
+from app.training.schedules import Plateau, learning_rate
+from app.training.shared_norm import share_batch_norm
+from app.training.signals import StopRequest, deaf_worker
+from app.training.sources import Source
 
 
-def one_cycle(step: int, config: OptimConfig) -> float:
-    """Learning rate at a step: linear warm-up, then half a cosine down to 1 % of the peak (Smith, 2018)."""
-    warm = max(1, int(config.warmup * config.steps))
-    if step < warm:
-        return config.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1, config.steps - warm)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+class TrainingFailed(RuntimeError):
+    """The run cannot go on; the message says why and what to change."""
 
 
 class Average:
@@ -49,148 +52,311 @@ class Average:
                 self.state[key].copy_(value)
 
 
+def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+    """The optimiser of `config`; biases, norms and single numbers do not decay."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    match config.optimizer:
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=config.learning_rate)
+        case "adam":
+            return torch.optim.Adam(groups, lr=config.learning_rate)
+        case "sgd":
+            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+
+
+def precision(amp: str, device: torch.device) -> torch.dtype:
+    """What the network computes in. Raises ConfigError for fp16 without CUDA: PyTorch scales gradients only there."""
+    if amp == "fp16" and device.type != "cuda":
+        raise ConfigError("optim.amp=fp16 needs CUDA; on the CPU use bf16 or off")
+    if amp == "auto":
+        amp = "bf16" if device.type == "cuda" else "off"
+    return {"off": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
+
+
 class CSLRTrainer:
-    """Trains a `SignModel` on composed phrases.
+    """Trains a `SignModel` on the batches of a `Source`; on several ranks each computes its share of every batch.
 
     teachers: frozen models whose averaged lattices the student also learns (ensemble distillation, Hinton et al.,
-    2015), weighted by `teacher_weight`. `evaluate(model) -> metrics` is called every `eval_every` steps with the
-    averaged weights.
+    2015), weighted by `teacher_weight`. workers: processes that make batches. on_best is called with the averaged
+    model and the dev figures whenever the dev WER is the best so far. Raises ConfigError where a batch cannot be shared
+    out evenly.
     """
 
     def __init__(
         self,
         model: SignModel,
-        batches: PhraseBatches,
+        source: Source,
         optim: OptimConfig,
         loss: LossConfig,
-        folder: Path,
-        device: torch.device,
-        evaluate: Callable[[SignModel], dict[str, Any]] | None = None,
-        teachers: list[SignModel] | None = None,
+        files: RunFiles,
+        ranks: Ranks,
+        teachers: Iterable[SignModel] = (),
         teacher_weight: float = 0.0,
         workers: int = 1,
+        on_best: Callable[[SignModel, int, dict[str, Any]], None] = lambda model, step, figures: None,
     ) -> None:
-        self.model, self.batches, self.config, self.loss = model.to(device), batches, optim, loss
-        self.folder, self.device, self.evaluate, self.workers = folder, device, evaluate, workers
-        self.teachers = [t.to(device).eval() for t in teachers or []]
-        self.teacher_weight = teacher_weight
-        decayed = [p for p in model.parameters() if p.dim() > 1]
-        plain = [p for p in model.parameters() if p.dim() <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=optim.learning_rate,
-        )
-        self.average = Average(model, optim.ema)
+        if optim.batch_size % (ranks.world * optim.accumulate):
+            raise ConfigError(
+                f"optim.batch_size={optim.batch_size} cannot be shared evenly by {ranks.world} processes in "
+                f"{optim.accumulate} parts each; use a multiple of {ranks.world * optim.accumulate}"
+            )
+        self.epoch_steps = source.epoch_steps(optim.batch_size)
+        if optim.epochs:
+            optim = replace(optim, steps=optim.epochs * self.epoch_steps)
+        self.source, self.config, self.loss, self.files, self.ranks = source, optim, loss, files, ranks
+        self.teachers = [t.to(ranks.device).eval() for t in teachers]
+        self.teacher_weight, self.workers, self.on_best = teacher_weight, workers, on_best
+        self.dtype = precision(optim.amp, ranks.device)
+        self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=self.dtype == torch.float16)
+        if ranks.world > 1:
+            share_batch_norm(model, ranks.device)
+        self.model = model.to(ranks.device)
+        self.net = self._wrapped()
+        self.optimizer = make_optimizer(self.model, optim)
+        self.average = Average(self.model, optim.ema)
+        self.checkpoints = CheckpointManager(files.folder / "checkpoints", optim.keep)
+        self.plateau = Plateau()
         self.step = 0
+        # Sums of the loss parts over the steps since the last log line.
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0
 
-    def run(self) -> None:
-        """Train from the present step to the last, saving and evaluating on the way."""
-        torch.manual_seed(self.config.seed + self.step)
+    def _wrapped(self) -> nn.Module:
+        """What is called in training: the model, compiled and kept alike over ranks as asked for."""
+        net: nn.Module = self.model
+        if self.config.compile:
+            net = torch.compile(net, dynamic=True)  # type: ignore[assignment]
+        if self.ranks.world == 1:
+            return net
+        config = self.model.config
+        return DistributedDataParallel(
+            net,
+            device_ids=[self.ranks.device.index] if self.ranks.device.type == "cuda" else None,
+            forward_sync_buffers=False,  # the shared normalisation keeps them equal
+            # Clips without pictures leave out the RGB stream; a classifier of its own has no gradient without a loss.
+            find_unused_parameters=config.rgb is not None or not config.shared_classifier,
+        )
+
+    def run(self, stop: StopRequest | None = None) -> str | None:
+        """Train from the present step to the last. Returns why it ended before it: "signal", "patience", or None.
+
+        Raises OSError where a checkpoint or the log cannot be written, TrainingFailed where the loss is not finite.
+        """
+        batches = self.source.batches(self.config, self.ranks.rank, self.ranks.world)
         loader = DataLoader(
-            Subset(self.batches, range(self.step, self.config.steps)),
+            Subset(batches, range(self.step, self.config.steps)),
             batch_size=None,
             num_workers=self.workers,
             prefetch_factor=4 if self.workers else None,
+            pin_memory=self.ranks.device.type == "cuda",
+            worker_init_fn=deaf_worker,
+            # Of its own: the loader draws a seed, and a resumed run must not draw once more than an unbroken one.
+            generator=torch.Generator().manual_seed(self.config.seed),
         )
-        bar = tqdm(loader, initial=self.step, total=self.config.steps, unit="step", disable=None, dynamic_ncols=True)
-        smooth: dict[str, float] = {}
-        for batch in bar:
-            parts = self.train_step(batch.to(self.device))
-            self.step += 1
-            for name, value in parts.items():
-                smooth[name] = 0.98 * smooth.get(name, value) + 0.02 * value
-            bar.set_postfix({k: f"{v:.3f}" for k, v in smooth.items()})
-            last = self.step == self.config.steps
-            if self.step % 50 == 0:
-                self.log({"step": self.step, **{k: round(v, 4) for k, v in smooth.items()}})
-            if self.evaluate and (last or self.step % self.config.eval_every == 0):
-                self.log({"step": self.step, **self.evaluate(self.averaged_model())})
-            if last or self.step % self.config.save_every == 0:
-                self.save()
+        self.report("running")
+        quiet = None if self.ranks.main else True
+        with tqdm(
+            loader, initial=self.step, total=self.config.steps, unit="step", disable=quiet, dynamic_ncols=True
+        ) as bar:
+            for batch in bar:
+                stopping = self.train_step(batch, stop is not None and stop.asked)
+                self.step += 1
+                if parts := self._due_log():
+                    bar.set_postfix({k: f"{v:.3f}" for k, v in parts.items()})
+                last = self.step == self.config.steps
+                improved = (last or self.step % self.config.eval_every == 0) and self.evaluate()
+                weary = 0 < self.config.patience <= self.plateau.bad
+                if improved:
+                    self.save(best=True)
+                if last or stopping or weary or self.step % self.config.save_every == 0:
+                    self.save()
+                if last or weary:
+                    return None if last else "patience"
+                if stopping:
+                    return "signal"
+        return None
 
-    def train_step(self, batch: Batch) -> dict[str, float]:
-        """One optimiser step on one batch; returns the named loss parts."""
-        rate = one_cycle(self.step, self.config)
+    def train_step(self, batch: Batch, stopping: bool = False) -> bool:
+        """One optimiser step on this rank's share of a batch. True where any rank is asked to stop."""
+        steps = batch.lengths // TIME_DIVISOR
+        known = 0 if batch.frame_labels is None else int((batch.frame_labels != UNKNOWN).sum())
+        stops, valid, known = map(int, sum_over_ranks([stopping, int(steps.sum()), known]))
+        parts_of = self.ranks.world * self.config.accumulate
+        rate = learning_rate(self.step, self.config, self.plateau.drops)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        amp = self.config.amp and self.device.type == "cuda"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=amp):
-            lattice = self.model(batch.features, batch.lengths)
-        loss, parts = total_loss(lattice, batch.targets, batch.target_lengths, self.loss)
+        self.optimizer.zero_grad(set_to_none=True)
+        shares = batch.to(self.ranks.device).split(self.config.accumulate)
+        for i, share in enumerate(shares):
+            # Gradients meet once a step, with the last part.
+            apart = isinstance(self.net, DistributedDataParallel) and i + 1 < len(shares)
+            with self.net.no_sync() if apart else contextlib.nullcontext():  # type: ignore[operator]
+                loss = self.loss_of(share, valid / parts_of, known / parts_of) / len(shares)
+                self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.average.update(self.model, self.step)
+        self._summed += 1
+        return stops > 0
+
+    def loss_of(self, batch: Batch, valid_steps: float, known_steps: float) -> Tensor:
+        """The loss of a part of a step; the last two are the mean numbers of lattice steps, and of labelled ones, over
+        all parts on all ranks."""
+        with torch.autocast(self.ranks.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            lattice = self.net(batch.features, batch.lengths, batch.pictures)
+        loss, parts = total_loss(
+            lattice,
+            batch.targets,
+            batch.target_lengths,
+            self.loss,
+            frame_labels=batch.frame_labels,
+            valid_steps=valid_steps,
+            known_steps=known_steps,
+        )
         if self.teachers:
-            term = self.teacher_loss(batch, lattice.logits, lattice.steps)
+            term = self.teacher_loss(batch, lattice.logits, lattice.steps, valid_steps)
             loss = loss + self.teacher_weight * term
             parts["teacher"] = term.detach()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self.optimizer.step()
-        self.average.update(self.model, self.step)
-        return {k: float(v) for k, v in parts.items()}
+        parts["loss"] = loss.detach()
+        for name, value in parts.items():
+            share = value.double() / self.config.accumulate
+            self._sums[name] = self._sums[name] + share if name in self._sums else share
+        return loss
 
-    def teacher_loss(self, batch: Batch, logits: Tensor, steps: Tensor) -> Tensor:
+    def teacher_loss(self, batch: Batch, logits: Tensor, steps: Tensor, valid_steps: float) -> Tensor:
         """KL from the teachers' mean distribution to the student's, mean over valid steps."""
         with torch.inference_mode():
-            target = torch.stack(
-                [F.softmax(t(batch.features, batch.lengths).logits.float(), dim=-1) for t in self.teachers]
-            ).mean(0)
+            answers = [t(batch.features, batch.lengths, batch.pictures).logits.float() for t in self.teachers]
+            target = torch.stack([F.softmax(a, dim=-1) for a in answers]).mean(0)
         valid = torch.arange(logits.shape[1], device=logits.device)[None] < steps[:, None]
         kl = F.kl_div(F.log_softmax(logits.float(), dim=-1), target.clone(), reduction="none").sum(-1)
-        return (kl * valid).sum() / valid.sum()
+        return (kl * valid).sum() / valid_steps
+
+    def _due_log(self) -> dict[str, float]:
+        """Every `log_every` steps: the mean loss parts since the last line, over all ranks, logged. {} in between.
+
+        Raises TrainingFailed where one is not finite; not under fp16, whose scaler leaves out single bad steps.
+        """
+        if self.step % self.config.log_every and self.step != self.config.steps:
+            return {}
+        names = sorted(self._sums)
+        totals = sum_over_ranks([float(self._sums[n]) for n in names])
+        parts = {n: total / (self._summed * self.ranks.world) for n, total in zip(names, totals, strict=True)}
+        self._sums, self._summed = {}, 0
+        bad = [n for n, value in parts.items() if not math.isfinite(value)]
+        if bad and not self.scaler.is_enabled():
+            raise TrainingFailed(
+                f"the loss ({bad[0]}) is not finite at step {self.step}; lower optim.learning_rate, or go on from an "
+                f"earlier checkpoint"
+            )
+        rate = self.optimizer.param_groups[0]["lr"]
+        self.files.log(self.step, {"epoch": self.epoch, "lr": rate, **{n: round(v, 5) for n, v in parts.items()}})
+        self.report("running")
+        return parts
+
+    def evaluate(self) -> bool:
+        """Log the dev figures of the averaged weights. True where their WER is the best so far."""
+        model = self.averaged_model()
+        figures = self.source.evaluate(model, self.ranks.rank, self.ranks.world)
+        if not figures:
+            return False
+        self.files.log(self.step, {"epoch": self.epoch, **figures})
+        if self.ranks.main:
+            logger.info("step {}: {}", self.step, figures)
+        improved = self.plateau.update(float(figures["wer"]), self.config.plateau_patience)
+        if improved and self.ranks.main:
+            self.on_best(model, self.step, figures)
+        return improved
 
     def averaged_model(self) -> SignModel:
-        """A copy of the model with the averaged weights, in eval mode."""
-        model = SignModel(self.model.config).to(self.device)
+        """A copy of the model with the averaged weights, in eval mode, ready for one process."""
+        model = SignModel(self.model.config).to(self.ranks.device)
         model.load_state_dict(self.average.state)
         return model.eval()
 
-    def log(self, entry: dict[str, Any]) -> None:
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as f:
-            f.write(json.dumps(entry) + "\n")
-        if len(entry) > 4 or "core_exact" in entry:
-            logger.info("{}", entry)
+    @property
+    def epoch(self) -> int:
+        """Whole passes over the corpus so far."""
+        return self.step // self.epoch_steps
 
-    def save(self) -> None:
-        """Write the whole state; the file appears only when it is complete."""
-        tensors: dict[str, Tensor] = {}
-        for prefix, state in (("model", self.model.state_dict()), ("average", self.average.state)):
-            tensors |= {f"{prefix}/{k}": v.contiguous() for k, v in state.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optim/{index}/{k}": torch.as_tensor(v).contiguous() for k, v in state.items()}
-        tensors = {k: v.detach().clone().cpu() for k, v in tensors.items()}
-        part = self.folder / "state.safetensors.part"
-        save_file(tensors, part, metadata={"step": str(self.step)})
-        os.replace(part, self.folder / "state.safetensors")
+    def report(self, state: Any, reason: str | None = None) -> None:
+        """Replace status.json."""
+        epochs = -(-self.config.steps // self.epoch_steps)
+        self.files.status(state, reason, step=self.step, steps=self.config.steps, epoch=self.epoch, epochs=epochs)
+
+    def state(self) -> TrainingState:
+        """Everything that the rest of the run depends on. Called on all ranks at once: it gathers their generators."""
+        tensors: dict[str, Tensor] = {"random": rows_of_ranks(random_state(self.ranks.device), self.ranks)}
+        for prefix, weights in (("model", self.model.state_dict()), ("average", self.average.state)):
+            tensors |= {f"{prefix}/{k}": v for k, v in weights.items()}
+        optimizer = self.optimizer.state_dict()
+        for index, values in optimizer["state"].items():
+            tensors |= {f"optim/{index}/{k}": torch.as_tensor(v) for k, v in values.items() if v is not None}
+        rest = {
+            "epoch": self.epoch,
+            "plateau": vars(self.plateau) | {"best": None if math.isinf(self.plateau.best) else self.plateau.best},
+            "scaler": self.scaler.state_dict(),
+            "sums": {k: float(v) for k, v in self._sums.items()},
+            "summed": self._summed,
+            "optimizer": self.config.optimizer,
+            "groups": optimizer["param_groups"],
+        }
+        return TrainingState(
+            self.step,
+            self.source.vocabulary,
+            self.model.config.to_dict(),
+            {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()},
+            rest,
+        )
+
+    def save(self, best: bool = False) -> None:
+        """Add a checkpoint to the queue, or replace the best. Raises OSError."""
+        state = self.state()
+        if self.ranks.main:
+            (self.checkpoints.save_best if best else self.checkpoints.save)(state)
 
     def resume(self) -> bool:
-        """Go on from `state.safetensors` when there is one."""
-        path = self.folder / "state.safetensors"
-        if not path.is_file():
+        """Go on from the newest checkpoint when there is one. Raises CheckpointRefused (a ConfigError)."""
+        path = self.checkpoints.latest()
+        if path is None:
             return False
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as f:
-            self.step = int(f.metadata()["step"])
-        tensors = load_file(path, device=str(self.device))
+        saved = load_state(path, self.source.vocabulary, self.model.config.to_dict())
+        if saved.rest["optimizer"] != self.config.optimizer:
+            raise ConfigError(
+                f"{path} was made with optim.optimizer={saved.rest['optimizer']}, not {self.config.optimizer}; "
+                f"use that, or another --out"
+            )
+        self.step = saved.step
 
         def part(prefix: str) -> dict[str, Tensor]:
-            return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + "/")}
+            start = len(prefix) + 1
+            return {k[start:]: v for k, v in saved.tensors.items() if k.startswith(prefix + "/")}
 
         self.model.load_state_dict(part("model"))
-        self.average.state = part("average")
-        state = self.optimizer.state_dict()
+        self.average.state = {k: v.to(self.ranks.device) for k, v in part("average").items()}
+        optimizer: dict[str, Any] = {"state": {}, "param_groups": saved.rest["groups"]}
         for key, value in part("optim").items():
             index, name = key.split("/")
-            state["state"].setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
-        self.optimizer.load_state_dict(state)
+            optimizer["state"].setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict(optimizer)
+        if self.scaler.is_enabled() and saved.rest["scaler"]:
+            self.scaler.load_state_dict(saved.rest["scaler"])
+        best = saved.rest["plateau"]["best"]
+        self.plateau = Plateau(**saved.rest["plateau"] | {"best": math.inf if best is None else best})
+        self._sums = {
+            k: torch.tensor(v, dtype=torch.float64, device=self.ranks.device) for k, v in saved.rest["sums"].items()
+        }
+        self._summed = saved.rest["summed"]
+        generators = saved.tensors["random"]
+        if len(generators) == self.ranks.world:
+            restore_random_state(generators[self.ranks.rank], self.ranks.device)
+        else:
+            logger.warning("{} was saved by {} processes: dropout is drawn anew", path, len(generators))
         return True
-
-
-def load_run(folder: Path) -> tuple[dict[str, Any], SignModel]:
-    """What a run in `folder` was (run.json), and a model with its averaged weights, in eval mode."""
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    model = SignModel(ModelConfig.from_dict(run["model"]))
-    state = load_file(folder / "state.safetensors")
-    model.load_state_dict({k.removeprefix("average/"): v for k, v in state.items() if k.startswith("average/")})
-    return run, model.eval()

@@ -11,15 +11,22 @@ from torch.nn import functional as F
 
 from app.pipeline.module3_sequence.model import BLANK, Lattice
 
+#: Frame label of a step at which nobody said what is signed.
+UNKNOWN = -100
+
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021)."""
+    """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021).
+
+    framewise: weight of the cross entropy at lattice steps whose sign is known, for corpora with boundaries.
+    """
 
     auxiliary: float = 0.5
     distill: float = 0.0
     temperature: float = 8.0
     label_smoothing: float = 0.0
+    framewise: float = 0.0
 
 
 def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -38,9 +45,21 @@ def feasible(steps: int, labels: list[int]) -> bool:
 
 
 def total_loss(
-    lattice: Lattice, targets: Tensor, target_lengths: Tensor, config: LossConfig
+    lattice: Lattice,
+    targets: Tensor,
+    target_lengths: Tensor,
+    config: LossConfig,
+    frame_labels: Tensor | None = None,
+    valid_steps: float | None = None,
+    known_steps: float | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss to minimise and its named parts (each a detached scalar)."""
+    """The loss to minimise and its named parts (each a detached scalar).
+
+    frame_labels: (B, S) label ids, -100 where unknown. valid_steps, known_steps: what means over lattice steps, and
+    over those with a frame label, divide by; without them, how many the batch has. Where the batch is a part of a
+    larger one, give the mean number over its parts: then the mean of the parts' losses is the loss of the whole.
+    (Means over clips need nothing of the kind, because parts have equally many clips.)
+    """
     main = ctc(lattice.logits, lattice.steps, targets, target_lengths)
     loss, parts = main, {"ctc": main.detach()}
     if config.auxiliary:
@@ -48,17 +67,26 @@ def total_loss(
         loss = loss + config.auxiliary * auxiliary
         parts["aux"] = auxiliary.detach()
     valid = torch.arange(lattice.logits.shape[1], device=lattice.logits.device)[None] < lattice.steps[:, None]
+    steps = valid.sum() if valid_steps is None else valid_steps
     if config.distill:
         t = config.temperature
         teacher = F.log_softmax(lattice.logits.detach().float() / t, dim=-1)
         student = F.log_softmax(lattice.conv_logits.float() / t, dim=-1)
         kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
-        distill = (kl * valid).sum() / valid.sum() * t * t
+        distill = (kl * valid).sum() / steps * t * t
         loss = loss + config.distill * distill
         parts["kl"] = distill.detach()
     if config.label_smoothing:
         # Pulls the lattice a little towards uniform where it is overconfident (Pereyra et al., 2017).
         log_probs = F.log_softmax(lattice.logits.float(), dim=-1)
         entropy = -(log_probs.exp() * log_probs).sum(-1)
-        loss = loss - config.label_smoothing * (entropy * valid).sum() / valid.sum()
+        loss = loss - config.label_smoothing * (entropy * valid).sum() / steps
+    if config.framewise and frame_labels is not None:
+        labels = torch.where(valid, frame_labels[:, : valid.shape[1]], UNKNOWN)
+        known = int((labels != UNKNOWN).sum()) if known_steps is None else known_steps
+        flat = lattice.logits.float().flatten(0, 1)
+        framewise = F.cross_entropy(flat, labels.flatten(), ignore_index=UNKNOWN, reduction="sum")
+        framewise = framewise / (known or 1)
+        loss = loss + config.framewise * framewise
+        parts["framewise"] = framewise.detach()
     return loss, parts
