@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,9 +71,23 @@ def tiny_settings(tiny_checkpoints: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """Address of a real PostgreSQL that lasts as long as the tests, with the migrated database `template`."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("database"))
+    with database_folder() as folder, _template(folder) as address:
+        yield address
+
+
+@contextmanager
+def database_folder() -> Iterator[Path]:
+    """A folder for an embedded database. Not pytest's: run by root, PostgreSQL has an account of its own, from which
+    every other pytest that starts locks those folders away."""
+    with tempfile.TemporaryDirectory(prefix="glossline-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _template(folder: Path) -> Iterator[str]:
+    server = EmbeddedPostgres(folder)
     address = server.start()
     try:
         _sql(address, "CREATE DATABASE template")

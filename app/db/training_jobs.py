@@ -43,7 +43,7 @@ async def page(
 async def counts(session: AsyncSession) -> dict[str, int]:
     """Jobs by state."""
     rows = await session.execute(select(TrainingJob.state, func.count()).group_by(TrainingJob.state))
-    return dict(rows.tuples().all())
+    return {state: number for state, number in rows}  # noqa: C416 - mypy reads dict(rows) as a dict of rows
 
 
 async def mine(session: AsyncSession, owner: str) -> Sequence[TrainingJob]:
@@ -66,7 +66,7 @@ async def others(session: AsyncSession, owner: str) -> list[tuple[TrainingJob, f
             TrainingJob.finished_at.is_(None), TrainingJob.owner != owner
         )
     )
-    return [(job, float(silent)) for job, silent in rows.tuples()]
+    return [(job, float(silent)) for job, silent in rows]
 
 
 async def take_over(session: AsyncSession, job: TrainingJob, owner: str) -> bool:
@@ -80,11 +80,11 @@ async def take_over(session: AsyncSession, job: TrainingJob, owner: str) -> bool
     return taken is not None
 
 
-async def change(session: AsyncSession, job_id: str, owner: str | None = None, **values: Any) -> bool:
-    """Set columns of an active job, of this owner if one is given; False when there is none."""
+async def change(session: AsyncSession, job_id: str, by: str | None = None, **values: Any) -> bool:
+    """Set columns of an active job, by its owner if one is given; False when there is none."""
     query = update(TrainingJob).where(TrainingJob.id == job_id, TrainingJob.state.in_(ACTIVE))
-    if owner is not None:
-        query = query.where(TrainingJob.owner == owner)
+    if by is not None:
+        query = query.where(TrainingJob.owner == by)
     return (await session.scalar(query.values(**values).returning(TrainingJob.id))) is not None
 
 

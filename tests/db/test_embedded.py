@@ -11,15 +11,16 @@ import psutil
 import pytest
 
 from app.db.embedded import EmbeddedError, EmbeddedPostgres
+from tests.conftest import database_folder
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    where = tmp_path_factory.mktemp("data")
-    yield where
-    assert server_pid(where) is None
+def folder() -> Iterator[Path]:
+    with database_folder() as where:
+        yield where
+        assert server_pid(where) is None
 
 
 def server_pid(folder: Path) -> int | None:

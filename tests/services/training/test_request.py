@@ -74,7 +74,11 @@ def test_glosses_may_hold_any_character() -> None:
 
 
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=60).filter(str.isprintable)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=60).filter(str.isprintable),
 )
 
 
