@@ -38,7 +38,7 @@ from app.services.switch import CheckpointSwitch
 from app.services.training.jobs import TrainingJobs
 
 #: How long the start waits for the database: one that is embedded and new needs some seconds.
-DATABASE_START_S = 15.0
+DATABASE_START_S = 30.0
 #: Who may follow the logs of training jobs at once.
 MAX_FOLLOWERS = 32
 
@@ -93,7 +93,7 @@ async def _database(app: FastAPI) -> AsyncIterator[Callable[[], Awaitable[tuple[
                 "the database ({}) cannot be reached: {}. Recognition goes on without it, training is answered with "
                 "503 until it is there; it is looked for every few seconds",
                 database.where,
-                problem or f"no answer within {DATABASE_START_S:g} s",
+                str(problem) or f"no answer within {DATABASE_START_S:g} s",
             )
         return await switch.at_start()
 

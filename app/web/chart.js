@@ -49,7 +49,7 @@ export function chart(box, title, series, show = short) {
     svg.append(shape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
       shape("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, show(value)));
   }
-  for (const step of ticks(first, last).filter((step) => step >= first && step <= last)) {
+  for (const step of ticks(first, last).filter((step) => step >= first && step <= last && Number.isInteger(step))) {
     svg.append(shape("text", { x: x(step), y: HEIGHT - 8, "text-anchor": "middle" }, short(step)));
   }
   const legend = document.createElement("ul");

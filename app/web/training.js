@@ -111,8 +111,8 @@ function choose(id, focus) {
 }
 
 function showJob(job) {
-  el("state").textContent = job.state;
-  el("state").dataset.state = job.state;
+  el("job-state").textContent = job.state;
+  el("job-state").dataset.state = job.state;
   const { step, steps } = job.progress;
   el("progress-text").textContent = progressOf(job.progress) || "No step yet";
   el("progress").hidden = !steps;
@@ -142,7 +142,14 @@ function addLog(text) {
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
-async function loadNumbers() {
+// One after the other: two at once would both take the same lines.
+let reading = Promise.resolve();
+function loadNumbers() {
+  reading = reading.catch(() => {}).then(readNumbers);
+  return reading;
+}
+
+async function readNumbers() {
   const { id, attempt } = chosen;
   if (!id) return;
   for (let more = true; more;) {
