@@ -137,14 +137,14 @@ def load_state(folder: Path, vocabulary: tuple[str, ...], model: dict[str, Any])
         raise CheckpointRefused(
             f"cannot read the checkpoint {folder}: {error}; remove that folder to go on from the one before"
         ) from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
+    if not isinstance(values, dict) or values.get("format") != FORMAT or not isinstance(values.get("model"), dict):
         raise CheckpointRefused(f"{folder / REST} is not a checkpoint of this version of Glossline (format {FORMAT})")
     if tuple(values.get("vocabulary", ())) != vocabulary:
         raise CheckpointRefused(
             f"the checkpoint {folder} was trained on {len(values.get('vocabulary', ()))} other glosses than this run's "
             f"{len(vocabulary)}; use the corpus and the glosses it was begun with, or another --out"
         )
-    if values.get("model") != model:
+    if values["model"] != model:
         differ = sorted(k for k in {**model, **values["model"]} if model.get(k) != values["model"].get(k))
         raise CheckpointRefused(
             f"the checkpoint {folder} is of another model (it differs in {', '.join(differ)}); use the settings it was "

@@ -82,8 +82,8 @@ class OptimConfig:
 class TrainConfig:
     """glosses: what to learn, empty = everything the corpus has; `without`: what not, "FS-*" for the letters.
 
-    teacher_weight: of the distillation from the runs given as --teachers. dev_phrases: composed of dev clips, of each of
-    two kinds, in the dev figures of the signs corpus.
+    teacher_weight: of the distillation from the runs given as --teachers. dev_phrases: how many are composed of
+    dev clips, of each of two kinds, for the dev figures of the signs corpus.
     """
 
     name: str = "run"

@@ -36,6 +36,7 @@ class SharedBatchNorm(_BatchNorm):
         if input.dim() < 2:
             raise ValueError(f"expected (N, C, ...), got {tuple(input.shape)}")
 
+    @torch.compiler.disable  # collectives do not compile
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
+from app.pipeline.checkpoint import CheckpointConfig, read_config, save_checkpoint
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.training.average import main
-from app.training.trainer import load_run
+from app.training.final import load_run
 
 
 def write_run(folder: Path, value: float, width: int = 16, commands: tuple[str, ...] = ("train",)) -> Path:
     config = ModelConfig(labels=3, body_dim=8, hand_dim=8, model_dim=width, layers=1)
-    state = {f"average/{k}": torch.full_like(v, value) for k, v in SignModel(config).state_dict().items()}
-    folder.mkdir(parents=True)
-    save_file(state, folder / "state.safetensors")
+    model = SignModel(config)
+    model.load_state_dict({k: torch.full_like(v, value) for k, v in model.state_dict().items()})
+    save_checkpoint(folder / "final", CheckpointConfig(folder.name, "ase", ("A", "B", "C"), config), model)
     run = {"vocabulary": ["A", "B", "C"], "model": config.to_dict(), "seed": 1, "clips": 9, "commands": commands}
     (folder / "run.json").write_text(json.dumps(run))
     return folder
@@ -37,6 +37,8 @@ def test_the_mean_is_a_run_that_names_all_commands_once(tmp_path: Path) -> None:
         "train s1-fast",
         "python -m app.training.average --runs runs/s1 runs/s1-fast --out runs/s1-mean",
     ]
+    config = read_config(tmp_path / "s1-mean" / "final")
+    assert (config.model_id, config.provenance["train_commands"]) == ("s1-mean", run["commands"])
 
 
 def test_what_does_not_belong_together_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
