@@ -25,15 +25,19 @@ WORKDIR /srv/glossline
 
 # Packages first: they change less often than the code. The headless OpenCV is laid over the one with windows, which
 # would need libGL and Qt from the system.
-COPY requirements.txt constraints.txt ./
-RUN python -m pip install -r requirements.txt \
+COPY requirements.txt requirements-train.txt constraints.txt ./
+RUN python -m pip install -r requirements-train.txt \
     && python -m pip install --force-reinstall --no-deps "$(grep -E '^opencv-python-headless==' requirements.txt)"
 
 COPY LICENSE README.md health_check.sh ./
 COPY checkpoints checkpoints
+COPY configs configs
 COPY app app
+# The database, datasets and runs belong on a volume; without one they end with the container.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin glossline \
-    && python -m compileall -q app
+    && python -m compileall -q app \
+    && mkdir data datasets runs \
+    && chown glossline data datasets runs
 
 USER 10001
 ENV HOST=0.0.0.0 \

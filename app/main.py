@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from loguru import logger
 
 from app import __version__
-from app.api import health, inference, live, openapi, pages, problems
+from app.api import health, inference, live, openapi, pages, problems, training
 from app.api import metrics as metrics_route
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.socketio import PATH as SOCKETIO_PATH
 from app.api.socketio import SocketIODoor
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
+from app.db.database import Database, DatabaseUnavailable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.monitoring.middleware import Measure
@@ -30,30 +34,93 @@ from app.services.gate import Gate
 from app.services.inference import InferenceService
 from app.services.live.drain import draining_first
 from app.services.live.hub import LiveHub
+from app.services.switch import CheckpointSwitch
+from app.services.training.jobs import TrainingJobs
+
+#: How long the start waits for the database: one that is embedded and new needs some seconds.
+DATABASE_START_S = 30.0
+#: Who may follow the logs of training jobs at once.
+MAX_FOLLOWERS = 32
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: InferenceService = app.state.service
-    try:
-        await service.start()
-    except (SettingsError, CheckpointError) as problem:
-        app.state.startup_problem = str(problem)
-        await service.stop()
-        raise
     hub: LiveHub = app.state.live
-    hub.start(service.recogniser, service.model_thread, service.extractors, service.streams, service.device)
+    async with _database(app) as choice:
+        try:
+            await service.start(choice)
+        except (SettingsError, CheckpointError) as problem:
+            app.state.startup_problem = str(problem)
+            await service.stop()
+            raise
+        hub.start(service.recogniser, service.model_thread, service.extractors, service.streams, service.device)
+        try:
+            async with _training(app), _grpc(service, hub):
+                with draining_first(lambda: _drain(app)):
+                    yield
+        except SettingsError as problem:
+            app.state.startup_problem = str(problem)
+            raise
+        finally:
+            await app.state.socketio.close()
+            await hub.close()
+            await service.stop()
+
+
+async def _drain(app: FastAPI) -> None:
+    """What has to be over before the server closes its sockets: live sessions, and followers of jobs with the jobs."""
+    await asyncio.gather(app.state.live.drain(), app.state.training.close())
+
+
+@asynccontextmanager
+async def _database(app: FastAPI) -> AsyncIterator[Callable[[], Awaitable[tuple[str, Path]]]]:
+    """The database while the block lasts; gives what tells the checkpoint to start with. A database that is not there
+    keeps the service from training, not from recognising."""
+    database: Database = app.state.database
+    switch: CheckpointSwitch = app.state.switch
+    if not app.state.service.settings.uses_database:
+        yield switch.configured
+        return
+
+    async def choice() -> tuple[str, Path]:
+        """Waits for the database as long as one that works may need to start, and no longer."""
+        try:
+            async with asyncio.timeout(DATABASE_START_S):
+                await asyncio.shield(opening)
+        except (DatabaseUnavailable, TimeoutError) as problem:
+            logger.error(
+                "the database ({}) cannot be reached: {}. Recognition goes on without it, training is answered with "
+                "503 until it is there; it is looked for every few seconds",
+                database.where,
+                str(problem) or f"no answer within {DATABASE_START_S:g} s",
+            )
+        return await switch.at_start()
+
+    opening = asyncio.create_task(database.open(), name="database-opening")
+    keeping = asyncio.create_task(database.keep(), name="database-keeper")
     try:
-        async with _grpc(service, hub):
-            with draining_first(hub.drain):
-                yield
-    except SettingsError as problem:
-        app.state.startup_problem = str(problem)
-        raise
+        yield choice
     finally:
-        await app.state.socketio.close()
-        await hub.close()
-        await service.stop()
+        keeping.cancel()
+        await asyncio.gather(keeping, opening, return_exceptions=True)
+        await database.close()
+
+
+@asynccontextmanager
+async def _training(app: FastAPI) -> AsyncIterator[None]:
+    training: TrainingJobs = app.state.training
+    switch: CheckpointSwitch = app.state.switch
+    if not app.state.service.settings.uses_database:
+        yield
+        return
+    training.start()
+    switch.start()
+    try:
+        yield
+    finally:
+        await switch.close()
+        await training.close()
 
 
 @asynccontextmanager
@@ -93,12 +160,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     metrics.registry.register(GpuCollector(gpu_readings))
     app.state.service = InferenceService(settings, metrics)
     app.state.live = LiveHub(settings, metrics)
+    url = settings.database_url.get_secret_value() if settings.database_url is not None else None
+    try:
+        app.state.database = Database(url, settings.data_dir)
+    except ValueError as problem:
+        raise SettingsError(f"DATABASE_URL=(hidden): {problem}") from None
+    app.state.switch = CheckpointSwitch(settings, app.state.database, app.state.service, app.state.live)
+    app.state.training = TrainingJobs(settings, app.state.database, app.state.service.computes_on)
+    app.state.followers = Gate(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10)
     app.state.socketio = SocketIODoor(app.state.live, settings)
     app.mount(SOCKETIO_PATH, app.state.socketio)
     app.state.uploads = Gate(settings.max_concurrent_requests, "uploads")
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(live.router)
+    app.include_router(training.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
     pages.install(app)
@@ -112,7 +188,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "X-Request-ID"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(Measure, metrics=metrics)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import secrets
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import hypothesis
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.settings import Settings
+from app.db.database import async_url
+from app.db.embedded import EmbeddedPostgres
+from app.db.migrate import upgrade
 
 # A test never fails because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -55,4 +66,82 @@ def tiny_settings(tiny_checkpoints: Path) -> Settings:
         max_duration_s=20,
         max_concurrent_requests=8,
         connects_per_address=100_000,
+        training=False,  # and with it the database, which a test that needs one asks for
     )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Address of a real PostgreSQL that lasts as long as the tests, with the migrated database `template`."""
+    with database_folder() as folder, _template(folder) as address:
+        yield address
+
+
+@contextmanager
+def database_folder() -> Iterator[Path]:
+    """A folder for an embedded database. Not pytest's: run by root, PostgreSQL has an account of its own, from which
+    every other pytest that starts locks those folders away."""
+    with tempfile.TemporaryDirectory(prefix="glossline-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _template(folder: Path) -> Iterator[str]:
+    server = EmbeddedPostgres(folder)
+    address = server.start()
+    try:
+        _sql(address, "CREATE DATABASE template")
+
+        async def migrate() -> None:
+            engine = create_async_engine(async_url(_named(address, "template")))
+            await upgrade(engine)
+            await engine.dispose()
+
+        asyncio.run(migrate())
+        yield address
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """Address of a database of the test's own, without tables."""
+    with _fresh(postgres, "template0") as address:
+        yield address
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    """Address of a database of the test's own, migrated and empty."""
+    with _fresh(postgres, "template") as address:
+        yield address
+
+
+@contextmanager
+def _fresh(server: str, template: str) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    _sql(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _named(server, name)
+    finally:
+        _sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _named(address: str, database: str) -> str:
+    return async_url(address).set(drivername="postgresql", database=database).render_as_string(hide_password=False)
+
+
+def _sql(address: str, statement: str) -> None:
+    """In a loop of its own, so that fixtures of any kind of test may use it."""
+
+    async def run() -> None:
+        url = async_url(address)
+        connection = await asyncpg.connect(host=url.query["host"], user=url.username, database=url.database)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    thread.join()

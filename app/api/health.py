@@ -6,12 +6,12 @@ import asyncio
 import os
 import platform
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 
 from app import __version__
-from app.api.dependencies import get_hub, get_metrics, get_service
+from app.api.dependencies import get_database, get_hub, get_metrics, get_service
 from app.api.problems import responses
 from app.api.schemas import (
     Alive,
@@ -31,6 +31,7 @@ from app.api.schemas import (
     System,
 )
 from app.core import errors
+from app.db.database import Database
 from app.monitoring.metrics import FRAMES, SOURCES, Metrics
 from app.monitoring.summary import by_label, distribution, value
 from app.pipeline.stages import STAGES
@@ -42,6 +43,7 @@ from app.services.live.hub import LiveHub
 router = APIRouter()
 Service = Annotated[InferenceService, Depends(get_service)]
 Hub = Annotated[LiveHub, Depends(get_hub)]
+Base = Annotated[Database, Depends(get_database)]
 Numbers = Annotated[Metrics, Depends(get_metrics)]
 
 _NOT_READY = responses((errors.NotReady, errors.DeviceFault))
@@ -67,12 +69,17 @@ async def live() -> Alive:
 
 
 @router.get("/api/health/ready", tags=["health"], summary="Would a request be served?", responses=_NOT_READY)
-async def ready(service: Service, hub: Hub) -> Ready:
-    """200 when the recogniser is loaded and its device works, 503 before, while stopping, and after a device fault."""
+async def ready(service: Service, hub: Hub, database: Base) -> Ready:
+    """200 when the recogniser is loaded and its device works, 503 before, while stopping, and after a device fault.
+
+    Recognition needs no database: without it this is 200 with `database` 'unavailable'."""
     service.check_ready()
     if hub.draining:
         raise errors.NotReady
-    return Ready(model=service.recogniser.model_id, device=service.recogniser.device)
+    state: Literal["ok", "unavailable", "off"] = "off"
+    if service.settings.uses_database:
+        state = "ok" if database.problem is None else "unavailable"
+    return Ready(model=service.recogniser.model_id, device=service.recogniser.device, database=state)
 
 
 @router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
@@ -107,7 +114,7 @@ async def system(service: Service, metrics: Numbers) -> System:
 @router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
 async def models(service: Service, metrics: Numbers) -> Models:
     recogniser = service.recogniser
-    loaded = service.settings.checkpoint
+    loaded = service.checkpoint
     ids = await asyncio.to_thread(checkpoint_ids, service.settings.checkpoint_dir)
     return Models(
         models=[

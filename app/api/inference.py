@@ -120,7 +120,7 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
     with uploads.enter():
         async with receive_file(request, service.settings.upload_idle_timeout_s) as upload:
             outcome = await unless_gone(request, service.process_video(upload.path))
-    return Prediction.of(outcome, service.recogniser.model_id)
+    return Prediction.of(outcome)
 
 
 @router.post(
@@ -147,7 +147,7 @@ async def frames(request: Request, service: Service, uploads: Uploads) -> Predic
         async def work() -> Prediction:
             pictures, times = await asyncio.to_thread(_read_frames, body, service)
             outcome = await service.process_frames(decoded(pictures, times))
-            return Prediction.of(outcome, service.recogniser.model_id)
+            return Prediction.of(outcome)
 
         return await unless_gone(request, work())
 
@@ -194,7 +194,7 @@ async def landmarks(request: Request, service: Service, uploads: Uploads) -> Pre
         else:
             async with receive_file(request, timeout) as upload:
                 outcome = await unless_gone(request, _recognise(service, upload.path, upload.filename))
-    return Prediction.of(outcome, service.recogniser.model_id)
+    return Prediction.of(outcome)
 
 
 async def _recognise(service: InferenceService, source: Path | bytes, filename: str | None) -> Outcome:

@@ -13,6 +13,10 @@ from app.api.problems import Problem
 
 TAGS = [
     {"name": "inference", "description": "Signing in, glosses and a sentence out."},
+    {
+        "name": "training",
+        "description": "Recognisers of one's own: jobs, their curves and logs, and which one answers.",
+    },
     {"name": "vocabulary", "description": "What the recogniser can say."},
     {"name": "health", "description": "Is it there, is it ready, what is it made of."},
 ]

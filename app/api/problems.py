@@ -69,7 +69,7 @@ def responses(kinds: Iterable[type[errors.ServiceError]]) -> dict[int | str, dic
                 "request_id": "5f0c2a9e7d8b4c1f",
             },
         }
-        if kind in (errors.Busy, errors.NotReady):
+        if kind in (errors.Busy, errors.NotReady, errors.DatabaseUnavailable):
             entry["headers"] = {
                 "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "string"}}
             }
@@ -122,7 +122,10 @@ def install(app: FastAPI) -> None:
 def invalid_request(problems: list[Any]) -> errors.InvalidRequest:
     """One InvalidRequest for pydantic's list of errors: where and what, without the values that were sent."""
     found = [
-        {"field": ".".join(str(part) for part in problem["loc"] if part != "body"), "message": problem["msg"]}
+        {
+            "field": ".".join(str(part) for part in problem["loc"] if part != "body"),
+            "message": problem["msg"].removeprefix("Value error, "),
+        }
         for problem in problems[:20]
     ]
     detail = "; ".join(f"{item['field'] or 'body'}: {item['message']}" for item in found[:5])

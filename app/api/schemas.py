@@ -78,7 +78,7 @@ class Prediction(BaseModel):
     model: str = Field(description="Id of the checkpoint that answered.")
 
     @classmethod
-    def of(cls, outcome: Outcome, model: str) -> Prediction:
+    def of(cls, outcome: Outcome) -> Prediction:
         found = outcome.recognition
         return cls(
             gloss=found.gloss,
@@ -105,7 +105,7 @@ class Prediction(BaseModel):
                 for warning in outcome.warnings
             ],
             processing_time_s=round(outcome.processing_time_s, 4),
-            model=model,
+            model=outcome.model,
         )
 
 
@@ -194,6 +194,7 @@ class Ready(BaseModel):
     status: Literal["ready"] = "ready"
     model: str = Field(description="Id of the loaded checkpoint.")
     device: str = Field(description="Where it computes.")
+    database: Literal["ok", "unavailable", "off"] = Field(description="Training needs it, recognition does not.")
 
 
 class Healthz(BaseModel):

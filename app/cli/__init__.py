@@ -13,12 +13,12 @@ from app.core.settings import SettingsError
 
 
 def _parser(with_samples: bool) -> argparse.ArgumentParser:
-    from app.cli import caption, dataset, doctor, extract, labels, serve
+    from app.cli import caption, dataset, db, doctor, extract, labels, serve
 
     parser = argparse.ArgumentParser(prog="python -m app", description="Glossline: live captions for sign language.")
     parser.add_argument("--version", action="version", version=f"glossline {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    for module in (caption, serve, doctor, labels, dataset, extract):
+    for module in (caption, serve, doctor, labels, dataset, extract, db):
         module.add_parser(commands)
     if with_samples:
         from app.signer import cli as samples
@@ -55,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from app.cli import doctor
 
                 return doctor.run(args)
+            case "db":
+                from app.cli import db
+
+                return db.run(args)
             case "labels":
                 from app.cli import labels
 

@@ -39,9 +39,42 @@ class TruncatedVideo(ServiceError):
     example = "The video ends before its index: the recording or the upload was cut short. Send the whole file."
 
 
+class Unauthorized(ServiceError):
+    status, code, title = 401, "unauthorized", "A token is needed"
+    example = "Training takes the token of the setting TRAINING_TOKEN: send the header 'Authorization: Bearer TOKEN'."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class TrainingForbidden(ServiceError):
+    status, code, title = 403, "training_forbidden", "Training is not open to this client"
+    example = "Without TRAINING_TOKEN, training is open to the service's own machine alone. Set one, and send it."
+
+
 class NotFound(ServiceError):
     status, code, title = 404, "not_found", "There is nothing here"
     example = "No page or route has this address. The routes are listed at /docs."
+
+
+class UnknownDataset(ServiceError):
+    status, code, title = 404, "unknown_dataset", "There is no such dataset"
+    example = "There is no dataset 'sings' in DATASETS_DIR (there are: signs)."
+
+
+class UnknownConfig(ServiceError):
+    status, code, title = 404, "unknown_config", "There is no such config"
+    example = "There is no config 'asl' in CONFIGS_DIR (there are: asl_everyday)."
+
+
+class UnknownJob(ServiceError):
+    status, code, title = 404, "unknown_job", "There is no such job"
+    example = "There is no training job of this id. GET /api/training/jobs lists those there are."
+
+
+class UnknownCheckpoint(ServiceError):
+    status, code, title = 404, "unknown_checkpoint", "There is no such checkpoint"
+    example = "There is no checkpoint of this id. GET /api/training/checkpoints lists those there are."
 
 
 class MethodNotAllowed(ServiceError):
@@ -52,6 +85,21 @@ class MethodNotAllowed(ServiceError):
 class UploadTimeout(ServiceError):
     status, code, title = 408, "upload_timeout", "The upload stalled"
     example = "Nothing arrived for 30 seconds. Send the file again over a better connection."
+
+
+class TooManyJobs(ServiceError):
+    status, code, title = 409, "too_many_jobs", "No place for another training job"
+    example = "1 training job runs already, as many as MAX_TRAINING_JOBS allows. Wait for it or stop it."
+
+
+class GpuInUse(ServiceError):
+    status, code, title = 409, "gpu_in_use", "The card is in use"
+    example = "This job would compute on cuda:0, and the service answers on it. Ask for gpu_sharing 'share' or 'cpu'."
+
+
+class WrongState(ServiceError):
+    status, code, title = 409, "wrong_state", "The job's state does not allow this"
+    example = "The job is finished: there is nothing to stop."
 
 
 class UploadTooLarge(ServiceError):
@@ -114,6 +162,11 @@ class InvalidLandmarks(ServiceError):
     example = "expected landmarks of shape (frames, 75, 3), got (30, 54, 3)"
 
 
+class CheckpointRefused(ServiceError):
+    status, code, title = 422, "checkpoint_refused", "The checkpoint cannot be used"
+    example = "The weights are damaged. The recogniser that answered goes on answering."
+
+
 class Busy(ServiceError):
     status, code, title = 503, "busy", "The service is full"
     example = "32 requests are running or waiting already. Try again in 2 seconds (header Retry-After)."
@@ -128,6 +181,19 @@ class NotReady(ServiceError):
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, headers={"Retry-After": "5"})
+
+
+class DatabaseUnavailable(ServiceError):
+    status, code, title = 503, "database_unavailable", "The database cannot be reached"
+    example = "Training jobs are kept in a database that does not answer. Start it, or correct DATABASE_URL."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "5"})
+
+
+class TrainingUnavailable(ServiceError):
+    status, code, title = 503, "training_unavailable", "Training cannot run on this machine"
+    example = "Training needs tensorboard, which is not installed here: pip install -r requirements-train.txt."
 
 
 class OutOfMemory(ServiceError):

@@ -7,13 +7,19 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEBIBYTE = 1024 * 1024
 #: Checkpoints are named, never given as a path: an id can be logged, listed and asked for over the network.
 CHECKPOINT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: Schemes of DATABASE_URL.
+POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 _REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+#: Never shown, whatever is wrong with them.
+_SECRETS = ("database_url", "training_token")
 
 
 class SettingsError(RuntimeError):
@@ -56,6 +62,21 @@ class Settings(BaseSettings):
     )
     torch_threads: int | None = Field(None, ge=1, le=256, description="CPU threads of one model call; unset = 1.")
 
+    database_url: SecretStr | None = Field(
+        None, description="postgresql:// address of the database; unset = an embedded PostgreSQL in DATA_DIR."
+    )
+    data_dir: Path = Field(_REPOSITORY / "data", description="Folder of the embedded database.")
+    training: bool = Field(True, description="Training jobs over HTTP.")
+    training_token: SecretStr | None = Field(
+        None, min_length=16, description="Who sends it may train from anywhere; unset = from this machine alone."
+    )
+    max_training_jobs: int = Field(1, ge=1, le=64, description="Training jobs at once.")
+    training_stop_s: float = Field(20.0, gt=0, le=600, description="A job told to stop is killed after so long.")
+    training_nice: int = Field(10, ge=0, le=19, description="How far training on the processor steps back, as `nice`.")
+    datasets_dir: Path = Field(_REPOSITORY / "datasets", description="Folder whose folders are the named datasets.")
+    runs_dir: Path = Field(_REPOSITORY / "runs", description="Folder of the training runs.")
+    configs_dir: Path = Field(_REPOSITORY / "configs", description="Folder of the YAML files that training may use.")
+
     frame_skip: int = Field(0, ge=0, le=8, description="Frames left out after each one that is looked at.")
     motion_threshold: float = Field(
         0.0, ge=0.0, le=1.0, description="Change of the picture (0..1) under which a frame repeats the last; 0 = off."
@@ -91,6 +112,22 @@ class Settings(BaseSettings):
     metrics: bool = Field(True, description="Numbers for Prometheus at /metrics.")
     log_json: bool = Field(False, description="One JSON object per log line.")
 
+    @field_validator("database_url", "training_token", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme = value.get_secret_value().partition("://")[0] if value is not None else "postgresql"
+        if scheme not in POSTGRESQL:
+            raise ValueError(
+                "only PostgreSQL is supported: postgresql://USER:PASSWORD@HOST:PORT/DATABASE; unset, an embedded "
+                "PostgreSQL is used"
+            )
+        return value
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
@@ -119,6 +156,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def uses_database(self) -> bool:
+        """Training jobs and the choice of a checkpoint are kept there; without training, only where it is named."""
+        return self.training or self.database_url is not None
+
+    @property
     def max_upload_bytes(self) -> int:
         return int(self.max_upload_mb * MEBIBYTE)
 
@@ -144,5 +186,6 @@ def load_settings(**overrides: object) -> Settings:
             name = str(error["loc"][0])
             field = Settings.model_fields.get(name)
             hint = f" ({field.description})" if field is not None and field.description else ""
-            lines.append(f"{name.upper()}={error['input']!r}: {message}{hint}")
+            given = "(hidden)" if name in _SECRETS else repr(error["input"])
+            lines.append(f"{name.upper()}={given}: {message}{hint}")
         raise SettingsError("These settings cannot be used:\n  " + "\n  ".join(lines)) from None

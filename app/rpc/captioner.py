@@ -45,8 +45,7 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
             await converse(context, self._hub)
 
     async def _recognition(self, clip: pb.Clip) -> pb.Recognition:
-        outcome = await recognise(clip, self._service)
-        return recognition(outcome, self._service.recogniser.model_id)
+        return recognition(await recognise(clip, self._service))
 
     async def _result(self, clip: pb.Clip, places: asyncio.Semaphore) -> pb.ClipResult:
         """One bad clip does not spoil the others."""

@@ -119,7 +119,7 @@ def response(event: Event) -> pb.StreamCaptionsResponse:
 # -- whole clips --------------------------------------------------------------------------------------------------
 
 
-def recognition(outcome: Outcome, model: str) -> pb.Recognition:
+def recognition(outcome: Outcome) -> pb.Recognition:
     found = outcome.recognition
     return pb.Recognition(
         gloss=found.gloss,
@@ -135,5 +135,5 @@ def recognition(outcome: Outcome, model: str) -> pb.Recognition:
         attention=pb.Attention(**found.attention),
         warnings=[pb.ClipWarning(code=w.code, message=w.message) for w in outcome.warnings],
         processing_time_s=outcome.processing_time_s,
-        model=model,
+        model=outcome.model,
     )

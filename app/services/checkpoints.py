@@ -1,10 +1,27 @@
-"""Which checkpoints lie on this machine, by id."""
+"""Which checkpoints lie on this machine, by id: those in CHECKPOINT_DIR, and what training runs made."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
+from app.core.errors import CheckpointRefused
 from app.core.settings import CHECKPOINT_ID, Settings, SettingsError
+from app.pipeline.checkpoint import KEYPOINTS, CheckpointError, read_config
+
+#: Files that hold weights as pickles, which run whatever their maker wrote into them when they are opened.
+_PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A checkpoint on the disk. source: 'shipped' (CHECKPOINT_DIR) or 'run' (a training run's `final`)."""
+
+    id: str
+    folder: Path
+    source: Literal["shipped", "run"]
 
 
 def checkpoint_ids(folder: Path) -> list[str]:
@@ -32,3 +49,83 @@ def check_checkpoint(settings: Settings) -> None:
         "with model.safetensors and config.json. Where files of this repository are missing, "
         "`git checkout -- checkpoints` brings them back."
     )
+
+
+def stored_checkpoints(settings: Settings) -> list[Stored]:
+    """All there are, shipped ones first, each by id; of two with one id the shipped one counts."""
+    shipped = [
+        Stored(name, settings.checkpoint_dir / name, "shipped") for name in checkpoint_ids(settings.checkpoint_dir)
+    ]
+    known = {stored.id for stored in shipped}
+    runs = [] if not settings.runs_dir.is_dir() else sorted(settings.runs_dir.iterdir(), reverse=True)
+    return shipped + [
+        Stored(run.name, run / "final", "run")
+        for run in runs
+        if run.name not in known
+        and CHECKPOINT_ID.fullmatch(run.name)
+        and (run / "final" / "model.safetensors").is_file()
+        and (run / "final" / "config.json").is_file()
+    ]
+
+
+def find_checkpoint(settings: Settings, checkpoint: str) -> Stored | None:
+    """The one with this id, half ones too: whether it can be used is asked afterwards."""
+    if not CHECKPOINT_ID.fullmatch(checkpoint):
+        return None
+    places = (
+        Stored(checkpoint, settings.checkpoint_dir / checkpoint, "shipped"),
+        Stored(checkpoint, settings.runs_dir / checkpoint / "final", "run"),
+    )
+    return next((stored for stored in places if stored.folder.is_dir()), None)
+
+
+def check_usable(stored: Stored) -> None:
+    """Raise CheckpointRefused for pickles, damaged files and what another kind of recogniser needs."""
+    folder = stored.folder
+    weights = folder / "model.safetensors"
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
+    if not weights.is_file():
+        raise CheckpointRefused(
+            f"'{stored.id}' holds pickled weights ({', '.join(pickles)}), which are never opened: pickles can run "
+            "code. Save the weights as model.safetensors."
+            if pickles
+            else f"'{stored.id}' holds no model.safetensors: it is not whole. Copy it again, or wait until its "
+            "training has written it."
+        )
+    with weights.open("rb") as file:
+        start = file.read(4)
+    if start == b"PK\x03\x04" or start[:1] == b"\x80":
+        raise CheckpointRefused(
+            f"The file model.safetensors of '{stored.id}' is a pickle under another name. Pickles are never opened: "
+            "they can run code. Save the weights with safetensors."
+        )
+    try:
+        read_config(folder)
+        schema = json.loads((folder / "config.json").read_text(encoding="utf-8"))["keypoints"]
+    except CheckpointError as problem:
+        raise refused(stored, problem) from problem
+    if schema != KEYPOINTS:
+        raise CheckpointRefused(
+            f"'{stored.id}' reads keypoints of the kind '{schema}'; this service finds '{KEYPOINTS}'. Use a "
+            "checkpoint that was trained on those."
+        )
+
+
+def refused(stored: Stored, problem: Exception) -> CheckpointRefused:
+    """What went wrong with a checkpoint, for those who may not know where it lies on this machine."""
+    said = str(problem).replace(str(stored.folder), stored.id).replace(str(stored.folder.parent), "its folder")
+    return CheckpointRefused(f"'{stored.id}' cannot be used: {said.rstrip('.')}.")
+
+
+def described(stored: Stored) -> dict[str, Any]:
+    """model_id, sign_language, glosses and word error rate of a checkpoint, None where unknown; problem: why it
+    cannot be used."""
+    found: dict[str, Any] = {"sign_language": None, "glosses": None, "wer": None, "problem": None}
+    try:
+        check_usable(stored)
+    except CheckpointRefused as problem:
+        return {**found, "problem": problem.detail}
+    config = read_config(stored.folder)
+    found |= {"sign_language": config.sign_language, "glosses": list(config.vocabulary)}
+    wer = config.provenance.get("wer")
+    return {**found, "wer": float(wer) if isinstance(wer, int | float) else None}

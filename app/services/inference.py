@@ -54,11 +54,28 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one clip. Times in seconds; `processing_time_s` counts from the call, waiting included."""
+    """What became of one clip. Times in seconds; `processing_time_s` counts from the call, waiting included.
+
+    model: id of the recogniser that answered; another one may have been put in its place since.
+    """
 
     recognition: Recognition
     warnings: list[ClipWarning]
     processing_time_s: float
+    model: str
+
+
+#: A clip read, and the id of the recogniser that read it.
+Read = tuple[Recognition, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A recogniser, guarded against faults of its device. checkpoint: the id it was loaded by."""
+
+    checkpoint: str
+    recogniser: Recogniser
+    read: FaultTolerant[Keypoints, Read]
 
 
 @dataclass(slots=True)
@@ -81,10 +98,10 @@ class InferenceService:
         self._on_stage = self._metrics.stages("clip")
         self.jobs = Gate(settings.max_concurrent_requests, "recognition requests")
         self.streams = Gate(settings.max_clients, "live streams", retry_after_s=10)
-        self._recogniser: Recogniser | None = None
+        self._loaded: _Loaded | None = None
+        self._loading = asyncio.Lock()
         self.device = Device()
-        self._guarded: FaultTolerant[Keypoints, Recognition] | None = None
-        self._batcher: MicroBatcher[Keypoints, Recognition] | None = None
+        self._batcher: MicroBatcher[Keypoints, Read] | None = None
         self.extractors = ExtractorPool(settings.extractor_workers)
         self.extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
         self.model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -93,21 +110,24 @@ class InferenceService:
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Load the recogniser and the landmark networks, run both once.
+    async def start(self, which: Callable[[], Awaitable[tuple[str, Path]]] | None = None) -> None:
+        """Load the recogniser and the landmark networks, run both once. which: tells id and folder of the checkpoint
+        to load; without it the one that the settings name.
 
         Raises CheckpointError or SettingsError with what to do. A machine on which MediaPipe does not work still
         starts: landmarks can be sent to it, and videos are answered with 503 `landmarks_unavailable`.
         """
         began = time.perf_counter()
         loop = asyncio.get_running_loop()
+
+        async def load() -> Recogniser:
+            configured = self.settings.checkpoint, self.settings.checkpoint_path
+            return await self.use(*(await which() if which is not None else configured))
+
         recogniser, _ = await asyncio.gather(
-            loop.run_in_executor(self.model_thread, self._load),
+            load(),
             loop.run_in_executor(self.extract_threads, self._warm_up_extractors),
         )
-        recogniser.on_stage = self._on_stage
-        self._recogniser = recogniser
-        self._guarded = FaultTolerant(lambda clips: recogniser.recognise_batch(clips), self.device)
         self._batcher = MicroBatcher(
             self._read_batch, self.model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
         )
@@ -120,6 +140,25 @@ class InferenceService:
             time.perf_counter() - began,
         )
 
+    async def use(self, checkpoint: str, folder: Path) -> Recogniser:
+        """Answer with the checkpoint in `folder` from now on; who still has the old one may finish with it.
+
+        Nothing waits meanwhile: it is loaded beside the one that answers. Raises CheckpointError or SettingsError, and
+        changes nothing then.
+        """
+        async with self._loading:
+            # One thread by default: a call takes a few milliseconds, and threads that wait for each other at every
+            # operation while landmarks are being found beside them made it take fifteen times as long.
+            recogniser = await asyncio.to_thread(load_recogniser, self.settings, 1, folder)
+            await asyncio.get_running_loop().run_in_executor(self.model_thread, recogniser.warm_up)
+            recogniser.on_stage = self._on_stage
+            read: FaultTolerant[Keypoints, Read] = FaultTolerant(
+                lambda clips: [(found, recogniser.model_id) for found in recogniser.recognise_batch(clips)],
+                self.device,
+            )
+            self._loaded = _Loaded(checkpoint, recogniser, read)
+            return recogniser
+
     async def stop(self) -> None:
         """Cancel what runs, and return when no thread or process of the service is left."""
         self._stopping = True
@@ -128,19 +167,12 @@ class InferenceService:
         if self._batcher is not None:
             await self._batcher.close()
         await asyncio.to_thread(self._stop_threads)
-        self._recogniser = None
+        self._loaded = None
 
     def _stop_threads(self) -> None:
         self.extract_threads.shutdown(wait=True, cancel_futures=True)
         self.model_thread.shutdown(wait=True, cancel_futures=True)
         self.extractors.close()
-
-    def _load(self) -> Recogniser:
-        # One thread by default: a call takes a few milliseconds, and threads that wait for each other at every
-        # operation while landmarks are being found beside them made it take fifteen times as long.
-        recogniser = load_recogniser(self.settings, threads=1)
-        recogniser.warm_up()
-        return recogniser
 
     def _warm_up_extractors(self) -> None:
         black = np.zeros((256, 256, 3), np.uint8)
@@ -155,13 +187,22 @@ class InferenceService:
     @property
     def recogniser(self) -> Recogniser:
         """The loaded recogniser. Raises NotReady before start and while stopping."""
-        if self._recogniser is None or self._stopping:
+        if self._loaded is None or self._stopping:
             raise NotReady
-        return self._recogniser
+        return self._loaded.recogniser
+
+    def computes_on(self) -> str | None:
+        """Device of the recogniser; None before the start."""
+        return self._loaded.recogniser.device if self._loaded is not None else None
+
+    @property
+    def checkpoint(self) -> str:
+        """Id of the checkpoint that answers; before the start the one of the settings."""
+        return self._loaded.checkpoint if self._loaded is not None else self.settings.checkpoint
 
     @property
     def loaded(self) -> bool:
-        return self._recogniser is not None
+        return self._loaded is not None
 
     def check_ready(self) -> None:
         """Raise NotReady or DeviceFault unless a request would be served."""
@@ -222,16 +263,16 @@ class InferenceService:
         assert self._batcher is not None
         warnings = warnings_about(keypoints)
         if any(warning.code == "no_person" for warning in warnings):
-            recognition = nothing_seen(keypoints, self.recogniser.fps)
+            recognition, model = nothing_seen(keypoints, self.recogniser.fps), self.recogniser.model_id
         else:
             with translated():
-                recognition = await self._batcher.submit(keypoints)
-        return Outcome(recognition, warnings, time.perf_counter() - began)
+                recognition, model = await self._batcher.submit(keypoints)
+        return Outcome(recognition, warnings, time.perf_counter() - began, model)
 
-    def _read_batch(self, clips: Sequence[Keypoints]) -> Sequence[Recognition | BaseException]:
-        assert self._guarded is not None
+    def _read_batch(self, clips: Sequence[Keypoints]) -> Sequence[Read | BaseException]:
+        assert self._loaded is not None
         self._metrics.batch_clips.observe(len(clips))
-        return self._guarded(clips)
+        return self._loaded.read(clips)
 
     def _tell_load(self) -> None:
         self._metrics.requests_inside.set(self.jobs.inside)

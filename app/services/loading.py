@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from loguru import logger
 
 from app.core.settings import Settings, SettingsError
@@ -10,11 +12,14 @@ from app.pipeline.recogniser import Recogniser
 from app.services.devices import resolve_device
 
 
-def load_recogniser(settings: Settings, threads: int | None = None) -> Recogniser:
-    """threads: for a call where TORCH_THREADS is unset. Raises CheckpointError or SettingsError with what to do."""
+def load_recogniser(settings: Settings, threads: int | None = None, folder: Path | None = None) -> Recogniser:
+    """threads: for a call where TORCH_THREADS is unset. folder: of another checkpoint than the settings name.
+
+    Raises CheckpointError or SettingsError with what to do.
+    """
     try:
         recogniser = Recogniser.load(
-            settings.checkpoint_path,
+            folder or settings.checkpoint_path,
             device=_device(settings),
             amp=settings.use_amp,
             threads=settings.torch_threads or threads,

@@ -18,7 +18,8 @@ async def test_healthy(client: httpx.AsyncClient) -> None:
     assert body == {"status": "healthy", "gpu_available": body["gpu_available"], "model_loaded": True}
     assert isinstance(body["gpu_available"], bool)
     assert (await client.get("/api/health/live")).json() == {"status": "alive"}
-    assert (await client.get("/api/health/ready")).json() == {"status": "ready", "model": "tiny", "device": "cpu"}
+    ready = (await client.get("/api/health/ready")).json()
+    assert ready == {"status": "ready", "model": "tiny", "device": "cpu", "database": "off"}
     assert (await client.get("/healthz")).json() == {"status": "ok", "model": "tiny"}
 
 

@@ -21,13 +21,16 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
     assert set(paths) == {
         "/api/inference/predict", "/api/inference/frames", "/api/inference/landmarks", "/api/health",
         "/api/health/live", "/api/health/ready", "/api/health/system", "/api/health/models", "/labels", "/healthz",
-        "/metrics",
+        "/metrics", "/api/training/start", "/api/training/status", "/api/training/jobs", "/api/training/jobs/{job_id}",
+        "/api/training/jobs/{job_id}/metrics", "/api/training/jobs/{job_id}/logs", "/api/training/jobs/{job_id}/stop",
+        "/api/training/jobs/{job_id}/resume", "/api/training/checkpoints",
+        "/api/training/checkpoints/{checkpoint_id}/activate",
     }  # fmt: skip
     for path, methods in paths.items():
         for operation in methods.values():
             assert operation["summary"], path
             assert operation["tags"], path
-            assert "200" in operation["responses"], path
+            assert {"200", "202"} & set(operation["responses"]), path
 
 
 async def test_every_error_of_the_service_is_documented_somewhere(client: httpx.AsyncClient) -> None:

@@ -75,6 +75,7 @@ def environment(tiny_checkpoints: Path) -> dict[str, str]:
         "MAX_UPLOAD_MB": "8",
         "UPLOAD_IDLE_TIMEOUT_S": "2",
         "EXTRACTOR_WORKERS": "1",
+        "TRAINING": "false",
     }
 
 

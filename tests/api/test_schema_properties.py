@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, given, settings
+from pydantic import SecretStr
 from schemathesis.checks import CheckFunction
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -30,9 +31,19 @@ CHECKS: list[CheckFunction] = [
 
 
 @pytest.fixture(scope="module")
-def address(tiny_settings: Settings) -> Iterator[str]:
-    """The application behind a real socket, in a thread."""
-    server = uvicorn.Server(uvicorn.Config(create_app(tiny_settings), port=0, log_config=None))
+def address(tiny_settings: Settings, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The application behind a real socket, in a thread; it may train, but there is nothing to train on."""
+    empty = tmp_path_factory.mktemp("empty")
+    settings = tiny_settings.model_copy(
+        update={
+            "training": True,
+            "database_url": SecretStr(postgres),
+            "datasets_dir": empty,
+            "configs_dir": empty,
+            "runs_dir": empty,
+        }
+    )
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -59,6 +70,16 @@ def address(tiny_settings: Settings) -> Iterator[str]:
         "GET /api/health/models",
         "GET /labels",
         "GET /healthz",
+        "POST /api/training/start",
+        "GET /api/training/status",
+        "GET /api/training/jobs",
+        "GET /api/training/jobs/{job_id}",
+        "GET /api/training/jobs/{job_id}/metrics",
+        "GET /api/training/jobs/{job_id}/logs",
+        "POST /api/training/jobs/{job_id}/stop",
+        "POST /api/training/jobs/{job_id}/resume",
+        "GET /api/training/checkpoints",
+        "POST /api/training/checkpoints/{checkpoint_id}/activate",
     ],
 )
 def test_answers_are_as_documented(address: str, route: str) -> None:

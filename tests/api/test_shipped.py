@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.golden, pytest.mark.slow, pytest.mark.asyncio(loop_sco
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shipped() -> AsyncIterator[httpx.AsyncClient]:
     """The service with its own recogniser, whatever the environment of the tests says."""
-    app = create_app(Settings(_env_file=None, checkpoint="asl-everyday", device="cpu", extractor_workers=1))
+    app = create_app(
+        Settings(_env_file=None, checkpoint="asl-everyday", device="cpu", extractor_workers=1, training=False)
+    )
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://glossline", timeout=120) as client:

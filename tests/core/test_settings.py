@@ -61,6 +61,32 @@ def test_a_wrong_setting_is_named_with_what_is_accepted(
     assert "pydantic" not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DATABASE_URL", "mysql://ann:hunter2@db/x", "only PostgreSQL is supported"),
+        ("DATABASE_URL", "hunter2", "only PostgreSQL is supported"),
+        ("TRAINING_TOKEN", "hunter2", "at least 16"),
+    ],
+)
+def test_a_wrong_secret_is_named_but_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert f"{name}=" in str(caught.value)
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_secrets_are_not_shown_with_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ann:hunter2@db/x")
+    monkeypatch.setenv("TRAINING_TOKEN", "hunter2" * 3)
+    assert "hunter2" not in repr(load_settings())
+
+
 def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "0")
     monkeypatch.setenv("DEVICE", "tpu")
@@ -96,6 +122,12 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
         "MAX_CLIENTS_PER_ADDRESS",
         "CONNECTS_PER_ADDRESS",
         "GRPC_PORT",
+        "DATABASE_URL",
+        "DATA_DIR",
+        "TRAINING_TOKEN",
+        "DATASETS_DIR",
+        "CONFIGS_DIR",
+        "RUNS_DIR",
     }
     given = {name.lower(): value for name, value in shown.items() if name not in machine}
     assert load_settings(**given) == load_settings()

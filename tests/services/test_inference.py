@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import shutil
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -234,3 +238,29 @@ async def test_a_damaged_checkpoint_is_refused_at_start(tiny_settings: Settings,
     with pytest.raises(CheckpointError):
         await service.start()
     await service.stop()
+
+
+async def test_another_checkpoint_takes_over_while_requests_come(tiny_settings: Settings, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_settings.checkpoint_path, other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "model_id": "other"}))
+    async with running(tiny_settings) as service:
+        models = [(await service.process_landmarks(clip())).model]
+        old = weakref.ref(service.recogniser)
+
+        async def ask() -> None:
+            for _ in range(20):
+                models.append((await service.process_landmarks(clip())).model)
+
+        await asyncio.gather(ask(), service.use("other", other))
+        models.append((await service.process_landmarks(clip())).model)
+        assert (models[0], models[-1]) == ("tiny", "other")
+        assert models == sorted(models, key=["tiny", "other"].index)  # no way back
+        assert service.checkpoint == "other"
+        gc.collect()
+        assert old() is None
+        (other / "model.safetensors").write_bytes(b"damaged")
+        with pytest.raises(CheckpointError):
+            await service.use("other", other)
+        assert (await service.process_landmarks(clip())).model == "other"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,7 @@ async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[L
     hub = LiveHub(settings)
     with ThreadPoolExecutor(1) as model:
         hub.start(recogniser, model, ExtractorPool(1), Gate(settings.max_clients, "live streams"), Device())
+        del recogniser  # held by the hub alone
         try:
             yield hub
         finally:
@@ -165,6 +169,9 @@ def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogn
         def __init__(self) -> None:
             self.calls: list[int] = []
 
+        def __getattr__(self, name: str) -> Any:
+            return getattr(recogniser, name)
+
         def steps(self, windows: list[np.ndarray]) -> list[np.ndarray]:
             self.calls.append(len(windows))
             if len(windows) > 2:
@@ -175,8 +182,8 @@ def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogn
             return recogniser.read_steps(steps, windows)
 
     small = Small()
-    reader = WindowReader(small)  # type: ignore[arg-type]
-    streams = [CaptionStream(recogniser) for _ in range(4)]
+    reader = WindowReader()
+    streams = [CaptionStream(small) for _ in range(4)]  # type: ignore[arg-type]
     times = [i / 25 for i in range(20)]
     outcomes = reader.advance([Work(s, performance(20, i), times) for i, s in enumerate(streams)])
     assert small.calls == [4, 2, 2]
@@ -185,7 +192,7 @@ def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogn
 
 def test_one_stream_that_cannot_go_on_fails_alone(recogniser: Recogniser) -> None:
     good, bad = CaptionStream(recogniser), CaptionStream(recogniser)
-    first, second = WindowReader(recogniser).advance(
+    first, second = WindowReader().advance(
         [Work(good, performance(10), [i / 25 for i in range(10)]), Work(bad, performance(2), [1.0, 0.5])]
     )
     assert isinstance(first, list)
@@ -211,7 +218,7 @@ def test_the_clock_goes_forward_whatever_the_client_says() -> None:
 async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recogniser: Recogniser) -> None:
     now = 100.0
     with ThreadPoolExecutor(1) as thread:
-        engine = CaptionEngine(WindowReader(recogniser), thread)
+        engine = CaptionEngine(WindowReader(), thread)
         session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), engine, lambda: now)
         points = performance(1)[0]
         shown = []
@@ -221,3 +228,45 @@ async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recognis
             shown += await events(session)
     assert 11 * 4 <= len(shown) <= 12 * 4 + 1
     np.testing.assert_allclose(shown[0]["points"], points, atol=6e-4)
+
+
+def said(happened: list[dict[str, Any]]) -> list[tuple[str, float]]:
+    return [(g["gloss"], g["confidence"]) for e in happened if e["type"] == "final" for g in e["gloss"]]
+
+
+@pytest.mark.asyncio
+async def test_a_session_finishes_on_the_recogniser_it_began_with(
+    tiny_checkpoints: Path, tiny_settings: Settings
+) -> None:
+    old, new = (Recogniser.load(tiny_checkpoints / "tiny") for _ in range(2))
+    new.settings = replace(new.settings, model_id="new", vocabulary=("ONE", "TWO", "THREE", "FOUR", "FIVE"))
+    track = performance(100)
+    alone = {}
+    for recogniser in (old, new):
+        async with running(recogniser, tiny_settings) as hub:
+            session = hub.open(Start())
+            hub.take(session, Landmarks(track))
+            await hub.finish(session)
+            alone[recogniser] = said(await events(session))
+    assert alone[old] != alone[new] != []
+
+    async with running(old, tiny_settings) as hub:
+        before = hub.open(Start())
+        hub.take(before, Landmarks(track[:50]))
+        await asyncio.sleep(0)
+        hub.use(new)
+        after = hub.open(Start())
+        hub.take(after, Landmarks(track))
+        hub.take(before, Landmarks(track[50:]))
+        await asyncio.gather(hub.finish(before), hub.finish(after))
+        first, second = await events(before), await events(after)
+        assert [e["model"]["id"] for e in (first[0], second[0])] == ["tiny", "new"]
+        assert hub.resume(Resume(session_id=before.id, token=before.token)).recogniser is old
+        assert (await events(before))[0]["model"]["id"] == "tiny"
+        assert [gloss for gloss, _ in said(first)] == [gloss for gloss, _ in alone[old]]
+        assert [gloss for gloss, _ in said(second)] == [gloss for gloss, _ in alone[new]]
+        await hub.drop(before.id)
+        gone = weakref.ref(old)
+        del old, recogniser, session, before, alone
+        gc.collect()
+        assert gone() is None

@@ -49,14 +49,12 @@ class WindowReader:
 
     def __init__(
         self,
-        recogniser: Recogniser,
         max_windows: int = MAX_WINDOWS,
         metrics: Metrics | None = None,
         device: Device | None = None,
     ) -> None:
         metrics = metrics or Metrics()
         self._on_stage, self._batch_windows = metrics.stages("live"), metrics.batch_windows
-        self._recogniser = recogniser
         self._max_windows = max_windows
         self._guarded = FaultTolerant(self._readings, device or Device())
 
@@ -114,12 +112,17 @@ class WindowReader:
                         outcomes[i] = problem
 
     def _readings(self, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
-        """One call of the network."""
-        began = time.perf_counter()
-        readings = read_jobs(self._recogniser, jobs)
-        self._on_stage(TEMPORAL, time.perf_counter() - began)
-        self._batch_windows.observe(len(jobs))
-        return readings
+        """One call of the network; of each network, while sessions go on with one that has been replaced."""
+        places: dict[Recogniser, list[int]] = {}
+        for place, (stream, _) in enumerate(jobs):
+            places.setdefault(stream.recogniser, []).append(place)
+        readings: dict[int, Reading] = {}
+        for recogniser, own in places.items():
+            began = time.perf_counter()
+            readings |= zip(own, read_jobs(recogniser, [jobs[place] for place in own]), strict=True)
+            self._on_stage(TEMPORAL, time.perf_counter() - began)
+            self._batch_windows.observe(len(own))
+        return [readings[place] for place in range(len(jobs))]
 
 
 def _condensed(outcome: Outcome) -> Outcome:
@@ -179,21 +182,28 @@ class CaptionEngine:
         self._waiting.discard(client)
 
     async def _serve(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._something.wait()
             self._something.clear()
-            while batch := self._next_batch():
-                asked = self._oldest_s
-                work = [work for _, work in batch]
-                try:
-                    outcomes = await loop.run_in_executor(self._thread, self._reader.advance, work)
-                except Exception as problem:  # noqa: BLE001 - belongs to these sessions; the others go on
-                    logger.exception("live captions failed on a batch of {}", len(batch))
-                    outcomes = [problem] * len(batch)
-                self.delay_s += DELAY_WEIGHT * (time.monotonic() - asked - self.delay_s)
-                for (client, _), outcome in zip(batch, outcomes, strict=True):
-                    client.deliver(outcome)
+            while await self._round():
+                pass
+
+    async def _round(self) -> bool:
+        """One batch. A call of its own, so that nothing of the last sessions and their recogniser stays behind."""
+        batch = self._next_batch()
+        if not batch:
+            return False
+        asked = self._oldest_s
+        work = [work for _, work in batch]
+        try:
+            outcomes = await asyncio.get_running_loop().run_in_executor(self._thread, self._reader.advance, work)
+        except Exception as problem:  # noqa: BLE001 - belongs to these sessions; the others go on
+            logger.exception("live captions failed on a batch of {}", len(batch))
+            outcomes = [problem] * len(batch)
+        self.delay_s += DELAY_WEIGHT * (time.monotonic() - asked - self.delay_s)
+        for (client, _), outcome in zip(batch, outcomes, strict=True):
+            client.deliver(outcome)
+        return True
 
     def _next_batch(self) -> list[tuple[Client, Work]]:
         batch: list[tuple[Client, Work]] = []

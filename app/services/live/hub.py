@@ -35,6 +35,8 @@ FINISH_S = 10.0
 #: A client that says nothing for so long is gone; a session that lasts longer than this begins anew.
 IDLE_S = 60.0
 MAX_SESSION_S = 4 * 3600.0
+#: The sign language of a recogniser whose training did not say which one it is (ISO 639-3).
+UNDETERMINED = "und"
 #: Python's lock changes hands after so long; see where it is set.
 SWITCH_S = 0.0005
 
@@ -82,9 +84,13 @@ class LiveHub:
         # The model's thread gives Python's lock away with every call of the network, and gets it back only when this
         # long has passed on a busy event loop; the usual 5 ms starve it.
         sys.setswitchinterval(SWITCH_S)
-        self.engine = CaptionEngine(WindowReader(recogniser, metrics=self.metrics, device=device), model_thread)
+        self.engine = CaptionEngine(WindowReader(metrics=self.metrics, device=device), model_thread)
         self.engine.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
+
+    def use(self, recogniser: Recogniser) -> None:
+        """New sessions read with this one; those that run go on with theirs."""
+        self._recogniser = recogniser
 
     async def close(self) -> None:
         """End everything at once; `drain` first for an orderly end."""
@@ -144,7 +150,7 @@ class LiveHub:
         """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
         self.check_room()
         known = self._recogniser.sign_language
-        if start.sign_language != known:
+        if known != UNDETERMINED and start.sign_language != known:
             raise LiveError(
                 "bad_start",
                 f"sign_language: this service reads '{known}', not '{start.sign_language}'.",
@@ -295,16 +301,16 @@ class LiveHub:
                     session.failed = LiveError("too_long", "The session has lasted its four hours.", Close.TOO_LONG)
 
     def _ready(self, session: LiveSession) -> Event:
-        start = session.start
+        start, recogniser = session.start, session.recogniser
         return {
             "session_id": session.id,
             "resume_token": session.token,
             "config": start.model_dump(mode="json", exclude={"type", "resume"}),
             "model": {
-                "id": self._recogniser.model_id,
-                "glosses": len(self._recogniser.vocabulary),
-                "sign_language": self._recogniser.sign_language,
-                "fps": self._recogniser.fps,
+                "id": recogniser.model_id,
+                "glosses": len(recogniser.vocabulary),
+                "sign_language": recogniser.sign_language,
+                "fps": recogniser.fps,
             },
             "limits": {
                 "idle_s": IDLE_S,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
-from app.pipeline.recogniser import GlossSegment
+from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.pipeline.streaming import CaptionStream, EndReason, StreamUpdate
 from app.services.live.clock import StreamClock
 from app.services.live.engine import CaptionEngine, Outcome, Work
@@ -136,6 +136,11 @@ class LiveSession:
         self._shown: tuple[Any, ...] = ()
         self._lag_ms = 0.0
         self._sign: GlossSegment | None = None  # the latest of the running sentence
+
+    @property
+    def recogniser(self) -> Recogniser:
+        """The one that reads this session, to its end."""
+        return self._stream.recogniser
 
     # -- in -----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,245 @@
+"""Training over HTTP: jobs that are started, watched, stopped and resumed, and the checkpoint that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from app.api.access import may_train
+from app.api.dependencies import get_followers, get_hub, get_jobs, get_service, get_switch
+from app.api.problems import responses
+from app.api.training_schemas import (
+    Activated,
+    Checkpoint,
+    Checkpoints,
+    Job,
+    Jobs,
+    Log,
+    Points,
+    State,
+    TrainingStatus,
+)
+from app.core import errors
+from app.services.checkpoints import described, stored_checkpoints
+from app.services.gate import Gate
+from app.services.inference import InferenceService
+from app.services.live.hub import LiveHub
+from app.services.switch import CheckpointSwitch
+from app.services.training import run_folder
+from app.services.training.follow import follow
+from app.services.training.jobs import TrainingJobs
+from app.services.training.plan import configs, datasets
+from app.services.training.request import TrainingRequest
+
+Service = Annotated[InferenceService, Depends(get_service)]
+Training = Annotated[TrainingJobs, Depends(get_jobs)]
+Switch = Annotated[CheckpointSwitch, Depends(get_switch)]
+Hub = Annotated[LiveHub, Depends(get_hub)]
+Followers = Annotated[Gate, Depends(get_followers)]
+#: Any text is a question; only ids that exist have an answer.
+Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
+
+_ALWAYS = (
+    errors.Unauthorized,
+    errors.TrainingForbidden,
+    errors.InvalidRequest,
+    errors.DatabaseUnavailable,
+    errors.InternalError,
+)
+_STARTING = (
+    errors.MalformedRequest,
+    errors.UploadTooLarge,
+    errors.UnknownDataset,
+    errors.UnknownConfig,
+    errors.TooManyJobs,
+    errors.GpuInUse,
+    errors.NotReady,
+    errors.TrainingUnavailable,
+)
+
+router = APIRouter(prefix="/api/training", tags=["training"], dependencies=[Depends(may_train)])
+
+
+@router.post("/start", status_code=202, summary="Start a training job", responses=responses((*_ALWAYS, *_STARTING)))
+async def start(request: TrainingRequest, training: Training) -> Job:
+    """Train a recogniser on a named dataset with a named config.
+
+    `curl -X POST localhost:8000/api/training/start -H 'Content-Type: application/json'
+    -d '{"dataset": "signs", "config": "asl_everyday", "num_epochs": 10}'`
+
+    It runs as a process of its own, survives a restart of the answer you get, and is stopped with the service. What it
+    makes can be activated under its id.
+    """
+    return Job.of(await training.begin(request))
+
+
+@router.get("/status", summary="What trains now, and what may be asked for", responses=responses(_ALWAYS))
+async def status(training: Training, service: Service) -> TrainingStatus:
+    active, counts = await training.overview()
+    settings = service.settings
+    return TrainingStatus(
+        active=[Job.of(job) for job in active],
+        places=settings.max_training_jobs,
+        counts=counts,
+        datasets=await asyncio.to_thread(datasets, settings.datasets_dir),
+        configs=await asyncio.to_thread(configs, settings.configs_dir),
+        device=service.recogniser.device if service.loaded else None,
+        checkpoint=service.checkpoint,
+    )
+
+
+@router.get("/jobs", summary="Jobs, newest first", responses=responses(_ALWAYS))
+async def jobs(
+    training: Training,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+) -> Jobs:
+    found, total = await training.page(limit, offset, state)
+    return Jobs(jobs=[Job.of(job) for job in found], total=total, limit=limit, offset=offset)
+
+
+@router.get("/jobs/{job_id}", summary="One job", responses=responses((*_ALWAYS, errors.UnknownJob)))
+async def job(job_id: Id, training: Training) -> Job:
+    return Job.of(await training.get(job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/metrics", summary="Losses and error rates", responses=responses((*_ALWAYS, errors.UnknownJob))
+)
+async def metrics(
+    job_id: Id,
+    training: Training,
+    since: Annotated[int, Query(ge=0, le=10**9, description="Leave out so many lines.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 2_000,
+) -> Points:
+    """The lines of the trainer's log.jsonl, oldest first."""
+    known = await training.get(job_id)
+    found = await asyncio.to_thread(run_folder.numbers, training.run_folder(known.id), since, limit)
+    return Points.of(found, known.attempt)
+
+
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": Log,
+        "description": "A part of the log; with follow, server-sent events: `log` {text}, `state` {state, reason, "
+        "progress}, `end` with the same, each with the byte offset as its id.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get(
+    "/jobs/{job_id}/logs",
+    summary="What the job says",
+    response_model=None,
+    responses={**responses((*_ALWAYS, errors.UnknownJob, errors.Busy)), **_EVENTS},
+)
+async def logs(
+    request: Request,
+    job_id: Id,
+    training: Training,
+    followers: Followers,
+    tail: Annotated[int, Query(ge=1, le=5_000, description="The last lines; counts where no offset is given.")] = 200,
+    offset: Annotated[int | None, Query(ge=0, le=10**15, description="From this byte on, at most a MiB.")] = None,
+    follow: Annotated[bool, Query(description="Server-sent events; so does `Accept: text/event-stream`.")] = False,
+    last_event_id: Annotated[str | None, Header(description="Where an earlier connection broke off.")] = None,
+) -> Response:
+    known = await training.get(job_id)
+    run = training.run_folder(known.id)
+    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16:
+        offset = int(last_event_id)
+    if follow or "text/event-stream" in request.headers.get("accept", ""):
+        followers.check()
+        if offset is None:
+            offset = (await asyncio.to_thread(run_folder.log_tail, run, tail)).offset
+        return StreamingResponse(
+            _events(training, followers, known.id, offset),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+    if offset is None:
+        piece = await asyncio.to_thread(run_folder.log_tail, run, tail)
+    else:
+        piece = await asyncio.to_thread(run_folder.log_piece, run, offset)
+    return JSONResponse(Log.of(piece).model_dump())
+
+
+async def _events(training: TrainingJobs, followers: Gate, job_id: str, offset: int) -> AsyncIterator[str]:
+    with followers.enter():
+        yield "retry: 2000\n\n"
+        async for happened in follow(training, job_id, offset):
+            if happened.kind == "silence":
+                yield ": still here\n\n"
+            else:
+                yield f"id: {happened.offset}\nevent: {happened.kind}\ndata: {json.dumps(happened.data)}\n\n"
+
+
+@router.post(
+    "/jobs/{job_id}/stop",
+    status_code=202,
+    summary="Stop a job",
+    responses=responses((*_ALWAYS, errors.UnknownJob, errors.WrongState)),
+)
+async def stop(job_id: Id, training: Training) -> Job:
+    """It saves, ends, and can be resumed; one that does not end within TRAINING_STOP_S is killed."""
+    return Job.of(await training.stop(job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/resume",
+    status_code=202,
+    summary="Go on with a job",
+    responses=responses((*_ALWAYS, *_STARTING, errors.UnknownJob, errors.WrongState)),
+)
+async def resume(job_id: Id, training: Training) -> Job:
+    """From its last checkpoint; for jobs that were stopped, failed or got lost."""
+    return Job.of(await training.resume(job_id))
+
+
+@router.get("/checkpoints", summary="Recognisers on this machine", responses=responses(_ALWAYS))
+async def checkpoints(service: Service) -> Checkpoints:
+    """Those in CHECKPOINT_DIR, and those that training jobs made."""
+    settings, active = service.settings, service.checkpoint
+
+    def look() -> list[Checkpoint]:
+        found = []
+        for stored in stored_checkpoints(settings):
+            about = described(stored)
+            if stored.source == "run" and about["wer"] is None:
+                about["wer"] = run_folder.best_wer(stored.folder.parent)
+            found.append(Checkpoint(id=stored.id, source=stored.source, active=stored.id == active, **about))
+        return found
+
+    return Checkpoints(checkpoints=await asyncio.to_thread(look))
+
+
+@router.post(
+    "/checkpoints/{checkpoint_id}/activate",
+    summary="Answer with another recogniser",
+    responses=responses(
+        (*_ALWAYS, errors.UnknownCheckpoint, errors.CheckpointRefused, errors.NotReady, errors.DeviceFault)
+    ),
+)
+async def activate(
+    checkpoint_id: Annotated[str, Path(max_length=200, description="Id of the checkpoint.")],
+    service: Service,
+    switch: Switch,
+    hub: Hub,
+) -> Activated:
+    """New requests and live sessions use it at once, sessions that are open finish on theirs. The choice lasts, also
+    over a restart, as long as the setting CHECKPOINT stays what it is."""
+    service.check_ready()
+    recogniser = await switch.activate(checkpoint_id)
+    return Activated(
+        checkpoint=checkpoint_id,
+        model=recogniser.model_id,
+        glosses=len(recogniser.vocabulary),
+        sign_language=recogniser.sign_language,
+        live_sessions=hub.active,
+    )

@@ -1,0 +1,1 @@
+"""The database: PostgreSQL alone, its models, repositories and migrations."""

@@ -1,0 +1,23 @@
+"""Which checkpoint was chosen to answer."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import ActiveCheckpoint
+
+
+async def chosen(session: AsyncSession, configured: str) -> str | None:
+    """The checkpoint chosen for services with this CHECKPOINT; None where nobody chose."""
+    return await session.scalar(select(ActiveCheckpoint.checkpoint).where(ActiveCheckpoint.configured == configured))
+
+
+async def choose(session: AsyncSession, configured: str, checkpoint: str) -> None:
+    row = insert(ActiveCheckpoint).values(configured=configured, checkpoint=checkpoint)
+    await session.execute(
+        row.on_conflict_do_update(
+            index_elements=[ActiveCheckpoint.configured], set_={"checkpoint": checkpoint, "chosen_at": func.now()}
+        )
+    )

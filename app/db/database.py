@@ -1,0 +1,141 @@
+"""The connection to PostgreSQL: one engine, sessions that are transactions, one error when it is not there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import asyncpg
+from loguru import logger
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from app.db.embedded import EmbeddedError, EmbeddedPostgres
+from app.db.migrate import upgrade
+
+#: A server that does not answer for so long counts as not there.
+CONNECT_S = 5.0
+#: One that is lost is looked for so often.
+RETRY_S = 3.0
+
+
+class DatabaseUnavailable(RuntimeError):
+    """The database cannot be reached; the message says why, without a password."""
+
+
+def async_url(text: str) -> URL:
+    """A PostgreSQL address for SQLAlchemy with asyncpg. Raises ValueError, whose message holds no password."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("this is no address; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
+    url = url.set(drivername="postgresql+asyncpg")
+    if "sslmode" in url.query:  # what libpq calls it
+        mode = url.query["sslmode"]
+        url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return url
+
+
+class Database:
+    """PostgreSQL at `url`, or embedded under `folder` where url is None. For one event loop.
+
+    Usable between `open` and `close`; before that and after it was lost, `session` raises DatabaseUnavailable.
+    """
+
+    def __init__(self, url: str | None, folder: Path) -> None:
+        self._url = async_url(url) if url is not None else None
+        self._embedded = EmbeddedPostgres(folder) if url is None else None
+        self._engine: AsyncEngine | None = None
+        self._closed = False
+        self._opening = asyncio.Lock()
+        self._problem: str | None = "it is not connected yet"
+
+    @property
+    def where(self) -> str:
+        """For people: the server, without a password."""
+        return self._url.render_as_string(hide_password=True) if self._url is not None else "embedded"
+
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be used, None while it can, as far as is known."""
+        return self._problem
+
+    async def keep(self) -> None:
+        """For a task of its own: opens the database again whenever it is lost."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if self._problem is not None and not self._opening.locked():
+                try:
+                    await self.open()
+                    logger.info("the database ({}) is there again", self.where)
+                except DatabaseUnavailable as problem:
+                    logger.debug("the database is not there yet: {}", problem)
+
+    async def open(self) -> None:
+        """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnavailable."""
+        async with self._opening:
+            if self._closed:
+                raise DatabaseUnavailable("the service is stopping")
+            with self._translated():
+                url = self._url
+                if self._embedded is not None:
+                    url = async_url(await asyncio.to_thread(self._embedded.start))
+                assert url is not None
+                if self._engine is None or self._engine.url != url:
+                    if self._engine is not None:
+                        await self._engine.dispose()
+                    self._engine = create_async_engine(
+                        url, pool_pre_ping=True, pool_timeout=CONNECT_S, connect_args={"timeout": CONNECT_S}
+                    )
+                async with asyncio.timeout(60):
+                    await upgrade(self._engine)
+            self._problem = None
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnavailable."""
+        if self._engine is None or self._problem is not None:
+            raise DatabaseUnavailable(self._problem or "it is not connected yet")
+        with self._translated():
+            async with async_sessionmaker(self._engine, expire_on_commit=False)() as session, session.begin():
+                yield session
+
+    async def close(self) -> None:
+        self._closed = True
+        async with self._opening:
+            self._problem = "the service is stopping"
+            if self._engine is not None:
+                await self._engine.dispose()
+            if self._embedded is not None:
+                await asyncio.to_thread(self._embedded.stop)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except EmbeddedError as problem:
+            raise self._lost(str(problem)) from problem
+        except (OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+            raise self._lost(f"{type(problem).__name__}: {problem}") from problem
+        except DBAPIError as problem:
+            if not _about_the_connection(problem):
+                raise
+            raise self._lost(str(problem.orig)) from problem
+
+    def _lost(self, why: str) -> DatabaseUnavailable:
+        why = why.partition("\n")[0]
+        if self._problem is None:
+            logger.error("the database is lost: {}", why)
+        self._problem = why
+        return DatabaseUnavailable(why)
+
+
+def _about_the_connection(problem: DBAPIError) -> bool:
+    """Not about the statement: SQLSTATE classes 08 (connection), 28 (password), 3D (no such database), 53 (out of
+    connections), 57P (shut down); or none at all."""
+    state = getattr(problem.orig, "sqlstate", None)
+    return problem.connection_invalidated or state is None or state.startswith(("08", "28", "3D", "53", "57P"))

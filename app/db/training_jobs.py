@@ -1,0 +1,92 @@
+"""Training jobs in the database: who holds a place, who watches which, what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, extract, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import ACTIVE, TrainingJob
+
+_LOCK = 0x676C6F74
+
+
+async def alone(session: AsyncSession) -> None:
+    """Until the transaction ends nobody else comes past here: places are counted and taken by one at a time."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+async def get(session: AsyncSession, job_id: str, *, lock: bool = False) -> TrainingJob | None:
+    query = select(TrainingJob).where(TrainingJob.id == job_id)
+    return await session.scalar(query.with_for_update() if lock else query)
+
+
+async def active(session: AsyncSession) -> Sequence[TrainingJob]:
+    """Jobs that hold a place, oldest first."""
+    return (await session.scalars(_active().order_by(TrainingJob.created_at))).all()
+
+
+async def page(
+    session: AsyncSession, limit: int, offset: int, state: str | None = None
+) -> tuple[Sequence[TrainingJob], int]:
+    """Newest first, and how many there are in all."""
+    query = select(TrainingJob)
+    if state is not None:
+        query = query.where(TrainingJob.state == state)
+    total = await session.scalar(select(func.count()).select_from(query.subquery()))
+    newest = query.order_by(TrainingJob.created_at.desc(), TrainingJob.id.desc())
+    return (await session.scalars(newest.limit(limit).offset(offset))).all(), total or 0
+
+
+async def counts(session: AsyncSession) -> dict[str, int]:
+    """Jobs by state."""
+    rows = await session.execute(select(TrainingJob.state, func.count()).group_by(TrainingJob.state))
+    return {state: number for state, number in rows}  # noqa: C416 - mypy reads dict(rows) as a dict of rows
+
+
+async def mine(session: AsyncSession, owner: str) -> Sequence[TrainingJob]:
+    return (await session.scalars(_active().where(TrainingJob.owner == owner))).all()
+
+
+async def seen(session: AsyncSession, owner: str) -> None:
+    """The heartbeat of one that watches."""
+    await session.execute(
+        update(TrainingJob)
+        .where(TrainingJob.owner == owner, TrainingJob.finished_at.is_(None))
+        .values(owner_seen=func.now())
+    )
+
+
+async def others(session: AsyncSession, owner: str) -> list[tuple[TrainingJob, float]]:
+    """Jobs that somebody else watches, each with how many seconds its watcher has been silent."""
+    rows = await session.execute(
+        select(TrainingJob, extract("epoch", func.now() - TrainingJob.owner_seen)).where(
+            TrainingJob.finished_at.is_(None), TrainingJob.owner != owner
+        )
+    )
+    return [(job, float(silent)) for job, silent in rows]
+
+
+async def take_over(session: AsyncSession, job: TrainingJob, owner: str) -> bool:
+    """Watch a job in the place of its watcher; of several that try, one gets it."""
+    taken = await session.scalar(
+        update(TrainingJob)
+        .where(TrainingJob.id == job.id, TrainingJob.owner == job.owner, TrainingJob.finished_at.is_(None))
+        .values(owner=owner, owner_seen=func.now())
+        .returning(TrainingJob.id)
+    )
+    return taken is not None
+
+
+async def change(session: AsyncSession, job_id: str, by: str | None = None, **values: Any) -> bool:
+    """Set columns of an active job, by its owner if one is given; False when there is none."""
+    query = update(TrainingJob).where(TrainingJob.id == job_id, TrainingJob.state.in_(ACTIVE))
+    if by is not None:
+        query = query.where(TrainingJob.owner == by)
+    return (await session.scalar(query.values(**values).returning(TrainingJob.id))) is not None
+
+
+def _active() -> Select[TrainingJob]:
+    return select(TrainingJob).where(TrainingJob.finished_at.is_(None))

@@ -1,0 +1,77 @@
+// Talking to /api/training: the token, errors as they are told, and a log as server-sent events.
+
+const KEY = "glossline.training.token";
+
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.detail ?? "The service gave no reason.");
+    this.status = status;
+    this.title = problem.title ?? "The service refused";
+    this.code = problem.code ?? "";
+  }
+}
+
+// The token lasts as long as the tab.
+export const keep = (token) => sessionStorage.setItem(KEY, token);
+
+function headers(more = {}) {
+  const token = sessionStorage.getItem(KEY);
+  return token ? { ...more, Authorization: `Bearer ${token}` } : more;
+}
+
+async function checked(answer) {
+  if (answer.ok) return answer;
+  throw new Refused(answer.status, await answer.json().catch(() => ({})));
+}
+
+export async function ask(path, body) {
+  const options = body === undefined ? { headers: headers() }
+    : { method: "POST", headers: headers({ "Content-Type": "application/json" }), body: JSON.stringify(body) };
+  return (await checked(await fetch(`/api/training${path}`, options))).json();
+}
+
+export async function act(path) {
+  return (await checked(await fetch(`/api/training${path}`, { method: "POST", headers: headers() }))).json();
+}
+
+const wait = (ms, signal) => new Promise((done) => {
+  const timer = setTimeout(done, ms);
+  signal.addEventListener("abort", () => { clearTimeout(timer); done(); }, { once: true });
+});
+
+// By fetch, since an EventSource sends no token. Comes back where it broke off, until the job ends or `signal` says so.
+export async function follow(job, signal, on) {
+  let last = null;
+  while (!signal.aborted) {
+    try {
+      const more = last === null ? {} : { "Last-Event-ID": last };
+      const answer = await checked(await fetch(`/api/training/jobs/${job}/logs?follow=true&tail=500`,
+        { headers: headers({ Accept: "text/event-stream", ...more }), signal }));
+      let rest = "";
+      for await (const piece of pieces(answer.body)) {
+        const events = (rest + piece).split("\n\n");
+        rest = events.pop();
+        for (const text of events) {
+          const event = Object.fromEntries(text.split("\n").filter((line) => line && !line.startsWith(":"))
+            .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
+          if (!event.event) continue;
+          last = event.id;
+          on(event.event, JSON.parse(event.data));
+          if (event.event === "end") return;
+        }
+      }
+    } catch (problem) {
+      if (signal.aborted || (problem instanceof Refused && problem.status < 500)) return;
+    }
+    await wait(2000, signal);
+  }
+}
+
+async function* pieces(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}

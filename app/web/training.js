@@ -1,0 +1,297 @@
+// The page of training: jobs, a form, the curves and the log of one job, and the recogniser that answers.
+
+import { act, ask, follow, keep, Refused } from "./api.js";
+import { chart, short } from "./chart.js";
+import { complain, el, make, percent } from "./dom.js";
+
+const ACTIVE = ["queued", "starting", "running", "stopping"];
+const PAGE = 10;
+const LOG_CHARACTERS = 200_000;
+const chosen = { id: null, attempt: 0, lines: [], next: 0, stop: null };
+let shown = PAGE;
+
+// -- what goes wrong ----------------------------------------------------------------------------------------------
+
+function tell(problem) {
+  el("door").hidden = problem.status !== 401;
+  if (problem.status === 401 || problem.status === 403) el("all").hidden = true;
+  if (problem.status === 401 && !el("token").value) el("problem").hidden = true;
+  else if (problem instanceof Refused) complain(el("problem"), problem.title, problem.message);
+  else complain(el("problem"), "The service did not answer", "It may be stopping. This page tries again.");
+}
+
+async function trying(work) {
+  try {
+    const answer = await work();
+    el("problem").hidden = true;
+    return answer;
+  } catch (problem) {
+    tell(problem);
+    return null;
+  }
+}
+
+// -- jobs -----------------------------------------------------------------------------------------------------------
+
+function progressOf({ step, steps, epoch, epochs }) {
+  if (step === null || step === undefined) return "";
+  const parts = [steps ? `step ${step} of ${steps}` : `step ${step}`];
+  if (epochs) parts.push(`epoch ${epoch ?? 0} of ${epochs}`);
+  return parts.join(", ");
+}
+
+function stateOf(state) {
+  const node = make("span", state, "state");
+  node.dataset.state = state;
+  return node;
+}
+
+const time = (text) => (text ? new Date(text).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "");
+
+// Rows are changed in place: replaced, they would take the keyboard's focus with them.
+function rows(body, items, fill) {
+  const old = new Map([...body.children].map((row) => [row.dataset.id, row]));
+  const now = items.map((item) => {
+    const row = old.get(item.id) ?? document.createElement("tr");
+    const text = JSON.stringify([item, chosen.id === item.id]);
+    if (row.dataset.text !== text) {
+      const focused = row.contains(document.activeElement);
+      row.dataset.id = item.id;
+      row.dataset.text = text;
+      row.replaceChildren(...fill(item, row));
+      if (focused) row.querySelector("button")?.focus();
+    }
+    return row;
+  });
+  if (now.length !== body.children.length || now.some((row, i) => row !== body.children[i])) {
+    const focused = document.activeElement;
+    body.replaceChildren(...now);
+    if (body.contains(focused)) focused.focus();
+  }
+}
+
+function cell(...content) {
+  const node = document.createElement("td");
+  node.append(...content);
+  return node;
+}
+
+async function loadJobs() {
+  const { jobs, total } = await ask(`/jobs?limit=${shown}`);
+  el("no-jobs").hidden = total > 0;
+  el("jobs-table").hidden = total === 0;
+  el("older").hidden = total <= shown;
+  rows(el("jobs"), jobs, (job, row) => {
+    if (job.id === chosen.id) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+    const open = make("button", job.id, "link");
+    open.type = "button";
+    open.addEventListener("click", () => choose(job.id, true));
+    return [cell(open), cell(stateOf(job.state)), cell(progressOf(job.progress) || "–"),
+      cell(time(job.started_at ?? job.created_at))];
+  });
+  const mine = jobs.find((job) => job.id === chosen.id);
+  if (mine) showJob(mine);
+  else if (chosen.id) showJob(await ask(`/jobs/${chosen.id}`));
+}
+
+// -- one job --------------------------------------------------------------------------------------------------------
+
+function choose(id, focus) {
+  if (chosen.id !== id) {
+    chosen.stop?.abort();
+    Object.assign(chosen, { id, attempt: 0, lines: [], next: 0, stop: null });
+    el("log").textContent = "";
+    history.replaceState(null, "", `#${encodeURIComponent(id)}`);
+  }
+  el("job").hidden = false;
+  el("job-title").textContent = `Job ${id}`;
+  if (focus) el("job-title").focus();
+  return trying(refresh);
+}
+
+function showJob(job) {
+  el("job-state").textContent = job.state;
+  el("job-state").dataset.state = job.state;
+  const { step, steps } = job.progress;
+  el("progress-text").textContent = progressOf(job.progress) || "No step yet";
+  el("progress").hidden = !steps;
+  if (steps) el("progress").value = step / steps;
+  el("reason").textContent = job.reason ?? "";
+  el("reason").hidden = !job.reason;
+  button("stop", ACTIVE.includes(job.state) && job.state !== "stopping");
+  button("resume", job.resumable);
+  if (job.attempt !== chosen.attempt) {
+    Object.assign(chosen, { attempt: job.attempt, lines: [], next: 0 });
+    chosen.stop?.abort();
+    chosen.stop = new AbortController();
+    el("log").textContent = "";
+    follow(job.id, chosen.stop.signal, (kind, data) => (kind === "log" ? addLog(data.text) : trying(refresh)));
+  }
+}
+
+function button(name, wanted) {
+  if (!wanted && document.activeElement === el(name)) el("job-title").focus();
+  el(name).hidden = !wanted;
+}
+
+function addLog(text) {
+  const log = el("log");
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  log.textContent = (log.textContent + text).slice(-LOG_CHARACTERS);
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+// One after the other: two at once would both take the same lines.
+let reading = Promise.resolve();
+function loadNumbers() {
+  reading = reading.catch(() => {}).then(readNumbers);
+  return reading;
+}
+
+async function readNumbers() {
+  const { id, attempt } = chosen;
+  if (!id) return;
+  for (let more = true; more;) {
+    const found = await ask(`/jobs/${id}/metrics?since=${chosen.next}`);
+    if (chosen.id !== id || found.attempt !== attempt) return;
+    chosen.lines.push(...found.lines);
+    chosen.next = found.next;
+    more = found.more;
+  }
+  drawNumbers();
+}
+
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+function series(key, name) {
+  const points = chosen.lines.filter((line) => isNumber(line.step) && isNumber(line[key]));
+  return { name, points: points.map((line) => [line.step, line[key]]) };
+}
+
+function drawNumbers() {
+  chart(el("loss"), "Loss", [series("ctc", "CTC"), series("aux", "auxiliary")]);
+  chart(el("wer"), "Word error rate on dev", [series("wer", "WER")], percent);
+  const keys = ["step", "epoch", "lr", "ctc", "aux", "wer"].filter((key) => chosen.lines.some((line) => isNumber(line[key])));
+  const head = document.createElement("tr");
+  head.append(...keys.map((key) => {
+    const title = make("th", { step: "Step", epoch: "Epoch", lr: "Learning rate", ctc: "CTC", aux: "Auxiliary", wer: "WER" }[key]);
+    title.scope = "col";
+    return title;
+  }));
+  el("numbers-head").replaceChildren(head);
+  el("numbers-body").replaceChildren(...chosen.lines.filter((line) => isNumber(line.step)).slice(-400).reverse()
+    .map((line) => {
+      const row = document.createElement("tr");
+      row.append(...keys.map((key) => make("td", !isNumber(line[key]) ? "" : key === "wer" ? percent(line[key]) : short(line[key]))));
+      return row;
+    }));
+}
+
+async function doing(name, path, done) {
+  el(name).disabled = true;
+  const job = await trying(() => act(path));
+  el(name).disabled = false;
+  if (!job) return;
+  el("told").textContent = done;
+  await trying(refresh);
+}
+
+el("stop").addEventListener("click", () => doing("stop", `/jobs/${chosen.id}/stop`, `Job ${chosen.id} is being stopped.`));
+el("resume").addEventListener("click", () => doing("resume", `/jobs/${chosen.id}/resume`, `Job ${chosen.id} goes on.`));
+el("older").addEventListener("click", () => { shown = Math.min(200, shown + 4 * PAGE); trying(loadJobs); });
+
+// -- recognisers ----------------------------------------------------------------------------------------------------
+
+async function loadCheckpoints() {
+  const { checkpoints } = await ask("/checkpoints");
+  rows(el("checkpoints"), checkpoints, (found) => {
+    const name = make("th", found.id);
+    name.scope = "row";
+    let answers = make("td", "answers now", "yes");
+    if (!found.active && found.problem) answers = cell(make("span", found.problem, "hint"));
+    else if (!found.active) {
+      const use = make("button", "Activate", "plain small");
+      use.type = "button";
+      use.setAttribute("aria-label", `Activate ${found.id}`);
+      use.addEventListener("click", () => activate(found.id, use));
+      answers = cell(use);
+    }
+    return [name, cell(found.source === "run" ? "a job" : "this service"), cell(found.glosses ? String(found.glosses.length) : "–"),
+      cell(found.wer === null ? "–" : percent(found.wer)), answers];
+  });
+}
+
+async function activate(id, use) {
+  use.disabled = true;
+  const done = await trying(() => act(`/checkpoints/${encodeURIComponent(id)}/activate`));
+  use.disabled = false;
+  if (!done) return;
+  const open = done.live_sessions;
+  el("told").textContent = `${id} answers now.${open ? ` Live sessions that finish on theirs: ${open}.` : ""}`;
+  await trying(loadCheckpoints);
+  el("checkpoints-title").tabIndex = -1;
+  el("checkpoints-title").focus();
+}
+
+// -- the form -------------------------------------------------------------------------------------------------------
+
+function options(select, names) {
+  if ([...select.options].map((option) => option.value).join("/") === names.join("/")) return;
+  const before = select.value;
+  select.replaceChildren(...names.map((name) => new Option(name, name)));
+  if (names.includes(before)) select.value = before;
+}
+
+async function loadChoices() {
+  const { datasets, configs } = await ask("/status");
+  options(el("dataset"), datasets);
+  options(el("config"), configs);
+  const ready = datasets.length > 0 && configs.length > 0;
+  el("begin").disabled = !ready;
+  el("nothing-to-train").hidden = ready;
+  el("nothing-to-train").textContent = datasets.length ? "There is no config in the service’s CONFIGS_DIR."
+    : "There is no dataset yet: put a folder into the service’s DATASETS_DIR.";
+}
+
+el("start").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const body = { dataset: el("dataset").value, config: el("config").value, device: el("device").value };
+  for (const name of ["num_epochs", "batch_size", "learning_rate", "nproc"]) {
+    if (el(name).value !== "") body[name] = Number(el(name).value);
+  }
+  if (el("gpu_sharing").value) body.gpu_sharing = el("gpu_sharing").value;
+  el("begin").disabled = true;
+  const job = await trying(() => ask("/start", body));
+  el("begin").disabled = false;
+  if (!job) return;
+  el("told").textContent = `Job ${job.id} has been started.`;
+  await choose(job.id, true);
+});
+
+el("door").addEventListener("submit", (event) => {
+  event.preventDefault();
+  keep(el("token").value);
+  trying(everything);
+});
+
+// -- all of it ------------------------------------------------------------------------------------------------------
+
+async function refresh() {
+  await loadJobs();
+  await loadNumbers();
+}
+
+async function everything() {
+  await loadChoices();
+  el("door").hidden = true;
+  el("all").hidden = false;
+  await refresh();
+  await loadCheckpoints();
+}
+
+const asked = decodeURIComponent(location.hash.slice(1));
+await trying(everything);
+if (asked && !el("all").hidden) await choose(asked, false);
+setInterval(() => { if (!document.hidden && !el("all").hidden) trying(refresh); }, 3000);
+setInterval(() => { if (!document.hidden && !el("all").hidden) trying(everything); }, 15000);
