@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from loguru import logger
 MARK = "GLOSSLINE_JOB"
 #: Not for a process that anybody may ask to print its environment.
 _SECRETS = ("DATABASE_URL", "TRAINING_TOKEN")
+#: A killed process is gone in a moment, unless the kernel holds it (a stuck disk).
+GONE_S = 5.0
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -65,14 +68,25 @@ def ask_to_stop(pid: int, started: float) -> None:
 
 
 def kill_all(job_id: str) -> int:
-    """SIGKILL to every process of the job; how many there were."""
-    killed = 0
+    """SIGKILL to every process of the job, and wait until they are gone; how many there were."""
+    killed = []
     for process in psutil.process_iter():
         try:
             # A zombie tells no environment; nothing is left of it to end.
             if process.environ().get(MARK) == job_id:
                 process.kill()
-                killed += 1
+                killed.append(process)
         except psutil.Error:
             continue
-    return killed
+    deadline = time.monotonic() + GONE_S
+    while any(_runs(process) for process in killed) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return len(killed)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Looked at, not waited for: how a child of ours ended is for its Popen to learn."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
