@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for candidate in python3.11 python3.12 python3; do command -v $$candidate && break; done)
 HOST ?= 127.0.0.1
 PORT ?= 8000
+# Two processes: each holds PyTorch and MediaPipe, about 1.5 GB. Tests of one file share servers, so they stay together.
+PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 
 BIN := .venv/bin
@@ -31,7 +33,7 @@ doctor: .venv/.runtime
 	@$(BIN)/python -m app doctor
 
 test: .venv/.dev
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check app tests scripts

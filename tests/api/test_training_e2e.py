@@ -18,6 +18,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from app.services.training.process import MARK
+from app.signer.cli import SAMPLES
 from tests.api.test_process import Service, answers, start, until
 from tests.api.training import write_inputs
 from tests.conftest import database_folder
@@ -109,6 +110,14 @@ def model(service: Service) -> dict[str, Any]:
     return told
 
 
+def predicted(service: Service) -> dict[str, Any]:
+    with (SAMPLES / "hello.mp4").open("rb") as video:
+        answer = httpx.post(f"{service.address}/api/inference/predict", files={"file": video}, timeout=120)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
 def perform(client: ClientConnection, frames: int, first: int) -> None:
     for i in range(0, frames, 10):
         header = struct.pack("<BBHIQ", 1, 3, 0, 0, (first + i) * 40_000)
@@ -147,6 +156,7 @@ def test_from_start_to_an_answering_recogniser_through_http_alone(environment: d
             answer = model(service)
             assert answer["model"] == job_id
             assert set(answer["gloss"]) <= set(listed["glosses"])
+            assert predicted(service)["model"] == job_id
             with connect(f"ws://127.0.0.1:{service.port}/ws/stream") as after:
                 after.send('{"type": "start"}')
                 assert json.loads(after.recv(timeout=60))["model"]["id"] == job_id
