@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -100,8 +100,7 @@ def check_usable(stored: Stored) -> None:
             "they can run code. Save the weights with safetensors."
         )
     try:
-        read_config(folder)
-        schema = json.loads((folder / "config.json").read_text(encoding="utf-8"))["keypoints"]
+        schema = read_config(folder).keypoints
     except CheckpointError as problem:
         raise refused(stored, problem) from problem
     if schema != KEYPOINTS:
@@ -128,4 +127,4 @@ def described(stored: Stored) -> dict[str, Any]:
     config = read_config(stored.folder)
     found |= {"sign_language": config.sign_language, "glosses": list(config.vocabulary)}
     wer = config.provenance.get("wer")
-    return {**found, "wer": float(wer) if isinstance(wer, int | float) else None}
+    return {**found, "wer": wer if isinstance(wer, float) and math.isfinite(wer) else None}
