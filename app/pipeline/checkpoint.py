@@ -166,6 +166,16 @@ def read_config(folder: Path) -> CheckpointConfig:
     return CheckpointConfig.from_dict(values)
 
 
+def looks_pickled(path: Path) -> bool:
+    """Does the file begin like a pickle, plain or zipped, as torch.save writes them? Raises OSError.
+
+    A safetensors file begins with the length of its header, any eight bytes, but what follows is always a brace.
+    """
+    with path.open("rb") as f:
+        start = f.read(9)
+    return start[8:] != b"{" and (start.startswith(b"PK\x03\x04") or start.startswith(b"\x80"))
+
+
 def load_checkpoint(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:
     """Config and model in eval mode on `device`, for landmarks of cameras. Raises CheckpointError."""
     config = read_config(folder)
