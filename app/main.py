@@ -182,7 +182,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's
     # own `send`; right inside of it everything is counted.
-    app.add_middleware(BodyLimit, limit=settings.max_upload_bytes)
+    app.add_middleware(
+        BodyLimit, limit=settings.max_upload_bytes, smaller={training.router.prefix: training.MAX_BODY_BYTES}
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

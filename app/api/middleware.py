@@ -6,7 +6,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from loguru import logger
 from starlette.datastructures import Headers, MutableHeaders
@@ -124,25 +124,31 @@ def _secure(headers: MutableHeaders, request_id: str) -> None:
 class BodyLimit:
     """Refuses a body over `limit` bytes: at once by its Content-Length, else as soon as the stream passes the limit.
 
-    The connection is closed with the refusal, so the rest is not read.
+    The connection is closed with the refusal, so the rest is not read. smaller: limits of the routes under a path, for
+    bodies that are held in memory before anybody has asked who sends them.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, smaller: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._smaller = smaller
 
-    def _too_large(self) -> UploadTooLarge:
-        return UploadTooLarge(
-            f"The body is larger than {self._limit / 2**20:g} MiB, the most this service takes. "
-            "Send a shorter or smaller video.",
-            headers={"Connection": "close"},
-        )
+    def _limit_of(self, path: str) -> int:
+        return min([self._limit, *(limit for start, limit in self._smaller.items() if path.startswith(start))])
+
+    def _too_large(self, limit: int) -> UploadTooLarge:
+        if limit < self._limit:
+            said = f"{limit / 2**10:g} KiB, the most this address takes. Send a smaller one."
+        else:
+            said = f"{limit / 2**20:g} MiB, the most this service takes. Send a shorter or smaller video."
+        return UploadTooLarge(f"The body is larger than {said}", headers={"Connection": "close"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = self._by_length(Headers(scope=scope).get("content-length"))
+        limit = self._limit_of(scope["path"])
+        refusal = self._by_length(Headers(scope=scope).get("content-length"), limit)
         if refusal is not None:
             await problem_response(refusal, scope.get("request_id"))(scope, receive, send)
             return
@@ -153,15 +159,15 @@ class BodyLimit:
             message = await receive()
             if message["type"] == "http.request":
                 read += len(message.get("body", b""))
-                if read > self._limit:
-                    raise self._too_large()
+                if read > limit:
+                    raise self._too_large(limit)
             return message
 
         await self._app(scope, counted, send)
 
-    def _by_length(self, length: str | None) -> ServiceError | None:
+    def _by_length(self, length: str | None, limit: int) -> ServiceError | None:
         if length is None:
             return None
         if not length.isascii() or not length.isdigit():
             return MalformedRequest("The header Content-Length is not a number.", headers={"Connection": "close"})
-        return self._too_large() if int(length) > self._limit else None
+        return self._too_large(limit) if int(length) > limit else None

@@ -44,6 +44,9 @@ Followers = Annotated[Gate, Depends(get_followers)]
 #: Any text is a question; only ids that exist have an answer.
 Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
 
+#: Of a request to start; room for some thousand glosses.
+MAX_BODY_BYTES = 256 * 1024
+
 _ALWAYS = (
     errors.Unauthorized,
     errors.TrainingForbidden,

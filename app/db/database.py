@@ -56,8 +56,8 @@ class Database:
 
     @property
     def where(self) -> str:
-        """For people: the server, without a password."""
-        return self._url.render_as_string(hide_password=True) if self._url is not None else "embedded"
+        """For people: the server, without a password; also not one that stands in the query, where libpq takes it."""
+        return self._url.set(query={}).render_as_string() if self._url is not None else "embedded"
 
     @property
     def problem(self) -> str | None:

@@ -19,6 +19,9 @@ async def alone(session: AsyncSession) -> None:
 
 
 async def get(session: AsyncSession, job_id: str, *, lock: bool = False) -> TrainingJob | None:
+    """None where there is no such job, whatever text asks for it."""
+    if "\0" in job_id:  # no text to PostgreSQL
+        return None
     query = select(TrainingJob).where(TrainingJob.id == job_id)
     return await session.scalar(query.with_for_update() if lock else query)
 

@@ -26,6 +26,10 @@ NORMALISER = "shoulder-median-50/1"
 INPUTS: dict[str, tuple[str, float]] = {KEYPOINTS: (NORMALISER, MODEL_FPS), TRACKS: (TRACK_NORMALISER, TRACK_FPS)}
 
 
+#: A config of ten thousand glosses has a tenth of it; what is larger is no config, and is not read into memory.
+MAX_CONFIG_BYTES = 4 << 20
+
+
 class CheckpointError(RuntimeError):
     """A checkpoint is missing, damaged or made for something else; the message says what to do."""
 
@@ -111,7 +115,7 @@ class CheckpointConfig:
                 provenance=dict(values.get("provenance", {})),
                 members=int(values.get("members", 1)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise CheckpointError(f"config.json is damaged or incomplete: {error}") from error
         if config.model.labels != len(config.vocabulary) or len(set(config.vocabulary)) != len(config.vocabulary):
             raise CheckpointError(
@@ -152,12 +156,24 @@ def read_config(folder: Path) -> CheckpointConfig:
             f"or train one: python -m app.training.train --help"
         )
     try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{path} is larger than {MAX_CONFIG_BYTES >> 20} MiB; fetch the checkpoint again")
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"cannot read {path}: {error}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} should hold a JSON object")
     return CheckpointConfig.from_dict(values)
+
+
+def looks_pickled(path: Path) -> bool:
+    """Does the file begin like a pickle, plain or zipped, as torch.save writes them? Raises OSError.
+
+    A safetensors file begins with the length of its header, any eight bytes, but what follows is always a brace.
+    """
+    with path.open("rb") as f:
+        start = f.read(9)
+    return start[8:] != b"{" and (start.startswith(b"PK\x03\x04") or start.startswith(b"\x80"))
 
 
 def load_checkpoint(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:

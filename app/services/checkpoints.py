@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from app.core.errors import CheckpointRefused
 from app.core.settings import CHECKPOINT_ID, Settings, SettingsError
-from app.pipeline.checkpoint import KEYPOINTS, CheckpointError, read_config
+from app.pipeline.checkpoint import KEYPOINTS, CheckpointConfig, CheckpointError, looks_pickled, read_config
 
 #: Files that hold weights as pickles, which run whatever their maker wrote into them when they are opened.
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
@@ -79,11 +79,25 @@ def find_checkpoint(settings: Settings, checkpoint: str) -> Stored | None:
     return next((stored for stored in places if stored.folder.is_dir()), None)
 
 
-def check_usable(stored: Stored) -> None:
-    """Raise CheckpointRefused for pickles, damaged files and what another kind of recogniser needs."""
-    folder = stored.folder
-    weights = folder / "model.safetensors"
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
+def check_usable(stored: Stored) -> CheckpointConfig:
+    """Its config. Raises CheckpointRefused for pickles, damaged files and what another kind of recogniser needs."""
+    try:
+        _check_files(stored)
+        config = read_config(stored.folder)
+    except (CheckpointError, OSError) as problem:
+        raise refused(stored, problem) from problem
+    if config.keypoints != KEYPOINTS:
+        raise CheckpointRefused(
+            f"'{stored.id}' reads keypoints of the kind '{config.keypoints}'; this service finds '{KEYPOINTS}'. Use a "
+            "checkpoint that was trained on those."
+        )
+    return config
+
+
+def _check_files(stored: Stored) -> None:
+    """Raises CheckpointRefused, OSError."""
+    weights = stored.folder / "model.safetensors"
+    pickles = sorted(path.name for path in stored.folder.iterdir() if path.suffix in _PICKLES)
     if not weights.is_file():
         raise CheckpointRefused(
             f"'{stored.id}' holds pickled weights ({', '.join(pickles)}), which are never opened: pickles can run "
@@ -92,22 +106,10 @@ def check_usable(stored: Stored) -> None:
             else f"'{stored.id}' holds no model.safetensors: it is not whole. Copy it again, or wait until its "
             "training has written it."
         )
-    with weights.open("rb") as file:
-        start = file.read(4)
-    if start == b"PK\x03\x04" or start[:1] == b"\x80":
+    if looks_pickled(weights):
         raise CheckpointRefused(
             f"The file model.safetensors of '{stored.id}' is a pickle under another name. Pickles are never opened: "
             "they can run code. Save the weights with safetensors."
-        )
-    try:
-        read_config(folder)
-        schema = json.loads((folder / "config.json").read_text(encoding="utf-8"))["keypoints"]
-    except CheckpointError as problem:
-        raise refused(stored, problem) from problem
-    if schema != KEYPOINTS:
-        raise CheckpointRefused(
-            f"'{stored.id}' reads keypoints of the kind '{schema}'; this service finds '{KEYPOINTS}'. Use a "
-            "checkpoint that was trained on those."
         )
 
 
@@ -118,14 +120,13 @@ def refused(stored: Stored, problem: Exception) -> CheckpointRefused:
 
 
 def described(stored: Stored) -> dict[str, Any]:
-    """model_id, sign_language, glosses and word error rate of a checkpoint, None where unknown; problem: why it
+    """sign_language, glosses and word error rate of a checkpoint, None where unknown; problem: why it
     cannot be used."""
     found: dict[str, Any] = {"sign_language": None, "glosses": None, "wer": None, "problem": None}
     try:
-        check_usable(stored)
+        config = check_usable(stored)
     except CheckpointRefused as problem:
         return {**found, "problem": problem.detail}
-    config = read_config(stored.folder)
     found |= {"sign_language": config.sign_language, "glosses": list(config.vocabulary)}
     wer = config.provenance.get("wer")
-    return {**found, "wer": float(wer) if isinstance(wer, int | float) else None}
+    return {**found, "wer": wer if isinstance(wer, float) and math.isfinite(wer) else None}

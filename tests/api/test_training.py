@@ -156,6 +156,16 @@ async def test_a_start_that_cannot_be_is_refused_and_leaves_nothing(
 async def test_a_body_that_is_no_json_is_refused(client: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "application/json"}
     assert_problem(await client.post("/start", content=b"{", headers=headers), 422, "invalid_request")
+    nested = b'{"dataset":' + b"[" * 100_000
+    answer = await client.post("/start", content=nested, headers=headers)
+    assert answer.status_code in (400, 422), answer.text
+
+
+async def test_a_large_body_is_not_read_before_it_is_known_who_sends_it(settings: Settings) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with running(settings) as app, client_of(app, address="10.0.0.7") as stranger:
+        answer = await stranger.post("/start", content=b" " * (1 << 20), headers=headers)
+        assert "Send a smaller one" in assert_problem(answer, 413, "upload_too_large")["detail"]
 
 
 async def test_a_card_that_the_service_answers_on_is_not_taken_unnoticed(
@@ -171,10 +181,11 @@ async def test_a_card_that_the_service_answers_on_is_not_taken_unnoticed(
 
 
 async def test_jobs_and_checkpoints_that_are_not_there(client: httpx.AsyncClient) -> None:
-    for path in ("", "/metrics", "/logs"):
-        assert_problem(await client.get(f"/jobs/nobody{path}"), 404, "unknown_job")
-    for path in ("/stop", "/resume"):
-        assert_problem(await client.post(f"/jobs/nobody{path}"), 404, "unknown_job")
+    for name in ("nobody", "a%00b", "%ff", "%ed%a0%80"):  # NUL is no text to PostgreSQL; the last two are none at all
+        for path in ("", "/metrics", "/logs"):
+            assert_problem(await client.get(f"/jobs/{name}{path}"), 404, "unknown_job")
+        for path in ("/stop", "/resume"):
+            assert_problem(await client.post(f"/jobs/{name}{path}"), 404, "unknown_job")
     for name in ("nobody", "..", "%2e%2e", "a%2Fb"):
         answer = await client.post(f"/checkpoints/{name}/activate")
         assert answer.status_code == 404, (name, answer.text)
@@ -360,8 +371,18 @@ def damage(folder: Path, how: str) -> None:
                 "other format": {"format": 99},
             }[how]
             (folder / "config.json").write_text(json.dumps(config))
+        case "a model that is none":
+            config = json.loads((folder / "config.json").read_text())
+            (folder / "config.json").write_text(json.dumps({**config, "model": [1]}))
+        case "a number too large":
+            config = json.loads((folder / "config.json").read_text())
+            (folder / "config.json").write_text(json.dumps({**config, "temperature": 10**400}))
         case "half a config":
             (folder / "config.json").write_text("{")
+        case "a nested config":
+            (folder / "config.json").write_text("[" * 100_000)
+        case "a huge config":
+            (folder / "config.json").write_text(" " * (5 << 20) + "{}")
 
 
 @pytest.mark.parametrize(
@@ -376,7 +397,11 @@ def damage(folder: Path, how: str) -> None:
         ("other keypoints", "keypoints"),
         ("other vocabulary", "1 glosses but the model has 5"),
         ("other format", "format 99"),
+        ("a model that is none", "damaged or incomplete"),
+        ("a number too large", "damaged or incomplete"),
         ("half a config", "cannot read"),
+        ("a nested config", "cannot read"),
+        ("a huge config", "is larger than"),
     ],
 )
 async def test_what_cannot_be_used_is_refused_and_the_old_one_goes_on(
@@ -390,6 +415,16 @@ async def test_what_cannot_be_used_is_refused_and_the_old_one_goes_on(
     assert listed["active"]
     again = await client.post("/checkpoints/tiny/activate")
     assert again.status_code == 200, again.text
+
+
+async def test_a_word_error_rate_that_is_no_number_is_unknown(settings: Settings, client: httpx.AsyncClient) -> None:
+    for number, wer in enumerate((float("nan"), float("inf"), True, "0.2", 10**400)):
+        folder = another(settings, settings.checkpoint_dir / f"odd-{number}", f"odd-{number}")
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "provenance": {"wer": wer}}))
+    answer = await client.get("/checkpoints")
+    assert answer.status_code == 200, answer.text
+    assert {c["wer"] for c in answer.json()["checkpoints"] if c["id"].startswith("odd-")} == {None}
 
 
 async def test_the_page_is_there(client: httpx.AsyncClient) -> None:

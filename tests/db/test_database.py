@@ -25,6 +25,13 @@ def test_an_address_that_is_none_is_refused_without_its_password() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_no_form_of_a_password_is_shown(tmp_path: Path) -> None:
+    for address in ("postgresql://ann:hunter2@db/x", "postgresql://db/x?user=ann&password=hunter2"):
+        where = Database(address, tmp_path).where
+        assert "hunter2" not in where
+        assert "db/x" in where
+
+
 async def test_a_session_is_one_transaction(database_url: str, tmp_path: Path) -> None:
     database = Database(database_url, tmp_path)
     with pytest.raises(DatabaseUnavailable, match="not connected yet"):

@@ -5,6 +5,7 @@ status.json may be missing (the trainer was killed before it wrote one): then lo
 
 from __future__ import annotations
 
+import codecs
 import json
 import signal
 from dataclasses import dataclass
@@ -103,7 +104,10 @@ def best_wer(run: Path) -> float | None:
 
 
 def log_piece(run: Path, offset: int, limit: int = MAX_BYTES) -> Piece:
-    """The log from byte `offset` on, at most `limit` bytes, never half a character; empty behind its end."""
+    """The log from byte `offset` on, at most `limit` (>= 4) bytes, never half a character; empty behind its end.
+
+    Bytes that are no text show as U+FFFD.
+    """
     try:
         with (run / LOG).open("rb") as file:
             size = file.seek(0, 2)
@@ -112,23 +116,23 @@ def log_piece(run: Path, offset: int, limit: int = MAX_BYTES) -> Piece:
             data = file.read(limit)
     except FileNotFoundError:
         return Piece("", 0, 0, 0)
-    for cut in range(min(4, len(data))):  # a character may have up to four bytes
-        try:
-            data[: len(data) - cut].decode("utf-8")
-        except UnicodeDecodeError:
-            continue
-        data = data[: len(data) - cut]
-        break
-    return Piece(data.decode("utf-8", "replace"), offset, offset + len(data), size)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data)
+    begun = len(decoder.getstate()[0])  # of a character whose other bytes are not read, or not written yet
+    return Piece(text, offset, offset + len(data) - begun, size)
 
 
 def log_tail(run: Path, lines: int = _TAIL_LINES) -> Piece:
     """The last lines of the log."""
-    path = run / LOG
-    size = path.stat().st_size if path.is_file() else 0
-    piece = log_piece(run, max(0, size - 64 * 1024))
-    kept = "".join(piece.text.splitlines(keepends=True)[-lines:])
-    return Piece(kept, piece.end - len(kept.encode("utf-8")), piece.end, piece.size)
+    try:
+        with (run / LOG).open("rb") as file:
+            size = file.seek(0, 2)
+            begin = file.seek(max(0, size - 64 * 1024))
+            # In bytes: what is no text takes more of them once it is shown.
+            before = b"".join(file.read().splitlines(keepends=True)[:-lines])
+    except FileNotFoundError:
+        return Piece("", 0, 0, 0)
+    return log_piece(run, begin + len(before))
 
 
 def verdict(run: Path, exit_code: int | None, stop_asked: bool) -> Verdict:

@@ -66,6 +66,19 @@ def test_bytes_that_are_no_text_do_not_stop_a_reader(tmp_path: Path) -> None:
     assert offset == 50
 
 
+def test_half_a_character_waits_for_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_bytes("€".encode()[:2])
+    assert (log_piece(tmp_path, 0).text, log_piece(tmp_path, 0).end) == ("", 0)
+    (tmp_path / "train.log").write_bytes("€".encode())
+    assert (log_piece(tmp_path, 0).text, log_piece(tmp_path, 0).end) == ("€", 3)
+
+
+def test_the_tail_of_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_bytes(b"\xff" * 100 + b"\nlast\xff\n")
+    assert (log_tail(tmp_path, 1).text, log_tail(tmp_path, 1).offset) == ("last\ufffd\n", 101)
+    assert log_tail(tmp_path, 5).offset == 0
+
+
 def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
     lines = [f"line {i} é\n" for i in range(10_000)]
     (tmp_path / "train.log").write_text("".join(lines), encoding="utf-8")
