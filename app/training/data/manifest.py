@@ -66,15 +66,6 @@ class Manifest:
         return [entry for entry in self.entries if entry.split == name]
 
 
-def is_manifest(folder: Path) -> bool:
-    """Does the folder's clips.csv have a manifest's columns?"""
-    try:
-        with (folder / TABLE).open(newline="", encoding="utf-8-sig") as f:
-            return set(COLUMNS) <= set(next(csv.reader(f), []))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return False
-
-
 def read_manifest(root: Path, check_files: bool = True) -> Manifest:
     """Reads and checks `root`/clips.csv. Raises CorpusError that lists every wrong row and says what to do.
 
