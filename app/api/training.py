@@ -25,6 +25,7 @@ from app.api.training_schemas import (
     TrainingStatus,
 )
 from app.core import errors
+from app.core.names import config_names, dataset_names
 from app.services.checkpoints import described, stored_checkpoints
 from app.services.gate import Gate
 from app.services.inference import InferenceService
@@ -33,7 +34,6 @@ from app.services.switch import CheckpointSwitch
 from app.services.training import run_folder
 from app.services.training.follow import follow
 from app.services.training.jobs import TrainingJobs
-from app.services.training.plan import configs, datasets
 from app.services.training.request import TrainingRequest
 
 Service = Annotated[InferenceService, Depends(get_service)]
@@ -89,8 +89,8 @@ async def status(training: Training, service: Service) -> TrainingStatus:
         active=[Job.of(job) for job in active],
         places=settings.max_training_jobs,
         counts=counts,
-        datasets=await asyncio.to_thread(datasets, settings.datasets_dir),
-        configs=await asyncio.to_thread(configs, settings.configs_dir),
+        datasets=await asyncio.to_thread(dataset_names, settings.datasets_dir),
+        configs=await asyncio.to_thread(config_names, settings.configs_dir),
         device=service.recogniser.device if service.loaded else None,
         checkpoint=service.checkpoint,
     )

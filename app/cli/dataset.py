@@ -54,7 +54,8 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from app.training.data.report import corpus_report, report_text
+    from app.training.corpus_report import corpus_report
+    from app.training.data.report import report_text
 
     report = corpus_report(args.folder)
     print(json.dumps(report, indent=1, ensure_ascii=False) if args.json else report_text(report))

@@ -1,46 +1,31 @@
-"""Names from the network and the command line: what a dataset may be called, and the folder it stands for."""
+"""Names from the network: what a dataset, a config or a checkpoint may be called, and which of them a folder holds."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 #: A name is one path component that neither starts with a dot nor holds a separator.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class UnknownDataset(ValueError):
-    """No such dataset under the root, or something that is no name; the message says what there is."""
+def names_in(folder: Path, wanted: Callable[[Path], bool]) -> list[str]:
+    """Names of the entries of `folder` that are wanted, sorted; [] where the folder is missing.
+
+    Links do not count, wherever they lead: what a name stands for lies in the folder. The folder itself may be one.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(e.name for e in folder.iterdir() if NAME.fullmatch(e.name) and not e.is_symlink() and wanted(e))
 
 
 def dataset_names(root: Path) -> list[str]:
-    """Datasets under `root`, sorted: real folders with a proper name and a table; [] where the root is missing."""
-    if not root.is_dir():
-        return []
-    return sorted(entry.name for entry in root.iterdir() if _is_dataset(root, entry))
+    """Datasets directly under `root`: folders with a table in them."""
+    return names_in(root, lambda entry: entry.is_dir() and any(entry.glob("*.csv")))
 
 
-def find_dataset(root: Path, name: str) -> Path:
-    """The folder of the dataset `name` directly under `root`.
-
-    Raises UnknownDataset for a path in place of a name, a folder that is not there, and a link that leads elsewhere.
-    """
-    if not NAME.fullmatch(name):
-        raise UnknownDataset(
-            f"'{name[:80]}' is no dataset name: up to 64 letters, digits, '.', '_' and '-', beginning with a letter or "
-            f"digit. Datasets are called by name, never by path; {_known(root)}"
-        )
-    folder = root / name
-    if not _is_dataset(root, folder):
-        raise UnknownDataset(f"there is no dataset '{name}'; {_known(root)}")
-    return folder
-
-
-def _is_dataset(root: Path, folder: Path) -> bool:
-    inside = folder.resolve().parent == root.resolve() and folder.resolve().name == folder.name
-    return bool(NAME.fullmatch(folder.name)) and inside and folder.is_dir() and any(folder.glob("*.csv"))
-
-
-def _known(root: Path) -> str:
-    names = dataset_names(root)
-    return f"there are: {', '.join(names)}" if names else "there is none yet (python -m app dataset import --help)"
+def config_names(root: Path) -> list[str]:
+    """YAML files directly under `root`, without their ending."""
+    files = names_in(root, lambda entry: entry.suffix == ".yaml" and entry.is_file())
+    return [name.removesuffix(".yaml") for name in files]

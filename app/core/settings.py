@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.names import NAME
+
 MEBIBYTE = 1024 * 1024
 #: Checkpoints are named, never given as a path: an id can be logged, listed and asked for over the network.
-CHECKPOINT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+CHECKPOINT_ID = NAME
 #: Schemes of DATABASE_URL.
 POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 _REPOSITORY = Path(__file__).resolve().parents[2]
-
-
 #: Never shown, whatever is wrong with them.
 _SECRETS = ("database_url", "training_token")
 

@@ -18,6 +18,7 @@ from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.module1_preprocessing.tracks import TRACK_FPS, TRACK_NORMALISER, TRACKS
 from app.pipeline.module3_sequence.ensemble import SignEnsemble
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
+from app.pipeline.whole_files import whole_file, write_whole
 
 FORMAT = 1
 KEYPOINTS = "mediapipe-holistic-75"
@@ -137,12 +138,10 @@ def _without_pretrained(model: dict[str, Any]) -> dict[str, Any]:
 def save_checkpoint(folder: Path, config: CheckpointConfig, model: nn.Module) -> None:
     """Write weights and config into `folder` (made if missing); each file appears only when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights, text = folder / "model.safetensors", folder / "config.json"
-    save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, f"{weights}.part")
-    Path(f"{weights}.part").chmod(0o644)  # safetensors makes it private; a service user must read it
-    Path(f"{weights}.part").replace(weights)
-    Path(f"{text}.part").write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
-    Path(f"{text}.part").replace(text)
+    with whole_file(folder / "model.safetensors") as part:
+        save_file({k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, part)
+        part.chmod(0o644)  # safetensors makes it private; a service user must read it
+    write_whole(folder / "config.json", json.dumps(config.to_dict(), indent=1) + "\n")
 
 
 def read_config(folder: Path) -> CheckpointConfig:

@@ -17,7 +17,7 @@ from app.services.checkpoints import Stored, check_usable, find_checkpoint, refu
 from app.services.faults import is_device_fault, is_out_of_memory
 from app.services.inference import InferenceService
 from app.services.live.hub import LiveHub
-from app.services.training.jobs import transaction
+from app.services.transactions import transaction
 
 #: How often a process looks whether another one was told to change.
 FOLLOW_S = 2.0

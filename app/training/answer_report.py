@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.pipeline.whole_files import write_whole
+
 BEGIN, END = "<!-- evaluation: begin -->", "<!-- evaluation: end -->"
 #: Glosses and confusions shown at most in a report for people; JSON has them all.
 SHOWN_CONFUSIONS = 30
@@ -121,6 +123,4 @@ def write_section(card: Path, text: str) -> None:
         if END in old:
             raise ValueError(f"{card.name} has {END} but not {BEGIN}; put it back or take both out")
         new = f"{old.rstrip()}\n\n{section}\n"
-    part = card.with_name(card.name + ".part")
-    part.write_text(new, encoding="utf-8")
-    part.replace(card)
+    write_whole(card, new)

@@ -18,6 +18,7 @@ from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import resample
 from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.pipeline.wer import corpus_errors
+from app.training.answers import figures as figures_of
 from app.training.corpus import NONE, Clip, active_range, signs_of
 from app.training.phrases import PhraseConfig, PhraseSampler, SignerBook, to_picture
 
@@ -188,13 +189,7 @@ class Evaluation:
 def word_errors(examples: Sequence[Example], said: Sequence[Sequence[str]]) -> dict[str, float]:
     """WER with substitutions, deletions, insertions and the number of signs, for answers in the examples' order."""
     counts = corpus_errors((e.glosses, answer) for e, answer in zip(examples, said, strict=True))
-    return {
-        "wer": round(counts.wer, 4),
-        "substitutions": counts.substitutions,
-        "deletions": counts.deletions,
-        "insertions": counts.insertions,
-        "signs": counts.reference_length,
-    }
+    return figures_of(counts)
 
 
 def _mean(values: Sequence[float] | Sequence[bool]) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_network, save_checkpoint
 from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.whole_files import write_whole
 from app.training.config import ConfigError
 from app.training.sources import Source
 
@@ -37,9 +38,7 @@ def write_final(
         }
     )
     save_checkpoint(folder / FINAL, config, model)
-    part = folder / FINAL / "MODEL_CARD.md.part"
-    part.write_text(model_card(config, source.report(), step, figures), encoding="utf-8")
-    part.replace(folder / FINAL / "MODEL_CARD.md")
+    write_whole(folder / FINAL / "MODEL_CARD.md", model_card(config, source.report(), step, figures))
 
 
 def model_card(config: CheckpointConfig, report: dict[str, Any], step: int, figures: dict[str, Any]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from app.pipeline.whole_files import write_whole
 
 State = Literal["starting", "running", "finished", "failed", "stopped"]
 
@@ -18,13 +19,7 @@ def now() -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace `path` at once; a reader sees the old text or the new one."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps(value, indent=1) + "\n")
 
 
 def finite(value: Any) -> Any:
@@ -86,9 +81,7 @@ class RunFiles:
                     kept.append(line + "\n")
             except ValueError:
                 continue  # the line that a kill cut off
-        part = path.with_name("log.jsonl.part")
-        part.write_text("".join(kept), encoding="utf-8")
-        os.replace(part, path)
+        write_whole(path, "".join(kept))
         from torch.utils.tensorboard import SummaryWriter
 
         self._board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)

@@ -24,6 +24,7 @@ from app.training.batches import Batch
 from app.training.checkpoints import CheckpointManager, TrainingState, load_state
 from app.training.config import ConfigError, OptimConfig
 from app.training.distributed import Ranks, rows_of_ranks, sum_over_ranks
+from app.training.optimise import Average, make_optimizer, precision
 from app.training.rng import random_state, restore_random_state
 from app.training.run_files import RunFiles
 from app.training.schedules import Plateau, learning_rate
@@ -37,47 +38,6 @@ REPORT_EVERY_S = 5.0
 
 class TrainingFailed(RuntimeError):
     """The run cannot go on; the message says why and what to change."""
-
-
-class Average:
-    """Exponential moving average of weights and statistics; what is evaluated and shipped."""
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for key, value in model.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.state[key].lerp_(value, 1 - decay)
-            else:
-                self.state[key].copy_(value)
-
-
-def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """The optimiser of `config`; biases, norms and single numbers do not decay."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    match config.optimizer:
-        case "adamw":
-            return torch.optim.AdamW(groups, lr=config.learning_rate)
-        case "adam":
-            return torch.optim.Adam(groups, lr=config.learning_rate)
-        case "sgd":
-            return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-
-
-def precision(amp: str, device: torch.device) -> torch.dtype:
-    """What the network computes in. Raises ConfigError for fp16 without CUDA: PyTorch scales gradients only there."""
-    if amp == "fp16" and device.type != "cuda":
-        raise ConfigError("optim.amp=fp16 needs CUDA; on the CPU use bf16 or off")
-    if amp == "auto":
-        amp = "bf16" if device.type == "cuda" else "off"
-    return {"off": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
 
 
 class CSLRTrainer:

@@ -32,25 +32,13 @@ from app.db.models import ACTIVE, TrainingJob
 from app.services.training import process, run_folder
 from app.services.training.plan import Plan, check_cards, make_plan, new_id
 from app.services.training.request import TrainingRequest
+from app.services.transactions import transaction
 
 #: How often an owner looks at its jobs, tells that it is there, and looks for jobs without an owner.
 WATCH_S = 0.5
 HEARTBEAT_S = 5.0
 #: A machine that is silent for so long is gone, and its jobs with it.
 AWAY_S = 120.0
-
-
-@asynccontextmanager
-async def transaction(database: Database) -> AsyncIterator[AsyncSession]:
-    """One transaction for a route. Raises errors.DatabaseUnavailable."""
-    try:
-        async with database.session() as session:
-            yield session
-    except DatabaseUnavailable as problem:
-        raise errors.DatabaseUnavailable(
-            f"The database does not answer ({problem}). Start it, or correct DATABASE_URL; the service tries again "
-            "every few seconds."
-        ) from problem
 
 
 class TrainingJobs:

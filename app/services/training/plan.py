@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -15,8 +14,9 @@ from typing import Any
 import yaml
 
 from app.core.errors import GpuInUse, InvalidRequest, TrainingUnavailable, UnknownConfig, UnknownDataset
+from app.core.names import config_names, dataset_names
 from app.core.settings import Settings
-from app.services.training.request import NAME, TrainingRequest
+from app.services.training.request import TrainingRequest
 
 #: Packages a training process needs beyond those of the service.
 _PACKAGES = ("tensorboard",)
@@ -61,16 +61,6 @@ def make_plan(settings: Settings, request: TrainingRequest, run: Path, *, resume
     return Plan([*command, *(["--set", *changes] if changes else [])], cards)
 
 
-def datasets(folder: Path) -> list[str]:
-    """Names of the datasets, sorted."""
-    return sorted(_names(folder, lambda entry: entry.is_dir()))
-
-
-def configs(folder: Path) -> list[str]:
-    """Names of the configs, sorted, without their ending."""
-    return sorted(name.removesuffix(".yaml") for name in _names(folder, lambda e: e.suffix == ".yaml" and e.is_file()))
-
-
 def check_cards(plan: Plan, request: TrainingRequest, serving: str | None, training: Iterable[str]) -> None:
     """Refuse what would fight for a card unnoticed. serving: device of the recogniser; training: those of other jobs.
 
@@ -94,30 +84,18 @@ def check_cards(plan: Plan, request: TrainingRequest, serving: str | None, train
         )
 
 
-def _names(folder: Path, wanted: Callable[[Path], bool]) -> list[str]:
-    if not folder.is_dir():
-        return []
-    root = folder.resolve()
-    return [e.name for e in folder.iterdir() if re.fullmatch(NAME, e.name) and wanted(e) and _inside(e, root)]
-
-
-def _inside(entry: Path, root: Path) -> bool:
-    """Links that lead out of the folder do not count as being in it."""
-    return entry.resolve().is_relative_to(root)
-
-
 def _dataset(folder: Path, name: str) -> Path:
-    known = datasets(folder)
+    known = dataset_names(folder)
     if name not in known:
         raise UnknownDataset(
-            f"There is no dataset '{name}' in DATASETS_DIR ({_list(known)}). A dataset is a folder there; links that "
-            "lead out of it are not followed."
+            f"There is no dataset '{name}' in DATASETS_DIR ({_list(known)}). A dataset is a folder there that "
+            "holds its table, clips.csv for example; links are not followed."
         )
     return folder.resolve() / name
 
 
 def _config(folder: Path, name: str) -> Path:
-    known, name = configs(folder), name.removesuffix(".yaml")
+    known, name = config_names(folder), name.removesuffix(".yaml")
     if name not in known:
         raise UnknownConfig(f"There is no config '{name}' in CONFIGS_DIR ({_list(known)}).")
     return folder.resolve() / f"{name}.yaml"

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+from app.core.names import NAME
+
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z][a-z0-9_]{0,40}){0,4}")
 #: Settings that have a field of their own, and what the field is called.
 _FIELDS = {
@@ -21,14 +22,14 @@ MAX_OVERRIDES = 64
 
 
 def _name_alone(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(NAME, value):
+    if isinstance(value, str) and not NAME.fullmatch(value):
         raise ValueError(
             "this is no name; a dataset and a config are named (letters, digits, '.', '_', '-'), never given as a path"
         )
     return value
 
 
-Name = Annotated[str, Field(pattern=NAME), BeforeValidator(_name_alone)]
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), BeforeValidator(_name_alone)]
 
 
 class TrainingRequest(BaseModel):

@@ -23,6 +23,7 @@ from app.pipeline.module1_preprocessing.crops import views
 from app.pipeline.module1_preprocessing.extractor import extractor_version
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile, load_landmarks, save_npz
 from app.pipeline.module1_preprocessing.picture_folder import picture_files
+from app.pipeline.whole_files import whole_file, write_whole
 from app.training.data.manifest import Entry
 
 FOLDER = "landmarks"
@@ -133,9 +134,7 @@ class Cache:
     def save_index(self) -> None:
         """Keeps the hashes for the next run. Raises OSError."""
         self._index_path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._index_path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(self._index), encoding="utf-8")
-        os.replace(part, self._index_path)
+        write_whole(self._index_path, json.dumps(self._index), str(os.getpid()))
 
     def landmarks_path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
@@ -150,17 +149,14 @@ class Cache:
     def save(self, key: str, clip: Keypoints, pictures: tuple[PictureConfig, PictureTrack] | None) -> None:
         """Raises OSError; then nothing half-written is left."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f".{key}.{os.getpid()}.part.npz"
-        try:
-            if pictures is not None:
-                config, track = pictures
+        writer = str(os.getpid())
+        if pictures is not None:
+            config, track = pictures
+            with whole_file(self.pictures_path(key, config), writer) as part:
                 np.savez(part, data=track.data, offsets=track.offsets, shape=np.array([track.views, track.size]))
-                os.replace(part, self.pictures_path(key, config))
-            # Last, because landmarks without their pictures are useful and pictures without landmarks are not.
+        # Last, because landmarks without their pictures are useful and pictures without landmarks are not.
+        with whole_file(self.landmarks_path(key), writer) as part:
             save_npz(part, clip)
-            os.replace(part, self.landmarks_path(key))
-        finally:
-            part.unlink(missing_ok=True)
 
     def load(self, key: str) -> Keypoints | None:
         """The landmarks of a clip; None where they are missing. Raises InvalidLandmarkFile for a damaged file."""

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from app.pipeline.keypoints import person_present
 from app.pipeline.module1_preprocessing.crops import Cropper
 from app.pipeline.module1_preprocessing.extractor import ExtractionFailed, LandmarksUnavailable, MediaPipeExtractor
 from app.pipeline.module1_preprocessing.video import InvalidVideo
+from app.pipeline.whole_files import write_whole
 from app.training.data.cache import Cache, Content, PictureConfig, PictureTrack
 from app.training.data.clip_files import frames_of
 from app.training.data.manifest import Entry, Manifest, read_manifest
@@ -84,9 +84,7 @@ class Report:
         """Writes the report whole or not at all; failures sorted by name, so that two runs compare."""
         self.failed.sort(key=lambda f: f["file"])
         self.nobody_seen.sort()
-        part = root / f"{REPORT}.part"
-        part.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, root / REPORT)
+        write_whole(root / REPORT, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
         return root / REPORT
 
 

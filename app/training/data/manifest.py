@@ -9,12 +9,12 @@ stored squeezed).
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from app.pipeline.whole_files import whole_file
 from app.training.corpus import CorpusError
 
 TABLE = "clips.csv"
@@ -64,15 +64,6 @@ class Manifest:
 
     def split(self, name: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.split == name]
-
-
-def is_manifest(folder: Path) -> bool:
-    """Does the folder's clips.csv have a manifest's columns?"""
-    try:
-        with (folder / TABLE).open(newline="", encoding="utf-8-sig") as f:
-            return set(COLUMNS) <= set(next(csv.reader(f), []))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return False
 
 
 def read_manifest(root: Path, check_files: bool = True) -> Manifest:
@@ -141,8 +132,7 @@ def write_manifest(root: Path, entries: Iterable[Entry]) -> Path:
     entries = list(entries)
     extra = [c for c in OPTIONAL if any(getattr(e, c) is not None for e in entries)]
     root.mkdir(parents=True, exist_ok=True)
-    part = root / f"{TABLE}.part"
-    with part.open("w", newline="", encoding="utf-8") as f:
+    with whole_file(root / TABLE) as part, part.open("w", newline="", encoding="utf-8") as f:
         writer = csv.writer(f)
         writer.writerow([*COLUMNS, *extra])
         for e in entries:
@@ -151,7 +141,6 @@ def write_manifest(root: Path, entries: Iterable[Entry]) -> Path:
                 [e.file, " ".join(e.glosses) or NOTHING, e.signer, e.split]
                 + ["" if n is None else f"{n:.10g}" for n in numbers]
             )
-    os.replace(part, root / TABLE)
     return root / TABLE
 
 

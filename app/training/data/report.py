@@ -1,43 +1,14 @@
-"""What is in a corpus: clips, signers, glosses, lengths, and what cannot be used and why."""
+"""What is in a manifest's corpus: clips, signers, glosses, lengths, and what cannot be used; any report as text."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
-from app.training.data.clips import Clip, LeftOut, glosses_of, load_clips, too_long_for_ctc
-from app.training.data.manifest import SPLITS, Manifest, is_manifest, read_manifest, shared_signers
-
-
-def corpus_report(folder: Path) -> dict[str, Any]:
-    """The report of any corpus, before any training: a manifest with all its splits, also while landmarks are missing.
-
-    Raises CorpusError.
-    """
-    if not is_manifest(folder):
-        from app.training.config import TrainConfig
-        from app.training.sources import open_source  # not at the top: it imports this package
-
-        return open_source(folder, TrainConfig()).report()
-    manifest = read_manifest(folder)
-    clips = load_clips(manifest, manifest.entries)
-    train = clips.split("train")
-    vocabulary = tuple(sorted(set(glosses_of(train))))
-    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
-    infeasible = [
-        LeftOut(clip.entry, why)
-        for clip in train
-        if (why := too_long_for_ctc(len(clip), [label[g] for g in clip.entry.glosses]))
-    ]
-    dropped = {o.entry for o in infeasible}
-    usable = [clip for clip in train if clip.entry not in dropped]
-    report = manifest_report(manifest, usable, clips.split("dev"), [*clips.left_out, *infeasible], vocabulary)
-    report["clips"]["test"] = len(clips.split("test"))
-    report["landmarks_missing"] = len(clips.missing)
-    return report
+from app.training.data.clips import Clip, LeftOut, glosses_of
+from app.training.data.manifest import SPLITS, Manifest, shared_signers
 
 
 def manifest_report(

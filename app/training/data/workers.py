@@ -52,7 +52,12 @@ def spread(
     def hire() -> _Worker[Job]:
         here, there = context.Pipe()
         process = context.Process(target=_serve, args=(function, there), daemon=True)
-        process.start()
+        # Inherited: Ctrl-C must not end a worker with a traceback before it has come to ignore it. Here it waits.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         there.close()  # so that the end of the worker is seen here
         return _Worker(process, here)
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.training.corpus import CorpusError
-from app.training.data.manifest import Entry, is_manifest, read_manifest, require_split, shared_signers, write_manifest
+from app.training.data.manifest import Entry, read_manifest, require_split, shared_signers, write_manifest
+from app.training.sources import corpus_kind
 
 HEADER = "file,glosses,signer,split,fps\n"
 
@@ -23,7 +24,7 @@ def write(root: Path, *lines: str, files: tuple[str, ...] = ("a.npz", "b.npz")) 
 def test_a_good_table_is_read_as_it_stands(tmp_path: Path) -> None:
     write(tmp_path, "a.npz,HELLO YOU,ann,train,", "b.npz,-,bob,dev,25")
     manifest = read_manifest(tmp_path)
-    assert is_manifest(tmp_path)
+    assert corpus_kind(tmp_path) == "manifest"
     assert manifest.entries == (
         Entry("a.npz", ("HELLO", "YOU"), "ann", "train"),
         Entry("b.npz", (), "bob", "dev", fps=25.0),
@@ -81,7 +82,7 @@ def test_a_table_without_its_columns_or_without_training_clips_says_so(tmp_path:
     with pytest.raises(CorpusError, match="dataset import --help"):
         read_manifest(tmp_path)
     (tmp_path / "clips.csv").write_text("clip,gloss,signer,split,frames\n0,A,s,train,30\n")
-    assert not is_manifest(tmp_path)
+    assert corpus_kind(tmp_path) == "signs"
     with pytest.raises(CorpusError, match="lacks the column file, glosses, fps"):
         read_manifest(tmp_path)
     with pytest.raises(CorpusError, match="no clip of the split 'train'"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from app.pipeline.whole_files import whole_file
 from app.training.corpus import CorpusError
 
 EXTRACT = "python -m app extract {out} --workers 4"
@@ -60,9 +61,8 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source.resolve(), target)
     except OSError:  # another file system, or one without hard links
-        part = target.with_name(f".{target.name}.part")
-        shutil.copyfile(source, part)
-        os.replace(part, target)
+        with whole_file(target) as part:
+            shutil.copyfile(source, part)
 
 
 @contextmanager
