@@ -190,6 +190,17 @@ def load_ensemble(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, 
     return config, ensemble.to(device).eval()
 
 
+def is_pickle(weights: Path) -> bool:
+    """Does the file begin as torch.save writes, and not as safetensors? Raises OSError.
+
+    A safetensors file begins with the length of its header, which may be any bytes, also those of a pickle; its ninth
+    byte tells. One that has it and is none is refused by its parser, and never opened as a pickle.
+    """
+    with weights.open("rb") as file:
+        start = file.read(9)
+    return (start.startswith(b"PK\x03\x04") or start[:1] == b"\x80") and start[8:] != b"{"
+
+
 def load_weights(folder: Path, model: nn.Module) -> None:
     """Fill `model` with the weights in `folder`. Raises CheckpointError."""
     path = folder / "model.safetensors"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from app.core.errors import CheckpointRefused
 from app.core.settings import CHECKPOINT_ID, Settings, SettingsError
-from app.pipeline.checkpoint import KEYPOINTS, CheckpointError, read_config
+from app.pipeline.checkpoint import KEYPOINTS, CheckpointError, is_pickle, read_config
 
 #: Files that hold weights as pickles, which run whatever their maker wrote into them when they are opened.
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
@@ -92,9 +92,7 @@ def check_usable(stored: Stored) -> None:
             else f"'{stored.id}' holds no model.safetensors: it is not whole. Copy it again, or wait until its "
             "training has written it."
         )
-    with weights.open("rb") as file:
-        start = file.read(4)
-    if start == b"PK\x03\x04" or start[:1] == b"\x80":
+    if is_pickle(weights):
         raise CheckpointRefused(
             f"The file model.safetensors of '{stored.id}' is a pickle under another name. Pickles are never opened: "
             "they can run code. Save the weights with safetensors."

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from app.pipeline.checkpoint import is_pickle
 from app.training.config import ConfigError
 
 FORMAT = 1
@@ -123,10 +124,8 @@ def load_state(folder: Path, vocabulary: tuple[str, ...], model: dict[str, Any])
     """What `CheckpointManager` saved in `folder`. Raises CheckpointRefused unless vocabulary and model are these."""
     path = folder / TENSORS
     try:
-        with path.open("rb") as f:
-            start = f.read(4)
         values = json.loads((folder / REST).read_text(encoding="utf-8"))
-        if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        if is_pickle(path):
             raise CheckpointRefused(
                 f"{path} is a pickle (torch.save): it could run any code and is not loaded; only safetensors are"
             )
