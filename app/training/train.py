@@ -171,7 +171,7 @@ def _run(trainer: CSLRTrainer, run: dict[str, Any], files: RunFiles, ranks: Rank
         files.close()
     match ended:
         case "signal":
-            trainer.report("stopped", f"stopped by a signal after step {trainer.step}; --resume goes on")
+            trainer.report("stopped", f"stopped by a signal after step {trainer.step}; resumed, it goes on from there")
             return STOPPED
         case "patience":
             trainer.report("finished", f"ended early: {trainer.plateau.bad} evaluations without a better dev WER")

@@ -284,7 +284,8 @@ class TrainingJobs:
             if job.stop_asked:
                 await self._stop_process(job.id, job.pid, job.pid_started)
             run = self.run_folder(job.id)
-            progress = await asyncio.to_thread(run_folder.progress, run)
+            # A resumed job says nothing until it has begun: it stands where it was.
+            progress = await asyncio.to_thread(run_folder.progress, run) or job.progress
             state = "running" if job.state == "starting" and run_folder.begun(run) else job.state
             if (state, progress) != (job.state, job.progress):
                 async with self._database.session() as session:
@@ -318,7 +319,7 @@ class TrainingJobs:
         )
         if never:
             found = run_folder.Verdict("failed", why)
-        reason = found.reason or (why if found.state == "stopped" else None)
+        reason = why if why is not None and found.state == "stopped" else found.reason
         if found.state == "stopped" and code == -signal.SIGKILL:
             reason = f"It did not end within {self._settings.training_stop_s:g} seconds and was killed."
         tail = (await asyncio.to_thread(run_folder.log_tail, run)).text
@@ -331,7 +332,7 @@ class TrainingJobs:
                 reason=reason,
                 exit_code=code,
                 log_tail=tail.replace("\0", "") if found.state == "failed" else None,
-                progress=await asyncio.to_thread(run_folder.progress, run),
+                progress=await asyncio.to_thread(run_folder.progress, run) or job.progress,
                 finished_at=_now(),
             )
         child = self._children.pop(job.id, None)

@@ -1,6 +1,7 @@
 """What the trainer left in a run's folder: how far it is, its numbers, its log, and how it ended.
 
-status.json may be missing (the trainer was killed before it wrote one): then log.jsonl and the exit code tell.
+status.json may be missing (the trainer was killed before it wrote one): then the exit code and the log tell why. Only
+status.json is of the process that runs; log.jsonl of a resumed job has lines from before.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import codecs
 import json
 import signal
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,18 +62,14 @@ def status(run: Path) -> dict[str, Any]:
 
 
 def progress(run: Path) -> dict[str, int]:
-    """step, steps, epoch, epochs as far as they are known."""
+    """step, steps, epoch, epochs as far as this process has told; {} where it has not come so far."""
     told = status(run)
-    found = {key: told[key] for key in _COUNTS if isinstance(told.get(key), int)}
-    if not found:
-        last = _last_line(run / "log.jsonl")
-        found = {key: last[key] for key in _COUNTS if isinstance(last.get(key), int)}
-    return found
+    return {key: told[key] for key in _COUNTS if isinstance(told.get(key), int)}
 
 
 def begun(run: Path) -> bool:
-    """Has it come to training?"""
-    return status(run).get("state") in ("running", "finished") or bool(_last_line(run / "log.jsonl"))
+    """Has this process come to training?"""
+    return status(run).get("state") in ("running", "finished")
 
 
 def numbers(run: Path, since: int, limit: int) -> Numbers:
@@ -153,19 +151,10 @@ def _why(run: Path, exit_code: int | None) -> str:
         return f"The process was ended by {name}" + (
             "; on a full machine that is how the system frees memory." if exit_code == -signal.SIGKILL else "."
         )
-    said = [line.strip() for line in log_tail(run).text.splitlines() if line.strip()]
-    told = next((line for line in reversed(said) if line.startswith("error: ")), said[-1] if said else "")
+    said = [line for line in log_tail(run).text.splitlines() if line.strip()]
+    first = max((place for place, line in enumerate(said) if line.startswith("error: ")), default=len(said) - 1)
+    # A refusal may go on in indented lines: all that is wrong in a table, for example.
+    words = said[max(first, 0) :][:1] + list(takewhile(lambda line: line.startswith("  "), said[first + 1 :]))
+    told = " ".join(line.strip() for line in words)
     how = f"ended with exit code {exit_code}" if exit_code is not None else "ended while nobody watched it"
     return f"The process {how}. Its last words: {told.removeprefix('error: ')[:500]}" if told else f"The process {how}."
-
-
-def _last_line(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - 16 * 1024))
-            whole = file.read().rpartition(b"\n")[0]
-        found = json.loads(whole.rpartition(b"\n")[2] or b"{}")
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

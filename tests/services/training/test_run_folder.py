@@ -25,14 +25,18 @@ def test_a_run_that_has_written_nothing_yet(tmp_path: Path) -> None:
     assert run_folder.best_wer(run) is None
 
 
-def test_progress_comes_from_the_status_and_without_one_from_the_numbers(tmp_path: Path) -> None:
+def test_progress_comes_from_the_status_alone(tmp_path: Path) -> None:
+    # The lines of a resumed job are from the process before: this one has not begun.
     (tmp_path / "log.jsonl").write_text('{"step": 50, "ctc": 1.0}\n{"step": 100, "ctc": 0.5}\n{"step": 15')
-    assert progress(tmp_path) == {"step": 100}
-    assert run_folder.begun(tmp_path)
+    assert progress(tmp_path) == {}
+    assert not run_folder.begun(tmp_path)
+    say(tmp_path, state="starting", step=0, steps=200, epoch=0, epochs=2, reason=None)
+    assert not run_folder.begun(tmp_path)
     say(tmp_path, state="running", step=120, steps=200, epoch=1, epochs=2, reason=None)
     assert progress(tmp_path) == {"step": 120, "steps": 200, "epoch": 1, "epochs": 2}
+    assert run_folder.begun(tmp_path)
     (tmp_path / "status.json").write_text("[1]")
-    assert progress(tmp_path) == {"step": 100}
+    assert progress(tmp_path) == {}
 
 
 def test_numbers_come_in_pieces_and_a_line_that_is_being_written_waits(tmp_path: Path) -> None:
@@ -112,6 +116,8 @@ def test_how_a_run_ended(
     ("code", "log", "said"),
     [
         (2, "Traceback\nerror: no gloss UNICORN\nbye\n", "exit code 2. Its last words: no gloss UNICORN"),
+        (2, "error: 2 lines\n  line 2: x\n  line 3: y\nCorrect\n", "words: 2 lines line 2: x line 3: y"),
+        (1, "error: no clip\nTraceback\n  File run.py\n", "words: no clip"),
         (1, "a\nRuntimeError: boom\n\n", "exit code 1. Its last words: RuntimeError: boom"),
         (1, "", "exit code 1."),
         (-9, "", "SIGKILL"),
