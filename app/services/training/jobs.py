@@ -284,8 +284,9 @@ class TrainingJobs:
             if job.stop_asked:
                 await self._stop_process(job.id, job.pid, job.pid_started)
             run = self.run_folder(job.id)
-            progress = await asyncio.to_thread(run_folder.progress, run)
-            state = "running" if job.state == "starting" and run_folder.begun(run) else job.state
+            # The state first: what has begun by then has told how far it is.
+            begun = job.state == "starting" and await asyncio.to_thread(run_folder.begun, run)
+            state, progress = "running" if begun else job.state, await asyncio.to_thread(run_folder.progress, run)
             if (state, progress) != (job.state, job.progress):
                 async with self._database.session() as session:
                     row = await repository.get(session, job.id, lock=True)
