@@ -15,7 +15,7 @@ def one_cycle(step: int, config: OptimConfig) -> float:
     """Learning rate at a step: linear warm-up, then half a cosine down to 1 % of the peak (Smith, 2018)."""
     warm = max(1, int(config.warmup * config.steps))
     if step < warm:
-        return config.learning_rate * (step + 1) / warm
+        return config.learning_rate * ((step + 1) / warm)
     done = (step - warm) / max(1, config.steps - warm)
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
@@ -28,7 +28,7 @@ def learning_rate(step: int, config: OptimConfig, drops: int = 0) -> float:
     warm = max(1, int(config.warmup * config.steps))
     peak = config.learning_rate
     if step < warm:
-        return peak * (step + 1) / warm
+        return peak * ((step + 1) / warm)
     done = (step - warm) / max(1, config.steps - warm)
     match config.scheduler:
         case "one_cycle":

@@ -284,9 +284,11 @@ class TrainingJobs:
             if job.stop_asked:
                 await self._stop_process(job.id, job.pid, job.pid_started)
             run = self.run_folder(job.id)
-            # A resumed job says nothing until it has begun: it stands where it was.
+            # The state first: what has begun by then has told how far it is. A resumed job says nothing until it has
+            # begun: it stands where it was.
+            begun = job.state == "starting" and await asyncio.to_thread(run_folder.begun, run)
+            state = "running" if begun else job.state
             progress = await asyncio.to_thread(run_folder.progress, run) or job.progress
-            state = "running" if job.state == "starting" and run_folder.begun(run) else job.state
             if (state, progress) != (job.state, job.progress):
                 async with self._database.session() as session:
                     row = await repository.get(session, job.id, lock=True)
