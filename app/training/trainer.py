@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -232,6 +233,9 @@ class CSLRTrainer:
         rate = self.optimizer.param_groups[0]["lr"]
         self.files.log(self.step, {"epoch": self.epoch, "lr": rate, **{n: round(v, 5) for n, v in parts.items()}})
         self.report("running")
+        if self.ranks.main and not sys.stderr.isatty():  # on a terminal the progress bar tells
+            told = ", ".join(f"{n} {value:.4g}" for n, value in parts.items())
+            logger.info("step {} of {}: {}, learning rate {:.3g}", self.step, self.config.steps, told, rate)
         return parts
 
     def evaluate(self) -> bool:

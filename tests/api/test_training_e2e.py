@@ -140,6 +140,7 @@ def test_from_start_to_an_answering_recogniser_through_http_alone(environment: d
             events = "".join(log.iter_text())  # ends with the job
         assert "event: end" in events
         assert '"state": "finished"' in events
+        assert "step 6 of 6: " in events
         done = wait_for(service, job_id, "finished")
         assert (done["progress"]["step"], done["progress"]["steps"]) == (6, 6)
         lines = api(service, "GET", f"/jobs/{job_id}/metrics")["lines"]
