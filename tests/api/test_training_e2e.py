@@ -246,10 +246,12 @@ def test_several_processes_share_jobs_choice_and_an_embedded_database(
 def test_data_that_cannot_be_trained_on_end_as_a_failed_job_with_the_reason(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
+    # A table without a clip.
     (tmp_path / "datasets" / "empty").mkdir()
+    (tmp_path / "datasets" / "empty" / "clips.csv").write_text("file,glosses,signer,split,fps\n", encoding="utf-8")
     with running(environment, tmp_path / "log") as service:
         for request, said in (
-            ({**REQUEST, "dataset": "empty"}, "empty"),
+            ({**REQUEST, "dataset": "empty"}, "clips.csv"),
             ({**REQUEST, "overrides": {"glosses": ["UNICORN"]}}, "UNICORN"),
             ({**REQUEST, "overrides": {"model.wings": 2}}, "wings"),
         ):

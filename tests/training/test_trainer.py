@@ -151,7 +151,7 @@ def test_a_signal_ends_the_run_after_a_checkpoint(arguments: list[str], tmp_path
     assert process.wait(60) == 3, process.stderr and process.stderr.read()
     ended = status(run)
     assert ended["state"] == "stopped"
-    assert "--resume" in ended["reason"]
+    assert "resumed, it goes on" in ended["reason"]
     latest = CheckpointManager(run / "checkpoints").latest()
     assert latest is not None
     assert latest.name == f"step-{ended['step']:08d}"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
@@ -46,20 +49,20 @@ def spread(
     if workers < 1:
         raise ValueError(f"{workers} workers cannot do anything; the least is 1")
     context = multiprocessing.get_context("spawn")
+    # Its start, else a part of the first worker's, would let Ctrl-C through again.
+    resource_tracker.ensure_running()
     waiting = iter(jobs)
     crew: list[_Worker[Job]] = []
 
     def hire() -> _Worker[Job]:
         here, there = context.Pipe()
         process = context.Process(target=_serve, args=(function, there), daemon=True)
-        # Inherited: Ctrl-C must not end a worker with a traceback before it has come to ignore it. Here it waits.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with _ctrl_c_waits():
             process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            worker = _Worker[Job](process, here)
+            crew.append(worker)
         there.close()  # so that the end of the worker is seen here
-        return _Worker(process, here)
+        return worker
 
     def give(worker: _Worker[Job]) -> None:
         for job in waiting:
@@ -73,7 +76,6 @@ def spread(
     try:
         for _ in range(workers):
             worker = hire()
-            crew.append(worker)
             give(worker)
             if worker not in crew:
                 break
@@ -90,7 +92,6 @@ def spread(
                     worker.pipe.close()
                     crew.remove(worker)
                     worker = hire()
-                    crew.append(worker)
                 give(worker)
                 yield job, result
     finally:
@@ -99,6 +100,30 @@ def spread(
             worker.process.terminate()
         for worker in crew:
             _leave(worker.process)
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C is put off: a worker is either there and known, or was never begun. What is started inherits the mask, so
+    that no worker ends with a traceback before it has come to ignore Ctrl-C."""
+    asked = False
+
+    def later(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    # The mask holds for this thread alone; the handler also for what another thread caught.
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, later) if main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
+    if asked:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _leave(process: BaseProcess) -> None:
