@@ -12,8 +12,11 @@ from pathlib import Path
 
 @contextlib.asynccontextmanager
 async def temporary_file() -> AsyncIterator[Path]:
-    """An empty file that nobody else can read, gone when the block ends, however it ends."""
-    handle, name = tempfile.mkstemp(prefix="glossline-", suffix=".upload")
+    """An empty file that nobody else can read, gone when the block ends, however it ends.
+
+    Its name carries the process, so that what a killed service left behind is told from what a running one holds.
+    """
+    handle, name = tempfile.mkstemp(prefix=f"glossline-{os.getpid()}-", suffix=".upload")
     os.close(handle)
     path = Path(name)
     try:

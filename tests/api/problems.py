@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,6 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     return body
 
 
-def uploads_left() -> list[Path]:
-    """Temporary upload files that lie on the disk right now."""
-    return list(Path(tempfile.gettempdir()).glob("glossline-*.upload"))
+def uploads_left(process: int | None = None) -> list[Path]:
+    """Temporary upload files of one process (this one) that lie on the disk right now."""
+    return list(Path(tempfile.gettempdir()).glob(f"glossline-{process or os.getpid()}-*.upload"))

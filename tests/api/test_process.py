@@ -139,7 +139,7 @@ def test_a_gigabyte_without_a_length_is_refused_while_it_comes_in(service: Servi
                 answer = client.recv(65536)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert sent < 64 << 20
-    assert uploads_left() == []
+    assert uploads_left(service.process.pid) == []
 
 
 def test_an_upload_that_stalls_is_ended(service: Service) -> None:
@@ -147,14 +147,14 @@ def test_an_upload_that_stalls_is_ended(service: Service) -> None:
         client.sendall(head(1000) + FORM_START)
         answer = read_all(client)
     assert answer.startswith("HTTP/1.1 408 ")
-    assert uploads_left() == []
+    assert uploads_left(service.process.pid) == []
 
 
 def test_a_client_that_leaves_during_the_upload_leaves_nothing(service: Service) -> None:
     with socket.create_connection(("127.0.0.1", service.port)) as client:
         client.sendall(head(1000) + FORM_START + b"x" * 100)
-        until(lambda: len(uploads_left()) == 1)
-    until(lambda: uploads_left() == [])
+        until(lambda: len(uploads_left(service.process.pid)) == 1)
+    until(lambda: uploads_left(service.process.pid) == [])
     assert answers(service)
 
 
@@ -169,7 +169,7 @@ def test_a_client_that_leaves_during_the_work_stops_it(service: Service, tmp_pat
         client.sendall(head(len(body)) + body)
         until(lambda: load() == 1)
     until(lambda: load() == 0)
-    until(lambda: uploads_left() == [])
+    until(lambda: uploads_left(service.process.pid) == [])
     assert "the client went away" in service.log.read_text()
     short = video(tmp_path / "short.mp4", frames=3).read_bytes()
     answer = httpx.post(f"{service.address}/api/inference/predict", files={"file": short}, timeout=120)
