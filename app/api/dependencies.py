@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from fastapi import Request
 
 from app.db.database import Database
@@ -12,42 +15,24 @@ from app.services.live.hub import LiveHub
 from app.services.switch import CheckpointSwitch
 from app.services.training.jobs import TrainingJobs
 
-
-def get_service(request: Request) -> InferenceService:
-    service: InferenceService = request.app.state.service
-    return service
+T = TypeVar("T")
 
 
-def get_hub(request: Request) -> LiveHub:
-    hub: LiveHub = request.app.state.live
-    return hub
+def _from_state(name: str, kind: type[T]) -> Callable[[Request], T]:
+    """A dependency: what the application keeps in its state under `name`. kind: of it, for the types alone."""
+
+    def get(request: Request) -> T:
+        found: T = getattr(request.app.state, name)
+        return found
+
+    return get
 
 
-def get_uploads(request: Request) -> Gate:
-    gate: Gate = request.app.state.uploads
-    return gate
-
-
-def get_metrics(request: Request) -> Metrics:
-    metrics: Metrics = request.app.state.metrics
-    return metrics
-
-
-def get_jobs(request: Request) -> TrainingJobs:
-    jobs: TrainingJobs = request.app.state.training
-    return jobs
-
-
-def get_switch(request: Request) -> CheckpointSwitch:
-    switch: CheckpointSwitch = request.app.state.switch
-    return switch
-
-
-def get_database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
-
-
-def get_followers(request: Request) -> Gate:
-    gate: Gate = request.app.state.followers
-    return gate
+get_service = _from_state("service", InferenceService)
+get_hub = _from_state("live", LiveHub)
+get_uploads = _from_state("uploads", Gate)
+get_metrics = _from_state("metrics", Metrics)
+get_jobs = _from_state("training", TrainingJobs)
+get_switch = _from_state("switch", CheckpointSwitch)
+get_database = _from_state("database", Database)
+get_followers = _from_state("followers", Gate)
