@@ -24,17 +24,15 @@ class Stored:
     source: Literal["shipped", "run"]
 
 
+def _is_whole(folder: Path) -> bool:
+    return (folder / "model.safetensors").is_file() and (folder / "config.json").is_file()
+
+
 def checkpoint_ids(folder: Path) -> list[str]:
     """Ids of the folders that hold weights and a config, sorted; [] where the folder is missing."""
     if not folder.is_dir():
         return []
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if CHECKPOINT_ID.fullmatch(entry.name)
-        and (entry / "model.safetensors").is_file()
-        and (entry / "config.json").is_file()
-    )
+    return sorted(entry.name for entry in folder.iterdir() if CHECKPOINT_ID.fullmatch(entry.name) and _is_whole(entry))
 
 
 def check_checkpoint(settings: Settings) -> None:
@@ -61,10 +59,7 @@ def stored_checkpoints(settings: Settings) -> list[Stored]:
     return shipped + [
         Stored(run.name, run / "final", "run")
         for run in runs
-        if run.name not in known
-        and CHECKPOINT_ID.fullmatch(run.name)
-        and (run / "final" / "model.safetensors").is_file()
-        and (run / "final" / "config.json").is_file()
+        if run.name not in known and CHECKPOINT_ID.fullmatch(run.name) and _is_whole(run / "final")
     ]
 
 
