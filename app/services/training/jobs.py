@@ -246,12 +246,15 @@ class TrainingJobs:
     async def _watch(self) -> None:
         heard = -HEARTBEAT_S
         while True:
+            rest = WATCH_S
             try:
                 if time.monotonic() - heard >= HEARTBEAT_S:
                     await self._heartbeat()
                     heard = time.monotonic()
                 async with self._database.session() as session:
                     jobs = await repository.mine(session, self.owner)
+                if not jobs:  # one comes by a start, which wakes this, or by the next heartbeat
+                    rest = HEARTBEAT_S
                 for job in jobs:
                     if job.id not in self._being_started:
                         await self._attend(job)
@@ -260,7 +263,7 @@ class TrainingJobs:
             except Exception:  # noqa: BLE001 - one job that cannot be looked at must not leave the others alone
                 logger.exception("looking after the training jobs failed; it goes on")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_S):
+                async with asyncio.timeout(rest):
                     await self._look.wait()
             self._look.clear()
 
