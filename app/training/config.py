@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -104,6 +104,14 @@ class TrainConfig:
             return ModelConfig.from_dict({**self.model, **(imposed or {}), "labels": labels})
         except TypeError as error:
             raise ConfigError(f"model: {error}") from error
+
+    def chosen(self, there: Set[str]) -> set[str]:
+        """Those of a corpus' glosses that this run is about. Raises ConfigError for one that the corpus lacks."""
+        missing = sorted((set(self.glosses) | set(self.without)) - there - {"FS-*"})
+        if missing:
+            raise ConfigError(f"the corpus has no training clip of {', '.join(missing)}")
+        letters = {g for g in there if g.startswith("FS-")} if "FS-*" in self.without else set()
+        return (set(self.glosses) or set(there)) - set(self.without) - letters
 
 
 def _build(kind: Any, values: Any, where: str) -> Any:

@@ -18,7 +18,7 @@ from app.pipeline.checkpoint import CheckpointConfig, DecoderConfig
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.training.batches import Batch, PhraseBatches
-from app.training.config import ConfigError, OptimConfig, TrainConfig
+from app.training.config import OptimConfig, TrainConfig
 from app.training.corpus import NONE, Clip, CorpusError, load_signs, signs_of
 from app.training.distributed import shared_answers
 from app.training.evaluate import Evaluation, Example, read
@@ -100,13 +100,8 @@ def open_source(folder: Path, config: TrainConfig) -> Source:
 
 
 def choose_vocabulary(config: TrainConfig, glosses: set[str]) -> tuple[str, ...]:
-    """What this run learns, sorted. Raises ConfigError for a gloss that the corpus does not have."""
-    missing = sorted((set(config.glosses) | set(config.without)) - glosses - {"FS-*"})
-    if missing:
-        raise ConfigError(f"the corpus has no clip of {', '.join(missing)}")
-    wanted = set(config.glosses) or glosses
-    letters = {g for g in glosses if g.startswith("FS-")} if "FS-*" in config.without else set()
-    return tuple(sorted({sign for g in wanted - set(config.without) - letters for sign in signs_of(g)}))
+    """The signs of the chosen glosses, sorted. Raises ConfigError for a gloss that the corpus does not have."""
+    return tuple(sorted({sign for g in config.chosen(glosses) for sign in signs_of(g)}))
 
 
 class PhraseSource:

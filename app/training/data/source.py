@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch.utils.data import Dataset
 
 from app.pipeline.module3_sequence.model import SignModel
 from app.training.batches import Batch
-from app.training.config import ConfigError, OptimConfig, TrainConfig
+from app.training.config import OptimConfig, TrainConfig
 from app.training.corpus import CorpusError
 from app.training.data.cache import PictureConfig
 from app.training.data.clip_batches import ClipBatches
@@ -38,7 +37,7 @@ class ManifestSource:
         self.model: dict[str, Any] = {}
         # Module 4 has a grammar for American and one for Indian Sign Language; a manifest does not say which it is.
         self.checkpoint: dict[str, Any] = {"sign_language": "ase"}
-        self.vocabulary = _vocabulary(config, clips.split("train"))
+        self.vocabulary = tuple(sorted(config.chosen(set(glosses_of(clips.split("train"))))))
         self._label = {gloss: i for i, gloss in enumerate(self.vocabulary, 1)}
         self.left_out = list(clips.left_out)
         self.train: list[Clip] = []
@@ -100,13 +99,3 @@ def wanted_pictures(config: TrainConfig) -> PictureConfig | None:
     """The crops that the configured model reads. Raises ConfigError for model settings that do not exist."""
     rgb = config.model_config(labels=1).rgb
     return PictureConfig(rgb.size, rgb.hands) if rgb else None
-
-
-def _vocabulary(config: TrainConfig, train: Sequence[Clip]) -> tuple[str, ...]:
-    """The glosses of the training clips, sorted, or those of them that the run is about. Raises ConfigError."""
-    there = set(glosses_of(train))
-    missing = sorted((set(config.glosses) | set(config.without)) - there - {"FS-*"})
-    if missing:
-        raise ConfigError(f"no training clip of the corpus shows {', '.join(missing)}")
-    letters = {g for g in there if g.startswith("FS-")} if "FS-*" in config.without else set()
-    return tuple(sorted((set(config.glosses) or there) - set(config.without) - letters))
