@@ -1,4 +1,4 @@
-"""Composed phrases as network batches.
+"""Clips as network batches; composed phrases.
 
 Batch number `i` depends on the seed and `i` alone, so a resumed run sees what an unbroken one would have seen.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.losses import feasible
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.training.phrases import PhraseConfig, PhraseSampler, crop_window, disturb, to_picture
+
+#: What is drawn for one row of a batch.
+Drawn = TypeVar("Drawn")
 
 
 @dataclass
@@ -86,11 +90,47 @@ def collate(items: list[tuple[NDArray[np.float32], list[int]]], frames: int = 0)
 GROUP = 8
 
 
-class PhraseBatches(Dataset[Batch]):
-    """`batches` batches of `batch_size` composed phrases. `vocabulary`: gloss of label id 1, 2, ...
+class DrawnBatches(Dataset[Batch], Generic[Drawn]):
+    """`batches` batches of `batch_size` clips that are drawn at random; with several processes (`rank` of `world`) each
+    gets its rows of every batch.
 
-    With several processes (`rank` of `world`) each gets its rows of every batch.
+    Batch number `i` depends on the seed and `i` alone.
     """
+
+    def __init__(self, batch_size: int, batches: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.batch_size, self.batches, self.seed = batch_size, batches, seed
+        self.rank, self.world = rank, world
+        self._group, self._order = -1, np.arange(GROUP)
+        self._drawn: list[Drawn] = []
+
+    def draw(self, rng: Generator) -> Drawn:
+        """One clip whose labels CTC can emit."""
+        raise NotImplementedError
+
+    def frames(self, drawn: Drawn) -> int:
+        """How long it is."""
+        raise NotImplementedError
+
+    def collate(self, mine: list[Drawn], longest: int) -> Batch:
+        """This process's rows side by side. longest: frames of the longest clip of the whole batch."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __getitem__(self, index: int) -> Batch:
+        group, place = divmod(index, GROUP)
+        if group != self._group:
+            rng = np.random.default_rng([self.seed, group])
+            self._drawn = sorted((self.draw(rng) for _ in range(GROUP * self.batch_size)), key=self.frames)
+            self._order, self._group = rng.permutation(GROUP), group
+        start = int(self._order[place]) * self.batch_size
+        whole = self._drawn[start : start + self.batch_size]
+        return self.collate(whole[self.rank :: self.world], self.frames(whole[-1]))
+
+
+class PhraseBatches(DrawnBatches[tuple[NDArray[np.float32], list[int]]]):
+    """Composed phrases. `vocabulary`: gloss of label id 1, 2, ..."""
 
     def __init__(
         self,
@@ -102,25 +142,9 @@ class PhraseBatches(Dataset[Batch]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.sampler, self.batch_size, self.batches, self.seed = sampler, batch_size, batches, seed
-        self.rank, self.world = rank, world
-        self._group, self._order = -1, np.arange(GROUP)
-        self._items: list[tuple[NDArray[np.float32], list[int]]] = []
+        super().__init__(batch_size, batches, seed, rank, world)
+        self.sampler = sampler
         self.label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __getitem__(self, index: int) -> Batch:
-        group, place = divmod(index, GROUP)
-        if group != self._group:
-            rng = np.random.default_rng([self.seed, group])
-            items = sorted((self.draw(rng) for _ in range(GROUP * self.batch_size)), key=lambda item: len(item[0]))
-            self._order, self._group, self._items = rng.permutation(GROUP), group, items
-        start = int(self._order[place]) * self.batch_size
-        whole = self._items[start : start + self.batch_size]
-        mine = [(normalise(to_picture(points), 1.0), labels) for points, labels in whole[self.rank :: self.world]]
-        return collate(mine, frames=round_up(len(whole[-1][0])))
 
     def draw(self, rng: Generator) -> tuple[NDArray[np.float32], list[int]]:
         """One phrase as (points (T, 75, 3) in body coordinates, labels), drawn again until CTC can emit its labels."""
@@ -132,3 +156,10 @@ class PhraseBatches(Dataset[Batch]):
             labels = [self.label[g] for g in phrase.glosses]
             if feasible(round_up(len(phrase.points)) // TIME_DIVISOR, labels):
                 return disturb(phrase.points, rng, cfg), labels
+
+    def frames(self, drawn: tuple[NDArray[np.float32], list[int]]) -> int:
+        return len(drawn[0])
+
+    def collate(self, mine: list[tuple[NDArray[np.float32], list[int]]], longest: int) -> Batch:
+        items = [(normalise(to_picture(points), 1.0), labels) for points, labels in mine]
+        return collate(items, frames=round_up(longest))

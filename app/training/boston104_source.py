@@ -20,7 +20,7 @@ from app.pipeline.module3_sequence.ngram import NgramModel
 from app.pipeline.module3_sequence.segmental import SegmentDecoder, SignLengths
 from app.pipeline.tracks import track_lattices
 from app.pipeline.wer import ErrorCounts, word_errors
-from app.training.batches import GROUP, Batch
+from app.training.batches import Batch, DrawnBatches
 from app.training.boston104 import Sentence, hold_out, load_boston104
 from app.training.boston104_phrases import BostonConfig, Sample, Splicer
 from app.training.config import OptimConfig, TrainConfig
@@ -109,40 +109,26 @@ class BostonSource:
         }
 
 
-class SpliceBatches(Dataset[Batch]):
-    """`batches` batches of `batch_size` spliced sentences; with several processes each gets its rows of every batch.
-
-    Batch number `i` depends on the seed and `i` alone.
-    """
+class SpliceBatches(DrawnBatches[Sample]):
+    """Spliced sentences."""
 
     def __init__(
         self, splicer: Splicer, batch_size: int, batches: int, seed: int, rank: int = 0, world: int = 1
     ) -> None:
-        self.splicer, self.batch_size, self.count, self.seed = splicer, batch_size, batches, seed
-        self.rank, self.world = rank, world
-        self._group, self._order = -1, np.arange(GROUP)
-        self._samples: list[Sample] = []
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Batch:
-        group, place = divmod(index, GROUP)
-        if group != self._group:
-            rng = np.random.default_rng([self.seed, group])
-            drawn = [self.draw(rng) for _ in range(GROUP * self.batch_size)]
-            self._samples = sorted(drawn, key=lambda s: len(s.tracks))
-            self._group, self._order = group, rng.permutation(GROUP)
-        start = int(self._order[place]) * self.batch_size
-        whole = self._samples[start : start + self.batch_size]
-        return collate_tracks(whole[self.rank :: self.world], len(whole[-1].tracks))
+        super().__init__(batch_size, batches, seed, rank, world)
+        self.splicer = splicer
 
     def draw(self, rng: Generator) -> Sample:
-        """One sample whose labels fit its steps."""
         while True:
             sample = self.splicer.draw(rng)
             if feasible(-(-len(sample.tracks) // DIVISOR), sample.labels):
                 return sample
+
+    def frames(self, drawn: Sample) -> int:
+        return len(drawn.tracks)
+
+    def collate(self, mine: list[Sample], longest: int) -> Batch:
+        return collate_tracks(mine, longest)
 
 
 def collate_tracks(samples: Sequence[Sample], frames: int = 0) -> Batch:
