@@ -211,13 +211,10 @@ async def checkpoints(service: Service) -> Checkpoints:
     settings, active = service.settings, service.checkpoint
 
     def look() -> list[Checkpoint]:
-        found = []
-        for stored in stored_checkpoints(settings):
-            about = described(stored)
-            if stored.source == "run" and about["wer"] is None:
-                about["wer"] = run_folder.best_wer(stored.folder.parent)
-            found.append(Checkpoint(id=stored.id, source=stored.source, active=stored.id == active, **about))
-        return found
+        return [
+            Checkpoint(id=stored.id, source=stored.source, active=stored.id == active, **described(stored))
+            for stored in stored_checkpoints(settings)
+        ]
 
     return Checkpoints(checkpoints=await asyncio.to_thread(look))
 

@@ -128,7 +128,7 @@ class Checkpoint(BaseModel):
     active: bool = Field(description="Is it the one that answers?")
     sign_language: str | None
     glosses: list[str] | None
-    wer: float | None = Field(description="Lowest word error rate on dev (0..1), where it is known.")
+    wer: float | None = Field(description="Word error rate on dev (0..1) when it was written, where it is known.")
     problem: str | None = Field(description="Why it cannot be activated; null if nothing speaks against it.")
 
 

@@ -40,7 +40,8 @@ def average(folders: list[Path], out: Path) -> None:
     commands = list(dict.fromkeys([c for run, _ in runs for c in run["commands"]]))
     commands = [*commands, command]
     config = read_config(folders[0] / FINAL)
-    config = replace(config, model_id=out.name, provenance={**config.provenance, "train_commands": commands})
+    of_all = {k: v for k, v in config.provenance.items() if k not in ("step", "wer")}
+    config = replace(config, model_id=out.name, provenance={**of_all, "train_commands": commands})
     save_checkpoint(out / FINAL, config, mean)
     write_json(out / "run.json", {**first, "commands": commands})
 

@@ -33,6 +33,7 @@ def write_final(
                 "train_clips": run["clips"],
                 "seed": run["seed"],
                 "step": step,
+                **({"wer": figures["wer"]} if figures else {}),
             },
             **source.checkpoint,
         }

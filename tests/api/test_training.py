@@ -304,8 +304,7 @@ def another(settings: Settings, where: Path, model_id: str, **changes: Any) -> P
 
 
 async def test_a_choice_takes_effect_at_once_lasts_and_belongs_to_the_setting(settings: Settings) -> None:
-    another(settings, settings.runs_dir / "run-1" / "final", "run-1")
-    (settings.runs_dir / "run-1" / "log.jsonl").write_text('{"step": 1, "wer": 0.5}\n{"step": 2, "wer": 0.25}\n')
+    another(settings, settings.runs_dir / "run-1" / "final", "run-1", provenance={"wer": 0.25})
     another(settings, settings.checkpoint_dir / "other", "other", provenance={"wer": 0.2})
     async with running(settings) as app, client_of(app) as client:
         listed = {c["id"]: c for c in (await client.get("/checkpoints")).json()["checkpoints"]}

@@ -16,7 +16,10 @@ def write_run(folder: Path, value: float, width: int = 16, commands: tuple[str, 
     config = ModelConfig(labels=3, body_dim=8, hand_dim=8, model_dim=width, layers=1)
     model = SignModel(config)
     model.load_state_dict({k: torch.full_like(v, value) for k, v in model.state_dict().items()})
-    save_checkpoint(folder / "final", CheckpointConfig(folder.name, "ase", ("A", "B", "C"), config), model)
+    settings = CheckpointConfig(
+        folder.name, "ase", ("A", "B", "C"), config, provenance={"seed": 1, "step": 9, "wer": 0.5}
+    )
+    save_checkpoint(folder / "final", settings, model)
     run = {"vocabulary": ["A", "B", "C"], "model": config.to_dict(), "seed": 1, "clips": 9, "commands": commands}
     (folder / "run.json").write_text(json.dumps(run))
     return folder
@@ -38,7 +41,7 @@ def test_the_mean_is_a_run_that_names_all_commands_once(tmp_path: Path) -> None:
         "python -m app.training.average --runs runs/s1 runs/s1-fast --out runs/s1-mean",
     ]
     config = read_config(tmp_path / "s1-mean" / "final")
-    assert (config.model_id, config.provenance["train_commands"]) == ("s1-mean", run["commands"])
+    assert (config.model_id, config.provenance) == ("s1-mean", {"seed": 1, "train_commands": run["commands"]})
 
 
 def test_what_does_not_belong_together_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from app.pipeline.checkpoint import read_config
 from app.pipeline.recogniser import Recogniser
 from app.training.checkpoints import CheckpointManager
 from app.training.train import main as train
@@ -198,6 +199,7 @@ def test_a_run_without_progress_on_dev_ends_early(
     card = (tmp_path / "run/final/MODEL_CARD.md").read_text()
     assert "WER 50.0% (S 1, D 2, I 3)" in card
     assert "after 4 steps" in card
+    assert read_config(tmp_path / "run/final").provenance["wer"] == 0.5
 
 
 @pytest.mark.slow

@@ -95,12 +95,6 @@ def numbers(run: Path, since: int, limit: int) -> Numbers:
     return Numbers(lines, since + len(lines), False)
 
 
-def best_wer(run: Path) -> float | None:
-    """Lowest word error rate (0..1) on dev so far."""
-    rates = [line["wer"] for line in numbers(run, 0, 100_000).lines if isinstance(line.get("wer"), int | float)]
-    return min(rates, default=None)
-
-
 def log_piece(run: Path, offset: int, limit: int = MAX_BYTES) -> Piece:
     """The log from byte `offset` on, at most `limit` (>= 4) bytes, never half a character; empty behind its end.
 

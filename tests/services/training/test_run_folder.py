@@ -22,7 +22,6 @@ def test_a_run_that_has_written_nothing_yet(tmp_path: Path) -> None:
     assert not run_folder.begun(run)
     assert numbers(run, 0, 10).lines == []
     assert log_tail(run).text == ""
-    assert run_folder.best_wer(run) is None
 
 
 def test_progress_comes_from_the_status_alone(tmp_path: Path) -> None:
@@ -47,7 +46,6 @@ def test_numbers_come_in_pieces_and_a_line_that_is_being_written_waits(tmp_path:
     rest = numbers(tmp_path, first.next, 10)
     assert (rest.lines, rest.next, rest.more) == ([{"step": 3, "wer": None}, {"step": 4, "wer": 0.5}], 4, False)
     assert numbers(tmp_path, 99, 10).lines == []
-    assert run_folder.best_wer(tmp_path) == 0.5
 
 
 @given(text=st.text(min_size=1, max_size=80), limit=st.integers(4, 40))
