@@ -105,7 +105,8 @@ async def test_a_whole_session(address: str) -> None:
 async def test_without_a_start_the_defaults_apply(address: str) -> None:
     async with connected(address) as client:
         await client.send(type="landmarks", points=performance(1)[0].tolist(), timestamp=0)
-        assert (await client.until("ready"))["config"]["endpoint_ms"] == 1200
+        config = (await client.until("ready"))["config"]
+        assert (config["endpoint_ms"], config["sign_language"]) == (1200, "ase")
 
 
 async def test_pictures_are_read(address: str) -> None:

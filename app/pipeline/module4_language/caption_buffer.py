@@ -41,13 +41,8 @@ class CaptionBuffer:
     """
 
     def __init__(self, sign_language: str = "ase", translate: Callable[[tuple[str, ...]], str] | None = None) -> None:
-        """``translate`` turns glosses into text; by default the grammar of ``sign_language``.
-
-        Raises:
-            ValueError: there is no grammar for ``sign_language``.
-        """
+        """``translate`` turns glosses into text; by default the grammar of ``sign_language``."""
         self._translate = translate or bind(to_english, sign_language=sign_language)
-        self._translate(())  # an unknown language must fail at the start of a stream, not at its first sign
         self._caption = Caption(0, 0, (), (), "")
 
     @property

@@ -17,21 +17,17 @@ def to_english(glosses: Sequence[str], sign_language: str = "ase") -> str:
     Args:
         glosses: signs in the order signed, in the usual notation (``IX-1``, ``FS-A``, ``ICE-CREAM``, ``BOOK++``); an
             item with white space counts as several. Unknown glosses come through in readable words.
-        sign_language: ISO 639-3 code, a key of :data:`RULES`: "ase" (American) or "ins" (Indian Sign Language).
+        sign_language: ISO 639-3 code. There is a grammar for the keys of :data:`RULES`, "ase" (American) and "ins"
+            (Indian Sign Language); of any other language the glosses come as readable words in the order signed, in
+            whatever language they are written.
 
     Returns:
         The text, or "" when no gloss holds a letter or digit.
-
-    Raises:
-        ValueError: there is no grammar for ``sign_language``.
     """
-    grammar = RULES.get(sign_language)
-    if grammar is None:
-        raise ValueError(f"no grammar for sign language {sign_language!r}: use one of {', '.join(sorted(RULES))}")
     cleaned = clean_glosses(glosses)
     if sign_language == "ase" and in_english_order(words := [part for gloss in glosses for part in str(gloss).split()]):
         return restore_english(words)
     draft = Draft.of(cleaned)
-    for rule in grammar:
+    for rule in RULES.get(sign_language, ()):
         rule.apply(draft)
     return draft.text or finish_sentence(readable(" ".join(cleaned)), ".")

@@ -150,7 +150,7 @@ class LiveHub:
         """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
         self.check_room()
         known = self._recogniser.sign_language
-        if known != UNDETERMINED and start.sign_language != known:
+        if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise LiveError(
                 "bad_start",
                 f"sign_language: this service reads '{known}', not '{start.sign_language}'.",
@@ -166,7 +166,14 @@ class LiveHub:
             raise LiveError("bad_start", f"window, stride: {problem}", Close.BAD_START) from problem
         self._make_room()
         stream = CaptionStream(self._recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage)
-        effective = start.model_copy(update={"window": config.window, "stride": config.stride, "resume": None})
+        effective = start.model_copy(
+            update={
+                "window": config.window,
+                "stride": config.stride,
+                "resume": None,
+                "sign_language": start.sign_language or known,
+            }
+        )
         session = LiveSession(effective, stream, self.engine, on_lag=self.metrics.caption_lag.observe)
         self._places[session.id] = _Place(session)
         self.metrics.live_opened.inc()

@@ -70,7 +70,7 @@ class Start(_Message):
     """Settings of a session; all optional, and so is the message."""
 
     type: Literal["start"] = "start"
-    sign_language: str = Field(default="ase", max_length=16)
+    sign_language: str | None = Field(default=None, max_length=16)  # None: that of the recogniser
     targets: tuple[Annotated[str, Field(max_length=8)], ...] = Field(default=("en",), max_length=4)
     interim: bool = True
     window: int | None = Field(default=None, ge=16, le=512)

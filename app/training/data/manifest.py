@@ -2,13 +2,14 @@
 
 Columns: `file` (relative to the folder: a video, a folder of pictures, or landmarks), `glosses` (separated by blanks;
 `-` where nothing is signed), `signer`, `split` (train, dev, test), `fps` (empty: the file's own). Optional columns:
-`start_s`, `end_s` (the part of the video that counts, seconds) and `aspect` (true width / height of pictures that were
-stored squeezed).
+`start_s`, `end_s` (the part of the video that counts, seconds), `aspect` (true width / height of pictures that were
+stored squeezed) and `sign_language` (ISO 639-3, one for the whole corpus: it decides the grammar of sentences).
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from app.training.corpus import CorpusError
 TABLE = "clips.csv"
 COLUMNS = ("file", "glosses", "signer", "split", "fps")
 OPTIONAL = ("start_s", "end_s", "aspect")
+LANGUAGE = "sign_language"
+#: ISO 639-3 for a language that nobody named.
+UNDETERMINED = "und"
 SPLITS = ("train", "dev", "test")
 #: What stands in `glosses` for a clip in which nothing is signed: an empty cell is more likely a mistake.
 NOTHING = "-"
@@ -56,11 +60,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A checked manifest. warnings: what is allowed but should be known, such as signers in several splits."""
+    """A checked manifest. warnings: what is allowed but should be known, such as signers in several splits;
+    sign_language: ISO 639-3, "und" where the table does not say."""
 
     root: Path
     entries: tuple[Entry, ...]
     warnings: tuple[str, ...] = ()
+    sign_language: str = UNDETERMINED
 
     def split(self, name: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.split == name]
@@ -91,9 +97,12 @@ def read_manifest(root: Path, check_files: bool = True) -> Manifest:
     problems: list[str] = []
     entries: list[Entry] = []
     lines: dict[str, int] = {}
+    languages: dict[str, int] = {}
     for line, row in enumerate(rows, start=2):
         try:
             entry = _entry(row)
+            if language := language_of(row):
+                languages.setdefault(language, line)
             if check_files:
                 _check_file(root, entry)
         except ValueError as error:
@@ -112,7 +121,13 @@ def read_manifest(root: Path, check_files: bool = True) -> Manifest:
         )
     if not any(entry.split == "train" for entry in entries):
         raise CorpusError(f"{path} has no clip of the split 'train', so nothing can be learned from it; add some")
-    return Manifest(root, tuple(entries), tuple(_warnings(entries)))
+    if len(languages) > 1:
+        named = ", ".join(f"{language} (line {line})" for language, line in languages.items())
+        raise CorpusError(
+            f"{path} has clips in several sign languages: {named}. A recogniser reads one: split the corpus"
+        )
+    language = next(iter(languages), UNDETERMINED)
+    return Manifest(root, tuple(entries), tuple(_warnings(entries, language)), language)
 
 
 def require_split(manifest: Manifest, split: str) -> list[Entry]:
@@ -127,19 +142,21 @@ def require_split(manifest: Manifest, split: str) -> list[Entry]:
     return entries
 
 
-def write_manifest(root: Path, entries: Iterable[Entry]) -> Path:
+def write_manifest(root: Path, entries: Iterable[Entry], sign_language: str = UNDETERMINED) -> Path:
     """Writes `root`/clips.csv, whole or not at all; optional columns only where a clip needs them."""
     entries = list(entries)
     extra = [c for c in OPTIONAL if any(getattr(e, c) is not None for e in entries)]
+    language = [] if sign_language == UNDETERMINED else [sign_language]
     root.mkdir(parents=True, exist_ok=True)
     with whole_file(root / TABLE) as part, part.open("w", newline="", encoding="utf-8") as f:
         writer = csv.writer(f)
-        writer.writerow([*COLUMNS, *extra])
+        writer.writerow([*COLUMNS, *extra, *([LANGUAGE] if language else [])])
         for e in entries:
             numbers = [getattr(e, c) for c in ("fps", *extra)]
             writer.writerow(
                 [e.file, " ".join(e.glosses) or NOTHING, e.signer, e.split]
                 + ["" if n is None else f"{n:.10g}" for n in numbers]
+                + language
             )
     return root / TABLE
 
@@ -152,8 +169,13 @@ def shared_signers(entries: Sequence[Entry]) -> dict[str, list[str]]:
     return {s: sorted(where, key=SPLITS.index) for s, where in sorted(splits.items()) if len(where) > 1}
 
 
-def _warnings(entries: Sequence[Entry]) -> list[str]:
+def _warnings(entries: Sequence[Entry], sign_language: str) -> list[str]:
     out = []
+    if sign_language == UNDETERMINED:
+        out.append(
+            f"the table does not say which sign language it is, so a sentence will be its glosses in the order signed; "
+            f"add the column {LANGUAGE} (ase for American Sign Language)"
+        )
     shared = shared_signers(entries)
     if shared:
         named = ", ".join(f"{s} ({'+'.join(where)})" for s, where in list(shared.items())[:8])
@@ -200,6 +222,14 @@ def _entry(row: dict[str, str]) -> Entry:
     if start < 0 or (end is not None and end <= start):
         raise ValueError(f"the part from {start:g} s to {end} s is empty")
     return Entry(str(pure), glosses, cells["signer"], cells["split"], **numbers)
+
+
+def language_of(row: dict[str, str]) -> str:
+    """The code in the row, "" where there is none. Raises ValueError for what cannot be one."""
+    code = (row.get(LANGUAGE) or "").strip()
+    if code and not re.fullmatch(r"[a-z]{3}", code):
+        raise ValueError(f"`{LANGUAGE}` is {code!r}; it should be an ISO 639-3 code: ase (American), gsg (German), ...")
+    return "" if code == UNDETERMINED else code
 
 
 def _number(name: str, text: str) -> float | None:

@@ -29,6 +29,7 @@ def manifest_report(
     }
     return {
         "corpus": "manifest",
+        "sign_language": manifest.sign_language,
         "listed": {split: len(manifest.split(split)) for split in SPLITS},
         "clips": {"train": len(train), "dev": len(dev)},
         "signers": {split: len({e.signer for e in manifest.split(split)}) for split in SPLITS},
@@ -53,6 +54,8 @@ def _spread(values: Sequence[int]) -> dict[str, int]:
 def report_text(report: dict[str, Any]) -> str:
     """The report for people to read."""
     lines = [f"corpus: {report['corpus']}"]
+    if "sign_language" in report:
+        lines.append(f"sign language: {report['sign_language']}")
     for key in ("listed", "clips", "signers", "frames", "glosses_a_clip"):
         if report.get(key):
             lines.append(f"{key.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in report[key].items()))

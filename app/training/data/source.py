@@ -35,8 +35,7 @@ class ManifestSource:
         to train on."""
         self.manifest, self.config, self.pictures = manifest, config, pictures
         self.model: dict[str, Any] = {}
-        # Module 4 has a grammar for American and one for Indian Sign Language; a manifest does not say which it is.
-        self.checkpoint: dict[str, Any] = {"sign_language": "ase"}
+        self.checkpoint: dict[str, Any] = {"sign_language": manifest.sign_language}
         self.vocabulary = tuple(sorted(config.chosen(set(glosses_of(clips.split("train"))))))
         self._label = {gloss: i for i, gloss in enumerate(self.vocabulary, 1)}
         self.left_out = list(clips.left_out)

@@ -259,3 +259,9 @@ def test_no_gloss_row_is_changed_in_place() -> None:
     glosses = list(chain(["IX-1"], ["HUNGRY", "HUNGRY"]))
     to_english(glosses)
     assert glosses == ["IX-1", "HUNGRY", "HUNGRY"]
+
+
+@pytest.mark.parametrize("code", ["gsg", "und"])
+def test_a_language_without_a_grammar_keeps_the_order_signed(code: str) -> None:
+    assert to_english(["MORGEN", "ICE-CREAM", "ABER", "REGEN"], code) == "Morgen ice cream aber regen."
+    assert to_english([], code) == ""

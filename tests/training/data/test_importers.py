@@ -40,6 +40,7 @@ def test_phoenix_2014_in_each_of_its_layouts(tmp_path: Path, prefix: str, suffix
     result = import_corpus("phoenix2014", source, tmp_path / "out")
     assert (result.clips, result.left_out) == (6, ())
     manifest = read_manifest(tmp_path / "out")
+    assert manifest.sign_language == "gsg"
     first = manifest.entries[0]
     assert first.glosses == ("ABER", "FREUEN", "MORGEN", "SONNE")
     assert (first.signer, first.split, first.fps, first.aspect) == ("Signer04", "train", 25.0, 0.7)
@@ -101,6 +102,7 @@ def wlasl(root: Path) -> Path:
 def test_wlasl_with_its_missing_videos_and_parts(tmp_path: Path) -> None:
     result = import_corpus("wlasl", wlasl(tmp_path / "source"), tmp_path / "out")
     assert result.left_out == ("00003 (THANK-YOU): no video", "../../etc/passwd (THANK-YOU): no video")
+    assert read_manifest(tmp_path / "out").sign_language == "ase"
     whole, part, book = read_manifest(tmp_path / "out").entries
     assert whole == Entry("videos/00001.mp4", ("THANK-YOU",), "wlasl-3", "train")
     assert part == Entry("videos/00002.mp4", ("THANK-YOU",), "wlasl-4", "dev", start_s=0.4, end_s=1.2)
@@ -117,8 +119,8 @@ def test_pose_files_need_a_table_and_the_right_points(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="do not say what is signed"):
         import_corpus("pose", source, tmp_path / "out")
     (source / "labels.csv").write_text(
-        "file,glosses,signer,split\na.pose,HELLO YOU,ann,train\nopenpose.pose,YES,bob,train\n../x.pose,NO,bob,train\n"
-        "a.pose,,ann,train\na.pose,NO,ann,validation\n"
+        "file,glosses,signer,split,sign_language\na.pose,HELLO YOU,ann,train,bfi\nopenpose.pose,YES,bob,train,\n"
+        "../x.pose,NO,bob,train,\na.pose,,ann,train,bfi\na.pose,NO,ann,validation,bfi\n"
     )
     result = import_corpus("pose", source, tmp_path / "out")
     assert result.clips == 1
@@ -126,7 +128,15 @@ def test_pose_files_need_a_table_and_the_right_points(tmp_path: Path) -> None:
     assert "leads out of the folder" in result.left_out[1]
     assert "no glosses" in result.left_out[2]
     assert "'validation'" in result.left_out[3]
-    assert read_manifest(tmp_path / "out").entries == (Entry("a.pose", ("HELLO", "YOU"), "ann", "train"),)
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.entries == (Entry("a.pose", ("HELLO", "YOU"), "ann", "train"),)
+    assert manifest.sign_language == "bfi"
+    for codes in ("ase", "british"):
+        (source / "labels.csv").write_text(
+            f"file,glosses,signer,split,sign_language\na.pose,A,b,train,bfi\na,A,b,dev,{codes}\n"
+        )
+        with pytest.raises(CorpusError, match=r"bfi|ISO 639-3"):
+            import_corpus("pose", source, tmp_path / codes)
 
 
 def write_pose(path: Path, *components: tuple[str, int]) -> None:

@@ -29,7 +29,9 @@ def test_a_good_table_is_read_as_it_stands(tmp_path: Path) -> None:
         Entry("a.npz", ("HELLO", "YOU"), "ann", "train"),
         Entry("b.npz", (), "bob", "dev", fps=25.0),
     )
-    assert manifest.warnings == ()
+    (warning,) = manifest.warnings
+    assert "add the column sign_language" in warning
+    assert manifest.sign_language == "und"
     assert require_split(manifest, "dev") == [manifest.entries[1]]
 
 
@@ -101,10 +103,41 @@ def test_an_empty_split_says_what_there_is(tmp_path: Path) -> None:
 def test_shared_signers_and_unknown_glosses_are_warnings(tmp_path: Path) -> None:
     manifest = read_manifest(write(tmp_path, "a.npz,A,ann,train,", "b.npz,B A,ann,dev,"))
     assert shared_signers(manifest.entries) == {"ann": ["train", "dev"]}
-    first, second = manifest.warnings
+    unsaid, first, second = manifest.warnings
+    assert "sign_language" in unsaid
     assert "ann (train+dev)" in first
     assert "1 glosses of dev never occur in train" in second
     assert second.endswith("B")
+
+
+@pytest.mark.parametrize(
+    ("codes", "means"),
+    [(("gsg", "gsg"), "gsg"), (("", "ase"), "ase"), (("", ""), "und"), (("und", ""), "und")],
+)
+def test_the_sign_language_is_one_for_the_corpus(tmp_path: Path, codes: tuple[str, str], means: str) -> None:
+    write(tmp_path)
+    lines = [
+        f"{file}.npz,A,{file},{split},,{c}\n" for file, split, c in zip("ab", ("train", "dev"), codes, strict=True)
+    ]
+    (tmp_path / "clips.csv").write_text(HEADER.replace("\n", ",sign_language\n") + "".join(lines))
+    manifest = read_manifest(tmp_path)
+    assert manifest.sign_language == means
+    assert len(manifest.warnings) == (means == "und")
+
+
+@pytest.mark.parametrize(
+    ("codes", "says"),
+    [
+        (("ase", "gsg"), r"several sign languages: ase \(line 2\), gsg \(line 3\)"),
+        (("ASL", "ase"), "line 2.*ISO 639-3"),
+    ],
+)
+def test_no_or_two_sign_languages_are_refused(tmp_path: Path, codes: tuple[str, str], says: str) -> None:
+    write(tmp_path)
+    lines = [f"{file}.npz,A,{file},train,,{code}\n" for file, code in zip("ab", codes, strict=True)]
+    (tmp_path / "clips.csv").write_text(HEADER.replace("\n", ",sign_language\n") + "".join(lines))
+    with pytest.raises(CorpusError, match="(?s)" + says):
+        read_manifest(tmp_path)
 
 
 def test_two_parts_of_one_video_are_two_clips(tmp_path: Path) -> None:
@@ -135,11 +168,15 @@ words = names.filter(lambda t: bool(t.strip()) and len(t.split()) == 1 and t != 
         min_size=1,
         max_size=5,
         unique_by=lambda e: e.file,
-    )
+    ),
+    st.sampled_from(["und", "ase", "gsg"]),
 )
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, entries: list[Entry]) -> None:
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, entries: list[Entry], language: str
+) -> None:
     root = tmp_path_factory.mktemp("corpus")
     entries = [Entry("t.npz", ("A",), "s", "train"), *entries]
-    write_manifest(root, entries)
-    assert list(read_manifest(root, check_files=False).entries) == entries
+    write_manifest(root, entries, language)
+    manifest = read_manifest(root, check_files=False)
+    assert (list(manifest.entries), manifest.sign_language) == (entries, language)
     assert not list(root.glob("*.part"))

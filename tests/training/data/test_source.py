@@ -241,6 +241,7 @@ def test_unknown_glosses_count_as_errors_and_silence_as_right(corpus: Path, monk
     monkeypatch.setattr(measure, "_greedy", lambda logits, lengths, quiet: [[always]] * len(quiet))
     figures = source.evaluate(tiny_model(3), 0, 1)
     assert figures == {"wer": 1.0, "substitutions": 1, "deletions": 1, "insertions": 1}
+    assert source.checkpoint == {"sign_language": "und"}
     monkeypatch.setattr(measure, "_greedy", lambda logits, lengths, quiet: [[]] * len(quiet))
     assert source.evaluate(tiny_model(3), 0, 1) == {"wer": 1.0, "substitutions": 0, "deletions": 3, "insertions": 0}
 

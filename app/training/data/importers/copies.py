@@ -42,7 +42,7 @@ def import_signs_as_clips(source: Path, out: Path) -> Imported:
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 save_npz(folder / file, clip.keypoints(SIGNS_FPS))
                 entries.append(Entry(file, signs_of(clip.gloss), clip.signer, split))
-        write_manifest(folder, entries)
+        write_manifest(folder, entries, sign_language="ase")
     return Imported(len(entries), (), TRAIN.format(out=out))
 
 

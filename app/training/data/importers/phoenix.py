@@ -77,7 +77,7 @@ def _import(layout: _Layout, source: Path, out: Path) -> Imported:
             f"not one training clip of {source} has its frames; they belong in {_FRAMES}/train/NAME, "
             f"for example {left_out[0] if left_out else 'nothing is listed in the tables'}"
         )
-    write_manifest(out, entries)
+    write_manifest(out, entries, sign_language="gsg")
     return Imported(len(entries), tuple(left_out), EXTRACT.format(out=out))
 
 

@@ -1,6 +1,7 @@
 """A folder of `.pose` files (the pose-format library, MediaPipe Holistic) and a table that says what they show.
 
-`labels.csv`: the manifest's columns file, glosses, signer, split; others are ignored.
+`labels.csv`: the manifest's columns file, glosses, signer, split, and perhaps sign_language; others are
+ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile, load_landmarks
 from app.training.corpus import CorpusError
 from app.training.data.importers.placing import TRAIN, Imported, Placer
-from app.training.data.manifest import NOTHING, SPLITS, Entry, write_manifest
+from app.training.data.manifest import NOTHING, SPLITS, UNDETERMINED, Entry, language_of, write_manifest
 
 LABELS = "labels.csv"
 
@@ -30,6 +31,7 @@ def import_pose_files(source: Path, out: Path) -> Imported:
         ) from error
     if missing:
         raise CorpusError(f"{source / LABELS} lacks the columns {', '.join(missing)}")
+    sign_language = _language(source / LABELS, rows)
     placer = Placer(source, out)
     entries: list[Entry] = []
     left_out: list[str] = []
@@ -56,5 +58,15 @@ def import_pose_files(source: Path, out: Path) -> Imported:
         entries.append(Entry(placer.place(path), glosses, signer, split))
     if not entries:
         raise CorpusError(f"no file of {source / LABELS} can be used: {'; '.join(left_out[:3]) or 'it is empty'}")
-    write_manifest(out, entries)
+    write_manifest(out, entries, sign_language=sign_language)
     return Imported(len(entries), tuple(left_out), TRAIN.format(out=out))
+
+
+def _language(table: Path, rows: list[dict[str, str]]) -> str:
+    try:
+        languages = {language_of(row) for row in rows} - {""}
+    except ValueError as error:
+        raise CorpusError(f"{table}: {error}") from error
+    if len(languages) > 1:
+        raise CorpusError(f"{table} has several sign languages: {', '.join(sorted(languages))}; import each alone")
+    return next(iter(languages), UNDETERMINED)

@@ -46,7 +46,7 @@ def import_wlasl(source: Path, out: Path, glosses: int | None = None) -> Importe
                 entries.append(Entry(placer.place(video), (gloss,), signer, split, start_s=start, end_s=end))
     if not any(e.split == "train" for e in entries):
         raise CorpusError(f"not one training video is there; they belong in {source / 'videos'}, named like 69241.mp4")
-    write_manifest(out, entries)
+    write_manifest(out, entries, sign_language="ase")
     return Imported(len(entries), tuple(left_out), EXTRACT.format(out=out))
 
 
