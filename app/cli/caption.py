@@ -113,7 +113,7 @@ def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: Extra
 
     try:
         with translated():
-            clip = _keypoints(path, settings, pool, bar)
+            clip = _keypoints(path, settings, recogniser, pool, bar)
             warnings = tuple(warnings_about(clip))
             if any(warning.code == "no_person" for warning in warnings):
                 return Caption(path, nothing_seen(clip, recogniser.fps), warnings)
@@ -124,7 +124,7 @@ def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: Extra
         return Caption(path, failure=problem.strerror or str(problem))
 
 
-def _keypoints(path: Path, settings: Settings, pool: ExtractorPool, bar: Any) -> Any:
+def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Any:
     from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
     from app.pipeline.module1_preprocessing.video import probe
     from app.services.clips import LANDMARK_SUFFIXES, keypoints_from_video, limits_from
@@ -137,7 +137,7 @@ def _keypoints(path: Path, settings: Settings, pool: ExtractorPool, bar: Any) ->
         bar.refresh()
     on_frame: Callable[[], Any] = bar.update
     with pool.acquire() as extractor:
-        return keypoints_from_video(path, extractor, settings, on_frame=on_frame)
+        return keypoints_from_video(path, extractor, settings, on_frame=on_frame, recogniser=recogniser)
 
 
 def rendered(caption: Caption, output: str, sign_language: str, model: str, several: bool) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.model import RGBConfig, SignModel
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 
 #: One half for rows of one length: (B, T, ...) -> (B, S, ...).
@@ -18,8 +18,15 @@ Half = Callable[[Tensor], Tensor]
 class Backend(Protocol):
     """Both take float32 rows padded to the longest, and how much of each row counts; what lies past it is ignored."""
 
+    rgb: RGBConfig | None
+    """The pictures that `look` takes; None: this backend reads landmarks alone."""
+
+    def look(self, pictures: Tensor) -> Tensor:
+        """What the RGB encoder makes of each frame's pictures: uint8 (N, 3 * views, S, S) -> (N, rgb_dim)."""
+
     def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """(B, T, NUM_FEATURES), lengths in frames, multiples of 4 -> (B, T / 4, model_dim) and gates (B, T, 2)."""
+        """(B, T, NUM_FEATURES), lengths in frames, multiples of 4 -> (B, T / 4, model_dim) and gates (B, T, 2). With
+        `rgb`, rows of `look` stand behind the features, NaN where a frame has no picture."""
 
     def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
         """(B, S, model_dim), lengths in steps -> logits (B, S, 1 + labels)."""
@@ -32,6 +39,12 @@ class TorchBackend:
         self.model = model.eval()
         self.device = device
         self.amp = amp and device.startswith("cuda")
+        rgb = model.config.rgb
+        self.rgb = rgb if rgb is not None and rgb.backbone != "s3d" else None  # S3D sees whole clips, not frames
+
+    def look(self, pictures: Tensor) -> Tensor:
+        with self._autocast():
+            return self.model.look(pictures.to(self.device))
 
     def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         with self._autocast():
@@ -49,9 +62,14 @@ class GraphBackend:
     """Exported halves, pose stream only. They know no lengths: rows of one length run together, the others apart, so
     that each row is read exactly as alone."""
 
+    rgb: RGBConfig | None = None
+
     def __init__(self, shorten: Half, classify: Half) -> None:
         self._shorten = shorten
         self._classify = classify
+
+    def look(self, pictures: Tensor) -> Tensor:
+        raise NotImplementedError("an exported model reads landmarks alone")
 
     def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         gates = torch.zeros(*features.shape[:2], 2)

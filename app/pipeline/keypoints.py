@@ -44,11 +44,14 @@ class Keypoints:
         has all 75 third channels 0.
     times: float64 (T,) capture time of each frame in seconds, strictly increasing.
     aspect: picture width divided by height, needed because x and y have different units.
+    rgb: float32 (T, D), what the RGB encoder of one recogniser made of each frame's pictures, for that recogniser
+        alone; None for landmarks without pictures.
     """
 
     points: NDArray[np.float32]
     times: NDArray[np.float64]
     aspect: float = DEFAULT_ASPECT
+    rgb: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.points.ndim != 3 or self.points.shape[1:] != (NUM_KEYPOINTS, 3):
@@ -61,6 +64,8 @@ class Keypoints:
             raise InvalidKeypoints("landmarks contain NaN or infinite values")
         if not np.isfinite(self.times).all() or (len(self.times) > 1 and not (np.diff(self.times) > 0).all()):
             raise InvalidKeypoints("capture times must be finite and strictly increasing")
+        if self.rgb is not None and (self.rgb.ndim != 2 or len(self.rgb) != len(self.points)):
+            raise InvalidKeypoints(f"{len(self.points)} frames but picture features of shape {self.rgb.shape}")
         if not (0.1 <= self.aspect <= 10):
             raise InvalidKeypoints(f"picture aspect ratio {self.aspect} is outside 0.1..10")
 

@@ -15,8 +15,9 @@ from torch import Tensor
 from app.pipeline.backend import Backend, TorchBackend
 from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint
 from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.crops import channels, views
 from app.pipeline.module1_preprocessing.normalise import LEFT_FEATURES, NUM_FEATURES, RIGHT_FEATURES, normalise
-from app.pipeline.module1_preprocessing.resample import MODEL_FPS, resample
+from app.pipeline.module1_preprocessing.resample import MODEL_FPS, nearest_frames, resample
 from app.pipeline.module3_sequence.confidence import token_confidence
 from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken, Decoder, GreedyDecoder
 from app.pipeline.module3_sequence.lattice import GlobalLattice
@@ -71,13 +72,16 @@ class Reading(NamedTuple):
     rgb: NDArray[np.float32]
 
 
-def padded_frames(windows: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], list[int]]:
-    """Windows (T, NUM_FEATURES) side by side, each with its last frame repeated; lengths as multiples of 4."""
+def padded_frames(
+    windows: Sequence[NDArray[np.float32]], width: int = NUM_FEATURES
+) -> tuple[NDArray[np.float32], list[int]]:
+    """Windows (T, width) side by side, each with its last frame repeated; lengths as multiples of 4. Narrower windows
+    are filled up with NaN, which stands for no picture."""
     lengths = [-(-len(w) // TIME_DIVISOR) * TIME_DIVISOR for w in windows]
-    batch = np.empty((len(windows), max(lengths), NUM_FEATURES), np.float32)
+    batch = np.full((len(windows), max(lengths), width), np.nan, np.float32)
     for row, frames in zip(batch, windows, strict=True):
-        row[: len(frames)] = frames
-        row[len(frames) :] = frames[-1]
+        row[: len(frames), : frames.shape[1]] = frames
+        row[len(frames) :] = row[len(frames) - 1]
     return batch, lengths
 
 
@@ -139,7 +143,9 @@ class Recogniser:
     def warm_up(self) -> None:
         """One window through everything, so that the first real clip does not pay for lazy set-up."""
         rng = np.random.default_rng(0)
-        self.log_probs([rng.standard_normal((64, NUM_FEATURES), dtype=np.float32)])
+        self.log_probs([rng.standard_normal((64, self.frame_dim), dtype=np.float32)])
+        if rgb := self.backend.rgb:
+            self.look(np.zeros((1, views(rgb.hands), rgb.size, rgb.size, 3), np.uint8))
         warm_up_language()
 
     def recognise(self, clip: Keypoints) -> Recognition:
@@ -149,7 +155,7 @@ class Recogniser:
         """Read several clips in one pass of the network; the same answers as one by one, up to float rounding."""
         watch = Stopwatch()
         with watch.stage(FEATURES):
-            features = [normalise(resample(clip), clip.aspect) for clip in clips]
+            features = [self.features(clip) for clip in clips]
         with watch.stage(TEMPORAL):
             lattices = self.lattices(features)
         results = []
@@ -175,8 +181,28 @@ class Recogniser:
         watch.tell(self.on_stage)
         return results
 
+    @property
+    def frame_dim(self) -> int:
+        """Width of a frame: NUM_FEATURES, and what the RGB encoder makes of its pictures where they are read."""
+        return NUM_FEATURES + (self.model.rgb.out_dim if self.backend.rgb and self.model.rgb else 0)
+
+    @torch.inference_mode()
+    def look(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Crops (N, views, S, S, 3) as `Cropper` cuts them for `backend.rgb` -> (N, frame_dim - NUM_FEATURES), what the
+        RGB encoder makes of each frame. N >= 1."""
+        seen: NDArray[np.float32] = self.backend.look(torch.from_numpy(channels(crops))).float().cpu().numpy()
+        return seen
+
+    def features(self, clip: Keypoints) -> NDArray[np.float32]:
+        """A clip on the model's frame grid: (T, NUM_FEATURES), or (T, frame_dim) where it comes with pictures that were
+        looked at by this recogniser."""
+        landmarks = normalise(resample(clip), clip.aspect)
+        if clip.rgb is None:
+            return landmarks
+        return np.concatenate([landmarks, clip.rgb[nearest_frames(clip.times)]], axis=1)
+
     def lattices(self, features: Sequence[NDArray[np.float32]]) -> list[tuple[NDArray[np.float32], dict[str, float]]]:
-        """Whole-clip log-probabilities (S, 1 + vocabulary) and stream weights of each (T, NUM_FEATURES), T >= 0.
+        """Whole-clip log-probabilities (S, 1 + vocabulary) and stream weights of each clip's `features`, T >= 0.
 
         Clips longer than the checkpoint's window are read in overlapping windows on one global lattice.
         """
@@ -202,13 +228,13 @@ class Recogniser:
     def log_probs(
         self, windows: Sequence[NDArray[np.float32]]
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """One pass of the network over windows of (T, NUM_FEATURES), T >= 1, padded together.
+        """One pass of the network over windows of `features`, T >= 1, padded together.
 
         Returns for each its log-probabilities (ceil(T / 4), 1 + vocabulary) and gates (T, 2), both float32.
         """
         if not windows:
             return []
-        batch, lengths = padded_frames(windows)
+        batch, lengths = padded_frames(windows, self.frame_dim)
         short, weights = self.backend.shorten(torch.from_numpy(batch), lengths)
         steps = [length // TIME_DIVISOR for length in lengths]
         table = self._table(self.backend.classify(short, steps), windows)
@@ -224,11 +250,11 @@ class Recogniser:
 
     @torch.inference_mode()
     def steps(self, windows: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """First half: windows of (T, NUM_FEATURES), T >= 1 -> (ceil(T / 4), step_dim) of what the convolutions make of
+        """First half: windows of `features`, T >= 1 -> (ceil(T / 4), step_dim) of what the convolutions make of
         them; the last column is the weight of the pictures."""
         if not windows:
             return []
-        batch, lengths = padded_frames(windows)
+        batch, lengths = padded_frames(windows, self.frame_dim)
         short, gates = self.backend.shorten(torch.from_numpy(batch), lengths)
         rgb = gates[..., :1].float().unflatten(1, (-1, TIME_DIVISOR)).mean(dim=2)
         rows = torch.cat([short.float(), rgb], dim=-1).cpu().numpy()

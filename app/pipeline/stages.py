@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-DECODE, LANDMARKS, FEATURES, TEMPORAL, DECODING, LANGUAGE = STAGES = (
+DECODE, LANDMARKS, PICTURES, FEATURES, TEMPORAL, DECODING, LANGUAGE = STAGES = (
     "decode",  # compressed pictures -> pixels
     "landmarks",  # pixels -> keypoints
+    "pictures",  # pixels around the keypoints -> what the RGB encoder makes of them
     "features",  # keypoints -> what the network reads
     "temporal",  # the network
     "decoding",  # its lattice -> glosses

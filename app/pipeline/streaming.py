@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normaliser
-from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate
+from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, nearest
 from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import BLANK
@@ -92,7 +92,7 @@ class StreamUpdate:
 
 @dataclass(frozen=True, slots=True)
 class WindowJob:
-    """A window the network has to read: features (T, NUM_FEATURES) from absolute frame `start` on.
+    """A window the network has to read: features (T, frame_dim) from absolute frame `start` on.
 
     full: it has all the frames a window can have, so its rows enter the lattice; else it is a look at what is there.
     """
@@ -108,14 +108,18 @@ class WindowJob:
 
 @dataclass
 class FrameGrid:
-    """Incoming frames -> the model's frame grid, by capture time, the same as `resample` gives for the whole clip."""
+    """Incoming frames -> the model's frame grid, by capture time, the same as `resample` gives for the whole clip, and
+    `nearest_frames` for what the RGB encoder made of their pictures."""
 
     start_s: float | None = None
     emitted: int = 0
-    last: tuple[float, NDArray[np.float32]] | None = None
+    last: tuple[float, NDArray[np.float32], NDArray[np.float32]] | None = None
 
-    def push(self, points: NDArray[np.float32], times: Sequence[float]) -> NDArray[np.float32]:
-        """Frames (k, 75, 3) at `times`, k >= 1 -> the grid frames (n, 75, 3) that are now known; n may be 0.
+    def push(
+        self, points: NDArray[np.float32], times: Sequence[float], rgb: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Frames (k, 75, 3) at `times` with their rgb (k, D), k >= 1 -> the grid frames (n, 75, 3), (n, D) that are now
+        known; n may be 0.
 
         Raises ValueError when time does not grow; none of the frames is taken then.
         """
@@ -123,23 +127,27 @@ class FrameGrid:
         for earlier, later in itertools.pairwise(before):
             if not later > earlier:
                 raise ValueError(f"frame at {later:.3f} s after one at {earlier:.3f} s: capture times must grow")
-        known = points if self.last is None else np.concatenate([self.last[1][None], points])
+        known, seen = points, rgb
+        if self.last is not None:
+            known = np.concatenate([self.last[1][None], points])
+            seen = np.concatenate([self.last[2][None], rgb])
         if self.start_s is None:
             self.start_s = before[0]
-        self.last = (before[-1], points[-1])
+        self.last = (before[-1], points[-1], rgb[-1])
         end = int(np.floor((before[-1] - self.start_s) * MODEL_FPS + 1e-6)) + 1
         grid = self.start_s + np.arange(self.emitted, end) / MODEL_FPS
         self.emitted = max(self.emitted, end)
         if len(grid) == 0:
-            return np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
-        return interpolate(known, np.interp(grid, before, np.arange(len(before), dtype=np.float64)))
+            return np.zeros((0, NUM_KEYPOINTS, 3), np.float32), seen[:0]
+        positions = np.interp(grid, before, np.arange(len(before), dtype=np.float64))
+        return interpolate(known, positions), seen[nearest(positions)]
 
 
 class _FrameBuffer:
     """The latest feature rows, by absolute frame number; what lies before `start` is forgotten."""
 
-    def __init__(self) -> None:
-        self._rows = np.empty((128, NUM_FEATURES), np.float32)
+    def __init__(self, width: int) -> None:
+        self._rows = np.empty((128, width), np.float32)
         self._count = 0
         self.start = 0
 
@@ -153,10 +161,11 @@ class _FrameBuffer:
     def append(self, rows: NDArray[np.float32]) -> None:
         needed = self._count + len(rows)
         if needed > len(self._rows):
-            grown = np.empty((max(needed, 2 * len(self._rows)), NUM_FEATURES), np.float32)
+            grown = np.empty((max(needed, 2 * len(self._rows)), self._rows.shape[1]), np.float32)
             grown[: self._count] = self._rows[: self._count]
             self._rows = grown
-        self._rows[self._count : needed] = rows
+        self._rows[self._count : needed, : rows.shape[1]] = rows
+        self._rows[self._count : needed, rows.shape[1] :] = np.nan  # frames without pictures
         self._count = needed
 
     def get(self, first: int, end: int) -> NDArray[np.float32]:
@@ -166,7 +175,7 @@ class _FrameBuffer:
         gone = min(max(0, frame - self.start), self._count)
         rest = self._rows[gone : self._count].copy()
         if len(self._rows) > 256 and len(rest) <= 128:
-            self._rows = np.empty((128, NUM_FEATURES), np.float32)
+            self._rows = np.empty((128, self._rows.shape[1]), np.float32)
         self._rows[: len(rest)] = rest
         self._count, self.start = len(rest), self.start + gone
 
@@ -193,7 +202,7 @@ class CaptionStream:
     ) -> None:
         self.recogniser, self.config = recogniser, config or StreamConfig()
         self._on_stage = on_stage
-        self._grid, self._normaliser, self._buffer = FrameGrid(), Normaliser(aspect), _FrameBuffer()
+        self._grid, self._normaliser, self._buffer = FrameGrid(), Normaliser(aspect), _FrameBuffer(recogniser.frame_dim)
         self._lattice = GlobalLattice(self.config.window, self.config.stride)
         self._steps = StepCache(recogniser.step_dim)
         self._decoder = recogniser.new_decoder()
@@ -227,12 +236,14 @@ class CaptionStream:
 
     # -- one stream by itself -----------------------------------------------------------------------------------------
 
-    def push(self, points: NDArray[np.float32], time_s: float) -> StreamUpdate | None:
+    def push(
+        self, points: NDArray[np.float32], time_s: float, rgb: NDArray[np.float32] | None = None
+    ) -> StreamUpdate | None:
         """One frame, float32 (75, 3) captured at `time_s` seconds; None when nothing new can be said yet.
 
-        Raises ValueError when time does not grow.
+        rgb: float32 (D,), of its picture, see `add`. Raises ValueError when time does not grow.
         """
-        self.add(points[None], [time_s])
+        self.add(points[None], [time_s], None if rgb is None else rgb[None])
         update = None
         while job := self.next_job():
             update = self.apply(job, self._read(job))
@@ -253,14 +264,21 @@ class CaptionStream:
 
     # -- many streams together ----------------------------------------------------------------------------------------
 
-    def add(self, points: NDArray[np.float32], times: Sequence[float]) -> None:
-        """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow."""
+    def add(self, points: NDArray[np.float32], times: Sequence[float], rgb: NDArray[np.float32] | None = None) -> None:
+        """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow.
+
+        rgb: float32 (k, D), what the recogniser's RGB encoder made of the frames' pictures, rows of NaN for frames
+        without any; None where no frame has any.
+        """
         began = time.perf_counter()
-        self.add_features(self._normaliser.push(self._grid.push(points, times)))
+        if rgb is None:
+            rgb = np.full((len(points), self.recogniser.frame_dim - NUM_FEATURES), np.nan, np.float32)
+        points, rgb = self._grid.push(points, times, rgb)
+        self.add_features(np.concatenate([self._normaliser.push(points), rgb], axis=1))
         self._on_stage(FEATURES, time.perf_counter() - began)
 
     def add_features(self, features: NDArray[np.float32]) -> None:
-        """Frames that are on the model's grid and normalised already: float32 (k, NUM_FEATURES)."""
+        """Frames that are on the model's grid and normalised already, rows as `Recogniser.features` makes them."""
         self._buffer.append(features)
 
     def next_job(self, partial: bool = True) -> WindowJob | None:

@@ -16,8 +16,9 @@ from app.pipeline.keypoints import Keypoints, hand_present, person_present
 from app.pipeline.module1_preprocessing.extractor import PoseExtractor
 from app.pipeline.module1_preprocessing.motion import ThriftyExtractor
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
-from app.pipeline.recogniser import Recognition
-from app.pipeline.stages import DECODE, LANDMARKS, OnStage, unheard
+from app.pipeline.picture_reader import PictureReader
+from app.pipeline.recogniser import Recogniser, Recognition
+from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, unheard
 
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
@@ -70,16 +71,27 @@ def keypoints_from_frames(
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
     on_stage: OnStage = unheard,
+    recogniser: Recogniser | None = None,
 ) -> Keypoints:
     """Find the landmarks in pictures that are decoded as they are asked for; `on_frame` is called for each.
 
-    Raises LandmarksUnavailable, Cancelled, and whatever the decoder raises.
+    recogniser: who will read them; its RGB encoder, if it has one, sees the pictures. Raises LandmarksUnavailable,
+    Cancelled, and whatever the decoder raises.
     """
     decoding = _Decoding(frames, cancel, on_frame)
+    looked = 0.0
+
+    def on_picture(stage: str, seconds: float) -> None:
+        nonlocal looked
+        looked += seconds
+
+    reader = PictureReader.of(recogniser, on_picture) if recogniser is not None else None
     began = time.perf_counter()
-    keypoints = thrifty(extractor, settings).extract(decoding)
+    keypoints = thrifty(extractor, settings).extract(decoding, reader.push if reader is not None else None)
     on_stage(DECODE, decoding.seconds)
-    on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds)
+    if reader is not None:
+        on_stage(PICTURES, looked)
+    on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds - looked)
     return keypoints
 
 
@@ -90,14 +102,15 @@ def keypoints_from_video(
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
     on_stage: OnStage = unheard,
+    recogniser: Recogniser | None = None,
 ) -> Keypoints:
-    """Decode a video and find the landmarks in it; `on_frame` is called for each frame read.
+    """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
 
     Raises InvalidVideo, LandmarksUnavailable, Cancelled.
     """
     frames = read_frames(path, limits_from(settings))
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, extractor, settings, cancel, on_frame, on_stage)
+        return keypoints_from_frames(frames, extractor, settings, cancel, on_frame, on_stage, recogniser)
 
 
 def thrifty(extractor: PoseExtractor, settings: Settings) -> PoseExtractor:

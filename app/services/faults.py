@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from loguru import logger
@@ -48,6 +49,23 @@ class Device:
     def broke(self, problem: BaseException) -> None:
         self.fault = str(problem).partition("\n")[0]
         logger.critical("the device has failed until a restart: {}", self.fault)
+
+
+@contextmanager
+def told_apart(device: Device) -> Iterator[None]:
+    """For a model call on one item alone: raises OutOfMemory or DeviceFault for what PyTorch says of the device."""
+    if device.fault is not None:
+        raise DeviceFault
+    try:
+        yield
+    except Exception as problem:
+        if is_device_fault(problem):
+            device.broke(problem)
+            raise DeviceFault from problem
+        if is_out_of_memory(problem):
+            release_cache()
+            raise OutOfMemory from problem
+        raise
 
 
 class FaultTolerant(Generic[Item, Answer]):

@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 from loguru import logger
+from numpy.typing import NDArray
 
 from app.core.errors import DeviceFault, InvalidFrames, InvalidLandmarks, NotReady
 from app.core.settings import Settings
@@ -31,6 +32,7 @@ from app.pipeline.module1_preprocessing.extractor import (
 )
 from app.pipeline.module1_preprocessing.motion import FrameSkip
 from app.pipeline.module1_preprocessing.video import Frame
+from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.pipeline.streaming import CaptionStream, StreamConfig, StreamUpdate
 from app.services.batching import MicroBatcher
@@ -43,7 +45,7 @@ from app.services.clips import (
     thrifty,
     warnings_about,
 )
-from app.services.faults import Device, FaultTolerant
+from app.services.faults import Device, FaultTolerant, told_apart
 from app.services.gate import Gate
 from app.services.loading import load_recogniser
 from app.services.translated import translated
@@ -78,6 +80,14 @@ class _Loaded:
     read: FaultTolerant[Keypoints, Read]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A clip, and who reads it: the recogniser that was there when the request came."""
+
+    clip: Keypoints
+    by: _Loaded
+
+
 @dataclass(slots=True)
 class FrameStream:
     """One live stream: its own landmark tracker and its own decoder state. Frames go in one after the other."""
@@ -85,6 +95,7 @@ class FrameStream:
     extractor: PoseExtractor
     skip: FrameSkip
     captions: CaptionStream | None = None  # made with the first frame, which tells the shape of the picture
+    pictures: PictureReader | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -101,7 +112,7 @@ class InferenceService:
         self._loaded: _Loaded | None = None
         self._loading = asyncio.Lock()
         self.device = Device()
-        self._batcher: MicroBatcher[Keypoints, Read] | None = None
+        self._batcher: MicroBatcher[_Asked, Read] | None = None
         self.extractors = ExtractorPool(settings.extractor_workers)
         self.extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
         self.model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -187,9 +198,12 @@ class InferenceService:
     @property
     def recogniser(self) -> Recogniser:
         """The loaded recogniser. Raises NotReady before start and while stopping."""
+        return self._there().recogniser
+
+    def _there(self) -> _Loaded:
         if self._loaded is None or self._stopping:
             raise NotReady
-        return self._loaded.recogniser
+        return self._loaded
 
     def computes_on(self) -> str | None:
         """Device of the recogniser; None before the start."""
@@ -218,16 +232,16 @@ class InferenceService:
         Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
         """
         return await self._process(
-            lambda extractor, cancel: keypoints_from_video(
-                path, extractor, self.settings, cancel, on_stage=self._on_stage
+            lambda extractor, cancel, reader: keypoints_from_video(
+                path, extractor, self.settings, cancel, on_stage=self._on_stage, recogniser=reader
             )
         )
 
     async def process_frames(self, frames: Iterable[Frame]) -> Outcome:
         """Pictures with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
         return await self._process(
-            lambda extractor, cancel: keypoints_from_frames(
-                frames, extractor, self.settings, cancel, on_stage=self._on_stage
+            lambda extractor, cancel, reader: keypoints_from_frames(
+                frames, extractor, self.settings, cancel, on_stage=self._on_stage, recogniser=reader
             )
         )
 
@@ -239,16 +253,16 @@ class InferenceService:
             raise InvalidLandmarks("The landmarks hold no frame. Send at least one.")
         check_duration(keypoints.duration_s, self.settings)
         with self.jobs.enter():
-            return await self._recognise(keypoints, began)
+            return await self._recognise(keypoints, self._there(), began)
 
-    async def _process(self, extract: Callable[[PoseExtractor, Event], Keypoints]) -> Outcome:
+    async def _process(self, extract: Callable[[PoseExtractor, Event, Recogniser], Keypoints]) -> Outcome:
         began = time.perf_counter()
         self.check_ready()
-        cancel = Event()
+        loaded, cancel = self._there(), Event()
 
         def in_thread() -> Keypoints:
-            with self.extractors.acquire() as extractor:
-                return extract(extractor, cancel)
+            with self.extractors.acquire() as extractor, told_apart(self.device):
+                return extract(extractor, cancel, loaded.recogniser)
 
         with self.jobs.enter():
             self._running.add(cancel)
@@ -257,22 +271,28 @@ class InferenceService:
             finally:
                 cancel.set()
                 self._running.discard(cancel)
-            return await self._recognise(keypoints, began)
+            return await self._recognise(keypoints, loaded, began)
 
-    async def _recognise(self, keypoints: Keypoints, began: float) -> Outcome:
+    async def _recognise(self, keypoints: Keypoints, by: _Loaded, began: float) -> Outcome:
         assert self._batcher is not None
         warnings = warnings_about(keypoints)
         if any(warning.code == "no_person" for warning in warnings):
-            recognition, model = nothing_seen(keypoints, self.recogniser.fps), self.recogniser.model_id
+            recognition, model = nothing_seen(keypoints, by.recogniser.fps), by.recogniser.model_id
         else:
             with translated():
-                recognition, model = await self._batcher.submit(keypoints)
+                recognition, model = await self._batcher.submit(_Asked(keypoints, by))
         return Outcome(recognition, warnings, time.perf_counter() - began, model)
 
-    def _read_batch(self, clips: Sequence[Keypoints]) -> Sequence[Read | BaseException]:
-        assert self._loaded is not None
-        self._metrics.batch_clips.observe(len(clips))
-        return self._loaded.read(clips)
+    def _read_batch(self, asked: Sequence[_Asked]) -> Sequence[Read | BaseException]:
+        """One call of the network; of each network, where one has just been replaced."""
+        places: dict[_Loaded, list[int]] = {}
+        for place, one in enumerate(asked):
+            places.setdefault(one.by, []).append(place)
+        answers: dict[int, Read | BaseException] = {}
+        for loaded, own in places.items():
+            self._metrics.batch_clips.observe(len(own))
+            answers |= zip(own, loaded.read([asked[place].clip for place in own]), strict=True)
+        return [answers[place] for place in range(len(asked))]
 
     def _tell_load(self) -> None:
         self._metrics.requests_inside.set(self.jobs.inside)
@@ -307,11 +327,19 @@ class InferenceService:
                     StreamConfig(self.settings.clip_length, self.settings.stride),
                     aspect=frame.rgb.shape[1] / frame.rgb.shape[0],
                 )
-            points = await self._in(self.extract_threads, stream.extractor.extract_frame, frame.rgb, frame.time_s)
+                stream.pictures = PictureReader.of(stream.captions.recogniser)
+            points, rgb = await self._in(self.extract_threads, self._look, stream, frame)
             try:
-                return await self._in(self.model_thread, stream.captions.push, points, frame.time_s)
+                return await self._in(self.model_thread, stream.captions.push, points, frame.time_s, rgb)
             except ValueError as problem:
                 raise InvalidFrames(str(problem)) from problem
+
+    def _look(self, stream: FrameStream, frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        points = stream.extractor.extract_frame(frame.rgb, frame.time_s)
+        if stream.pictures is None:
+            return points, None
+        with told_apart(self.device):
+            return points, stream.pictures.push(frame.rgb, points)
 
     async def close_stream(self, stream: FrameStream) -> StreamUpdate | None:
         """End a live stream: what was still open becomes final. None for a stream that never got a frame."""

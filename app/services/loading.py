@@ -27,10 +27,11 @@ def load_recogniser(settings: Settings, threads: int | None = None, folder: Path
         )
     except OnnxUnavailable as problem:
         raise SettingsError(f"INFERENCE_BACKEND=onnx: {problem}; or set INFERENCE_BACKEND=torch.") from problem
-    if recogniser.settings.model.rgb is not None:
+    if recogniser.settings.model.rgb is not None and recogniser.backend.rgb is None:
         logger.warning(
             "checkpoint {} was trained on pictures and landmarks; captions are read from the landmarks alone, as its "
-            "figure without pictures says (wer_pose)",
+            "figure without pictures says (wer_pose). Pictures are read with INFERENCE_BACKEND=torch and an RGB stream "
+            "that sees each frame alone (resnet18, resnet34, resnet50)",
             recogniser.model_id,
         )
     return recogniser

@@ -95,7 +95,7 @@ def measure(folder: Path, args: argparse.Namespace) -> Measured:
         case "manifest":
             if args.live:
                 raise CorpusError("--live compares on the signs corpus; for a manifest take --full")
-            examples, left_out = manifest_examples(args.data, split, recogniser.vocabulary)
+            examples, left_out = manifest_examples(args.data, split, recogniser)
             if not examples:
                 raise CorpusError(f"no clip of the split {split!r} can be used: {left_out[0]['why']}")
             ways = ways_of(recogniser, {"clips": examples}, lm, live)

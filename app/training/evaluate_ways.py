@@ -17,11 +17,14 @@ from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
 from app.pipeline.tracks import LANGUAGE_MODEL
 from app.training.answers import Answer, Said, errors, tables
-from app.training.data.clips import load_clips, require_landmarks
+from app.training.data.cache import PictureConfig
+from app.training.data.clips import Clip, load_clips, pictures_of, require_landmarks
 from app.training.data.manifest import read_manifest, require_split
 from app.training.evaluate import Example, lattices
 from app.training.evaluate_live import read_live
 
+#: Frames that go through the RGB encoder at once.
+_FRAMES = 64
 #: Weight of a language model, and bonus a gloss, where the checkpoint has chosen none.
 LM_WEIGHT, LM_BONUS = 0.5, 0.5
 
@@ -97,20 +100,31 @@ def ways_of(
     return {"headline": next(iter(ways)), "ways": ways, "tables": tables(headline)}
 
 
-def manifest_examples(
-    folder: Path, split: str, vocabulary: Sequence[str]
-) -> tuple[list[Example], list[dict[str, str]]]:
-    """The usable clips of one split of a manifest, and what was left out and why.
+def manifest_examples(folder: Path, split: str, recogniser: Recogniser) -> tuple[list[Example], list[dict[str, str]]]:
+    """The usable clips of one split of a manifest, with their crops where the recogniser reads pictures, and what was
+    left out and why.
 
     Glosses that the checkpoint does not know stay in the reference: they are its errors. Raises CorpusError.
     """
     manifest = read_manifest(folder)
-    clips = load_clips(manifest, require_split(manifest, split))
-    require_landmarks(manifest, clips, None)
-    examples = [Example(normalise(c.points, c.aspect), c.entry.glosses, c.entry.signer) for c in clips.usable]
-    known = set(vocabulary)
+    rgb = recogniser.backend.rgb
+    pictures = PictureConfig(rgb.size, rgb.hands) if rgb is not None else None
+    clips = load_clips(manifest, require_split(manifest, split), pictures)
+    require_landmarks(manifest, clips, pictures)
+    examples = [Example(_features(recogniser, c), c.entry.glosses, c.entry.signer) for c in clips.usable]
+    known = set(recogniser.vocabulary)
     left_out = [one.to_dict() for one in clips.left_out]
     strange = sorted({g for e in examples for g in e.glosses} - known)
     if strange:
         left_out.append({"file": "", "split": split, "why": f"not in the vocabulary, never read: {', '.join(strange)}"})
     return examples, left_out
+
+
+def _features(recogniser: Recogniser, clip: Clip) -> NDArray[np.float32]:
+    """As `Recogniser.features` makes them of a video."""
+    landmarks = normalise(clip.points, clip.aspect)
+    if clip.crops is None:
+        return landmarks
+    frames = np.arange(len(clip))
+    seen = [recogniser.look(pictures_of(clip, part)) for part in np.split(frames, frames[_FRAMES::_FRAMES])]
+    return np.concatenate([landmarks, np.concatenate(seen)], axis=1)

@@ -46,6 +46,9 @@ class Client:
         header = struct.pack("<BBHIQ", version, kind, 0, 0, time_us)
         await self.socket.send(header + points.astype("<f2").tobytes())
 
+    async def picture(self, jpeg: bytes, time_us: int) -> None:
+        await self.socket.send(struct.pack("<BBHIQ", 1, 1, 0, 0, time_us) + jpeg)
+
     async def perform(self, frames: int, start_us: int = 0, seed: int = 0) -> None:
         points = performance(frames, seed)
         for i in range(0, frames, 8):

@@ -177,14 +177,17 @@ def test_long_clips_are_read_in_windows(tmp_path: Path) -> None:
 
 
 def test_the_frame_grid_is_resample_one_frame_at_a_time() -> None:
-    from app.pipeline.module1_preprocessing.resample import resample
+    from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
 
     rng = np.random.default_rng(0)
     times = np.cumsum(rng.uniform(0.01, 0.15, 60))
     clip = Keypoints(performance(60), times)
     grid = FrameGrid()
-    live = np.concatenate([grid.push(p[None], [t]) for p, t in zip(clip.points, clip.times, strict=True)])
+    numbers = np.arange(60, dtype=np.float32)[:, None]  # as if pictures were numbered
+    pieces = [grid.push(p[None], [t], n[None]) for p, t, n in zip(clip.points, clip.times, numbers, strict=True)]
+    live, seen = (np.concatenate(part) for part in zip(*pieces, strict=True))
     np.testing.assert_allclose(live, resample(clip), atol=1e-5)
+    np.testing.assert_array_equal(seen[:, 0], nearest_frames(clip.times))
 
 
 def test_streaming_a_clip_of_one_window_gives_exactly_the_offline_answer(recogniser: Recogniser) -> None:

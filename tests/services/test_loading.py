@@ -7,11 +7,10 @@ import pytest
 from loguru import logger
 
 from app.core.settings import Settings, SettingsError
-from app.pipeline.checkpoint import CheckpointConfig, save_checkpoint
 from app.pipeline.export import export_checkpoint
-from app.pipeline.module3_sequence.model import ModelConfig, RGBConfig, SignModel
 from app.services.inference import InferenceService
 from app.services.loading import load_recogniser
+from tests.pipeline.pictured import pictured_checkpoint
 from tests.services.test_inference import clip, running
 
 
@@ -49,20 +48,17 @@ def test_auto_is_the_cpu_where_onnx_runtime_has_no_cuda(
 
 
 @pytest.mark.slow
-def test_a_recogniser_that_knows_pictures_says_that_it_reads_without_them(
-    tiny_settings: Settings, tmp_path: Path
-) -> None:
-    model = ModelConfig(
-        labels=1, body_dim=8, hand_dim=8, model_dim=16, layers=1, rgb=RGBConfig(weights="default", size=32, heads=True)
-    )
-    network = SignModel(model.without_pretrained())
-    save_checkpoint(tmp_path / "rgb", CheckpointConfig("rgb", "ase", ("HELLO",), model), network)
+def test_a_recogniser_that_cannot_have_its_pictures_says_so(tiny_settings: Settings, tmp_path: Path) -> None:
+    for backbone in ("resnet18", "s3d"):
+        pictured_checkpoint(tmp_path / backbone, backbone=backbone)
     said: list[str] = []
     sink = logger.add(lambda message: said.append(message.record["message"]), level="WARNING")
     try:
-        recogniser = load_recogniser(tiny_settings.model_copy(update={"checkpoint_dir": tmp_path, "checkpoint": "rgb"}))
         load_recogniser(tiny_settings)
+        settings = tiny_settings.model_copy(update={"checkpoint_dir": tmp_path})
+        load_recogniser(settings.model_copy(update={"checkpoint": "resnet18"}))
+        recogniser = load_recogniser(settings.model_copy(update={"checkpoint": "s3d"}))
     finally:
         logger.remove(sink)
-    assert [text.split(";")[0] for text in said] == ["checkpoint rgb was trained on pictures and landmarks"]
+    assert [text.split(";")[0] for text in said] == ["checkpoint s3d was trained on pictures and landmarks"]
     assert recogniser.recognise(clip()).attention == {"rgb": 0.0, "pose": 1.0}

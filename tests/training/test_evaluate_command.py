@@ -17,8 +17,9 @@ from app.training.answers import errors
 from app.training.evaluate import Example
 from app.training.evaluate_command import main as evaluate
 from app.training.evaluate_ways import answers_of, decoders, language_model, manifest_examples, ways_of
+from tests.pipeline.pictured import pictured_checkpoint
 from tests.pipeline.test_recogniser import VOCABULARY, tiny_checkpoint
-from tests.training.data.made_up import landmark_clip, table
+from tests.training.data.made_up import landmark_clip, pictured_clip, table
 from tests.training.tiny_boston104 import write_boston104
 
 
@@ -138,7 +139,7 @@ def test_the_checkpoints_own_decoder_speaks_for_it_and_a_sure_language_model_is_
 
 def test_live_reading_of_clips_within_one_window_is_the_offline_one(checkpoint: Path, corpus: Path) -> None:
     recogniser = Recogniser.load(checkpoint)
-    examples, _ = manifest_examples(corpus, "dev", recogniser.vocabulary)
+    examples, _ = manifest_examples(corpus, "dev", recogniser)
     found = ways_of(recogniser, {"clips": examples, "none": []}, live=StreamConfig())
     live = next(way for name, way in found["ways"].items() if name.startswith("live"))
     assert set(live) == {"clips"}
@@ -151,3 +152,24 @@ def test_a_language_model_of_other_glosses_is_refused(checkpoint: Path, tmp_path
     with pytest.raises(CheckpointError, match="another vocabulary"):
         language_model(checkpoint, VOCABULARY, tmp_path / "cat.json")
     assert language_model(checkpoint, VOCABULARY, None) is None
+
+
+def test_a_recogniser_that_reads_pictures_is_measured_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The crops were extracted beforehand; whole clips and live reading see the same ones."""
+    checkpoint = pictured_checkpoint(tmp_path / "rgb")
+    root = table(tmp_path / "corpus", "a.mp4,HELLO,ann,train,", "b.mp4,NAME,bob,dev,", "c.mp4,YOU,eve,dev,")
+    for number, name in enumerate("abc"):
+        pictured_clip(root, f"{name}.mp4", shade=60 * number, frames=40, seed=number)
+    recogniser = Recogniser.load(checkpoint)
+    examples, _ = manifest_examples(root, "dev", recogniser)
+    assert [e.features.shape for e in examples] == [(40, recogniser.frame_dim)] * 2
+    assert all(weights["rgb"] > 0 for _, weights in recogniser.lattices([e.features for e in examples]))
+    assert evaluate(["--checkpoint", str(checkpoint), "--data", str(root), "--full", "--json"]) == 0
+    ways = json.loads(capsys.readouterr().out)["ways"]
+    live = next(figures for name, figures in ways.items() if name.startswith("live"))
+    assert live == ways["greedy"]
+    shutil.rmtree(root / "landmarks")
+    assert evaluate(["--checkpoint", str(checkpoint), "--data", str(root)]) == 2
+    assert "--pictures 32" in capsys.readouterr().err

@@ -27,6 +27,12 @@ def views(hands: bool) -> int:
     return 3 if hands else 1
 
 
+def channels(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(T, views, S, S, 3) -> (T, 3 * views, S, S): as the RGB stream takes them."""
+    count, views, size = crops.shape[:3]
+    return np.ascontiguousarray(crops.transpose(0, 1, 4, 2, 3)).reshape(count, views * 3, size, size)
+
+
 class Cropper:
     """Cuts one frame after the other of a clip or stream. size: side of the crops in pixels."""
 

@@ -29,8 +29,9 @@ __all__ = [
     "extractor_version",
 ]
 
-#: Hears of a picture, uint8 (H, W, 3), together with its landmarks (75, 3).
-OnLandmarks = Callable[[NDArray[np.uint8], NDArray[np.float32]], object]
+#: Hears of a picture, uint8 (H, W, 3), together with its landmarks (75, 3); may answer with what an RGB encoder makes
+#: of it, float32 (D,), of every picture or of none.
+OnLandmarks = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32] | None]
 
 #: Pictures in the graph at once: while the hands of one are found, the body of the next is.
 _IN_FLIGHT = 3
@@ -52,8 +53,11 @@ def extractor_version() -> str:
 class PoseExtractor(Protocol):
     """Anything that finds the 75 keypoints. One instance serves one stream at a time, from one thread at a time."""
 
-    def extract(self, frames: Iterable[Frame]) -> Keypoints:
-        """A whole clip, tracked from a fresh start. No frames give an empty Keypoints."""
+    def extract(self, frames: Iterable[Frame], on_landmarks: OnLandmarks | None = None) -> Keypoints:
+        """A whole clip, tracked from a fresh start. No frames give an empty Keypoints.
+
+        on_landmarks: told of every picture looked at, in order; its answers become Keypoints.rgb.
+        """
         ...
 
     def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
@@ -79,17 +83,18 @@ class MediaPipeExtractor:
         self.usable = True
 
     def extract(self, frames: Iterable[Frame], on_landmarks: OnLandmarks | None = None) -> Keypoints:
-        """on_landmarks: told of every picture, in order, as soon as its landmarks are known; only a few are held."""
+        """on_landmarks: told as soon as a picture's landmarks are known; only a few pictures are held."""
         self.reset()
         waiting: deque[NDArray[np.uint8]] = deque()
         rows: list[NDArray[np.float32]] = []
+        seen: list[NDArray[np.float32]] = []
         times: list[float] = []
         aspect = DEFAULT_ASPECT
 
         def take() -> None:
             rows.append(self.receive())
-            if on_landmarks is not None:
-                on_landmarks(waiting.popleft(), rows[-1])
+            if on_landmarks is not None and (row := on_landmarks(waiting.popleft(), rows[-1])) is not None:
+                seen.append(row)
 
         with _first_clip_quiet():
             for frame in frames:
@@ -104,7 +109,7 @@ class MediaPipeExtractor:
             while self._graph.pending:
                 take()
         points = np.stack(rows) if rows else np.zeros((0, NUM_KEYPOINTS, 3), np.float32)
-        return Keypoints(points, np.asarray(times, np.float64), aspect)
+        return Keypoints(points, np.asarray(times, np.float64), aspect, np.stack(seen) if seen else None)
 
     def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
         self.send(rgb)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import NUM_KEYPOINTS, Keypoints
-from app.pipeline.module1_preprocessing.extractor import PoseExtractor
+from app.pipeline.module1_preprocessing.extractor import OnLandmarks, PoseExtractor
 from app.pipeline.module1_preprocessing.video import Frame
 
 _SMALL = 64
@@ -78,7 +78,7 @@ class ThriftyExtractor:
         self._gate = MotionGate(motion_threshold)
         self._last = np.zeros((NUM_KEYPOINTS, 3), np.float32)
 
-    def extract(self, frames: Iterable[Frame]) -> Keypoints:
+    def extract(self, frames: Iterable[Frame], on_landmarks: OnLandmarks | None = None) -> Keypoints:
         self.reset()
         times: list[float] = []
         rows: list[int] = []  # for each frame kept, which of the extracted ones it repeats
@@ -95,8 +95,9 @@ class ThriftyExtractor:
                 if moved:
                     yield frame
 
-        clip = self._inner.extract(moving())
-        return Keypoints(clip.points[rows], np.asarray(times, np.float64), clip.aspect)
+        clip = self._inner.extract(moving(), on_landmarks)
+        rgb = None if clip.rgb is None else clip.rgb[rows]
+        return Keypoints(clip.points[rows], np.asarray(times, np.float64), clip.aspect, rgb)
 
     def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
         if self._gate.moved(rgb):

@@ -59,4 +59,9 @@ def nearest_frames(times: NDArray[np.float64], fps: float = MODEL_FPS) -> NDArra
         return np.zeros(0, np.int64)
     count = int(np.floor((times[-1] - times[0]) * fps + 1e-6)) + 1
     grid = times[0] + np.arange(count) / fps
-    return np.rint(np.interp(grid, times, np.arange(len(times), dtype=np.float64))).astype(np.int64)
+    return nearest(np.interp(grid, times, np.arange(len(times), dtype=np.float64)))
+
+
+def nearest(positions: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Fractional frame positions -> the nearest frames, halves always up: the same wherever the counting began."""
+    return np.floor(positions + 0.5).astype(np.int64)

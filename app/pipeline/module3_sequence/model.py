@@ -155,16 +155,27 @@ class SignModel(nn.Module):
             }
         )
 
-    def encode_frames(
-        self,
-        features: Tensor,
-        pictures: Tensor | None = None,
-        lengths: Tensor | None = None,
-        without_pose: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """Module 2, frame by frame: (B, T, model_dim) and gates (B, T, 2)."""
-        rgb, pose = self._streams(features, pictures, lengths)
-        return self._fused(rgb, pose, without_pose)
+    def look(self, pictures: Tensor) -> Tensor:
+        """What the RGB encoder makes of each picture alone: (N, 3 * views, S, S) -> (N, rgb.out_dim)."""
+        if self.rgb is None:
+            raise ValueError("this model has no RGB stream")
+        frames: Tensor = self.rgb(pictures[None])[0]
+        return frames
+
+    def encode_frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Module 2, frame by frame: (B, T, model_dim) and gates (B, T, 2).
+
+        features: (B, T, features), or behind them in each row what `look` made of the frame's pictures, NaN where there
+        were none: (B, T, features + rgb.out_dim).
+        """
+        landmarks, seen = features[..., : self.config.features], features[..., self.config.features :]
+        pose = self.pose(landmarks)
+        alone, gates = self._fused(None, pose)
+        if not seen.shape[-1]:
+            return alone, gates
+        pictured = ~seen[..., :1].isnan()
+        both, weights = self._fused(seen.nan_to_num(0.0), pose)
+        return torch.where(pictured, both, alone), torch.where(pictured, weights, gates)
 
     def _streams(
         self, features: Tensor, pictures: Tensor | None, lengths: Tensor | None
@@ -181,14 +192,12 @@ class SignModel(nn.Module):
         fused: tuple[Tensor, Tensor] = self.fusion(rgb, pose, without_pose)
         return fused
 
-    def shorten(
-        self, features: Tensor, lengths: Tensor | None, pictures: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def shorten(self, features: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """What sees only the frames around a step, convolutions included: (B, T / 4, model_dim) and gates (B, T, 2).
 
-        Without lengths all rows are whole; so too in `classify`.
+        features: as `encode_frames` takes them. Without lengths all rows are whole; so too in `classify`.
         """
-        frames, gates = self.encode_frames(features, pictures, lengths)
+        frames, gates = self.encode_frames(features)
         return self.convolution(frames, lengths), gates
 
     def classify(self, short: Tensor, steps: Tensor | None) -> Tensor:

@@ -15,14 +15,16 @@ import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.core.errors import ServiceError
+from app.core.errors import DeviceFault, OutOfMemory, ServiceError
 from app.pipeline.module1_preprocessing.extractor import (
     ExtractionFailed,
     ExtractorPool,
     LandmarksUnavailable,
     MediaPipeExtractor,
 )
+from app.pipeline.picture_reader import PictureReader
 from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
+from app.services.faults import Device, told_apart
 from app.services.live.protocol import Close, LiveError
 from app.services.live.session import LiveSession, WaitingPicture
 from app.services.pictures import picture_from_bytes
@@ -36,9 +38,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
+    """A picture that is in the graph; pixels: kept where the recogniser reads them too."""
+
     picture: WaitingPicture
     width: int
     height: int
+    pixels: NDArray[np.uint8] | None
 
 
 class Camera:
@@ -46,10 +51,17 @@ class Camera:
     from `graphs`, which keeps it for the next session."""
 
     def __init__(
-        self, session: LiveSession, threads: Executor, graphs: ExtractorPool, on_stage: OnStage = unheard
+        self,
+        session: LiveSession,
+        threads: Executor,
+        graphs: ExtractorPool,
+        device: Device,
+        on_stage: OnStage = unheard,
     ) -> None:
+        self._device = device
         self._session, self._threads, self._graphs, self._on_stage = session, threads, graphs, on_stage
         self._extractor: MediaPipeExtractor | None = None
+        self._pictures = PictureReader.of(session.recogniser, on_stage)
         self._graph_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"camera-{session.id}")
@@ -80,10 +92,12 @@ class Camera:
                     if session.pictures and len(sent) < IN_FLIGHT:
                         picture = session.pictures.popleft()
                         session.looking = True
-                        size = await self._in_thread(partial(self._send, picture.data))
-                        sent.append(_Sent(picture, *size))
+                        sent.append(await self._in_thread(partial(self._send, picture)))
                         continue
-                    points = await self._in_thread(self._receive)
+                    points, rgb = await self._in_thread(partial(self._receive, sent[0].pixels))
+                except (OutOfMemory, DeviceFault) as problem:
+                    session.deliver(problem)
+                    return
                 except ServiceError as problem:
                     session.counters.dropped += 1
                     session.complain(LiveError("invalid_frame", problem.detail))
@@ -93,7 +107,7 @@ class Camera:
                 else:
                     done = sent.popleft()
                     session.saw_picture(done.width, done.height)
-                    session.add_landmarks(points[None], [done.picture.time_s], done.picture.arrived)
+                    session.add_landmarks(points[None], [done.picture.time_s], done.picture.arrived, rgb)
                     session.show_landmarks(points, done.picture.time_s)
                 session.looking = bool(sent)
                 session.predict()
@@ -114,23 +128,26 @@ class Camera:
             if not self._closed:
                 self._extractor = self._graphs.borrow()
 
-    def _send(self, data: bytes) -> tuple[int, int]:
-        """Decode a picture and hand it to the graph; its width and height."""
+    def _send(self, picture: WaitingPicture) -> _Sent:
+        """Decode a picture and hand it to the graph."""
         watch = Stopwatch()
         with watch.stage(DECODE):
-            rgb = picture_from_bytes(data)
+            rgb = picture_from_bytes(picture.data)
         watch.tell(self._on_stage)
         with self._graph_lock:
             self._graph.send(rgb)
-        return rgb.shape[1], rgb.shape[0]
+        return _Sent(picture, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
 
-    def _receive(self) -> NDArray[np.float32]:
-        """Landmarks (75, 3) of the oldest picture in the graph."""
+    def _receive(self, pixels: NDArray[np.uint8] | None) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Landmarks (75, 3) of the oldest picture in the graph, and what the RGB encoder makes of its pixels (1, D)."""
         watch = Stopwatch()
         with self._graph_lock, watch.stage(LANDMARKS):
             points = self._graph.receive()
         watch.tell(self._on_stage)
-        return points
+        if self._pictures is None or pixels is None:
+            return points, None
+        with told_apart(self._device):
+            return points, self._pictures.push(pixels, points)[None]
 
     @property
     def _graph(self) -> MediaPipeExtractor:

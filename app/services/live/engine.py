@@ -32,12 +32,14 @@ DELAY_WEIGHT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """New frames (n, 75, 3) of one stream with their times in seconds, n >= 0; flush: end the sentence behind them."""
+    """New frames (n, 75, 3) of one stream with their times in seconds, n >= 0; flush: end the sentence behind them;
+    rgb: of their pictures, as `CaptionStream.add` takes it."""
 
     stream: CaptionStream
     points: NDArray[np.float32]
     times: Sequence[float]
     flush: bool = False
+    rgb: NDArray[np.float32] | None = None
 
 
 #: What came of one piece of work: sentences that ended, then how the running one stands; or why it failed.
@@ -65,7 +67,7 @@ class WindowReader:
         for work in batch:
             try:
                 if len(work.points):
-                    work.stream.add(work.points, work.times)
+                    work.stream.add(work.points, work.times, work.rgb)
                 outcomes.append([])
             except ValueError as problem:
                 outcomes.append(problem)

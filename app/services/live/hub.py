@@ -241,7 +241,7 @@ class LiveHub:
         if isinstance(command, Picture):
             place = self._places[session.id]
             if place.camera is None:
-                place.camera = Camera(session, self._camera_threads, self._graphs, self._on_stage)
+                place.camera = Camera(session, self._camera_threads, self._graphs, self._device, self._on_stage)
             place.camera.wake()
 
     # -- numbers ------------------------------------------------------------------------------------------------------

@@ -60,9 +60,10 @@ class WaitingPicture:
 
 @dataclass(slots=True)
 class _Frames:
-    """Landmark frames on their way to the model, oldest first, as they came: (n, 75, 3) and their n times."""
+    """Landmark frames on their way to the model, oldest first, as they came: (n, 75, 3), their n times and, where they
+    have pictures that the recogniser reads, what it made of them (n, D)."""
 
-    batches: deque[tuple[NDArray[np.floating], list[float]]] = field(default_factory=deque)
+    batches: deque[tuple[NDArray[np.floating], list[float], NDArray[np.float32] | None]] = field(default_factory=deque)
     count: int = 0
     arrived: float = 0.0  # of the newest
 
@@ -73,8 +74,10 @@ class _Frames:
     def last_s(self) -> float:
         return self.batches[-1][1][-1]
 
-    def add(self, points: NDArray[np.floating], times: list[float], arrived: float) -> None:
-        self.batches.append((points, times))
+    def add(
+        self, points: NDArray[np.floating], times: list[float], arrived: float, rgb: NDArray[np.float32] | None
+    ) -> None:
+        self.batches.append((points, times, rgb))
         self.count += len(times)
         self.arrived = arrived
 
@@ -84,15 +87,21 @@ class _Frames:
         self.count -= dropped
         return dropped
 
-    def take(self) -> tuple[NDArray[np.float32], list[float]]:
-        """All of them, float32."""
+    def take(self) -> tuple[NDArray[np.float32], list[float], NDArray[np.float32] | None]:
+        """All of them, float32; rgb None where none has pictures, else rows of NaN for those without."""
         if not self.batches:
-            return np.zeros((0, NUM_KEYPOINTS, 3), np.float32), []
-        points = np.concatenate([points for points, _ in self.batches]).astype(np.float32, copy=False)
-        times = [time_s for _, times in self.batches for time_s in times]
+            return np.zeros((0, NUM_KEYPOINTS, 3), np.float32), [], None
+        points = np.concatenate([points for points, _, _ in self.batches]).astype(np.float32, copy=False)
+        times = [time_s for _, times, _ in self.batches for time_s in times]
+        width = next((seen.shape[1] for _, _, seen in self.batches if seen is not None), None)
+        rgb = None
+        if width is not None:
+            rgb = np.concatenate(
+                [np.full((len(t), width), np.nan, np.float32) if r is None else r for _, t, r in self.batches]
+            )
         self.batches.clear()
         self.count = 0
-        return points, times
+        return points, times, rgb
 
 
 class LiveSession:
@@ -173,9 +182,16 @@ class LiveSession:
             self.add_landmarks(command.points, times, arrived)
             self.predict()
 
-    def add_landmarks(self, points: NDArray[np.floating], times: list[float], arrived: float) -> None:
-        """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream)."""
-        self._frames.add(points, times, arrived)
+    def add_landmarks(
+        self,
+        points: NDArray[np.floating],
+        times: list[float],
+        arrived: float,
+        rgb: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream); rgb (n, D):
+        what the recogniser's RGB encoder made of their pictures, if it has one and there were any."""
+        self._frames.add(points, times, arrived, rgb)
         while len(self._frames) > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
@@ -255,14 +271,14 @@ class LiveSession:
         flush = self._flush_asked and not (self.pictures or self.looking)
         if not flush and not self._due:
             return None
-        points, times = self._frames.take()
+        points, times, rgb = self._frames.take()
         if times:
             self._read_until, self._looked_s = self._frames.arrived, times[-1]
             self._lag_due = True
         self.counters.used += len(times)
         if flush:
             self._flush_asked = False
-        return Work(self._stream, points, times, flush)
+        return Work(self._stream, points, times, flush, rgb)
 
     def deliver(self, outcome: Outcome) -> None:
         if isinstance(outcome, Exception):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from app.pipeline.keypoints import MIRROR
+from app.pipeline.module1_preprocessing.crops import channels
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import interpolate
 from app.training.batches import GROUP, Batch, collate, round_up
@@ -149,12 +150,6 @@ def disturb_pictures(crops: NDArray[np.uint8], rng: Generator) -> NDArray[np.uin
                 np.ascontiguousarray(crops[frame, view]), matrix, (size, size), borderMode=cv2.BORDER_REPLICATE
             )
     return table[out]
-
-
-def channels(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(T, views, S, S, 3) -> (T, 3 * views, S, S): as the RGB stream takes them."""
-    count, views, size = crops.shape[:3]
-    return np.ascontiguousarray(crops.transpose(0, 1, 4, 2, 3)).reshape(count, views * 3, size, size)
 
 
 def stacked(pictures: Sequence[NDArray[np.uint8]], lengths: Sequence[int], frames: int) -> torch.Tensor:

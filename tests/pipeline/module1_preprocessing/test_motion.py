@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.extractor import OnLandmarks
 from app.pipeline.module1_preprocessing.motion import FrameSkip, MotionGate, ThriftyExtractor
 from app.pipeline.module1_preprocessing.video import Frame
 
@@ -20,13 +21,16 @@ class Counting:
         self.seen: list[float] = []
         self.closed = False
 
-    def extract(self, frames: Iterable[Frame]) -> Keypoints:
-        rows, times = [], []
+    def extract(self, frames: Iterable[Frame], on_landmarks: OnLandmarks | None = None) -> Keypoints:
+        rows, times, seen = [], [], []
         for frame in frames:
             rows.append(self.extract_frame(frame.rgb, frame.time_s))
             times.append(frame.time_s)
+            if on_landmarks is not None:
+                seen.append(on_landmarks(frame.rgb, rows[-1]))
         points = np.stack(rows) if rows else np.zeros((0, 75, 3), np.float32)
-        return Keypoints(points, np.array(times, np.float64), 1.5)
+        rgb = np.stack([row for row in seen if row is not None]) if seen else None
+        return Keypoints(points, np.array(times, np.float64), 1.5, rgb)
 
     def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
         self.seen.append(time_s)
@@ -98,6 +102,22 @@ def test_still_frames_repeat_the_last_landmarks_at_their_own_time() -> None:
     np.testing.assert_allclose(clip.times, np.arange(6) / 25)
     assert inner.seen == [0.0, 2 / 25, 5 / 25]
     assert clip.aspect == 1.5
+
+
+def test_pictures_are_looked_at_once_and_repeated_with_their_landmarks() -> None:
+    told: list[float] = []
+
+    def look(rgb: NDArray[np.uint8], points: NDArray[np.float32]) -> NDArray[np.float32]:
+        told.append(rgb.mean())
+        return np.array([rgb.mean(), points[0, 0]], np.float32)
+
+    clip = ThriftyExtractor(Counting(), frame_skip=1, motion_threshold=0.1).extract(
+        frames([0, 9, 0, 9, 100, 9, 100, 9, 200]), look
+    )
+    assert told == [0, 100, 200]
+    assert clip.rgb is not None
+    np.testing.assert_allclose(clip.rgb[:, 0], [0, 0, 100, 100, 200])
+    np.testing.assert_allclose(clip.rgb[:, 1], clip.points[:, 0, 0])
 
 
 def test_skipped_frames_are_left_out() -> None:
