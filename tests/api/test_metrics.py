@@ -55,8 +55,9 @@ async def test_a_video_passes_all_stages(client: httpx.AsyncClient) -> None:
     assert answer.status_code == 200
     moved = Moved(before, await scrape(client))
     for stage in STAGES:
-        assert moved("stage_seconds_count", stage=stage, source="clip") == 1, stage
-        assert moved("stage_seconds_sum", stage=stage, source="clip") > 0, stage
+        passed = stage != "pictures"  # the tiny recogniser reads landmarks alone
+        assert moved("stage_seconds_count", stage=stage, source="clip") == passed, stage
+        assert (moved("stage_seconds_sum", stage=stage, source="clip") > 0) == passed, stage
         assert moved("stage_seconds_count", stage=stage, source="live") == 0, stage
     assert moved("batch_clips_count") == moved("batch_clips_sum") == 1
 
@@ -65,14 +66,16 @@ async def test_a_video_without_a_person_never_reaches_the_model(client: httpx.As
     before = await scrape(client)
     await client.post("/api/inference/predict", files={"file": video(tmp_path / "empty.mp4").read_bytes()})
     moved = Moved(before, await scrape(client))
-    assert [moved("stage_seconds_count", stage=stage, source="clip") for stage in STAGES] == [1, 1, 0, 0, 0, 0]
+    counts = {stage: moved("stage_seconds_count", stage=stage, source="clip") for stage in STAGES}
+    assert {stage for stage, count in counts.items() if count} == {"decode", "landmarks"}
 
 
 async def test_landmarks_need_no_decoding(client: httpx.AsyncClient) -> None:
     before = await scrape(client)
     await client.post("/api/inference/landmarks", files={"file": ("clip.npz", npz())})
     moved = Moved(before, await scrape(client))
-    assert [moved("stage_seconds_count", stage=stage, source="clip") for stage in STAGES] == [0, 0, 1, 1, 1, 1]
+    counts = {stage: moved("stage_seconds_count", stage=stage, source="clip") for stage in STAGES}
+    assert {stage for stage, count in counts.items() if count} == {"features", "temporal", "decoding", "language"}
 
 
 async def test_a_live_session(client: httpx.AsyncClient, address: str) -> None:  # noqa: F811
