@@ -88,7 +88,10 @@ def measure(folder: Path, args: argparse.Namespace) -> Measured:
     lm = language_model(folder, recogniser.vocabulary, args.lm)
     live = args.stream if args.full else None
     head = {"checkpoint": recogniser.model_id, "split": split}
-    title = f"{recogniser.model_id}, {split} split, beam {recogniser.settings.decoder.beam}"
+    blind = recogniser.settings.model.rgb is not None and recogniser.backend.rgb is None
+    title = f"{recogniser.model_id}, {split} split, beam {recogniser.settings.decoder.beam}" + (
+        ", by its pose stream alone" if blind else ""
+    )
     match corpus_kind(args.data):
         case "boston104":
             raise CorpusError("BOSTON-104 has no landmarks, only three tracks; take --checkpoint boston104")

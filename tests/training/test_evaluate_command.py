@@ -173,3 +173,11 @@ def test_a_recogniser_that_reads_pictures_is_measured_with_them(
     shutil.rmtree(root / "landmarks")
     assert evaluate(["--checkpoint", str(checkpoint), "--data", str(root)]) == 2
     assert "--pictures 32" in capsys.readouterr().err
+
+
+def test_a_recogniser_that_cannot_be_shown_its_pictures_is_measured_without_and_says_so(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = pictured_checkpoint(tmp_path / "s3d", backbone="s3d")
+    assert evaluate(["--checkpoint", str(checkpoint), "--data", str(corpus)]) == 0
+    assert "s3d, dev split, beam 1, by its pose stream alone, 2 clips" in capsys.readouterr().out
