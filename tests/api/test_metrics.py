@@ -18,7 +18,7 @@ from app.main import create_app
 from app.pipeline.stages import STAGES
 from app.signer.cli import SAMPLES
 from tests.api.problems import assert_problem
-from tests.api.test_live import address, connected  # noqa: F401 - a fixture
+from tests.api.test_live import address, connected, room  # noqa: F401 - fixtures
 from tests.media import jpeg, npz, video
 from tests.monitoring.exposition import Moved, Series, scrape
 
