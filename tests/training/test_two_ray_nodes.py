@@ -16,18 +16,11 @@ from app.training.data.extract import extract_corpus
 from app.training.data.manifest import read_manifest
 from tests.training.data.made_up import picture_folder, table
 from tests.training.ray_nodes import ROOT, two_nodes
-from tests.training.tiny_corpus import write_corpus
+from tests.training.tiny_corpus import four_steps
 
 pytest.importorskip("ray.train", reason="Ray is not installed: requirements-ray.txt", exc_type=ImportError)
 pytest.importorskip("ray.data", reason="Ray Data or its pyarrow cannot be imported", exc_type=ImportError)
 pytestmark = pytest.mark.slow
-CONFIG = """
-name: tiny
-without: ["FS-*"]
-model: {body_dim: 8, hand_dim: 8, model_dim: 16, dropout: 0.0, layers: 1}
-dev_phrases: 2
-optim: {steps: 4, batch_size: 4, save_every: 2, eval_every: 4, log_every: 1}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +47,8 @@ def test_there_are_two(address: str) -> None:
 
 
 def test_they_train_together(address: str, tmp_path: Path) -> None:
-    (tmp_path / "signs").mkdir()
-    (tmp_path / "tiny.yaml").write_text(CONFIG)
-    data, out = write_corpus(tmp_path / "signs"), tmp_path / "run"
-    what = f"--config {tmp_path / 'tiny.yaml'} --data {data} --out {out} --workers 0 --device cpu".split()
-    done = run("-m", "app.training.ray_train", *what, "--address", address, "--processes", "2")
+    out = tmp_path / "run"
+    done = run("-m", "app.training.ray_train", *four_steps(tmp_path), "--address", address, "--processes", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((out / "status.json").read_text())["state"] == "finished"
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

@@ -11,6 +11,22 @@ from tests.pipeline.made_up import performance
 
 GLOSSES = ("HELLO", "YES", "NAME", "HOW-ARE-YOU", "FS-A", "NONE")
 
+CONFIG = """
+name: tiny
+without: ["FS-*"]
+model: {body_dim: 8, hand_dim: 8, model_dim: 16, dropout: 0.0, layers: 1}
+dev_phrases: 2
+optim: {steps: 4, batch_size: 4, save_every: 2, eval_every: 4, log_every: 1}
+"""
+
+
+def four_steps(root: Path) -> list[str]:
+    """Arguments of a trainer for a run of four steps in `root`/run on such a corpus, which is written."""
+    (root / "signs").mkdir()
+    (root / "tiny.yaml").write_text(CONFIG)
+    data = write_corpus(root / "signs")
+    return f"--config {root / 'tiny.yaml'} --data {data} --out {root / 'run'} --workers 0 --device cpu".split()
+
 
 def write_corpus(root: Path) -> Path:
     """Writes train.npz, dev.npz and clips.csv; each signer performs each gloss twice, 20 frames."""
