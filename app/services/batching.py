@@ -9,6 +9,20 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Group = TypeVar("Group")
+
+
+def in_groups(
+    items: Sequence[Item], group_of: Callable[[Item], Group], read: Callable[[Group, list[Item]], Sequence[Answer]]
+) -> list[Answer]:
+    """The answers of `read` in the order of `items`; it is called once for each group, with all its items."""
+    places: dict[Group, list[int]] = {}
+    for place, item in enumerate(items):
+        places.setdefault(group_of(item), []).append(place)
+    answers: dict[int, Answer] = {}
+    for group, own in places.items():
+        answers |= zip(own, read(group, [items[place] for place in own]), strict=True)
+    return [answers[place] for place in range(len(items))]
 
 
 class MicroBatcher(Generic[Item, Answer]):

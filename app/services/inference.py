@@ -35,7 +35,7 @@ from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.pipeline.streaming import CaptionStream, StreamConfig, StreamUpdate
-from app.services.batching import MicroBatcher
+from app.services.batching import MicroBatcher, in_groups
 from app.services.clips import (
     ClipWarning,
     check_duration,
@@ -285,14 +285,12 @@ class InferenceService:
 
     def _read_batch(self, asked: Sequence[_Asked]) -> Sequence[Read | BaseException]:
         """One call of the network; of each network, where one has just been replaced."""
-        places: dict[_Loaded, list[int]] = {}
-        for place, one in enumerate(asked):
-            places.setdefault(one.by, []).append(place)
-        answers: dict[int, Read | BaseException] = {}
-        for loaded, own in places.items():
+
+        def read(loaded: _Loaded, own: list[_Asked]) -> Sequence[Read | BaseException]:
             self._metrics.batch_clips.observe(len(own))
-            answers |= zip(own, loaded.read([asked[place].clip for place in own]), strict=True)
-        return [answers[place] for place in range(len(asked))]
+            return loaded.read([one.clip for one in own])
+
+        return in_groups(asked, lambda one: one.by, read)
 
     def _tell_load(self) -> None:
         self._metrics.requests_inside.set(self.jobs.inside)

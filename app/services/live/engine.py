@@ -22,6 +22,7 @@ from app.monitoring.metrics import Metrics
 from app.pipeline.recogniser import Reading, Recogniser
 from app.pipeline.stages import TEMPORAL
 from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob, read_jobs
+from app.services.batching import in_groups
 from app.services.faults import Device, FaultTolerant
 
 #: Windows in one call of the network.
@@ -115,16 +116,15 @@ class WindowReader:
 
     def _readings(self, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
         """One call of the network; of each network, while sessions go on with one that has been replaced."""
-        places: dict[Recogniser, list[int]] = {}
-        for place, (stream, _) in enumerate(jobs):
-            places.setdefault(stream.recogniser, []).append(place)
-        readings: dict[int, Reading] = {}
-        for recogniser, own in places.items():
+
+        def read(recogniser: Recogniser, own: list[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
             began = time.perf_counter()
-            readings |= zip(own, read_jobs(recogniser, [jobs[place] for place in own]), strict=True)
+            readings = read_jobs(recogniser, own)
             self._on_stage(TEMPORAL, time.perf_counter() - began)
             self._batch_windows.observe(len(own))
-        return [readings[place] for place in range(len(jobs))]
+            return readings
+
+        return in_groups(jobs, lambda job: job[0].recogniser, read)
 
 
 def _condensed(outcome: Outcome) -> Outcome:
