@@ -107,8 +107,7 @@ def manifest_examples(folder: Path, split: str, recogniser: Recogniser) -> tuple
     Glosses that the checkpoint does not know stay in the reference: they are its errors. Raises CorpusError.
     """
     manifest = read_manifest(folder)
-    rgb = recogniser.backend.rgb
-    pictures = PictureConfig(rgb.size, rgb.hands) if rgb is not None else None
+    pictures = PictureConfig.of(recogniser.backend.rgb)
     clips = load_clips(manifest, require_split(manifest, split), pictures)
     require_landmarks(manifest, clips, pictures)
     examples = [Example(_features(recogniser, c), c.entry.glosses, c.entry.signer) for c in clips.usable]

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -26,6 +26,9 @@ from app.pipeline.module1_preprocessing.picture_folder import picture_files
 from app.pipeline.whole_files import whole_file, write_whole
 from app.training.data.manifest import Entry
 
+if TYPE_CHECKING:  # extraction does without PyTorch, in every worker process
+    from app.pipeline.module3_sequence.model import RGBConfig
+
 FOLDER = "landmarks"
 #: Of the cached crops; chroma is kept whole, because at this size a finger is two pixels wide.
 JPEG_QUALITY = 92
@@ -37,6 +40,11 @@ class PictureConfig:
 
     size: int
     hands: bool = False
+
+    @classmethod
+    def of(cls, rgb: RGBConfig | None) -> PictureConfig | None:
+        """What this RGB stream reads; None where there is none."""
+        return cls(rgb.size, rgb.hands) if rgb is not None else None
 
     @property
     def name(self) -> str:

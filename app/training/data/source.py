@@ -60,7 +60,7 @@ class ManifestSource:
         """Raises CorpusError (with the command to run where landmarks are missing), ConfigError."""
         manifest = read_manifest(folder)
         require_split(manifest, "dev")
-        pictures = wanted_pictures(config)
+        pictures = PictureConfig.of(config.model_config(labels=1).rgb)
         clips = load_clips(manifest, manifest.split("train") + manifest.split("dev"), pictures)
         require_landmarks(manifest, clips, pictures)
         return cls(manifest, clips, config, pictures)
@@ -92,9 +92,3 @@ class ManifestSource:
 
     def report(self) -> dict[str, Any]:
         return manifest_report(self.manifest, self.train, self.dev, self.left_out, self.vocabulary)
-
-
-def wanted_pictures(config: TrainConfig) -> PictureConfig | None:
-    """The crops that the configured model reads. Raises ConfigError for model settings that do not exist."""
-    rgb = config.model_config(labels=1).rgb
-    return PictureConfig(rgb.size, rgb.hands) if rgb else None
