@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -121,12 +121,7 @@ def read_manifest(root: Path, check_files: bool = True) -> Manifest:
         )
     if not any(entry.split == "train" for entry in entries):
         raise CorpusError(f"{path} has no clip of the split 'train', so nothing can be learned from it; add some")
-    if len(languages) > 1:
-        named = ", ".join(f"{language} (line {line})" for language, line in languages.items())
-        raise CorpusError(
-            f"{path} has clips in several sign languages: {named}. A recogniser reads one: split the corpus"
-        )
-    language = next(iter(languages), UNDETERMINED)
+    language = one_language(path, languages)
     return Manifest(root, tuple(entries), tuple(_warnings(entries, language)), language)
 
 
@@ -230,6 +225,19 @@ def language_of(row: dict[str, str]) -> str:
     if code and not re.fullmatch(r"[a-z]{3}", code):
         raise ValueError(f"`{LANGUAGE}` is {code!r}; it should be an ISO 639-3 code: ase (American), gsg (German), ...")
     return "" if code == UNDETERMINED else code
+
+
+def one_language(table: Path, lines: Mapping[str, int]) -> str:
+    """The sign language of a table, "und" where it names none. lines: of its codes, where each stands first.
+
+    Raises CorpusError for several.
+    """
+    if len(lines) > 1:
+        named = ", ".join(f"{language} (line {line})" for language, line in lines.items())
+        raise CorpusError(
+            f"{table} has clips in several sign languages: {named}. A recogniser reads one: split the corpus"
+        )
+    return next(iter(lines), UNDETERMINED)
 
 
 def _number(name: str, text: str) -> float | None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile, load_landmarks
 from app.training.corpus import CorpusError
 from app.training.data.importers.placing import TRAIN, Imported, Placer
-from app.training.data.manifest import NOTHING, SPLITS, UNDETERMINED, Entry, language_of, write_manifest
+from app.training.data.manifest import NOTHING, SPLITS, Entry, language_of, one_language, write_manifest
 
 LABELS = "labels.csv"
 
@@ -63,10 +63,12 @@ def import_pose_files(source: Path, out: Path) -> Imported:
 
 
 def _language(table: Path, rows: list[dict[str, str]]) -> str:
-    try:
-        languages = {language_of(row) for row in rows} - {""}
-    except ValueError as error:
-        raise CorpusError(f"{table}: {error}") from error
-    if len(languages) > 1:
-        raise CorpusError(f"{table} has several sign languages: {', '.join(sorted(languages))}; import each alone")
-    return next(iter(languages), UNDETERMINED)
+    lines: dict[str, int] = {}
+    for line, row in enumerate(rows, start=2):
+        try:
+            code = language_of(row)
+        except ValueError as error:
+            raise CorpusError(f"{table}, line {line}: {error}") from error
+        if code:
+            lines.setdefault(code, line)
+    return one_language(table, lines)
