@@ -16,26 +16,27 @@ from fastapi.middleware.cors import CORSMiddleware
 from loguru import logger
 
 from app import __version__
-from app.api import health, inference, live, openapi, pages, problems, training
+from app.api import captions_ws as live
+from app.api import health, inference, openapi, pages, problems, training
 from app.api import metrics as metrics_route
+from app.api.captions_socketio import PATH as SOCKETIO_PATH
+from app.api.captions_socketio import SocketIODoor
 from app.api.middleware import BodyLimit, RequestContext
-from app.api.socketio import PATH as SOCKETIO_PATH
-from app.api.socketio import SocketIODoor
+from app.api.request_metrics import Measure
+from app.core.limits import Gate
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
 from app.db.database import Database, DatabaseUnavailable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
-from app.monitoring.middleware import Measure
 from app.pipeline.checkpoint import CheckpointError
-from app.services.checkpoints import check_checkpoint
-from app.services.devices import gpu_readings, resolve_device
-from app.services.gate import Gate
-from app.services.inference import InferenceService
-from app.services.live.drain import draining_first
-from app.services.live.hub import LiveHub
-from app.services.switch import CheckpointSwitch
-from app.services.training.jobs import TrainingJobs
+from app.server.shutdown import draining_first
+from app.services.captions.hub import LiveHub
+from app.services.recognition.active_checkpoint import CheckpointSwitch
+from app.services.recognition.checkpoint_store import check_checkpoint
+from app.services.recognition.devices import gpu_readings, resolve_device
+from app.services.recognition.service import InferenceService
+from app.services.training_jobs.service import TrainingJobs
 
 #: How long the start waits for the database: one that is embedded and new needs some seconds.
 DATABASE_START_S = 30.0

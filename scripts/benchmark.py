@@ -33,7 +33,7 @@ import torch  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND, Keypoints  # noqa: E402
-from app.pipeline.module1_preprocessing.extractor import ExtractorPool, MediaPipeExtractor  # noqa: E402
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool, MediaPipeExtractor  # noqa: E402
 from app.pipeline.module1_preprocessing.normalise import normalise  # noqa: E402
 from app.pipeline.module1_preprocessing.resample import resample  # noqa: E402
 from app.pipeline.module1_preprocessing.video import Frame, read_frames  # noqa: E402

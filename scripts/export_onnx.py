@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from app.pipeline.backends.export import export_checkpoint
+from app.pipeline.backends.onnx_runtime import open_export
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.export import export_checkpoint
-from app.pipeline.onnx_runtime import open_export
 from app.training.corpus import CorpusError
 from scripts.export_report import parser, report
 

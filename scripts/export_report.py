@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from app.pipeline.backend import Backend
-from app.pipeline.export import ABOUT
+from app.pipeline.backends.base import Backend
+from app.pipeline.backends.export import ABOUT
+from app.pipeline.backends.parity import TOLERANCE, largest_difference, speeds
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, resample
-from app.pipeline.parity import TOLERANCE, largest_difference, speeds
 from app.pipeline.recogniser import Recogniser, window_starts
 from app.signer import prototypes
 

@@ -15,7 +15,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from app.pipeline.module1_preprocessing.extractor import MediaPipeExtractor  # noqa: E402
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor  # noqa: E402
 from app.pipeline.module1_preprocessing.video import read_frames  # noqa: E402
 from app.pipeline.recogniser import Recogniser  # noqa: E402
 

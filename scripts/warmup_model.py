@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.core.settings import SettingsError, load_settings
 from app.pipeline.checkpoint import CheckpointError
-from app.services.checkpoints import check_checkpoint
-from app.services.loading import load_recogniser
+from app.services.recognition.checkpoint_store import check_checkpoint
+from app.services.recognition.loading import load_recogniser
 from app.signer import prototypes
 
 

@@ -13,10 +13,11 @@ ROOT = Path(app.__file__).parent
 #: What each part may import beside itself. `main` and `cli` wire everything together.
 MAY = {
     "core": set(),
+    "server": {"core"},
     "pipeline": set(),
     "signer": {"pipeline"},
     "training": {"pipeline", "signer"},
-    "db": set(),
+    "db": {"core"},
     "monitoring": {"pipeline"},
     "services": {"core", "db", "monitoring", "pipeline"},
     "api": {"core", "db", "monitoring", "pipeline", "services", "signer"},

@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.api.dependencies import get_service
 from app.core.errors import TrainingForbidden, Unauthorized
-from app.services.inference import InferenceService
+from app.services.recognition.service import InferenceService
 
 _bearer = HTTPBearer(auto_error=False, description="The setting TRAINING_TOKEN, where one is set.")
 #: What proxies add: behind one, everybody seems to sit at this machine.

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 from fastapi import Request
 
+from app.core.limits import Gate
 from app.db.database import Database
 from app.monitoring.metrics import Metrics
-from app.services.gate import Gate
-from app.services.inference import InferenceService
-from app.services.live.hub import LiveHub
-from app.services.switch import CheckpointSwitch
-from app.services.training.jobs import TrainingJobs
+from app.services.captions.hub import LiveHub
+from app.services.recognition.active_checkpoint import CheckpointSwitch
+from app.services.recognition.service import InferenceService
+from app.services.training_jobs.service import TrainingJobs
 
 T = TypeVar("T")
 

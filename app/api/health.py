@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends
 from app import __version__
 from app.api.dependencies import get_database, get_hub, get_metrics, get_service
 from app.api.problems import responses
-from app.api.schemas import (
+from app.api.schemas.recognition import (
     Alive,
     Frames,
     Health,
@@ -35,10 +35,10 @@ from app.db.database import Database
 from app.monitoring.metrics import FRAMES, SOURCES, Metrics
 from app.monitoring.summary import by_label, distribution, value
 from app.pipeline.stages import STAGES
-from app.services.checkpoints import checkpoint_ids
-from app.services.devices import cuda_available, gpu_readings, memory_readings
-from app.services.inference import InferenceService
-from app.services.live.hub import LiveHub
+from app.services.captions.hub import LiveHub
+from app.services.recognition.checkpoint_store import checkpoint_ids
+from app.services.recognition.devices import cuda_available, gpu_readings, memory_readings
+from app.services.recognition.service import InferenceService
 
 router = APIRouter()
 Service = Annotated[InferenceService, Depends(get_service)]

@@ -14,20 +14,20 @@ from starlette.requests import ClientDisconnect
 
 from app.api.dependencies import get_service, get_uploads
 from app.api.problems import invalid_request, responses
-from app.api.schemas import FramesRequest, LandmarksRequest, Prediction
+from app.api.schemas.recognition import FramesRequest, LandmarksRequest, Prediction
 from app.api.uploads import receive_body, receive_file
 from app.core import errors
+from app.core.limits import Gate
 from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
 from app.pipeline.module1_preprocessing.landmark_files import (
     InvalidLandmarkFile,
     keypoints_from_json,
     load_landmarks,
 )
-from app.services.clips import check_duration
-from app.services.gate import Gate
-from app.services.inference import InferenceService, Outcome
-from app.services.pictures import JpegPicture, decoded, pictures_from_base64
-from app.services.translated import sentence, translated
+from app.services.recognition.clips import check_duration
+from app.services.recognition.errors import sentence, translated
+from app.services.recognition.service import InferenceService, Outcome
 
 T = TypeVar("T")
 Service = Annotated[InferenceService, Depends(get_service)]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from app.signer.cli import SAMPLES
+from app.signer import SAMPLES
 
 router = APIRouter(include_in_schema=False)
 

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from app.api.access import may_train
 from app.api.dependencies import get_followers, get_hub, get_jobs, get_service, get_switch
 from app.api.problems import responses
-from app.api.training_schemas import (
+from app.api.schemas.training import (
     Activated,
     Checkpoint,
     Checkpoints,
@@ -25,16 +25,16 @@ from app.api.training_schemas import (
     TrainingStatus,
 )
 from app.core import errors
-from app.core.names import config_names, dataset_names
-from app.services.checkpoints import described, stored_checkpoints
-from app.services.gate import Gate
-from app.services.inference import InferenceService
-from app.services.live.hub import LiveHub
-from app.services.switch import CheckpointSwitch
-from app.services.training import run_folder
-from app.services.training.follow import follow
-from app.services.training.jobs import TrainingJobs
-from app.services.training.request import TrainingRequest
+from app.core.ids import config_names, dataset_names
+from app.core.limits import Gate
+from app.services.captions.hub import LiveHub
+from app.services.recognition.active_checkpoint import CheckpointSwitch
+from app.services.recognition.checkpoint_store import described, stored_checkpoints
+from app.services.recognition.service import InferenceService
+from app.services.training_jobs import run_folder
+from app.services.training_jobs.follow import follow
+from app.services.training_jobs.request import TrainingRequest
+from app.services.training_jobs.service import TrainingJobs
 
 Service = Annotated[InferenceService, Depends(get_service)]
 Training = Annotated[TrainingJobs, Depends(get_jobs)]

@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
-from app.services.spool import temporary_file
+from app.core.temp_files import temporary_file
 
 _FLUSH_BYTES = 1 << 20
 #: Bodies that are not streamed to disk (JSON) are held in memory, many at a time perhaps.

@@ -21,7 +21,7 @@ def _parser(with_samples: bool) -> argparse.ArgumentParser:
     for module in (caption, serve, doctor, labels, dataset, extract, db):
         module.add_parser(commands)
     if with_samples:
-        from app.signer import cli as samples
+        from app.cli import samples
 
         samples.add_parser(commands)
     else:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
                 return extract.run(args)
             case _:
-                from app.signer import cli as samples
+                from app.cli import samples
 
                 return int(samples.run(args) or 0)
     except SettingsError as problem:

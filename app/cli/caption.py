@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.core.settings import Settings
-    from app.pipeline.module1_preprocessing.extractor import ExtractorPool
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
     from app.pipeline.recogniser import Recogniser, Recognition
-    from app.services.clips import ClipWarning
+    from app.services.recognition.clips import ClipWarning
 
 FORMATS = ("text", "json", "srt", "vtt")
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingsError(f"Several files as {args.format} need a place each: add --output DIR.")
     overrides = {name: getattr(args, name) for name in ("checkpoint", "device") if getattr(args, name) is not None}
     settings = load_settings(**overrides)
-    from app.services.checkpoints import check_checkpoint
+    from app.services.recognition.checkpoint_store import check_checkpoint
 
     check_checkpoint(settings)
     _quiet_libraries()
@@ -88,8 +88,8 @@ def caption_files(paths: list[Path], settings: Settings, show_progress: bool = F
 
     from app.core.settings import SettingsError
     from app.pipeline.checkpoint import CheckpointError
-    from app.pipeline.module1_preprocessing.extractor import ExtractorPool
-    from app.services.loading import load_recogniser
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+    from app.services.recognition.loading import load_recogniser
 
     try:
         recogniser = load_recogniser(settings)
@@ -108,8 +108,8 @@ def caption_files(paths: list[Path], settings: Settings, show_progress: bool = F
 
 def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Caption:
     from app.core.errors import ServiceError
-    from app.services.clips import nothing_seen, warnings_about
-    from app.services.translated import translated
+    from app.services.recognition.clips import nothing_seen, warnings_about
+    from app.services.recognition.errors import translated
 
     try:
         with translated():
@@ -127,7 +127,7 @@ def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: Extra
 def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Any:
     from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
     from app.pipeline.module1_preprocessing.video import probe
-    from app.services.clips import LANDMARK_SUFFIXES, keypoints_from_video, limits_from
+    from app.services.recognition.clips import LANDMARK_SUFFIXES, keypoints_from_video, limits_from
 
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return load_landmarks(path, path.name)
@@ -142,7 +142,7 @@ def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: Ext
 
 def rendered(caption: Caption, output: str, sign_language: str, model: str, several: bool) -> str:
     """The caption in one of FORMATS, without a newline at its end."""
-    from app.services.subtitles import cues, to_srt, to_vtt
+    from app.services.recognition.subtitles import cues, to_srt, to_vtt
 
     found = caption.recognition
     assert found is not None

@@ -103,7 +103,7 @@ def _settings() -> Iterator[Finding]:
 
 def _device() -> Iterator[Finding]:
     from app.core.settings import SettingsError, load_settings
-    from app.services.devices import gpu_readings, resolve_device
+    from app.services.recognition.devices import gpu_readings, resolve_device
 
     try:
         device = resolve_device(load_settings().device)
@@ -117,8 +117,8 @@ def _device() -> Iterator[Finding]:
 def _checkpoint() -> Iterator[Finding]:
     from app.core.settings import SettingsError, load_settings
     from app.pipeline.checkpoint import CheckpointError
-    from app.services.checkpoints import check_checkpoint
-    from app.services.loading import load_recogniser
+    from app.services.recognition.checkpoint_store import check_checkpoint
+    from app.services.recognition.loading import load_recogniser
 
     try:
         settings = load_settings()
@@ -133,7 +133,7 @@ def _checkpoint() -> Iterator[Finding]:
 def _landmarks() -> Iterator[Finding]:
     import numpy as np
 
-    from app.pipeline.module1_preprocessing.extractor import LandmarksUnavailable, MediaPipeExtractor
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import LandmarksUnavailable, MediaPipeExtractor
 
     try:
         extractor = MediaPipeExtractor()

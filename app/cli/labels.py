@@ -14,7 +14,7 @@ def run(args: argparse.Namespace) -> int:
     from app.core.settings import SettingsError, load_settings
     from app.pipeline.checkpoint import CheckpointError
     from app.pipeline.recogniser import Recogniser
-    from app.services.checkpoints import check_checkpoint
+    from app.services.recognition.checkpoint_store import check_checkpoint
 
     settings = load_settings(**({"checkpoint": args.checkpoint} if args.checkpoint else {}))
     check_checkpoint(settings)

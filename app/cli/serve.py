@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
     import uvicorn
 
     from app.core.settings import load_settings
-    from app.services.checkpoints import check_checkpoint
-    from app.services.devices import resolve_device
+    from app.services.recognition.checkpoint_store import check_checkpoint
+    from app.services.recognition.devices import resolve_device
 
     overrides = {name: getattr(args, name) for name in ("host", "port") if getattr(args, name) is not None}
     settings = load_settings(**overrides)

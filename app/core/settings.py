@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.core.names import NAME
+from app.core.ids import NAME
 
 MEBIBYTE = 1024 * 1024
 #: Checkpoints are named, never given as a path: an id can be logged, listed and asked for over the network.

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.pipeline.backend import Backend, TorchBackend
+from app.pipeline.backends.base import Backend, TorchBackend
 from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.crops import channels, views
@@ -119,7 +119,7 @@ class Recogniser:
             torch.set_num_threads(threads)
         if backend == "torch":
             return cls(*load_checkpoint(folder, device), device=device, amp=amp)
-        from app.pipeline.onnx_runtime import open_export  # only here: its package is optional
+        from app.pipeline.backends.onnx_runtime import open_export  # only here: its package is optional
 
         exported = open_export(folder, device, threads or 1)
         return cls(*load_checkpoint(folder), device=device, backend=exported)

@@ -15,8 +15,8 @@ from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.messages import recognition
 from app.rpc.status import refusal
 from app.rpc.streaming import converse
-from app.services.inference import InferenceService
-from app.services.live.hub import LiveHub
+from app.services.captions.hub import LiveHub
+from app.services.recognition.service import InferenceService
 
 #: Clips in one RecogniseBatch.
 MAX_CLIPS = 32

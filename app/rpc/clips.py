@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Sequence
 
 from app.core.errors import EmptyFile, InvalidLandmarks, InvalidRequest
+from app.core.temp_files import temporary_file
 from app.pipeline.keypoints import DEFAULT_ASPECT, Keypoints
+from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_bytes
 from app.pipeline.module1_preprocessing.landmark_files import DEFAULT_FPS, MAX_FRAMES, keypoints_from_points
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.messages import BadPoints, unpacked
-from app.services.clips import check_duration
-from app.services.inference import InferenceService, Outcome
-from app.services.pictures import JpegPicture, decoded, pictures_from_bytes
-from app.services.spool import temporary_file
-from app.services.translated import translated
+from app.services.recognition.clips import check_duration
+from app.services.recognition.errors import translated
+from app.services.recognition.service import InferenceService, Outcome
 
 
 async def recognise(clip: pb.Clip, service: InferenceService) -> Outcome:

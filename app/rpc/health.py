@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.core.errors import ServiceError
 from app.rpc.calls import Context
-from app.services.inference import InferenceService
-from app.services.live.hub import LiveHub
+from app.services.captions.hub import LiveHub
+from app.services.recognition.service import InferenceService
 
 SERVICE = "glossline.v1.Captioner"
 #: Watchers learn of a change within this time.

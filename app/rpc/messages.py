@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
-from app.services.inference import Outcome
-from app.services.live.outbox import Event
-from app.services.live.protocol import (
+from app.services.captions.commands import (
     MAX_LANDMARK_FRAMES,
     MAX_MESSAGE,
     Ack,
@@ -29,6 +27,8 @@ from app.services.live.protocol import (
     checked_points,
     parse_object,
 )
+from app.services.conversation.outbox import Event
+from app.services.recognition.service import Outcome
 
 _NUMBERS = {"float32": "<f4", "float16": "<f2"}
 

@@ -18,8 +18,8 @@ from app.rpc.captioner import Captioner
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.health import SERVICE, Health
 from app.rpc.uploads import RoomFirst
-from app.services.inference import InferenceService
-from app.services.live.hub import LiveHub
+from app.services.captions.hub import LiveHub
+from app.services.recognition.service import InferenceService
 
 #: Calls that still run when the service stops get this long to finish.
 GRACE_S = 20.0

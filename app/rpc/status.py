@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from grpc import StatusCode
 
 from app.core import errors
-from app.services.live.protocol import Close
+from app.services.captions.commands import Close
 
 CODE_KEY = "glossline-code"
 

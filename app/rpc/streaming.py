@@ -14,11 +14,11 @@ from loguru import logger
 from app.rpc.calls import Context, refuse
 from app.rpc.messages import command, response
 from app.rpc.status import Refusal, closed
-from app.services.live.conversation import Conversation, HungUp
-from app.services.live.hub import LiveHub
-from app.services.live.outbox import Event
-from app.services.live.protocol import Close, Command, LiveError, Stop
-from app.services.live.session import TOO_SLOW
+from app.services.captions.commands import Close, Command, LiveError, Stop
+from app.services.captions.hub import LiveHub
+from app.services.captions.session import TOO_SLOW
+from app.services.conversation.conversation import Conversation, HungUp
+from app.services.conversation.outbox import Event
 
 T = TypeVar("T")
 

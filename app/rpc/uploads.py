@@ -10,10 +10,10 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from app.core.errors import MalformedRequest, NotReady, UploadTimeout
+from app.core.limits import Gate
 from app.rpc.calls import Calls, Context
-from app.services.gate import Gate
-from app.services.inference import InferenceService
-from app.services.live.hub import LiveHub
+from app.services.captions.hub import LiveHub
+from app.services.recognition.service import InferenceService
 
 #: A message that is not whole after so long is given up; how far it has come is not to be seen.
 UPLOAD_S = 300.0

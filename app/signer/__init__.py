@@ -1,1 +1,8 @@
 """The prototype signer: an averaged performance of every gloss that belongs to nobody, as landmarks and as video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Folder of the bundled sample videos.
+SAMPLES = Path(__file__).parent / "samples"

@@ -6,8 +6,8 @@ from unittest.mock import patch
 import httpx
 import pytest
 
-from tests.api.problems import assert_problem
-from tests.media import jpeg_base64
+from tests.support.media import jpeg_base64
+from tests.support.problems import assert_problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ROUTE = "/api/inference/frames"

@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.errors import DeviceFault, NotReady
-from tests.api.problems import assert_problem
 from tests.conftest import GLOSSES
+from tests.support.problems import assert_problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

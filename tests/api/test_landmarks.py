@@ -9,8 +9,8 @@ import pytest
 from app.core.settings import Settings
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.recogniser import Recogniser
-from tests.api.problems import assert_problem, uploads_left
-from tests.media import npz, signer
+from tests.support.media import npz, signer
+from tests.support.problems import assert_problem, uploads_left
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ROUTE = "/api/inference/landmarks"

@@ -16,11 +16,11 @@ from fastapi import FastAPI
 from app.core.settings import Settings
 from app.main import create_app
 from app.pipeline.stages import STAGES
-from app.signer.cli import SAMPLES
-from tests.api.problems import assert_problem
-from tests.api.test_live import address, connected, room  # noqa: F401 - fixtures
-from tests.media import jpeg, npz, video
-from tests.monitoring.exposition import Moved, Series, scrape
+from app.signer import SAMPLES
+from tests.api.test_captions_ws import address, connected, room  # noqa: F401 - fixtures
+from tests.support.exposition import Moved, Series, scrape
+from tests.support.media import jpeg, npz, video
+from tests.support.problems import assert_problem
 
 #: A figure in which MediaPipe finds a person.
 SIGNING = SAMPLES / "hello.mp4"

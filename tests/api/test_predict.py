@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.problems import assert_problem, uploads_left
-from tests.media import claim_duration, jpeg, sound, video
+from tests.support.media import claim_duration, jpeg, sound, video
+from tests.support.problems import assert_problem, uploads_left
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ROUTE = "/api/inference/predict"

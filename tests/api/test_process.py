@@ -20,9 +20,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.api.problems import uploads_left
-from tests.media import video
-from tests.pipeline.made_up import performance
+from tests.support.media import video
+from tests.support.problems import uploads_left
+from tests.support.recognisers import performance
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from app.core.settings import Settings
 from app.main import create_app
-from app.signer.cli import SAMPLES
+from app.signer import SAMPLES
 
 pytestmark = [pytest.mark.golden, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 

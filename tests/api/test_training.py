@@ -21,12 +21,12 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.core.settings import Settings
-from app.db import active_checkpoints
 from app.db.models import TrainingJob
 from app.main import create_app
-from tests.api.problems import assert_problem
-from tests.api.training import write_inputs
-from tests.media import signer
+from app.services.recognition import repository as active_checkpoints
+from tests.support.media import signer
+from tests.support.problems import assert_problem
+from tests.support.training_api import write_inputs
 
 START = {"dataset": "tiny", "config": "tiny", "device": "cpu"}
 
@@ -330,7 +330,7 @@ async def test_a_choice_takes_effect_at_once_lasts_and_belongs_to_the_setting(se
 
 
 async def test_the_other_processes_of_the_service_follow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.switch.FOLLOW_S", 0.1)
+    monkeypatch.setattr("app.services.recognition.active_checkpoint.FOLLOW_S", 0.1)
     another(settings, settings.checkpoint_dir / "other", "other")
     another(settings, settings.checkpoint_dir / "broken", "broken")
     (settings.checkpoint_dir / "broken" / "model.safetensors").write_bytes(b"damaged")

@@ -17,14 +17,14 @@ import psutil
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from app.services.training.process import MARK
-from app.signer.cli import SAMPLES
+from app.services.training_jobs.process import MARK
+from app.signer import SAMPLES
 from tests.api.test_process import Service, answers, start, until
-from tests.api.training import write_inputs
 from tests.conftest import database_folder
 from tests.db.test_embedded import server_pid
-from tests.media import signer
-from tests.pipeline.made_up import performance
+from tests.support.media import signer
+from tests.support.recognisers import performance
+from tests.support.training_api import write_inputs
 
 pytestmark = pytest.mark.slow
 REQUEST = {"dataset": "tiny", "config": "tiny", "device": "cpu"}

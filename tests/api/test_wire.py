@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from app.api.pages import WEB
 from app.core.settings import Settings
 from app.main import create_app
-from app.services.inference import InferenceService
-from tests.api.problems import assert_problem
+from app.services.recognition.service import InferenceService
+from tests.support.problems import assert_problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.cli import main
 from tests.conftest import GLOSSES
-from tests.media import npz, video
+from tests.support.media import npz, video
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY, generate_latest
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.pipeline.stages import STAGES
-from tests.monitoring.exposition import parse, series
+from tests.support.exposition import parse, series
 
 
 def test_two_sets_share_nothing() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pipeline.keypoints import MIRROR, InvalidKeypoints, Keypoints, hand_present, mirrored, person_present
-from tests.pipeline.made_up import performance
+from tests.support.recognisers import performance
 
 
 def test_mirror_is_its_own_inverse() -> None:

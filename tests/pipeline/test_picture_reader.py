@@ -16,8 +16,8 @@ from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, padded_frames
 from app.pipeline.stages import PICTURES
 from app.pipeline.streaming import CaptionStream, StreamConfig
-from tests.pipeline.made_up import performance
-from tests.pipeline.pictured import film, pictured_checkpoint, pictured_recogniser
+from tests.support.image_recognisers import film, pictured_checkpoint, pictured_recogniser
+from tests.support.recognisers import performance
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["body", "hands"])

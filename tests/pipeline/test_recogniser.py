@@ -24,7 +24,7 @@ from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.recogniser import GlossSegment, Recogniser, hand_near, merged, window_starts
 from app.pipeline.streaming import CaptionStream, FrameGrid, StreamConfig
-from tests.pipeline.made_up import performance
+from tests.support.recognisers import performance
 
 VOCABULARY = ("HELLO", "NAME", "YOU")
 

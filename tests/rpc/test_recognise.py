@@ -18,9 +18,9 @@ from app.rpc import uploads
 from app.rpc.captioner import MAX_CLIPS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
-from app.services.inference import InferenceService
-from tests import media
-from tests.pipeline.made_up import performance
+from app.services.recognition.service import InferenceService
+from tests.support import media
+from tests.support.recognisers import performance
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,7 +5,7 @@ import pytest
 
 from app.core import errors
 from app.rpc.status import CLOSED, closed, refusal
-from app.services.live.protocol import Close
+from app.services.captions.commands import Close
 
 
 @pytest.mark.parametrize("kind", errors.all_errors(), ids=lambda kind: kind.code)

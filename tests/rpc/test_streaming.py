@@ -17,12 +17,12 @@ from google.protobuf.json_format import MessageToDict
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from app.rpc.streaming import address_of
-from app.services.live import conversation
-from app.services.live.protocol import MAX_MESSAGE
-from tests.api.test_live import Client as WebSocketClient
-from tests.media import jpeg
-from tests.pipeline.made_up import performance
-from tests.serving import served
+from app.services.captions.commands import MAX_MESSAGE
+from app.services.conversation import conversation
+from tests.api.test_captions_ws import Client as WebSocketClient
+from tests.support.media import jpeg
+from tests.support.recognisers import performance
+from tests.support.serving import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 Event = dict[str, Any]

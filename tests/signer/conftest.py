@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.extractor import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
 from app.pipeline.module1_preprocessing.video import VideoLimits, read_frames
-from app.signer.cli import SAMPLES
+from app.signer import SAMPLES
 from app.signer.prototypes import CORE, PHRASES
 from app.signer.render import sample_name
 

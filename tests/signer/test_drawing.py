@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.cli import main
 from app.pipeline.keypoints import LEFT_HAND, LEFT_SHOULDER, RIGHT_HAND, RIGHT_SHOULDER, Keypoints, mirrored
 from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
-from app.signer.cli import SAMPLES
+from app.signer import SAMPLES
 from app.signer.figure import draw, palm_facing
 from app.signer.prototypes import CORE, PHRASES, load
 from app.signer.render import pictures, sample_name, write_video

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.extractor import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
 from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.wer import corpus_errors

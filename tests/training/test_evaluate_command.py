@@ -17,8 +17,8 @@ from app.training.answers import errors
 from app.training.evaluate import Example
 from app.training.evaluate_command import main as evaluate
 from app.training.evaluate_ways import answers_of, decoders, language_model, manifest_examples, ways_of
-from tests.pipeline.pictured import pictured_checkpoint
 from tests.pipeline.test_recogniser import VOCABULARY, tiny_checkpoint
+from tests.support.image_recognisers import pictured_checkpoint
 from tests.training.data.made_up import landmark_clip, pictured_clip, table
 from tests.training.tiny_boston104 import write_boston104
 

@@ -12,7 +12,7 @@ from app.pipeline.module3_sequence.losses import feasible
 from app.training.batches import GROUP, PhraseBatches
 from app.training.corpus import CorpusError, active_range, load_signs, signs_of, to_body
 from app.training.phrases import Phrase, PhraseConfig, PhraseSampler, Sign, SignerBook, crop_window, disturb, transition
-from tests.pipeline.made_up import performance
+from tests.support.recognisers import performance
 from tests.training.tiny_corpus import write_corpus
 
 VOCABULARY = ("HELLO", "HOW", "NAME", "YES", "YOU")

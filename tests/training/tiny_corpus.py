@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.pipeline.made_up import performance
+from tests.support.recognisers import performance
 
 GLOSSES = ("HELLO", "YES", "NAME", "HOW-ARE-YOU", "FS-A", "NONE")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import NUM_KEYPOINTS, Keypoints
-from app.pipeline.module1_preprocessing.extractor import OnLandmarks, PoseExtractor
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import OnLandmarks, PoseExtractor
 from app.pipeline.module1_preprocessing.video import Frame
 
 _SMALL = 64

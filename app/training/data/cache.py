@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.crops import views
-from app.pipeline.module1_preprocessing.extractor import extractor_version
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile, load_landmarks, save_npz
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import extractor_version
 from app.pipeline.module1_preprocessing.picture_folder import picture_files
 from app.pipeline.whole_files import whole_file, write_whole
 from app.training.data.manifest import Entry

@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import person_present
 from app.pipeline.module1_preprocessing.crops import Cropper
-from app.pipeline.module1_preprocessing.extractor import ExtractionFailed, LandmarksUnavailable, MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
+    ExtractionFailed,
+    LandmarksUnavailable,
+    MediaPipeExtractor,
+)
 from app.pipeline.module1_preprocessing.video import InvalidVideo
 from app.pipeline.whole_files import write_whole
 from app.training.data.cache import Cache, Content, PictureConfig, PictureTrack

@@ -13,10 +13,10 @@ from app.pipeline.keypoints import (
     Keypoints,
 )
 from app.pipeline.module1_preprocessing.crops import BODY_SIDE, Cropper, cut, views
-from app.pipeline.module1_preprocessing.extractor import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
 from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
 from app.pipeline.module1_preprocessing.video import Frame
-from tests.pipeline.made_up import performance
+from tests.support.recognisers import performance
 
 WIDTH, HEIGHT = 160, 120
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.extractor import OnLandmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import OnLandmarks
 from app.pipeline.module1_preprocessing.motion import FrameSkip, MotionGate, ThriftyExtractor
 from app.pipeline.module1_preprocessing.video import Frame
 

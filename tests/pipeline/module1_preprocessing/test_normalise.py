@@ -16,7 +16,7 @@ from app.pipeline.module1_preprocessing.normalise import (
     Normaliser,
     normalise,
 )
-from tests.pipeline.made_up import performance
+from tests.support.recognisers import performance
 
 
 def with_gaps(frames: int, seed: int) -> np.ndarray:

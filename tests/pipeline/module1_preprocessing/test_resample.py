@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.pipeline.keypoints import LEFT_HAND, Keypoints, hand_present
 from app.pipeline.module1_preprocessing.resample import interpolate, resample
-from tests.pipeline.made_up import performance
+from tests.support.recognisers import performance
 
 
 def test_same_rate_changes_nothing() -> None:

@@ -12,7 +12,7 @@ from app.pipeline.keypoints import LEFT_WRIST, RIGHT_WRIST, Keypoints
 from app.pipeline.module1_preprocessing.landmark_files import save_npz
 from app.training.data.cache import Cache, PictureConfig, PictureTrack
 from app.training.data.manifest import Entry
-from tests.pipeline.made_up import performance
+from tests.support.recognisers import performance
 
 HEADER = "file,glosses,signer,split,fps\n"
 

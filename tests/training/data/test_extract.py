@@ -14,14 +14,14 @@ import pytest
 
 from app.cli import main
 from app.pipeline.keypoints import hand_present, person_present
-from app.pipeline.module1_preprocessing.extractor import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
 from app.pipeline.module1_preprocessing.video import read_frames
-from app.signer.cli import SAMPLES
+from app.signer import SAMPLES
 from app.training.data.cache import Cache, PictureConfig
 from app.training.data.extract import Job, extract_clip, extract_corpus, extract_here, remove_leftovers
 from app.training.data.manifest import Entry, read_manifest
 from app.training.data.workers import WorkerDied, spread
-from tests import media
+from tests.support import media
 from tests.training.data.made_up import landmark_clip, picture_folder, table
 
 

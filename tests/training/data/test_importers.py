@@ -12,7 +12,7 @@ from app.training.data.clip_files import frames_of
 from app.training.data.importers import import_corpus
 from app.training.data.manifest import Entry, read_manifest
 from app.training.sources import corpus_kind
-from tests import media
+from tests.support import media
 from tests.training.data.made_up import picture_folder
 from tests.training.tiny_corpus import write_corpus
 

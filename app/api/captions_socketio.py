@@ -1,0 +1,235 @@
+"""The Socket.IO door of live captions: `frame {image}` in, `prediction {label, score}` for each, `caption` events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+
+import engineio
+import socketio
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.captions_ws import allowed_origin
+from app.core.settings import Settings
+from app.services.captions.commands import MAX_MESSAGE, Close, Command, LiveError, parse_binary, parse_object
+from app.services.captions.hub import LiveHub
+from app.services.conversation.conversation import Conversation, HungUp
+from app.services.conversation.outbox import Event
+
+PATH = "/socket.io"
+#: Events of one client that wait to be read; while they do, nothing more is taken from its connection.
+MAX_UNREAD = 8
+#: Events on their way to a client before the next one waits for it to read.
+MAX_UNSENT = 16
+#: Base64 is a third larger than the picture in it.
+MAX_PACKET = 2 * MAX_MESSAGE
+#: Binary parts of one event: a picture is one.
+MAX_PARTS = 2
+
+#: Packets of one long-polling request: clients send all that has gathered, and the library refuses more than 16.
+engineio.payload.Payload.max_decode_packets = 64
+
+T = TypeVar("T")
+
+
+class SocketIODoor:
+    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH."""
+
+    def __init__(self, hub: LiveHub, settings: Settings) -> None:
+        self._hub = hub
+        self._clients: dict[str, tuple[_Client, asyncio.Task[None]]] = {}
+        quiet = logging.getLogger("glossline.socketio")
+        quiet.setLevel(logging.CRITICAL)  # what hostile clients send is answered, not logged line by line
+        self._server = _Server(
+            async_mode="asgi",
+            async_handlers=False,  # frames keep their order
+            cors_allowed_origins=_origin_check(settings.cors_origins),
+            ping_interval=settings.ping_interval_s,
+            ping_timeout=settings.ping_timeout_s,
+            max_http_buffer_size=MAX_PACKET,
+            http_compression=False,
+            logger=quiet,
+            engineio_logger=quiet,
+        )
+        self._server.on("connect", self._connected)
+        self._server.on("disconnect", self._disconnected)
+        self._server.on("*", self._said)
+        self._app = engineio.ASGIApp(self._server.eio, engineio_path=PATH)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "sid" not in parse_qs(scope.get("query_string", b"").decode("latin-1")):
+            try:  # the first request of a connection makes the server remember it
+                self._hub.attempt(_address(scope))
+            except LiveError as problem:
+                self._hub.metrics.live_refused.labels(problem.code).inc()
+                refusal = JSONResponse({"code": problem.code, "message": problem.message}, 429)
+                if scope["type"] == "http":
+                    await refusal(scope, receive, send)
+                else:
+                    await send({"type": "websocket.close", "code": Close.TOO_FAST})
+                return
+        await self._app(scope, _readable(receive), send)
+
+    async def close(self) -> None:
+        tasks = [task for _, task in self._clients.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.shutdown()
+
+    async def _connected(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
+        if sid in self._clients:  # a client may send any event, also one that is called 'connect'
+            return
+        address = _address(environ["asgi.scope"])
+        try:
+            self._hub.check_room()
+        except LiveError as problem:
+            self._hub.metrics.live_refused.labels(problem.code).inc()
+            raise socketio.exceptions.ConnectionRefusedError(
+                problem.message, {"code": problem.code, "close": problem.close}
+            ) from None
+        client = _Client(self._server, sid)
+        # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
+        talk = Conversation(client, self._hub, address, first_word_s=0, predictions=True)
+        task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
+        self._clients[sid] = client, task
+        task.add_done_callback(lambda _: self._clients.pop(sid, None))
+
+    async def _said(self, event: str, sid: str, *content: object) -> None:
+        known = self._clients.get(sid)
+        if known is not None:
+            await known[0].hear(event, content)
+
+    async def _disconnected(self, sid: str, reason: str) -> None:
+        known = self._clients.get(sid)
+        if known is not None:
+            known[0].hang_up(orderly=reason == self._server.reason.CLIENT_DISCONNECT)
+
+
+class _Server(socketio.AsyncServer):
+    """python-socketio's server, which ends the connection of a client whose packets are broken."""
+
+    async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+            waiting = self._binary_packet.get(eio_sid)
+            if waiting is not None and waiting.attachment_count > MAX_PARTS:
+                raise ValueError("too many binary parts")
+        except Exception:  # noqa: BLE001 - the library raises whatever a broken packet makes of its parser
+            self._binary_packet.pop(eio_sid, None)
+            await self.hang_up(eio_sid)
+
+    async def hang_up(self, eio_sid: str) -> None:
+        """Close a connection without waiting for its client to read, as the library would."""
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None:
+            await socket.close(wait=False)
+            socket.queue.put_nowait(None)  # ends the task that writes, and with it the WebSocket
+
+
+class _Client:
+    """One client: a Door of the conversation."""
+
+    def __init__(self, server: _Server, sid: str) -> None:
+        self._server, self._sid = server, sid
+        self._unread: asyncio.Queue[tuple[str, tuple[object, ...]]] = asyncio.Queue(MAX_UNREAD)
+        self._gone: asyncio.Future[HungUp] = asyncio.get_running_loop().create_future()
+
+    async def hear(self, event: str, content: tuple[object, ...]) -> None:
+        with contextlib.suppress(HungUp):
+            await self._unless_gone(self._unread.put((event, content)))
+
+    def hang_up(self, orderly: bool) -> None:
+        if not self._gone.done():
+            self._gone.set_result(HungUp(orderly))
+
+    async def receive(self) -> Command:
+        return _command(*await self._unless_gone(self._unread.get()))
+
+    async def _unless_gone(self, what: Coroutine[Any, Any, T]) -> T:
+        """The answer. Raises HungUp as soon as the client is gone."""
+        waiting = asyncio.create_task(what)
+        either: list[asyncio.Future[Any]] = [waiting, self._gone]
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                return waiting.result()
+            raise self._gone.result()
+        finally:
+            waiting.cancel()
+
+    async def send(self, event: Event) -> None:
+        kind = event["type"]
+        if kind == "prediction":
+            await self._emit("prediction", {"label": event["label"], "score": event["score"]})
+            return
+        await self._emit("caption", event)
+        if kind == "ready":
+            await self._emit("status", {"message": "ready"})
+
+    async def close(self, code: Close) -> None:
+        if self._gone.done():
+            return
+        eio_sid = self._eio_sid
+        await self._server.disconnect(self._sid)
+        await self._server.hang_up(eio_sid)
+
+    @property
+    def _eio_sid(self) -> str:
+        sid: str = self._server.manager.eio_sid_from_sid(self._sid, "/")
+        return sid
+
+    async def _emit(self, event: str, content: dict[str, Any]) -> None:
+        """Returns when the connection has taken all but a few: the library's own queue knows no bound."""
+        if self._gone.done():
+            raise self._gone.result()
+        await self._server.emit(event, content, to=self._sid)
+        socket = self._server.eio.sockets.get(self._eio_sid)
+        if socket is None:
+            raise HungUp(orderly=False)
+        if socket.queue.qsize() > MAX_UNSENT:
+            await self._unless_gone(socket.queue.join())
+
+
+def _command(event: str, content: tuple[object, ...]) -> Command:
+    """An event of the client as a command. Raises LiveError."""
+    if event == "message" and len(content) == 1 and isinstance(content[0], bytes):
+        return parse_binary(content[0])
+    given = content[0] if content else {}
+    if not isinstance(given, dict):
+        raise LiveError("malformed_message", f"'{str(event)[:40]}' comes with one object, such as {{image: ...}}.")
+    if event == "frame" and "image" in given:
+        given = {**given, "data": given["image"]}
+    return parse_object({**given, "type": event})
+
+
+def _readable(receive: Receive) -> Receive:
+    """The messages up to one that is no packet: on those the library's reader breaks off and forgets to tidy up."""
+
+    async def checked() -> Message:
+        message = await receive()
+        if message["type"] == "websocket.receive" and message.get("text") is not None:
+            try:
+                engineio.packet.Packet(encoded_packet=message["text"])
+            except Exception:  # noqa: BLE001 - whatever a broken packet makes of its parser
+                return {"type": "websocket.disconnect", "code": Close.INVALID}
+        return message
+
+    return checked
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def _origin_check(allowed: list[str]) -> Any:
+    def check(origin: str | None, environ: dict[str, Any]) -> bool:
+        return allowed_origin(origin, environ.get("HTTP_HOST", ""), allowed)
+
+    return check

@@ -1,0 +1,1 @@
+"""What the HTTP routes accept and answer, by subject."""

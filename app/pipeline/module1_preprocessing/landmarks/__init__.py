@@ -1,0 +1,1 @@
+"""Images to landmarks: the engine protocol and its implementations."""

@@ -1,0 +1,1 @@
+"""Live captions of signing: hub, sessions, cameras, commands and events."""

@@ -1,0 +1,50 @@
+"""Capture times of one client made seconds of its stream: strictly growing, without gaps that hold nothing."""
+
+from __future__ import annotations
+
+from app.services.captions.commands import LiveError
+
+#: Longer gaps are a pause, not slow signing: the stream goes on as if they had not been.
+MAX_GAP_S = 2.0
+
+
+class StreamClock:
+    """fps: the rate of frames that come without a time of their own."""
+
+    def __init__(self, fps: float) -> None:
+        self._period = 1 / fps
+        self._offset_s: float | None = None  # stream time minus the client's time
+        self.last_s = -self._period  # stream time of the latest frame
+
+    def times(self, count: int, time_us: int | None) -> tuple[list[float], bool]:
+        """Stream seconds of `count` frames, the first captured at `time_us` (client's clock) or right after the last.
+
+        Also tells whether there was a gap before them. Raises LiveError for a time that is not later than the last.
+        """
+        gap = False
+        if time_us is None:
+            start = self.last_s + self._period
+        elif self._offset_s is None:
+            start = self.last_s + self._period
+            self._offset_s = start - time_us / 1e6
+        else:
+            start = time_us / 1e6 + self._offset_s
+            if start > self.last_s + MAX_GAP_S or start < self.last_s - MAX_GAP_S:
+                gap = True
+                start = self.last_s + self._period
+                self._offset_s = start - time_us / 1e6
+            elif start <= self.last_s:
+                raise LiveError(
+                    "bad_timestamp", "The capture time is not later than that of the frame before; it was not used."
+                )
+        times = [start + i * self._period for i in range(count)]
+        self.last_s = times[-1]
+        return times, gap
+
+    def arrival(self, now_s: float) -> float:
+        """Stream seconds of one frame that comes without a time, by when it came (monotonic seconds)."""
+        now_us = int(now_s * 1e6)
+        if self._offset_s is None or now_s + self._offset_s > self.last_s:
+            return self.times(1, now_us)[0][0]
+        self.last_s += 1e-3
+        return self.last_s

@@ -1,0 +1,83 @@
+"""What one network address may do: connections at once, and attempts in a while."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from app.services.captions.commands import Close, LiveError
+
+#: Attempts an address gets back each second.
+ATTEMPTS_PER_S = 2.0
+#: Addresses remembered; the one unseen for longest is forgotten first.
+MAX_ADDRESSES = 10_000
+
+
+@dataclass(slots=True)
+class _Address:
+    attempts_left: float
+    at: float
+    inside: int = 0
+
+
+class AddressLimits:
+    """For one event loop. at_once: connections of one address, None = any number; burst: attempts at a go."""
+
+    def __init__(self, at_once: int | None, burst: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._at_once, self._burst, self._now = at_once, burst, now
+        self._addresses: OrderedDict[str, _Address] = OrderedDict()
+
+    def attempt(self, address: str | None) -> None:
+        """Count an attempt to connect; None is a door without addresses. Raises LiveError when there were too many."""
+        if address is None:
+            return
+        known = self._known(address)
+        if known.attempts_left < 1:
+            raise LiveError(
+                "too_many_attempts",
+                "Too many connections from this address in a short time; wait a few seconds.",
+                Close.TOO_FAST,
+            )
+        known.attempts_left -= 1
+
+    @contextmanager
+    def guest(self, address: str | None) -> Iterator[None]:
+        """Count an attempt and hold a connection. Raises LiveError when the address has too many, now or lately."""
+        self.attempt(address)
+        if address is None:
+            yield
+            return
+        known = self._known(address)
+        if self._at_once is not None and known.inside >= self._at_once:
+            raise LiveError(
+                "address_full",
+                f"{known.inside} connections are open from this address, as many as this service takes from one.",
+                Close.FULL,
+            )
+        known.inside += 1
+        try:
+            yield
+        finally:
+            known.inside -= 1
+
+    def _known(self, address: str) -> _Address:
+        now = self._now()
+        known = self._addresses.pop(address, None)
+        if known is None:
+            known = _Address(float(self._burst), now)
+        else:
+            known.attempts_left = min(float(self._burst), known.attempts_left + (now - known.at) * ATTEMPTS_PER_S)
+            known.at = now
+        self._addresses[address] = known
+        while len(self._addresses) > MAX_ADDRESSES:
+            idle = next((a for a, k in self._addresses.items() if k.inside == 0), None)
+            if idle is None:
+                break
+            del self._addresses[idle]
+        return known
+
+    def __len__(self) -> int:
+        return len(self._addresses)

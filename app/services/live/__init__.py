@@ -1,1 +1,0 @@
-"""Live captions: sessions that take frames and give events, whatever the door they come through."""

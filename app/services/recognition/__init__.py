@@ -1,0 +1,1 @@
+"""The recogniser in memory, and clips read with it."""

@@ -1,0 +1,56 @@
+"""Faults of the pipeline become documented errors of the service, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.core import errors
+from app.pipeline.keypoints import InvalidKeypoints
+from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractionFailed, LandmarksUnavailable
+from app.pipeline.module1_preprocessing.video import InvalidVideo
+
+_VIDEO: dict[str, type[errors.ServiceError]] = {
+    "empty": errors.EmptyFile,
+    "truncated": errors.TruncatedVideo,
+    "too_large": errors.UploadTooLarge,
+    "too_long": errors.VideoTooLong,
+    "not_a_video": errors.NotAVideo,
+    "no_video_stream": errors.NoVideoStream,
+    "bad_dimensions": errors.BadDimensions,
+    "bad_rate": errors.BadFrameRate,
+    "undecodable": errors.UndecodableVideo,
+}
+_LANDMARKS: dict[str, type[errors.ServiceError]] = {
+    "empty": errors.EmptyFile,
+    "too_large": errors.UploadTooLarge,
+    "too_long": errors.VideoTooLong,
+    "not_landmarks": errors.NotLandmarks,
+}
+
+
+def sentence(problem: Exception) -> str:
+    """The message of a fault as a sentence."""
+    text = str(problem).strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Re-raise what the pipeline raises as the documented error it means; the message is the pipeline's own."""
+    try:
+        yield
+    except InvalidVideo as problem:
+        raise _VIDEO.get(problem.code, errors.UndecodableVideo)(sentence(problem)) from problem
+    except InvalidLandmarkFile as problem:
+        raise _LANDMARKS.get(problem.code, errors.InvalidLandmarks)(sentence(problem)) from problem
+    except InvalidKeypoints as problem:
+        raise errors.InvalidLandmarks(sentence(problem)) from problem
+    except LandmarksUnavailable as problem:
+        raise errors.ExtractorUnavailable(sentence(problem)) from problem
+    except ExtractionFailed as problem:
+        raise errors.ExtractorUnavailable(
+            "Finding the landmarks failed on this clip. Try again; should it fail again, convert the video first."
+        ) from problem

@@ -1,1 +1,0 @@
-"""Training jobs: asked for over HTTP, run as processes of their own, kept in the database."""

@@ -1,0 +1,1 @@
+"""Training jobs: requested over HTTP, run as processes of their own, kept in the database."""

@@ -1,0 +1,67 @@
+"""A job's log as it is written, for somebody who watches: pieces of it, changes of state, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.core.errors import DatabaseUnavailable
+from app.db.models import ACTIVE
+from app.services.training_jobs import run_folder
+from app.services.training_jobs.service import TrainingJobs
+
+#: How often the log is looked at, and how often the state.
+LOOK_S = 0.3
+STATE_S = 1.0
+#: Proxies close what is silent; nobody is held on to for ever.
+SILENCE_S = 15.0
+LONGEST_S = 3600.0
+_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """kind 'log': {"text"}; 'state': {"state", "reason", "progress"}; 'end': the same, the last; 'silence': nothing.
+
+    offset: bytes of the log that have been told by then; who comes back asks for what is behind it.
+    """
+
+    kind: Literal["log", "state", "end", "silence"]
+    offset: int
+    data: dict[str, Any]
+
+
+async def follow(jobs: TrainingJobs, job_id: str, offset: int) -> AsyncIterator[Happened]:
+    """From byte `offset` of the log on, until the job ends, the service stops, or an hour has passed."""
+    run = jobs.run_folder(job_id)
+    began = told = time.monotonic()
+    looked, shown, ended = -STATE_S, None, False
+    while time.monotonic() - began < LONGEST_S and not jobs.closing.is_set():
+        now = time.monotonic()
+        state: dict[str, Any] | None = None
+        if now - looked >= STATE_S:
+            looked = now
+            try:
+                job = await jobs.get(job_id)
+            except DatabaseUnavailable:
+                pass  # the log goes on without
+            else:
+                state = {"state": job.state, "reason": job.reason, "progress": job.progress}
+                ended = job.state not in ACTIVE
+        # After the state: what is in the log of a job that has ended is all of it.
+        while (piece := await asyncio.to_thread(run_folder.log_piece, run, offset, _PIECE)).text:
+            offset, told = piece.end, now
+            yield Happened("log", offset, {"text": piece.text})
+        if state is not None and ended:
+            yield Happened("end", offset, state)
+            return
+        if state is not None and state != shown:
+            shown, told = state, now
+            yield Happened("state", offset, state)
+        elif now - told > SILENCE_S:
+            told = now
+            yield Happened("silence", offset, {})
+        await asyncio.sleep(LOOK_S)

@@ -1,0 +1,137 @@
+"""From what was asked to what will run: folders looked up by name, an argument list, the card it would compute on."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.core.errors import GpuInUse, InvalidRequest, TrainingUnavailable, UnknownConfig, UnknownDataset
+from app.core.ids import config_names, dataset_names
+from app.core.settings import Settings
+from app.services.training_jobs.request import TrainingRequest
+
+#: Packages a training process needs beyond those of the service.
+_PACKAGES = ("tensorboard",)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """command: argument list of the process. cards: numbers of the CUDA cards it computes on, () on the CPU."""
+
+    command: list[str]
+    cards: tuple[int, ...]
+
+    @property
+    def device(self) -> str:
+        return ",".join(f"cuda:{card}" for card in self.cards) or "cpu"
+
+
+def new_id(request: TrainingRequest) -> str:
+    """A name that sorts by time and may be the id of a checkpoint."""
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{request.config.removesuffix('.yaml')[:36]}-{moment}-{secrets.token_hex(2)}"
+
+
+def make_plan(settings: Settings, request: TrainingRequest, run: Path, *, resume: bool = False) -> Plan:
+    """Raises UnknownDataset, UnknownConfig, InvalidRequest, TrainingUnavailable."""
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise TrainingUnavailable(
+            f"Training needs {', '.join(missing)}, which is not installed here. Install it with: "
+            "python -m pip install -r requirements-train.txt"
+        )
+    config, data = _config(settings.configs_dir, request.config), _dataset(settings.datasets_dir, request.dataset)
+    cards = _cards(request)
+    command = [sys.executable, "-m"]
+    if request.nproc > 1:
+        command += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(request.nproc), "-m"]
+    command += ["app.training.train", "--config", str(config), "--data", str(data), "--out", str(run)]
+    command += ["--device", _device(request, cards)]
+    if resume:
+        command.append("--resume")
+    changes = [f"{key}={_yaml(value)}" for key, value in request.settings().items()]
+    return Plan([*command, *(["--set", *changes] if changes else [])], cards)
+
+
+def check_cards(plan: Plan, request: TrainingRequest, serving: str | None, training: Iterable[str]) -> None:
+    """Refuse what would fight for a card unnoticed. serving: device of the recogniser; training: those of other jobs.
+
+    Raises GpuInUse.
+    """
+    mine = {f"cuda:{card}" for card in plan.cards}
+    if not mine:
+        return
+    if serving in mine and request.gpu_sharing != "share":
+        raise GpuInUse(
+            f"This job would compute on {plan.device}, and the service answers on {serving}"
+            + (", so it cannot have it alone" if request.gpu_sharing == "exclusive" else "")
+            + ". Ask for device 'cpu' or another card, or for gpu_sharing 'share' if both may be slower and the memory "
+            "is enough for both; or run the service with DEVICE=cpu."
+        )
+    taken = mine & {card for device in training for card in device.split(",")}
+    if taken and request.gpu_sharing != "share":
+        raise GpuInUse(
+            f"Another job trains on {', '.join(sorted(taken))}. Wait for it, ask for another card, or for gpu_sharing "
+            "'share' if the memory is enough for both."
+        )
+
+
+def _dataset(folder: Path, name: str) -> Path:
+    known = dataset_names(folder)
+    if name not in known:
+        raise UnknownDataset(
+            f"There is no dataset '{name}' in DATASETS_DIR ({_list(known)}). A dataset is a folder there that "
+            "holds its table, clips.csv for example; links are not followed."
+        )
+    return folder.resolve() / name
+
+
+def _config(folder: Path, name: str) -> Path:
+    known, name = config_names(folder), name.removesuffix(".yaml")
+    if name not in known:
+        raise UnknownConfig(f"There is no config '{name}' in CONFIGS_DIR ({_list(known)}).")
+    return folder.resolve() / f"{name}.yaml"
+
+
+def _list(known: list[str]) -> str:
+    return f"there are: {', '.join(known[:20])}" if known else "there is none"
+
+
+def _cards(request: TrainingRequest) -> tuple[int, ...]:
+    if request.device == "cpu":
+        return ()
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if request.device == "auto" and not count:
+        return ()
+    first = int(request.device.partition(":")[2] or 0)
+    if not count or first >= count:
+        raise InvalidRequest(f"device: '{request.device}' is not there; this machine has {count} CUDA cards.")
+    if request.nproc == 1:
+        return (first,)
+    if first:
+        raise InvalidRequest("device: with nproc over 1, each process takes a card, from the first on; write 'cuda'.")
+    if request.nproc > count:
+        raise InvalidRequest(f"nproc: {request.nproc} processes need as many cards, and there are {count}.")
+    return tuple(range(request.nproc))
+
+
+def _device(request: TrainingRequest, cards: tuple[int, ...]) -> str:
+    if not cards:
+        return "cpu"
+    return "cuda" if request.nproc > 1 else f"cuda:{cards[0]}"
+
+
+def _yaml(value: Any) -> str:
+    """As the trainer reads it: JSON would do but for small numbers (1e-05 is a text in YAML)."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")

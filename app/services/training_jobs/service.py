@@ -1,0 +1,373 @@
+"""Training jobs: begun, watched, stopped, resumed, and found again when the service comes back.
+
+Each job is watched by one process of the service, its owner, which alone ends it and writes what became of it; all
+answer questions. An owner that is gone is replaced by another process of its machine; a job whose whole machine is
+silent is `lost`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import errors
+from app.core.settings import Settings
+from app.db.database import Database, DatabaseUnavailable
+from app.db.models import ACTIVE, TrainingJob
+from app.db.transactions import transaction
+from app.services.training_jobs import process, repository, run_folder
+from app.services.training_jobs.plan import Plan, check_cards, make_plan, new_id
+from app.services.training_jobs.request import TrainingRequest
+
+#: How often an owner looks at its jobs, tells that it is there, and looks for jobs without an owner.
+WATCH_S = 0.5
+HEARTBEAT_S = 5.0
+#: A machine that is silent for so long is gone, and its jobs with it.
+AWAY_S = 120.0
+
+
+class TrainingJobs:
+    """For one event loop; `start` and `close` with the service. serving: tells the device of the recogniser."""
+
+    def __init__(self, settings: Settings, database: Database, serving: Callable[[], str | None]) -> None:
+        self._settings, self._database, self._serving = settings, database, serving
+        self._host = platform.node() or "localhost"
+        self.owner = f"{self._host}/{os.getpid()}/{process.started_at(os.getpid()) or 0:.2f}"
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._told: dict[str, float] = {}  # when a job was asked to stop, by the monotonic clock
+        self._being_started: set[str] = set()
+        self._look = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.closing = asyncio.Event()
+
+    def run_folder(self, job_id: str) -> Path:
+        return self._settings.runs_dir.resolve() / job_id
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._watch(), name="training-jobs")
+
+    async def close(self) -> None:
+        """Stop the jobs of this process and return when none of their processes is left."""
+        if self.closing.is_set():
+            return
+        self.closing.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        jobs: Sequence[TrainingJob] = []
+        with contextlib.suppress(DatabaseUnavailable):
+            async with self._database.session() as session:
+                jobs = await repository.mine(session, self.owner)
+        known = {job.id: job for job in jobs}
+        await asyncio.gather(*(self._end(job_id, known.get(job_id)) for job_id in {*known, *self._children}))
+
+    async def _end(self, job_id: str, job: TrainingJob | None) -> None:
+        child = self._children.get(job_id)
+        pid = child.pid if child is not None else job.pid if job is not None else None
+        if pid is not None:
+            started = job.pid_started if job is not None and job.pid_started else process.started_at(pid) or 0.0
+            logger.info("training job {} is being stopped with the service", job_id)
+            process.ask_to_stop(pid, started)
+            deadline = time.monotonic() + self._settings.training_stop_s
+            while self._exit_code(job_id) is None and process.alive(pid, started):
+                if time.monotonic() > deadline:
+                    break
+                await asyncio.sleep(0.1)
+        if job is not None:
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._finish(job, "The service was stopped, and the job with it. It can be resumed.")
+        else:
+            await asyncio.to_thread(process.kill_all, job_id)
+
+    # -- what is asked ------------------------------------------------------------------------------------------------
+
+    async def begin(self, request: TrainingRequest) -> TrainingJob:
+        """Start a job. Raises UnknownDataset, UnknownConfig, InvalidRequest, GpuInUse, TooManyJobs,
+        TrainingUnavailable, DatabaseUnavailable."""
+        job_id = new_id(request)
+        plan = await asyncio.to_thread(make_plan, self._settings, request, self.run_folder(job_id))
+        job = TrainingJob(
+            id=job_id,
+            state="queued",
+            request=request.model_dump(mode="json"),
+            command=plan.command,
+            device=plan.device,
+            host=self._host,
+            owner=self.owner,
+        )
+        async with self._starting(job_id):
+            async with transaction(self._database) as session:
+                await self._take_place(session, plan, request)
+                session.add(job)
+            return await self._spawn(job, plan)
+
+    async def resume(self, job_id: str) -> TrainingJob:
+        """Go on from the last checkpoint of a job that was stopped, failed or got lost.
+
+        Raises UnknownJob, WrongState, and what `begin` raises.
+        """
+        async with self._starting(job_id):
+            async with transaction(self._database) as session:
+                job = await self._known(session, job_id, lock=True)
+                if job.state in ACTIVE or job.state == "finished":
+                    raise errors.WrongState(
+                        f"The job is {job.state}; only one that was stopped, failed or got lost can be resumed."
+                    )
+                if not self.run_folder(job_id).is_dir():
+                    raise errors.WrongState(
+                        "The folder of this job is not in RUNS_DIR any more, so there is nothing to go on from. "
+                        "Start a new job."
+                    )
+                request = TrainingRequest.model_validate(job.request)
+                plan = await asyncio.to_thread(make_plan, self._settings, request, self.run_folder(job_id), resume=True)
+                await self._take_place(session, plan, request)
+                job.state, job.command, job.device = "queued", plan.command, plan.device
+                job.host, job.owner, job.owner_seen, job.attempt = self._host, self.owner, _now(), job.attempt + 1
+                job.pid = job.pid_started = job.exit_code = job.reason = job.log_tail = None
+                job.stop_asked, job.finished_at = False, None
+            return await self._spawn(job, plan)
+
+    async def stop(self, job_id: str) -> TrainingJob:
+        """Ask a job to save and end; its owner does it. Raises UnknownJob, WrongState, DatabaseUnavailable."""
+        async with transaction(self._database) as session:
+            job = await self._known(session, job_id, lock=True)
+            if job.state not in ACTIVE:
+                raise errors.WrongState(f"The job is {job.state}: there is nothing to stop.")
+            job.state, job.stop_asked = "stopping", True
+        self._look.set()
+        return job
+
+    async def get(self, job_id: str) -> TrainingJob:
+        """Raises UnknownJob, DatabaseUnavailable."""
+        async with transaction(self._database) as session:
+            return await self._known(session, job_id)
+
+    async def page(self, limit: int, offset: int, state: str | None) -> tuple[Sequence[TrainingJob], int]:
+        async with transaction(self._database) as session:
+            return await repository.page(session, limit, offset, state)
+
+    async def overview(self) -> tuple[Sequence[TrainingJob], dict[str, int]]:
+        """The jobs that hold a place, and how many there are of each state."""
+        async with transaction(self._database) as session:
+            return await repository.active(session), await repository.counts(session)
+
+    # -- starting -----------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _starting(self, job_id: str) -> AsyncIterator[None]:
+        """While it lasts the watcher leaves the job alone."""
+        if self.closing.is_set():
+            raise errors.NotReady("The service is shutting down; no job is started any more.")
+        self._being_started.add(job_id)
+        try:
+            yield
+        finally:
+            self._being_started.discard(job_id)
+
+    async def _known(self, session: AsyncSession, job_id: str, *, lock: bool = False) -> TrainingJob:
+        job = await repository.get(session, job_id, lock=lock)
+        if job is None:
+            raise errors.UnknownJob
+        return job
+
+    async def _take_place(self, session: AsyncSession, plan: Plan, request: TrainingRequest) -> None:
+        await repository.alone(session)
+        active, limit = await repository.active(session), self._settings.max_training_jobs
+        if len(active) >= limit:
+            raise errors.TooManyJobs(
+                f"{len(active)} training job{'s' if len(active) > 1 else ''} ({', '.join(job.id for job in active)}) "
+                f"hold{'' if len(active) > 1 else 's'} a place, as many as MAX_TRAINING_JOBS={limit} allows. Wait, or "
+                "stop one."
+            )
+        check_cards(plan, request, self._serving(), [job.device for job in active if job.host == self._host])
+
+    async def _spawn(self, job: TrainingJob, plan: Plan) -> TrainingJob:
+        """The process of a job whose row is there. Whatever happens, none is left that nobody knows of."""
+        try:
+            child = await _to_the_end(asyncio.to_thread(self._start_process, job, plan))
+            if self.closing.is_set():
+                raise errors.NotReady("The service is shutting down; no job is started any more.")
+            async with transaction(self._database) as session:
+                row = await self._known(session, job.id, lock=True)
+                row.state = "stopping" if row.stop_asked else "starting"
+                row.pid, row.pid_started, row.started_at = child.pid, process.started_at(child.pid), _now()
+        except OSError as problem:
+            reason = f"The process could not be started: {problem.strerror or problem}."
+            async with transaction(self._database) as session:
+                await repository.change(session, job.id, state="failed", reason=reason, finished_at=_now())
+            raise errors.TrainingUnavailable(
+                f"{reason} Make sure that RUNS_DIR can be written and its disk is not full."
+            ) from problem
+        except BaseException:
+            await _to_the_end(asyncio.to_thread(self._forget_child, job.id))
+            raise
+        logger.info("training job {} runs as process {} on {}", job.id, child.pid, plan.device)
+        self._look.set()
+        return row
+
+    def _start_process(self, job: TrainingJob, plan: Plan) -> subprocess.Popen[bytes]:
+        run = self.run_folder(job.id)
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "status.json").unlink(missing_ok=True)  # what a process before this one said
+        asked = {"id": job.id, "attempt": job.attempt, "request": job.request, "command": plan.command}
+        (run / "job.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+        child = process.start(
+            job.id, plan.command, run / run_folder.LOG, 0 if plan.cards else self._settings.training_nice
+        )
+        self._children[job.id] = child
+        return child
+
+    def _forget_child(self, job_id: str) -> None:
+        process.kill_all(job_id)
+        child = self._children.pop(job_id, None)
+        if child is not None:
+            child.kill()
+            child.wait()
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        heard = -HEARTBEAT_S
+        while True:
+            rest = WATCH_S
+            try:
+                if time.monotonic() - heard >= HEARTBEAT_S:
+                    await self._heartbeat()
+                    heard = time.monotonic()
+                async with self._database.session() as session:
+                    jobs = await repository.mine(session, self.owner)
+                if not jobs:  # one comes by a start, which wakes this, or by the next heartbeat
+                    rest = HEARTBEAT_S
+                for job in jobs:
+                    if job.id not in self._being_started:
+                        await self._attend(job)
+            except DatabaseUnavailable:
+                pass  # whoever keeps the database has said so; the processes go on meanwhile
+            except Exception:  # noqa: BLE001 - one job that cannot be looked at must not leave the others alone
+                logger.exception("looking after the training jobs failed; it goes on")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(rest):
+                    await self._look.wait()
+            self._look.clear()
+
+    async def _heartbeat(self) -> None:
+        async with self._database.session() as session:
+            await repository.seen(session, self.owner)
+            for job, silent_s in await repository.others(session, self.owner):
+                gone = not _runs_here(job.owner) if job.host == self._host else silent_s > AWAY_S
+                if gone and await repository.take_over(session, job, self.owner):
+                    logger.info("training job {} has nobody who watches it; now this process does", job.id)
+
+    async def _attend(self, job: TrainingJob) -> None:
+        """One look at one job of ours."""
+        if job.host != self._host:
+            await self._lose(job)
+        elif job.pid is None or job.pid_started is None:
+            await self._finish(job, "The service ended before the process of the job was started.")
+        elif self._exit_code(job.id) is not None or not process.alive(job.pid, job.pid_started):
+            await self._finish(job)
+        else:
+            if job.stop_asked:
+                await self._stop_process(job.id, job.pid, job.pid_started)
+            run = self.run_folder(job.id)
+            # The state first: what has begun by then has told how far it is. A resumed job says nothing until it has
+            # begun: it stands where it was.
+            begun = job.state == "starting" and await asyncio.to_thread(run_folder.begun, run)
+            state = "running" if begun else job.state
+            progress = await asyncio.to_thread(run_folder.progress, run) or job.progress
+            if (state, progress) != (job.state, job.progress):
+                async with self._database.session() as session:
+                    row = await repository.get(session, job.id, lock=True)
+                    if row is not None and row.state in ACTIVE:
+                        row.progress = progress
+                        row.state = state if row.state == job.state else row.state
+
+    async def _stop_process(self, job_id: str, pid: int, started: float) -> None:
+        if job_id not in self._told:
+            self._told[job_id] = time.monotonic()
+            process.ask_to_stop(pid, started)
+        elif time.monotonic() - self._told[job_id] > self._settings.training_stop_s:
+            logger.warning("training job {} did not stop in time and is killed", job_id)
+            await asyncio.to_thread(process.kill_all, job_id)
+
+    def _exit_code(self, job_id: str) -> int | None:
+        """Of a process of ours that has ended."""
+        child = self._children.get(job_id)
+        return child.poll() if child is not None else None
+
+    async def _finish(self, job: TrainingJob, why: str | None = None) -> None:
+        """Write what became of a job whose process has ended, or is to end now: nothing of it is left afterwards.
+        why: takes the place of what the run's folder tells, for a job that did not end by itself."""
+        code = self._exit_code(job.id)
+        await asyncio.to_thread(process.kill_all, job.id)
+        run = self.run_folder(job.id)
+        never = job.pid is None
+        found = await asyncio.to_thread(
+            run_folder.verdict, run, code, job.stop_asked or (why is not None and not never)
+        )
+        if never:
+            found = run_folder.Verdict("failed", why)
+        reason = why if why is not None and found.state == "stopped" else found.reason
+        if found.state == "stopped" and code == -signal.SIGKILL:
+            reason = f"It did not end within {self._settings.training_stop_s:g} seconds and was killed."
+        tail = (await asyncio.to_thread(run_folder.log_tail, run)).text
+        async with self._database.session() as session:
+            await repository.change(
+                session,
+                job.id,
+                self.owner,
+                state=found.state,
+                reason=reason,
+                exit_code=code,
+                log_tail=tail.replace("\0", "") if found.state == "failed" else None,
+                progress=await asyncio.to_thread(run_folder.progress, run) or job.progress,
+                finished_at=_now(),
+            )
+        child = self._children.pop(job.id, None)
+        if child is not None:
+            await asyncio.to_thread(child.wait)
+        self._told.pop(job.id, None)
+        logger.info("training job {} is {}{}", job.id, found.state, f": {reason}" if reason else "")
+
+    async def _lose(self, job: TrainingJob) -> None:
+        reason = f"The machine that ran it ({job.host}) has not been heard of for over {AWAY_S:g} seconds."
+        async with self._database.session() as session:
+            await repository.change(session, job.id, self.owner, state="lost", reason=reason, finished_at=_now())
+        logger.warning("training job {} is lost: {}", job.id, reason)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, Any]) -> Any:
+    """What must not be left half done: the caller's cancellation comes when it is done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+def _runs_here(owner: str) -> bool:
+    """Is the process of the service that `owner` names there? For owners of this machine."""
+    _, _, rest = owner.partition("/")
+    pid, _, started = rest.partition("/")
+    return process.alive(int(pid), float(started))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

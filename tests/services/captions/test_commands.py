@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.services.captions.commands import (
+    BINARY_HEADER,
+    MAX_COORDINATE,
+    Ack,
+    Close,
+    Landmarks,
+    LiveError,
+    Picture,
+    Start,
+    parse_binary,
+    parse_text,
+)
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+KINDS = ("start", "frame", "landmarks", "flush", "pause", "ack", "ping", "stop", "dance")
+FIELDS = ("data", "points", "timestamp", "seq", "window", "stride", "fps", "resume", "targets", "endpoint_ms", "paused")
+
+
+def fault_of(parse: Callable[[Any], object], message: object) -> LiveError | None:
+    """None where the message could be read. Anything but LiveError fails the test."""
+    try:
+        parse(message)
+    except LiveError as fault:
+        return fault
+    return None
+
+
+@given(st.text(max_size=200) | anything.map(json.dumps))
+def test_any_text_is_a_message_or_a_fault_with_a_name(text: str) -> None:
+    fault = fault_of(parse_text, text)
+    assert fault is None or (fault.code and len(fault.message) > 10)
+
+
+@given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), anything, max_size=5))
+def test_any_fields_are_read_or_named(kind: str, fields: dict[str, object]) -> None:
+    fault = fault_of(parse_text, json.dumps({"type": kind, **fields}))
+    assert fault is None or fault.close in (None, Close.BAD_START)
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_are_read_or_named(data: bytes) -> None:
+    fault = fault_of(parse_binary, data)
+    assert fault is None or fault.close is None
+
+
+@given(
+    st.integers(0, 2**64 - 1),
+    st.integers(1, 100),
+    st.sampled_from([0.0, 0.25, 1.0, -0.5, MAX_COORDINATE]),
+)
+def test_binary_landmarks_come_through(time_us: int, frames: int, value: float) -> None:
+    points = np.full((frames, 75, 3), value, "<f2")
+    found = parse_binary(BINARY_HEADER.pack(1, 3, 0, 7, time_us) + points.tobytes())
+    assert isinstance(found, Landmarks)
+    assert found.time_us == time_us
+    assert found.points.shape == (frames, 75, 3)
+    assert (found.points == value).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 8.5, -9.0])
+def test_landmarks_that_are_none_are_refused(bad: float) -> None:
+    points = np.zeros((1, 75, 3), "<f2")
+    points[0, 40, 1] = bad
+    with pytest.raises(LiveError) as fault:
+        parse_binary(BINARY_HEADER.pack(1, 3, 0, 0, 0) + points.tobytes())
+    assert fault.value.code == "invalid_landmarks"
+
+
+def test_what_simple_clients_send() -> None:
+    jpeg = b"\xff\xd8\xff\xe0 and so on"
+    for prefix in ("", "data:image/jpeg;base64,"):
+        text = json.dumps({"type": "frame", "data": prefix + base64.b64encode(jpeg).decode(), "timestamp": 12.5})
+        assert parse_text(text) == Picture(jpeg, 12_500)
+    assert parse_text('{"type": "ack", "seq": 9}') == Ack(type="ack", seq=9)
+    start = parse_text('{"type": "start", "endpoint_ms": 800, "something": "new"}')
+    assert isinstance(start, Start)
+    assert (start.endpoint_ms, start.interim, start.fps) == (800, True, 25.0)

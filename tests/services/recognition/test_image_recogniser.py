@@ -1,0 +1,159 @@
+"""A service whose recogniser reads pictures beside landmarks, on the project's own videos through real MediaPipe."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+import pytest
+import websockets
+
+from app.cli.caption import caption_files
+from app.core.errors import DeviceFault, OutOfMemory
+from app.core.settings import Settings
+from app.main import create_app
+from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
+from app.pipeline.picture_reader import PictureReader
+from app.pipeline.recogniser import Recogniser
+from app.services.recognition.service import InferenceService
+from app.signer import SAMPLES
+from app.signer.render import sample_name
+from tests.api.test_captions_ws import Client
+from tests.support.image_recognisers import pictured_checkpoint
+from tests.support.serving import served
+
+pytestmark = pytest.mark.slow
+VIDEO = SAMPLES / sample_name(("HELLO",))
+
+
+@pytest.fixture(scope="module")
+def settings(tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("pictured")
+    pictured_checkpoint(folder / "rgb")
+    pictured_checkpoint(folder / "hands", hands=True)
+    return tiny_settings.model_copy(update={"checkpoint_dir": folder, "checkpoint": "rgb"})
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[InferenceService]:
+    service = InferenceService(settings)
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+def film() -> list[Frame]:
+    return list(read_frames(VIDEO, VideoLimits()))
+
+
+@pytest.fixture(scope="module")
+def seen(settings: Settings) -> Keypoints:
+    """The video as its recogniser sees it, without a service."""
+    reader = PictureReader.of(Recogniser.load(settings.checkpoint_path))
+    assert reader is not None
+    with MediaPipeExtractor() as extractor:
+        return extractor.extract(film(), reader.push)
+
+
+async def test_a_video_is_read_with_its_pictures_and_landmarks_without(settings: Settings, seen: Keypoints) -> None:
+    expected = Recogniser.load(settings.checkpoint_path).recognise(seen)
+    assert expected.attention["rgb"] > 0.02
+    async with running(settings) as service:
+        by_file = await service.process_video(VIDEO)
+        by_frames = await service.process_frames(iter(film()))
+        alone = await service.process_landmarks(Keypoints(seen.points, seen.times, seen.aspect))
+    for outcome in (by_file, by_frames):
+        assert outcome.recognition.gloss == expected.gloss != []
+        assert outcome.recognition.attention == pytest.approx(expected.attention, abs=1e-4)
+    assert alone.recognition.attention == {"rgb": 0.0, "pose": 1.0}
+
+
+def test_the_command_line_reads_pictures_too(settings: Settings, seen: Keypoints) -> None:
+    ((caption, _),) = caption_files([VIDEO], settings)
+    assert caption.recognition is not None
+    expected = Recogniser.load(settings.checkpoint_path).recognise(seen)
+    assert caption.recognition.attention == pytest.approx(expected.attention, abs=1e-4)
+
+
+async def test_who_saw_the_pictures_reads_them_though_another_has_taken_over(settings: Settings) -> None:
+    """The two recognisers look at other pictures: what one made of them means nothing to the other."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[Frame]:
+        for number, frame in enumerate(film()):
+            if number == 5:
+                begun.set()
+                go_on.wait(60)
+            yield frame
+
+    async with running(settings) as service:
+        first = asyncio.create_task(service.process_frames(slowly()))
+        await asyncio.to_thread(begun.wait, 60)
+        await service.use("hands", settings.checkpoint_dir / "hands")
+        go_on.set()
+        second = await service.process_frames(iter(film()))
+        assert (await first).model == "rgb"
+        assert second.model == "hands"
+        assert (await first).recognition.attention["rgb"] > 0.02
+
+
+@pytest.mark.parametrize(
+    ("problem", "becomes"),
+    [(MemoryError(), OutOfMemory), (RuntimeError("CUDA error: an illegal memory access was encountered"), DeviceFault)],
+)
+async def test_what_the_encoder_says_of_the_device_is_told(
+    settings: Settings, problem: Exception, becomes: type[Exception]
+) -> None:
+    async with running(settings) as service:
+        with patch.object(Recogniser, "look", side_effect=problem), pytest.raises(becomes):
+            await service.process_video(VIDEO)
+        assert (service.device.fault is not None) == (becomes is DeviceFault)
+
+
+async def test_a_live_camera_is_read_with_its_pictures(settings: Settings) -> None:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app), served(app) as host:
+        async with websockets.connect(f"ws://{host}/api/ws/stream") as socket:
+            client = Client(socket)
+            await client.send(type="start", endpoint_ms=5000)
+            ready = await client.until("ready")
+            session = app.state.live._places[ready["session_id"]].session
+            for sent, frame in enumerate(film()[:40], start=1):
+                _, jpeg = cv2.imencode(".jpg", frame.rgb[:, :, ::-1])
+                await client.picture(jpeg.tobytes(), round(frame.time_s * 1e6))
+                while session.counters.received < sent or session.pictures:  # noqa: ASYNC110 - no event of its own
+                    await asyncio.sleep(0.01)
+            await client.send(type="stop")
+            await client.until("done")
+        spoken = [event for event in client.events if event["type"] in ("partial", "final")]
+        assert spoken[-1]["attention"]["rgb"] > 0.02
+        assert spoken[-1]["attention"]["rgb"] + spoken[-1]["attention"]["pose"] == pytest.approx(1)
+        async with websockets.connect(f"ws://{host}/api/ws/stream") as socket:
+            client = Client(socket)
+            await client.perform(60)
+            await client.send(type="stop")
+            await client.until("done")
+        spoken = [event for event in client.events if event["type"] in ("partial", "final")]
+        assert spoken
+        assert all(event["attention"] == {"rgb": 0.0, "pose": 1.0} for event in spoken)
+
+
+async def test_a_live_session_ends_when_the_encoder_fails(settings: Settings) -> None:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app), served(app) as host:
+        with patch.object(Recogniser, "look", side_effect=MemoryError()):
+            async with websockets.connect(f"ws://{host}/api/ws/stream") as socket:
+                client = Client(socket)
+                _, jpeg = cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))
+                await client.picture(jpeg.tobytes(), 0)
+                assert await client.closed() == 1011
+    assert client.events[-1]["code"] == "internal_error"

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from app.core.settings import Settings, SettingsError
+from app.pipeline.backends.export import export_checkpoint
+from app.services.recognition.loading import load_recogniser
+from app.services.recognition.service import InferenceService
+from tests.services.recognition.test_service import clip, running
+from tests.support.image_recognisers import pictured_checkpoint
+
+
+@pytest.fixture
+def onnx_settings(tiny_settings: Settings, tmp_path: Path) -> Settings:
+    """The tiny recogniser on ONNX Runtime, not exported yet."""
+    shutil.copytree(tiny_settings.checkpoint_path, tmp_path / "tiny")
+    return tiny_settings.model_copy(update={"checkpoint_dir": tmp_path, "inference_backend": "onnx"})
+
+
+async def test_the_service_answers_the_same_on_onnx_runtime(onnx_settings: Settings) -> None:
+    export_checkpoint(onnx_settings.checkpoint_path, "onnx")
+    answers = []
+    for backend in ("torch", "onnx"):
+        async with running(onnx_settings, inference_backend=backend) as service:
+            answers.append((await service.process_landmarks(clip())).recognition)
+    assert answers[0].gloss == answers[1].gloss != []
+    assert answers[0].confidence == pytest.approx(answers[1].confidence, abs=1e-4)
+
+
+async def test_a_service_without_an_export_does_not_start(onnx_settings: Settings) -> None:
+    service = InferenceService(onnx_settings)
+    with pytest.raises(SettingsError, match=r"INFERENCE_BACKEND=onnx: .* python scripts/export_onnx.py"):
+        await service.start()
+    await service.stop()
+
+
+def test_auto_is_the_cpu_where_onnx_runtime_has_no_cuda(
+    onnx_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_checkpoint(onnx_settings.checkpoint_path, "onnx")
+    monkeypatch.setattr(
+        "app.services.recognition.loading.resolve_device", lambda wish: "cuda:0" if wish == "auto" else wish
+    )
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert load_recogniser(onnx_settings.model_copy(update={"device": "auto"})).device == "cpu"
+
+
+@pytest.mark.slow
+def test_a_recogniser_that_cannot_have_its_pictures_says_so(tiny_settings: Settings, tmp_path: Path) -> None:
+    for backbone in ("resnet18", "s3d"):
+        pictured_checkpoint(tmp_path / backbone, backbone=backbone)
+    said: list[str] = []
+    sink = logger.add(lambda message: said.append(message.record["message"]), level="WARNING")
+    try:
+        load_recogniser(tiny_settings)
+        settings = tiny_settings.model_copy(update={"checkpoint_dir": tmp_path})
+        load_recogniser(settings.model_copy(update={"checkpoint": "resnet18"}))
+        recogniser = load_recogniser(settings.model_copy(update={"checkpoint": "s3d"}))
+    finally:
+        logger.remove(sink)
+    assert [text.split(";")[0] for text in said] == ["checkpoint s3d was trained on pictures and landmarks"]
+    assert recogniser.recognise(clip()).attention == {"rgb": 0.0, "pose": 1.0}
