@@ -15,8 +15,6 @@ from app.signer.prototypes import CORE, PHRASES, PrototypeSigner, UnknownGloss, 
 from app.signer.render import sample_name, write_video
 from app.signer.sheet import contact_sheet
 
-#: The rendered files that come with the project.
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command and its options."""
