@@ -15,9 +15,8 @@ from starlette.requests import ClientDisconnect
 from app.api.dependencies import get_service, get_uploads
 from app.api.problems import invalid_request, responses
 from app.api.schemas.recognition import FramesRequest, LandmarksRequest, Prediction
-from app.api.uploads import receive_body, receive_file
+from app.api.uploads import UploadPlaces, receive_body, receive_file
 from app.core import errors
-from app.core.limits import Gate
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
 from app.pipeline.module1_preprocessing.landmark_files import (
@@ -31,7 +30,7 @@ from app.services.recognition.service import InferenceService, Outcome
 
 T = TypeVar("T")
 Service = Annotated[InferenceService, Depends(get_service)]
-Uploads = Annotated[Gate, Depends(get_uploads)]
+Uploads = Annotated[UploadPlaces, Depends(get_uploads)]
 
 router = APIRouter(prefix="/api/inference", tags=["inference"])
 
@@ -117,9 +116,8 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
     """
     service.check_ready()
     service.jobs.check()
-    with uploads.enter():
-        async with receive_file(request, service.settings.upload_idle_timeout_s) as upload:
-            outcome = await unless_gone(request, service.process_video(upload.path))
+    async with uploads.enter(request) as incoming, receive_file(incoming) as upload:
+        outcome = await unless_gone(request, service.process_video(upload.path))
     return Prediction.of(outcome)
 
 
@@ -140,9 +138,9 @@ async def frames(request: Request, service: Service, uploads: Uploads) -> Predic
     """Send the frames of a clip as JPEG in base64, with their rate or their times."""
     service.check_ready()
     service.jobs.check()
-    with uploads.enter():
+    async with uploads.enter(request) as incoming:
         _require_json(request)
-        body = await receive_body(request, service.settings.upload_idle_timeout_s)
+        body = await receive_body(incoming)
 
         async def work() -> Prediction:
             pictures, times = await asyncio.to_thread(_read_frames, body, service)
@@ -186,13 +184,12 @@ async def landmarks(request: Request, service: Service, uploads: Uploads) -> Pre
     """Send body landmarks instead of pictures: the camera's picture never leaves the device."""
     service.check_ready()
     service.jobs.check()
-    timeout = service.settings.upload_idle_timeout_s
-    with uploads.enter():
+    async with uploads.enter(request) as incoming:
         if _media_type(request) == "application/json":
-            body = await receive_body(request, timeout)
+            body = await receive_body(incoming)
             outcome = await unless_gone(request, _recognise(service, body, None))
         else:
-            async with receive_file(request, timeout) as upload:
+            async with receive_file(incoming) as upload:
                 outcome = await unless_gone(request, _recognise(service, upload.path, upload.filename))
     return Prediction.of(outcome)
 
