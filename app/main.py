@@ -22,6 +22,7 @@ from app.api import metrics as metrics_route
 from app.api.captions_socketio import PATH as SOCKETIO_PATH
 from app.api.captions_socketio import SocketIODoor
 from app.api.middleware import BodyLimit, RequestContext
+from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
 from app.core.limits import Gate
 from app.core.logging import configure_logging
@@ -179,7 +180,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.metrics:
         app.include_router(metrics_route.router)
     pages.install(app)
-    problems.install(app)
+    problems.install(app, live.PATH)
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's
     # own `send`; right inside of it everything is counted.
@@ -194,6 +195,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    hosts = [*settings.allowed_hosts, settings.host.lower()]
+    app.add_middleware(CheckOrigin, policy=OriginPolicy(hosts, settings.cors_origins))
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(RequestContext)
     return app

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api.dependencies import get_service, get_uploads
 from app.api.problems import invalid_request, responses
-from app.api.schemas.recognition import FramesRequest, LandmarksRequest, Prediction
+from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
 from app.api.uploads import receive_body, receive_file
 from app.core import errors
 from app.core.limits import Gate
