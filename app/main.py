@@ -19,8 +19,8 @@ from app import __version__
 from app.api import captions_ws as live
 from app.api import health, inference, openapi, pages, problems, training
 from app.api import metrics as metrics_route
+from app.api.captions_socketio import MAX_PACKET, SocketIODoor
 from app.api.captions_socketio import PATH as SOCKETIO_PATH
-from app.api.captions_socketio import SocketIODoor
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
@@ -184,9 +184,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's
     # own `send`; right inside of it everything is counted.
-    app.add_middleware(
-        BodyLimit, limit=settings.max_upload_bytes, smaller={training.router.prefix: training.MAX_BODY_BYTES}
-    )
+    limits = {
+        inference.router.prefix: settings.max_upload_bytes,
+        training.router.prefix: training.MAX_BODY_BYTES,
+        SOCKETIO_PATH: MAX_PACKET,
+    }
+    app.add_middleware(BodyLimit, limits=limits)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -34,9 +34,9 @@ def may_train(
             raise Unauthorized
     elif not _from_here(request):
         raise TrainingForbidden(
-            "Without TRAINING_TOKEN, training is only available on the service's own machine, at http://localhost, and "
-            "not through a proxy or from pages of other sites. Set TRAINING_TOKEN and send it as 'Authorization: Bearer "
-            "TOKEN'."
+            "Without TRAINING_TOKEN, training is only available on the service's own machine, at http://localhost, "
+            "and not through a proxy or from pages of other sites. Set TRAINING_TOKEN and send it as 'Authorization: "
+            "Bearer TOKEN'."
         )
 
 

@@ -14,6 +14,7 @@ import socketio
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from app.core import bounded_json
 from app.core.settings import Settings
 from app.services.captions.commands import MAX_MESSAGE, Close, Command, LiveError, parse_binary, parse_object
 from app.services.captions.hub import LiveHub
@@ -51,6 +52,7 @@ class SocketIODoor:
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=MAX_PACKET,
+            json=bounded_json,
             http_compression=False,
             logger=quiet,
             engineio_logger=quiet,

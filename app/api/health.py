@@ -70,7 +70,7 @@ async def live() -> Alive:
 
 @router.get("/api/health/ready", tags=["health"], summary="Readiness", responses=_NOT_READY)
 async def ready(service: Service, hub: Hub, database: Base) -> Ready:
-    """200 when the recogniser is loaded and its device works; 503 before that, during shutdown and after a device fault.
+    """200 when the recogniser is loaded and its device works; 503 before, at shutdown and after a device fault.
 
     Recognition needs no database: without one, this is 200 with `database: "unavailable"`."""
     service.check_ready()

@@ -31,7 +31,7 @@ _LOG_LINES_PER_MINUTE = 20
 class OriginPolicy:
     """Decides whether the Host and Origin of a request are acceptable.
 
-    hosts: names to accept besides loopback names and IP addresses: "name", "*.name" for all names below it, "*" for any.
+    hosts: names to accept besides loopback names and IP addresses; "*.name" for all names below it, "*" for any.
     origins: origins to accept besides the service's own, "*" for any.
     """
 
@@ -102,7 +102,7 @@ def _needs_origin(scope: Scope, headers: Headers) -> bool:
 def same_origin(origin: Origin, host: Address | None, scope: Scope) -> bool:
     """Whether the origin is this service itself, reached as `host`.
 
-    An https page is accepted where the request arrived by http, because TLS may end at a proxy; not the other way round.
+    An https page is accepted where the request arrived by http, because TLS may end at a proxy; the reverse is not.
     """
     if host is None or (origin.scheme == "http" and scope["scheme"] in ("https", "wss")):
         return False

@@ -18,8 +18,6 @@ from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, U
 from app.core.temp_files import temporary_file
 
 _FLUSH_BYTES = 1 << 20
-#: Bodies that are not streamed to disk (JSON) are held in memory, many at a time perhaps.
-MAX_IN_MEMORY = 64 << 20
 _MAX_PARTS = 16
 
 
@@ -175,14 +173,18 @@ async def _flush(file: IO[bytes], form: _Form) -> int:
     return len(pending)
 
 
-async def receive_body(request: Request, idle_timeout_s: float) -> bytes:
-    """The whole body in memory, at most MAX_IN_MEMORY. Raises UploadTooLarge, UploadTimeout, ClientDisconnect."""
+async def receive_body(request: Request, idle_timeout_s: float, limit: int, instead: str) -> bytearray:
+    """The whole body in memory. limit: its largest size in bytes; instead: what to send in place of a larger one.
+
+    Raises UploadTooLarge, UploadTimeout, ClientDisconnect.
+    """
     body = bytearray()
+    announced = int(request.headers.get("content-length", 0))  # a number: BodyLimit has checked it
     async for piece in chunks(request, idle_timeout_s):
         body += piece
-        if len(body) > MAX_IN_MEMORY:
+        if max(len(body), announced) > limit:
             raise UploadTooLarge(
-                f"A JSON body may have {MAX_IN_MEMORY >> 20} MiB. Send fewer or smaller frames, or a video file.",
+                f"The JSON body is larger than {limit / (1 << 20):g} MiB, the limit of this route. {instead}",
                 headers={"Connection": "close"},
             )
-    return bytes(body)
+    return body

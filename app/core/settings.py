@@ -156,7 +156,7 @@ class Settings(BaseSettings):
             parsed = parse_host(host.removeprefix("*."))
             if host != "*" and (parsed is None or parsed.port is not None):
                 raise ValueError(
-                    f"'{host}' is not a valid host name; write it without scheme and port, such as glossline.example.org"
+                    f"'{host}' is not a valid host name; write it without scheme and port, such as asl.example.org"
                 )
         return [host.lower() for host in value]
 

@@ -1,4 +1,4 @@
-"""Foreign pages: the Host and Origin of every request are checked, and refusals name the setting that would allow it."""
+"""Foreign pages: the Host and Origin of every request are checked; a refusal names the setting that would allow it."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ async def test_without_a_token_training_is_open_to_this_machine_alone(
 
 async def test_with_a_token_who_has_it_may_from_anywhere_and_nobody_else(settings: Settings) -> None:
     token = "correct horse battery"
-    async with running(settings, training_token=SecretStr(token)) as app:
+    async with running(settings, training_token=SecretStr(token), allowed_hosts=["glossline.example"]) as app:
         async with client_of(app, "http://glossline.example", "10.0.0.7") as client:
             good = await client.get("/status", headers={"Authorization": f"Bearer {token}"})
             assert good.status_code == 200, good.text
