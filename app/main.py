@@ -27,6 +27,7 @@ from app.api.request_metrics import Measure
 from app.core.limits import Gate
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
+from app.core.temp_files import remove_leftovers
 from app.db.database import Database, DatabaseUnavailable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
@@ -49,6 +50,9 @@ MAX_FOLLOWERS = 32
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: InferenceService = app.state.service
     hub: LiveHub = app.state.live
+    removed = await asyncio.to_thread(remove_leftovers)
+    if removed:
+        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
     async with _database(app) as choice:
         try:
             await service.start(choice)

@@ -104,6 +104,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
             errors.BadFrameRate,
             errors.UndecodableVideo,
             errors.ExtractorUnavailable,
+            errors.InsufficientStorage,
         )
     ),
     openapi_extra={
@@ -186,7 +187,9 @@ def _read_frames(body: bytearray, service: InferenceService) -> tuple[Sequence[J
 @router.post(
     "/landmarks",
     summary="Caption landmarks",
-    responses=responses((*_ALWAYS, errors.EmptyFile, errors.NotLandmarks, errors.InvalidLandmarks)),
+    responses=responses(
+        (*_ALWAYS, errors.EmptyFile, errors.NotLandmarks, errors.InvalidLandmarks, errors.InsufficientStorage)
+    ),
     openapi_extra={
         "requestBody": {
             "required": True,
