@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.addresses import parse_host, parse_origin
 from app.core.ids import NAME
 from app.core.network import AddressList
 
@@ -121,6 +122,11 @@ class Settings(BaseSettings):
     cors_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list, description="Web origins that may call the API from a browser, comma separated, or *."
     )
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Host names the service answers under, besides localhost, IP addresses and HOST; comma separated, "
+        "*.NAME for all names below NAME, or * for any.",
+    )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
     metrics: bool = Field(True, description="Numbers for Prometheus at /metrics.")
     log_json: bool = Field(False, description="One JSON object per log line.")
@@ -141,9 +147,9 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("cors_origins", "forwarded_allow_ips", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "forwarded_allow_ips", mode="before")
     @classmethod
-    def _split_lists(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("forwarded_allow_ips")
@@ -162,9 +168,22 @@ class Settings(BaseSettings):
     @classmethod
     def _check_origins(cls, value: list[str]) -> list[str]:
         for origin in value:
-            if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
-                raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://example.org")
+            if origin != "*" and parse_origin(origin) is None:
+                raise ValueError(
+                    f"'{origin}' is not a valid origin; write scheme and host, such as https://example.org"
+                )
         return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: list[str]) -> list[str]:
+        for host in value:
+            parsed = parse_host(host.removeprefix("*."))
+            if host != "*" and (parsed is None or parsed.port is not None):
+                raise ValueError(
+                    f"'{host}' is not a valid host name; write it without scheme and port, such as asl.example.org"
+                )
+        return [host.lower() for host in value]
 
     @field_validator("log_level", mode="before")
     @classmethod
