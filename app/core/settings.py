@@ -86,6 +86,9 @@ class Settings(BaseSettings):
 
     max_upload_mb: float = Field(200.0, gt=0, le=4096, description="Largest body of a request, in MiB.")
     max_duration_s: float = Field(120.0, gt=0, le=3600, description="Longest clip, in seconds.")
+    clip_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Seconds that reading a clip may take, plus ten for each second it lasts."
+    )
     upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="An upload that is silent for so long ends.")
     max_clients: int = Field(16, ge=1, le=4096, description="Live caption streams at once.")
     max_clients_per_address: int | None = Field(
