@@ -102,6 +102,8 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
             errors.BadDimensions,
             errors.BadFrameRate,
             errors.UndecodableVideo,
+            errors.TooExpensive,
+            errors.ClipTimeout,
             errors.ExtractorUnavailable,
             errors.InsufficientStorage,
         )
@@ -136,7 +138,15 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
     "/frames",
     summary="Caption frames",
     responses=responses(
-        (*_ALWAYS, errors.InvalidRequest, errors.InvalidFrames, errors.BadDimensions, errors.ExtractorUnavailable)
+        (
+            *_ALWAYS,
+            errors.InvalidRequest,
+            errors.InvalidFrames,
+            errors.BadDimensions,
+            errors.TooExpensive,
+            errors.ClipTimeout,
+            errors.ExtractorUnavailable,
+        )
     ),
     openapi_extra={
         "requestBody": {
@@ -176,7 +186,8 @@ def _read_frames(body: bytearray, service: InferenceService) -> tuple[Sequence[J
         raise invalid_request(list(found)) from None
     times = asked.times_s()
     check_duration(times[-1], service.settings)
-    return pictures_from_base64(asked.frames), times
+    with translated():
+        return pictures_from_base64(asked.frames), times
 
 
 @router.post(

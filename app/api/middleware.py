@@ -26,6 +26,7 @@ CONTENT_SECURITY_POLICY = (
 #: Live captions need the camera, live speech the microphone; frames of other origins get neither.
 PERMISSIONS_POLICY = "camera=(self), microphone=(self), geolocation=(), display-capture=()"
 
+
 class RequestContext:
     """Outermost: gives each request an id, logs one line for it, answers unhandled exceptions with a plain 500."""
 

@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     max_connections: int | None = Field(
         None, ge=16, le=1_000_000, description="Open connections of a process; unset = what the open files allow."
     )
+    clip_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Seconds that reading a clip may take, plus ten for each second it lasts."
+    )
     max_clients: int = Field(16, ge=1, le=4096, description="Live caption streams at once.")
     max_clients_per_address: int | None = Field(
         None, ge=1, le=4096, description="Live streams of one address at once; unset = 3/4 of MAX_CLIENTS."
