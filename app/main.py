@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +20,7 @@ from app.api.captions_socketio import PATH as SOCKETIO_PATH
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
+from app.api.uploads import UploadPlaces
 from app.core.limits import Gate
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
@@ -32,7 +29,9 @@ from app.db.database import Database, DatabaseUnavailable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.pipeline.checkpoint import CheckpointError
-from app.server.shutdown import draining_first
+from app.server.protect import protect_server
+from app.server.serve import built_or_exit
+from app.server.shutdown import PART_S, draining_first, exiting_in_time, within
 from app.services.captions.hub import LiveHub
 from app.services.recognition.active_checkpoint import CheckpointSwitch
 from app.services.recognition.checkpoint_store import check_checkpoint
@@ -50,10 +49,11 @@ MAX_FOLLOWERS = 32
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: InferenceService = app.state.service
     hub: LiveHub = app.state.live
+    protect_server(service.settings)
     removed = await asyncio.to_thread(remove_leftovers)
     if removed:
         logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
-    async with _database(app) as choice:
+    async with exiting_in_time(), _database(app) as choice:
         try:
             await service.start(choice)
         except (SettingsError, CheckpointError) as problem:
@@ -63,15 +63,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         hub.start(service.recogniser, service.model_thread, service.extractors, service.streams, service.device)
         try:
             async with _training(app), _grpc(service, hub):
-                with draining_first(lambda: _drain(app)):
+                with draining_first(lambda: _drain(app), service.settings.training_stop_s):
                     yield
         except SettingsError as problem:
             app.state.startup_problem = str(problem)
             raise
         finally:
             await app.state.socketio.close()
-            await hub.close()
-            await service.stop()
+            # A thread that decodes a picture cannot be stopped; the database still has to be closed.
+            await within(PART_S, hub.close(), "live captions")
+            await within(PART_S, service.stop(), "recognition")
 
 
 async def _drain(app: FastAPI) -> None:
@@ -176,7 +177,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.followers = Gate(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10)
     app.state.socketio = SocketIODoor(app.state.live, settings)
     app.mount(SOCKETIO_PATH, app.state.socketio)
-    app.state.uploads = Gate(settings.max_concurrent_requests, "uploads")
+    app.state.uploads = UploadPlaces(settings)
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(live.router)
@@ -210,19 +211,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def __getattr__(name: str) -> FastAPI:
-    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings.
-
-    A setting that cannot be used ends the process with its message and exit code 2 instead of a traceback.
-    """
+    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        built = create_app()
-    except SettingsError as problem:
-        print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
-        if multiprocessing.parent_process() is not None:
-            # One of several workers: their supervisor would start it again for ever, and no setting mends itself.
-            os.kill(os.getppid(), signal.SIGTERM)
-        sys.exit(2)
-    globals()["app"] = built
+    globals()["app"] = built = built_or_exit(create_app)
     return built

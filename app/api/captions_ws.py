@@ -50,8 +50,6 @@ class _WebSocketDoor:
             raise _broken(broken) from broken
 
     async def close(self, code: Close) -> None:
-        if code is Close.POLICY:  # perhaps to a client that does not read: it finds the code behind the rest
-            self._ws.scope["unblock"]()
         try:
             await self._ws.close(code)
         except (RuntimeError, WebSocketDisconnect) as broken:

@@ -15,9 +15,8 @@ from starlette.requests import ClientDisconnect
 from app.api.dependencies import get_service, get_uploads
 from app.api.problems import invalid_request, responses
 from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
-from app.api.uploads import receive_body, receive_file
+from app.api.uploads import UploadPlaces, receive_body, receive_file
 from app.core import errors
-from app.core.limits import Gate
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
 from app.pipeline.module1_preprocessing.landmark_files import (
@@ -32,7 +31,7 @@ from app.services.recognition.service import InferenceService, Outcome
 
 T = TypeVar("T")
 Service = Annotated[InferenceService, Depends(get_service)]
-Uploads = Annotated[Gate, Depends(get_uploads)]
+Uploads = Annotated[UploadPlaces, Depends(get_uploads)]
 
 router = APIRouter(prefix="/api/inference", tags=["inference"])
 
@@ -103,6 +102,8 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
             errors.BadDimensions,
             errors.BadFrameRate,
             errors.UndecodableVideo,
+            errors.TooExpensive,
+            errors.ClipTimeout,
             errors.ExtractorUnavailable,
             errors.InsufficientStorage,
         )
@@ -128,9 +129,8 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
     """
     service.check_ready()
     service.jobs.check()
-    with uploads.enter():
-        async with receive_file(request, service.settings.upload_idle_timeout_s) as upload:
-            outcome = await unless_gone(request, service.process_video(upload.path))
+    async with uploads.enter(request) as incoming, receive_file(incoming) as upload:
+        outcome = await unless_gone(request, service.process_video(upload.path))
     return Prediction.of(outcome)
 
 
@@ -138,7 +138,15 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
     "/frames",
     summary="Caption frames",
     responses=responses(
-        (*_ALWAYS, errors.InvalidRequest, errors.InvalidFrames, errors.BadDimensions, errors.ExtractorUnavailable)
+        (
+            *_ALWAYS,
+            errors.InvalidRequest,
+            errors.InvalidFrames,
+            errors.BadDimensions,
+            errors.TooExpensive,
+            errors.ClipTimeout,
+            errors.ExtractorUnavailable,
+        )
     ),
     openapi_extra={
         "requestBody": {
@@ -151,13 +159,10 @@ async def frames(request: Request, service: Service, uploads: Uploads) -> Predic
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
     service.check_ready()
     service.jobs.check()
-    with uploads.enter():
+    async with uploads.enter(request) as incoming:
         _require_json(request)
         body = await receive_body(
-            request,
-            service.settings.upload_idle_timeout_s,
-            MAX_FRAMES_JSON,
-            "Send fewer or smaller frames, or a video to /api/inference/predict.",
+            incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
 
         async def work() -> Prediction:
@@ -181,7 +186,8 @@ def _read_frames(body: bytearray, service: InferenceService) -> tuple[Sequence[J
         raise invalid_request(list(found)) from None
     times = asked.times_s()
     check_duration(times[-1], service.settings)
-    return pictures_from_base64(asked.frames), times
+    with translated():
+        return pictures_from_base64(asked.frames), times
 
 
 @router.post(
@@ -207,14 +213,13 @@ async def landmarks(request: Request, service: Service, uploads: Uploads) -> Pre
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
     service.check_ready()
     service.jobs.check()
-    timeout = service.settings.upload_idle_timeout_s
-    with uploads.enter():
+    async with uploads.enter(request) as incoming:
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."
-            body = await receive_body(request, timeout, MAX_LANDMARKS_JSON, instead)
+            body = await receive_body(incoming, MAX_LANDMARKS_JSON, instead)
             outcome = await unless_gone(request, _recognise(service, body, None))
         else:
-            async with receive_file(request, timeout) as upload:
+            async with receive_file(incoming) as upload:
                 outcome = await unless_gone(request, _recognise(service, upload.path, upload.filename))
     return Prediction.of(outcome)
 

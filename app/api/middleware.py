@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from loguru import logger
 from starlette.datastructures import Headers, MutableHeaders
@@ -27,27 +26,6 @@ CONTENT_SECURITY_POLICY = (
 #: Live captions need the camera, live speech the microphone; frames of other origins get neither.
 PERMISSIONS_POLICY = "camera=(self), microphone=(self), geolocation=(), display-capture=()"
 
-#: What may wait in a WebSocket's buffers, here and in the kernel, before `send` waits for the client to read.
-SEND_BUFFER = 64 * 1024
-
-
-def bound_send_buffer(send: Send) -> Callable[[], None]:
-    """Make `send` of a WebSocket wait soon for a client that does not read: else megabytes of captions go into buffers
-    before anybody notices. Does nothing under servers that show no transport (uvicorn does).
-
-    Returns what lets a last message, the close frame, go into the full buffer all the same.
-    """
-    protocol = getattr(send, "__self__", None)
-    transport = getattr(protocol, "transport", None)
-    if transport is None:
-        return lambda: None
-    transport.set_write_buffer_limits(high=SEND_BUFFER)
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-    resume: Callable[[], None] = getattr(protocol, "resume_writing", lambda: None)
-    return resume
-
 
 class RequestContext:
     """Outermost: gives each request an id, logs one line for it, answers unhandled exceptions with a plain 500."""
@@ -60,7 +38,6 @@ class RequestContext:
             await self._lifespan(scope, receive, send)
             return
         if scope["type"] != "http":
-            scope["unblock"] = bound_send_buffer(send)
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")

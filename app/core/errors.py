@@ -151,7 +151,7 @@ class NoVideoStream(ServiceError):
 
 class BadDimensions(ServiceError):
     status, code, title = 422, "bad_dimensions", "Unsupported image size"
-    example = "The image is 8000x8000; the limits are 16 pixels a side and 4096x2304 in all. Scale it down."
+    example = "The image is 8000x8000; each side must have 16 to 8192 pixels, the whole at most 9437184. Scale it down."
 
 
 class BadFrameRate(ServiceError):
@@ -162,6 +162,11 @@ class BadFrameRate(ServiceError):
 class UndecodableVideo(ServiceError):
     status, code, title = 422, "undecodable_video", "The video cannot be decoded"
     example = "No frame of the video could be decoded. Convert it to MP4 (H.264) or WebM (VP8, VP9)."
+
+
+class TooExpensive(ServiceError):
+    status, code, title = 422, "too_expensive", "Decoding this would take too long"
+    example = "The picture is a JPEG of more than 32 scans. Save it again as baseline JPEG."
 
 
 class InvalidFrames(ServiceError):
@@ -185,6 +190,14 @@ class Busy(ServiceError):
 
     def __init__(self, detail: str | None = None, *, retry_after_s: int = 2) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+
+
+class ClipTimeout(ServiceError):
+    status, code, title = 503, "clip_timeout", "The clip was not read in time"
+    example = "Reading the clip took more than 60 s plus 10 s for each second of it. Send a smaller clip, or try later."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "30"})
 
 
 class NotReady(ServiceError):

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.addresses import parse_host, parse_origin
 from app.core.ids import NAME
+from app.core.network import AddressList
 
 MEBIBYTE = 1024 * 1024
 #: Checkpoints are named, never given as a path: an id can be logged, listed and asked for over the network.
@@ -90,9 +91,20 @@ class Settings(BaseSettings):
     max_upload_mb: float = Field(200.0, gt=0, le=4096, description="Largest upload, in MiB.")
     max_duration_s: float = Field(120.0, gt=0, le=3600, description="Longest clip, in seconds.")
     upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="Idle timeout of an upload, in seconds.")
+    upload_timeout_s: float = Field(1800.0, gt=0, le=86400, description="Longest time for a whole upload, in seconds.")
+    upload_min_kb_s: float = Field(
+        16.0, ge=0, description="Slower uploads, in KiB per second, give up their places when others need them."
+    )
+    header_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds for the headers of a request.")
+    max_connections: int | None = Field(
+        None, ge=16, le=1_000_000, description="Open connections of a process; unset = what the open files allow."
+    )
+    clip_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Seconds that reading a clip may take, plus ten for each second it lasts."
+    )
     max_clients: int = Field(16, ge=1, le=4096, description="Live caption streams at once.")
     max_clients_per_address: int | None = Field(
-        None, ge=1, le=4096, description="Live streams of one address at once; unset = no limit."
+        None, ge=1, le=4096, description="Live streams of one address at once; unset = 3/4 of MAX_CLIENTS."
     )
     connects_per_address: int | None = Field(
         None, ge=1, description="Burst of new live connections per address, then two per second; unset = derived."
@@ -115,6 +127,10 @@ class Settings(BaseSettings):
         10.0, ge=0, le=1000, description="How long a clip waits for others to share a model call, in ms."
     )
 
+    forwarded_allow_ips: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma separated, or *.",
+    )
     cors_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list, description="Origins of other sites whose pages may use the API, comma separated, or *."
     )
@@ -143,10 +159,22 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("cors_origins", "allowed_hosts", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "forwarded_allow_ips", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _check_proxies(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            try:
+                AddressList([entry])
+            except ValueError:
+                raise ValueError(
+                    f"'{entry}' is not a valid address or network; write 127.0.0.1 or 10.0.0.0/8"
+                ) from None
+        return value
 
     @field_validator("cors_origins")
     @classmethod

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,7 @@ from app.pipeline.keypoints import (
     Keypoints,
 )
 from app.pipeline.module1_preprocessing.landmark_json import NotAnObject, NotJson, WrongValue, read_arrays
+from app.pipeline.module1_preprocessing.npz import InvalidNpz, read_npz
 
 MAX_FRAMES = 6000
 #: Of a file, and of everything unpacked from it: 6000 frames of 576 points, four 32-bit numbers each.
@@ -70,7 +68,7 @@ def load_landmarks(source: str | os.PathLike[str] | bytes, filename: str | None 
     _check_bytes(len(data))
     match Path(filename or "").suffix.lower():
         case ".npz":
-            return _from_arrays(_read_npz(data))
+            return _from_arrays(_npz_arrays(data))
         case ".pose":
             return _from_pose_format(data)
         case ".json":
@@ -131,45 +129,18 @@ def _check_bytes(size: int) -> None:
         raise InvalidLandmarkFile("too_large", f"the landmarks take {size} bytes, the limit is {MAX_BYTES}")
 
 
+def _npz_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        return read_npz(data, (*_BLOCKS, "fps", "width", "height", "times"), MAX_BYTES)
+    except InvalidNpz as error:
+        raise InvalidLandmarkFile("too_large" if error.too_large else "not_landmarks", str(error)) from error
+
+
 def _check_frames(frames: int) -> None:
     if frames == 0:
         raise InvalidLandmarkFile("empty", "the landmarks hold no frame")
     if frames > MAX_FRAMES:
         raise InvalidLandmarkFile("too_long", f"the landmarks hold {frames} frames, the limit is {MAX_FRAMES}")
-
-
-def _read_npz(data: bytes) -> dict[str, NDArray[Any]]:
-    """The known arrays of an .npz, every size checked as declared before anything is unpacked. Never unpickles."""
-    wanted = (*_BLOCKS, "fps", "width", "height", "times")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            names = [name for name in wanted if f"{name}.npy" in members]
-            _check_bytes(sum(members[f"{name}.npy"].file_size for name in names) or len(data))
-            return {name: _read_npy(archive, members[f"{name}.npy"]) for name in names}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InvalidLandmarkFile("not_landmarks", f"the file is not a whole .npz archive: {error}") from error
-
-
-def _read_npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    with archive.open(member) as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read_header = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = read_header(file)
-        except ValueError as error:
-            raise InvalidLandmarkFile("not_landmarks", f"'{member.filename}' is not an array: {error}") from error
-        if dtype.hasobject or dtype.kind not in "fiub":
-            raise InvalidLandmarkFile("not_landmarks", f"'{member.filename}' holds {dtype}, not numbers")
-        size = dtype.itemsize * int(np.prod(shape, dtype=object))
-        if size > member.file_size:
-            raise InvalidLandmarkFile("not_landmarks", f"'{member.filename}' is shorter than it declares")
-        content = file.read(size)
-    if len(content) != size:
-        raise InvalidLandmarkFile("not_landmarks", f"'{member.filename}' is cut off")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Keypoints:

@@ -28,6 +28,7 @@ from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
 from app.services.captions.commands import Close, LiveError
 from app.services.captions.session import LiveSession, WaitingPicture
 from app.services.recognition.device_faults import Device, told_apart
+from app.services.recognition.errors import translated
 
 #: Pictures of one camera in its graph at once: while the hands of one are found, the body of the next is. More would
 #: not be faster and would be older when they come out.
@@ -131,7 +132,7 @@ class Camera:
     def _send(self, picture: WaitingPicture) -> _Sent:
         """Decode a picture and hand it to the graph."""
         watch = Stopwatch()
-        with watch.stage(DECODE):
+        with watch.stage(DECODE), translated():
             rgb = picture_from_bytes(picture.data)
         watch.tell(self._on_stage)
         with self._graph_lock:

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import cast
 
-from app.core.errors import VideoTooLong
+from app.core.errors import ClipTimeout, VideoTooLong
 from app.core.settings import Settings
 from app.pipeline.keypoints import Keypoints, hand_present, person_present
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import PoseExtractor
@@ -20,6 +20,9 @@ from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, unheard
 
+#: A clip that takes longer than this for each of its seconds, beside CLIP_TIMEOUT_S for all of it, is given up: twice
+#: what a machine needs on which five clips share each core.
+SECONDS_PER_SECOND = 10
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
 
@@ -40,12 +43,21 @@ def limits_from(settings: Settings) -> VideoLimits:
 
 
 class _Decoding:
-    """The same frames; raises Cancelled before the next one once `cancel` is set. Adds up what getting them took."""
+    """The same frames, with the time that decoding them took added up.
+
+    Raises Cancelled before the next frame once `cancel` is set, and ClipTimeout when decoding and everything done
+    between two frames has taken more than timeout_s, plus SECONDS_PER_SECOND for each second of the clip so far.
+    """
 
     def __init__(
-        self, frames: Iterable[Frame], cancel: Event | None, on_frame: Callable[[], object] | None = None
+        self,
+        frames: Iterable[Frame],
+        timeout_s: float,
+        cancel: Event | None = None,
+        on_frame: Callable[[], object] | None = None,
     ) -> None:
-        self._frames, self._cancel, self._on_frame = iter(frames), cancel, on_frame
+        self._frames, self._timeout_s, self._cancel, self._on_frame = iter(frames), timeout_s, cancel, on_frame
+        self._began = time.perf_counter()
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
@@ -59,6 +71,12 @@ class _Decoding:
             frame = next(self._frames)
         finally:
             self.seconds += time.perf_counter() - began
+        if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * frame.time_s:
+            raise ClipTimeout(
+                f"Reading the first {frame.time_s:.1f} s of the clip took more than {self._timeout_s:g} s plus "
+                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
+                "when the service is less busy."
+            )
         if self._on_frame is not None:
             self._on_frame()
         return frame
@@ -78,7 +96,7 @@ def keypoints_from_frames(
     recogniser: who will read them; its RGB encoder, if it has one, sees the pictures. Raises LandmarksUnavailable,
     Cancelled, and whatever the decoder raises.
     """
-    decoding = _Decoding(frames, cancel, on_frame)
+    decoding = _Decoding(frames, settings.clip_timeout_s, cancel, on_frame)
     looked = 0.0
 
     def on_picture(stage: str, seconds: float) -> None:

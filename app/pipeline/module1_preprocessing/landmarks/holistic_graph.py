@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND
+from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
 from app.pipeline.module1_preprocessing.landmarks.native_log import chatter_filtered
 
 _BLOCKS = {"pose_landmarks": POSE, "left_hand_landmarks": LEFT_HAND, "right_hand_landmarks": RIGHT_HAND}
@@ -173,7 +174,13 @@ class HolisticGraph:
         return len(self._pending)
 
     def send(self, rgb: NDArray[np.uint8]) -> None:
-        """Hands over a picture, uint8 (H, W, 3), and returns at once; the array may be reused afterwards."""
+        """Hands over a picture, uint8 (H, W, 3), and returns at once; the array may be reused afterwards.
+
+        Raises InvalidImage for a size on which MediaPipe would end the process, ExtractionFailed.
+        """
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+            raise InvalidImage("bad_dimensions", f"expected uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
+        check_dimensions(rgb.shape[1], rgb.shape[0])
         self._clock += _STEP_US
         packet = self._mp.packet_creator.create_image_frame(
             np.ascontiguousarray(rgb), image_format=self._mp.bindings.ImageFormat.SRGB, copy=True
