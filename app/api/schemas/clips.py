@@ -34,7 +34,7 @@ _JPEG = (
     "q6T/wAALCAAQABABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAP/Z"
 )
 #: One frame of landmarks: 33 body points, 21 of the left and 21 of the right hand.
-_POINTS = [[0.5, 0.5, 0.99]] * 33 + [[0.4, 0.6, 1]] * 21 + [[0.6, 0.6, 1]] * 21
+_POINTS: list[Any] = [[0.5, 0.5, 0.99]] * 33 + [[0.4, 0.6, 1]] * 21 + [[0.6, 0.6, 1]] * 21
 
 
 class Segment(BaseModel):
