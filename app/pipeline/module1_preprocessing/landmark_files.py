@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from app.pipeline.keypoints import (
     InvalidKeypoints,
     Keypoints,
 )
+from app.pipeline.module1_preprocessing.landmark_json import NotAnObject, NotJson, WrongValue, read_arrays
 from app.pipeline.module1_preprocessing.npz import InvalidNpz, read_npz
 
 MAX_FRAMES = 6000
@@ -39,7 +39,8 @@ _POSE_COMPONENTS = {"POSE_LANDMARKS": POSE, "LEFT_HAND_LANDMARKS": LEFT_HAND, "R
 class InvalidLandmarkFile(ValueError):
     """The landmarks cannot be used.
 
-    code: "empty", "too_large", "too_long", "not_landmarks" (another kind of file, or damaged), "missing_array",
+    code: "empty", "too_large", "too_long", "not_landmarks" (another kind of file, or damaged), "not_json",
+    "missing_array",
     "bad_shape", "bad_rate", "bad_size", "bad_times", "not_finite" or "out_of_range".
     """
 
@@ -71,38 +72,28 @@ def load_landmarks(source: str | os.PathLike[str] | bytes, filename: str | None 
         case ".pose":
             return _from_pose_format(data)
         case ".json":
-            try:
-                content = json.loads(data)
-            except (ValueError, RecursionError) as error:  # ValueError: also for a number of more than 4300 digits
-                raise InvalidLandmarkFile("not_landmarks", f"the file is not JSON: {error}") from error
-            return keypoints_from_json(content)
+            return keypoints_from_json(data)
         case other:
             raise InvalidLandmarkFile(
                 "not_landmarks", f"files ending in '{other}' are not landmarks; send .npz, .pose or .json"
             )
 
 
-def keypoints_from_json(obj: object) -> Keypoints:
-    """Landmarks from a decoded JSON object.
+def keypoints_from_json(text: bytes | bytearray) -> Keypoints:
+    """Landmarks from a JSON object.
 
     Either {"points": [[[x, y, v] * 75] * T], ...} with v the visibility of body points and the presence of hand
     points, or {"pose": ..., "left": ..., "right": ...} as in .npz. Beside them `fps`, `width`, `height` and `times`
     as in .npz. Raises InvalidLandmarkFile.
     """
-    if not isinstance(obj, Mapping):
-        raise InvalidLandmarkFile(
-            "not_landmarks", "landmarks are a JSON object with 'points', or 'pose', 'left', 'right'"
-        )
-    arrays = {}
-    for name in ("points", *_BLOCKS, "fps", "width", "height", "times"):
-        if obj.get(name) is None:
-            continue
-        try:
-            arrays[name] = np.asarray(obj[name], dtype=np.float64)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise InvalidLandmarkFile(
-                "bad_shape", f"'{name}' must be numbers, with equally many in every list ({error})"
-            ) from error
+    try:
+        arrays = read_arrays(text, MAX_FRAMES)
+    except NotJson as error:
+        raise InvalidLandmarkFile("not_json", str(error)) from error
+    except NotAnObject as error:
+        raise InvalidLandmarkFile("not_landmarks", str(error)) from error
+    except WrongValue as error:
+        raise InvalidLandmarkFile("bad_shape", str(error)) from error
     return _from_arrays(arrays)
 
 

@@ -33,6 +33,7 @@ _LANDMARKS: dict[str, type[errors.ServiceError]] = {
     "too_large": errors.UploadTooLarge,
     "too_long": errors.VideoTooLong,
     "not_landmarks": errors.NotLandmarks,
+    "not_json": errors.NotLandmarks,
 }
 
 
