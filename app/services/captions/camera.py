@@ -119,7 +119,9 @@ class Camera:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         # Shielded: a thread cannot be stopped, and whoever waits for it may be.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, work))
+        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # also where nobody waits
+        return await asyncio.shield(done)
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
