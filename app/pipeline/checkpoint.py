@@ -37,23 +37,25 @@ class CheckpointError(RuntimeError):
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """How lattices become glosses, chosen on dev.
-
-    beam: prefix beam width, 1 = greedy. blank_bias: log units taken from the blank at every step; CTC trained on few
-    signers hides behind the blank when unsure of a new one. min_confidence: signs under it are not said. merge_s: the
-    same gloss again within so many seconds of its end is one sign with a repeated movement. window,
-    stride: frames of the longest single pass over a file and its step. lm_weight, length_bonus: of the gloss language
-    model, where evaluation uses one; captions use none.
-    """
+    """How lattices become glosses, chosen on dev."""
 
     beam: int = 5
+    """Width of the prefix beam, 1 = greedy."""
     blank_bias: float = 0.0
+    """Log units taken from the blank at every step: CTC trained on few signers hides behind the blank when unsure of a
+    new one."""
     min_confidence: float = 0.0
+    """Signs under it are left out."""
     merge_s: float = 0.0
+    """The same gloss again within so many seconds of its end is one sign with a repeated movement."""
     window: int = 256
+    """Frames of the longest single pass over a file."""
     stride: int = 128
+    """Frames between the starts of such passes."""
     lm_weight: float = 0.0
+    """Of the gloss language model, where evaluation uses one; captions use none."""
     length_bonus: float = 0.0
+    """Log units for each sign, beside the language model."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_ense
 from app.pipeline.module1_preprocessing.tracks import TRACK_FEATURES, TRACKS, track_features
 from app.pipeline.module3_sequence.decoders import BeamDecoder, GreedyDecoder, Hypothesis
 from app.pipeline.module3_sequence.ensemble import SignEnsemble
-from app.pipeline.module3_sequence.model import BLANK, SignModel
+from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.ngram import InvalidNgramModel, NgramModel
 from app.pipeline.module3_sequence.segmental import SegmentConfig, SegmentDecoder, SignLengths
+from app.pipeline.module3_sequence.steps import BLANK
 
 #: Ways to read a lattice: best path; prefix beam over CTC; signs with lengths. The last two with a language model or
 #: without.

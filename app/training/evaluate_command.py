@@ -88,8 +88,8 @@ def measure(folder: Path, args: argparse.Namespace) -> Measured:
     lm = language_model(folder, recogniser.vocabulary, args.lm)
     live = args.stream if args.full else None
     head = {"checkpoint": recogniser.model_id, "split": split}
-    blind = recogniser.settings.model.rgb is not None and recogniser.backend.rgb is None
-    title = f"{recogniser.model_id}, {split} split, beam {recogniser.settings.decoder.beam}" + (
+    blind = recogniser.config.model.rgb is not None and recogniser.backend.rgb is None
+    title = f"{recogniser.model_id}, {split} split, beam {recogniser.config.decoder.beam}" + (
         ", by its pose stream alone" if blind else ""
     )
     match corpus_kind(args.data):

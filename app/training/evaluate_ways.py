@@ -45,7 +45,7 @@ def language_model(folder: Path, vocabulary: Sequence[str], given: Path | None) 
 
 def decoders(recogniser: Recogniser, lm: NgramModel | None) -> dict[str, Decoder]:
     """By name, the checkpoint's own first (its beam is at least 2 here, so that greedy and beam differ)."""
-    settings = recogniser.settings.decoder
+    settings = recogniser.config.decoder
     beam = max(settings.beam, 2)
     found: dict[str, Decoder] = {f"beam {beam}": BeamDecoder(beam), "greedy": GreedyDecoder()}
     if settings.beam < 2:
@@ -125,5 +125,5 @@ def _features(recogniser: Recogniser, clip: Clip) -> NDArray[np.float32]:
     if clip.crops is None:
         return landmarks
     frames = np.arange(len(clip))
-    seen = [recogniser.look(pictures_of(clip, part)) for part in np.split(frames, frames[_FRAMES::_FRAMES])]
+    seen = [recogniser.encode_images(pictures_of(clip, part)) for part in np.split(frames, frames[_FRAMES::_FRAMES])]
     return np.concatenate([landmarks, np.concatenate(seen)], axis=1)

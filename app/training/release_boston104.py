@@ -22,7 +22,8 @@ from loguru import logger
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError
 from app.pipeline.module3_sequence.confidence import fit_temperature, token_evidence
 from app.pipeline.module3_sequence.ensemble import SignEnsemble
-from app.pipeline.module3_sequence.model import BLANK, SignModel
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import BLANK
 from app.pipeline.tracks import TrackRecogniser
 from app.pipeline.wer import Edit, align
 from app.training.answer_report import ways_table

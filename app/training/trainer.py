@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from app.pipeline.module3_sequence.losses import UNKNOWN, LossConfig, total_loss
 from app.pipeline.module3_sequence.model import SignModel
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 from app.training.batches import Batch
 from app.training.checkpoints import CheckpointManager, TrainingState, load_state
 from app.training.config import ConfigError, OptimConfig

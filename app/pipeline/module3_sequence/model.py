@@ -1,4 +1,4 @@
-"""Modules 2 and 3 as one network: features and pictures in, a CTC lattice out."""
+"""Modules 2 and 3 as one network: features and images in, a CTC lattice out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.pipeline.module1_preprocessing.crops import views
+from app.pipeline.module1_preprocessing.crops import num_views
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
 from app.pipeline.module2_feature.fusion import GatedFusion
 from app.pipeline.module2_feature.pose_encoder import FlatPoseEncoder, PoseEncoder, TracksEncoder
 from app.pipeline.module2_feature.rgb_encoder import Backbone, RGBEncoder
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR, AttentionEncoder, BiLSTM, TemporalConvolution
-
-BLANK = 0
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
+from app.pipeline.module3_sequence.temporal import AttentionEncoder, BiLSTM, TemporalConvolution
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,15 @@ class CosineClassifier(nn.Module):
 @dataclass
 class Lattice:
     """logits: (B, S, 1 + labels), column 0 the blank; conv_logits: the auxiliary head's; steps: (B,) valid steps;
-    gates: (B, T, 2) weight of rgb and pose; streams: logits of each stream's own head, by its name; pictured: did the
-    model see pictures?"""
+    gates: (B, T, 2) weight of rgb and pose; streams: logits of each stream's own head, by its name; with_images: did
+    the model see images?"""
 
     logits: Tensor
     conv_logits: Tensor
     steps: Tensor
     gates: Tensor
     streams: dict[str, Tensor] = field(default_factory=dict)
-    pictured: bool = False
+    with_images: bool = False
 
 
 class StreamHead(nn.Module):
@@ -111,10 +110,10 @@ class StreamHead(nn.Module):
 
 
 class SignModel(nn.Module):
-    """Landmark features (B, T, features), T a multiple of 4, and optional pictures (B, T, 3, H, W) -> `Lattice`.
+    """Landmark features (B, T, features), T a multiple of 4, and optional images (B, T, 3 * views, S, S) -> `Lattice`.
 
     lengths: (B,) valid frames, each a multiple of 4 (of `time_divisor`); what lies past it does not matter. A model
-    with an RGB stream also runs without pictures, on the pose stream alone.
+    with an RGB stream also runs without images, on the pose stream alone.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -133,7 +132,9 @@ class SignModel(nn.Module):
             self.pose = PoseEncoder(config.body_dim, config.hand_dim, dim)
         else:
             self.pose = FlatPoseEncoder(dim)
-        self.rgb = RGBEncoder(config.rgb.backbone, config.rgb.weights, views(config.rgb.hands)) if config.rgb else None
+        self.rgb = (
+            RGBEncoder(config.rgb.backbone, config.rgb.weights, num_views(config.rgb.hands)) if config.rgb else None
+        )
         self.fusion = GatedFusion(self.rgb.out_dim, dim, config.rgb.stream_dropout) if config.rgb and self.rgb else None
         self.convolution = TemporalConvolution(dim, dim, config.dropout, config.time_divisor)
         self.sequence: nn.Module = (
@@ -155,33 +156,31 @@ class SignModel(nn.Module):
             }
         )
 
-    def look(self, pictures: Tensor) -> Tensor:
-        """What the RGB encoder makes of each picture alone: (N, 3 * views, S, S) -> (N, rgb.out_dim)."""
+    def encode_images(self, images: Tensor) -> Tensor:
+        """What the RGB encoder makes of each frame's crops alone: (N, 3 * views, S, S) -> (N, rgb.out_dim)."""
         if self.rgb is None:
             raise ValueError("this model has no RGB stream")
-        frames: Tensor = self.rgb(pictures[None])[0]
+        frames: Tensor = self.rgb(images[None])[0]
         return frames
 
-    def encode_frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def fuse_frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Module 2, frame by frame: (B, T, model_dim) and gates (B, T, 2).
 
-        features: (B, T, features), or behind them in each row what `look` made of the frame's pictures, NaN where there
-        were none: (B, T, features + rgb.out_dim).
+        features: (B, T, features), or behind them in each row what `encode_images` made of the frame's crops, NaN
+        where there were none: (B, T, features + rgb.out_dim).
         """
         landmarks, seen = features[..., : self.config.features], features[..., self.config.features :]
         pose = self.pose(landmarks)
         alone, gates = self._fused(None, pose)
         if not seen.shape[-1]:
             return alone, gates
-        pictured = ~seen[..., :1].isnan()
+        there = ~seen[..., :1].isnan()
         both, weights = self._fused(seen.nan_to_num(0.0), pose)
-        return torch.where(pictured, both, alone), torch.where(pictured, weights, gates)
+        return torch.where(there, both, alone), torch.where(there, weights, gates)
 
-    def _streams(
-        self, features: Tensor, pictures: Tensor | None, lengths: Tensor | None
-    ) -> tuple[Tensor | None, Tensor]:
-        """What each stream makes of the frames: (B, T, rgb.out_dim) or None without pictures, (B, T, model_dim)."""
-        seen = None if pictures is None or self.rgb is None else self.rgb(pictures, lengths)
+    def _streams(self, features: Tensor, images: Tensor | None, lengths: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """What each stream makes of the frames: (B, T, rgb.out_dim) or None without images, (B, T, model_dim)."""
+        seen = None if images is None or self.rgb is None else self.rgb(images, lengths)
         return seen, self.pose(features)
 
     def _fused(self, rgb: Tensor | None, pose: Tensor, without_pose: bool = False) -> tuple[Tensor, Tensor]:
@@ -192,12 +191,12 @@ class SignModel(nn.Module):
         fused: tuple[Tensor, Tensor] = self.fusion(rgb, pose, without_pose)
         return fused
 
-    def shorten(self, features: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, features: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """What sees only the frames around a step, convolutions included: (B, T / 4, model_dim) and gates (B, T, 2).
 
-        features: as `encode_frames` takes them. Without lengths all rows are whole; so too in `classify`.
+        features: as `fuse_frames` takes them. Without lengths all rows are whole; so too in `classify`.
         """
-        frames, gates = self.encode_frames(features)
+        frames, gates = self.fuse_frames(features)
         return self.convolution(frames, lengths), gates
 
     def classify(self, short: Tensor, steps: Tensor | None) -> Tensor:
@@ -206,10 +205,10 @@ class SignModel(nn.Module):
         return logits
 
     def forward(
-        self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None, without_pose: bool = False
+        self, features: Tensor, lengths: Tensor, images: Tensor | None = None, without_pose: bool = False
     ) -> Lattice:
-        """without_pose: let the pictures speak alone, to measure what they know."""
-        rgb, pose = self._streams(features, pictures, lengths)
+        """without_pose: let the images speak alone, to measure what they know."""
+        rgb, pose = self._streams(features, images, lengths)
         frames, gates = self._fused(rgb, pose, without_pose)
         short = self.convolution(frames, lengths)
         steps = lengths // self.config.time_divisor
@@ -222,5 +221,5 @@ class SignModel(nn.Module):
             steps=steps,
             gates=gates,
             streams=streams,
-            pictured=rgb is not None,
+            with_images=rgb is not None,
         )

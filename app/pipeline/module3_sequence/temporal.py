@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-#: Frames per lattice step, for everything that reads cameras. A corpus of coarse tracks may keep twice as many.
-TIME_DIVISOR = 4
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 
 
 class TemporalConvolution(nn.Module):
