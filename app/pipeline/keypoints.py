@@ -6,9 +6,10 @@ Order is MediaPipe Holistic's: 33 pose points, 21 points of the signer's left ha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 NUM_POSE = 33
 NUM_HAND = 21
@@ -90,28 +91,31 @@ class Keypoints:
             raise InvalidKeypoints(f"a rate of {fps} frames per second is outside 1..240")
         return cls(np.asarray(points, np.float32), start_s + np.arange(len(points)) / fps, aspect)
 
-    @classmethod
-    def from_blocks(
-        cls,
-        pose: NDArray[np.floating],
-        left: NDArray[np.floating],
-        right: NDArray[np.floating],
-        fps: float,
-        aspect: float = DEFAULT_ASPECT,
-    ) -> Keypoints:
-        """The corpus's own layout: pose (T,33,3) x, y, visibility; left, right (T,21,2); missing = zeros."""
-        for name, block, shape in (("pose", pose, (33, 3)), ("left", left, (21, 2)), ("right", right, (21, 2))):
-            if block.ndim != 3 or block.shape[1:] != shape or len(block) != len(pose):
-                raise InvalidKeypoints(
-                    f"'{name}' should be (frames, {shape[0]}, {shape[1]}) with as many frames as 'pose', "
-                    f"got {tuple(block.shape)}"
-                )
-        points = np.zeros((len(pose), NUM_KEYPOINTS, 3), np.float32)
-        points[:, POSE] = pose
-        for where, hand in ((LEFT_HAND, left), (RIGHT_HAND, right)):
-            points[:, where, :2] = hand
-            points[:, where, 2] = (hand != 0).any(axis=(1, 2))[:, None]
-        return cls.at_rate(points, fps, aspect)
+
+_BLOCK_SHAPES = {"pose": (NUM_POSE, 3), "left": (NUM_HAND, 2), "right": (NUM_HAND, 2)}
+
+
+def joined_blocks(
+    pose: NDArray[np.number], left: NDArray[np.number], right: NDArray[np.number], dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """Three blocks as landmark files and corpora store them -> points (T, 75, 3) of `dtype`.
+
+    pose (T, 33, 3): x, y, visibility; left, right (T, 21, 2): x, y, where a hand of zeros is missing. Raises
+    InvalidKeypoints for other shapes.
+    """
+    frames = len(pose) if pose.ndim else 0
+    for (name, shape), block in zip(_BLOCK_SHAPES.items(), (pose, left, right), strict=True):
+        if block.shape != (frames, *shape):
+            raise InvalidKeypoints(
+                f"'{name}' should be (frames, {shape[0]}, {shape[1]}) with as many frames as 'pose', "
+                f"got {tuple(block.shape)}"
+            )
+    points = np.zeros((len(pose), NUM_KEYPOINTS, 3), dtype)
+    points[:, POSE] = pose
+    for where, hand in ((LEFT_HAND, left), (RIGHT_HAND, right)):
+        points[:, where, :2] = hand
+        points[:, where, 2] = (hand != 0).any(axis=(1, 2))[:, None]
+    return points
 
 
 def mirrored(points: NDArray[np.float32]) -> NDArray[np.float32]:
