@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.decoders import BeamDecoder, Decoder, GreedyDecoder
-from app.pipeline.module3_sequence.ngram import InvalidNgramModel, NgramModel
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
-from app.pipeline.tracks import LANGUAGE_MODEL
 from app.training.answers import Answer, Said, errors, tables
 from app.training.data.cache import PictureConfig
 from app.training.data.clips import Clip, load_clips, pictures_of, require_landmarks

@@ -254,7 +254,7 @@ class CSLRTrainer:
 
     def averaged_model(self) -> SignModel:
         """A copy of the model with the averaged weights, in eval mode, ready for one process."""
-        model = SignModel(self.model.config.without_pretrained()).to(self.ranks.device)
+        model = type(self.model)(self.model.config.without_pretrained()).to(self.ranks.device)
         model.load_state_dict(self.average.state)
         return model.eval()
 
