@@ -45,7 +45,7 @@ Followers = Annotated[Gate, Depends(get_followers)]
 Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
 
 #: Of a request to start; room for some thousand glosses.
-MAX_BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 64 * 1024
 
 _ALWAYS = (
     errors.Unauthorized,
