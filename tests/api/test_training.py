@@ -145,6 +145,8 @@ async def test_switched_off_it_answers_nobody_and_starts_no_database(settings: S
         ({"num_epochs": -1}, 422, "invalid_request"),
         ({"device": "cuda:7"}, 422, "invalid_request"),
         ({"overrides": {"model.rgb.weights": "/etc/passwd"}}, 422, "invalid_request"),
+        ({"overrides": {"model.rgb.weights": "README.md"}}, 422, "invalid_request"),
+        ({"overrides": {"model.rgb.weights": ["README.md"]}}, 422, "invalid_request"),
     ],
 )
 async def test_a_start_that_cannot_be_is_refused_and_leaves_nothing(

@@ -28,6 +28,15 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
 }
 
 
+#: A grey JPEG of 16x16 pixels, the smallest that is accepted.
+_JPEG = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5mo"
+    "q6T/wAALCAAQABABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAP/Z"
+)
+#: One frame of landmarks: 33 body points, 21 of the left and 21 of the right hand.
+_POINTS: list[Any] = [[0.5, 0.5, 0.99]] * 33 + [[0.4, 0.6, 1]] * 21 + [[0.6, 0.6, 1]] * 21
+
+
 class Segment(BaseModel):
     """One recognised sign."""
 
@@ -93,7 +102,7 @@ class FramesRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"frames": ["/9j/4AAQSkZJRgABAQ...", "/9j/4AAQSkZJRgABAQ..."], "fps": 25}]},
+        json_schema_extra={"examples": [{"frames": [_JPEG, _JPEG], "fps": 25}]},
     )
 
     frames: list[_Base64] = Field(
@@ -131,7 +140,7 @@ class LandmarksRequest(BaseModel):
     the landmark reader itself checks what is sent."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"fps": 25, "width": 640, "height": 480, "points": [[[0.51, 0.22, 0.99]]]}]}
+        json_schema_extra={"examples": [{"fps": 25, "width": 640, "height": 480, "points": [_POINTS]}]}
     )
 
     fps: float = Field(ge=1, le=240, description="Frames per second.")
