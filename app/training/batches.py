@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.losses import feasible
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import steps_in, whole_steps
 from app.training.phrases import PhraseConfig, PhraseSampler, crop_window, disturb, to_picture
 
 #: What is drawn for one row of a batch.
@@ -59,17 +59,12 @@ class Batch:
         return [self.map(lambda t, k=k: t[k * size : (k + 1) * size]) for k in range(parts)]  # type: ignore[misc]
 
 
-def round_up(frames: int) -> int:
-    """The next multiple of the lattice step, in frames."""
-    return -(-frames // TIME_DIVISOR) * TIME_DIVISOR
-
-
 def collate(items: list[tuple[NDArray[np.float32], list[int]]], frames: int = 0) -> Batch:
     """(features (T, F), labels) pairs -> Batch. A clip whose labels do not fit its lattice must have been left out.
 
     frames: pad to at least so many, so that the share of one process is padded as the whole batch would be.
     """
-    lengths = [round_up(len(f)) for f, _ in items]
+    lengths = [whole_steps(len(f)) for f, _ in items]
     width = max(1, *(len(labels) for _, labels in items))
     targets = np.zeros((len(items), width), np.int64)
     for row, (_, labels) in zip(targets, items, strict=True):
@@ -154,7 +149,7 @@ class PhraseBatches(DrawnBatches[tuple[NDArray[np.float32], list[int]]]):
             if cfg.window_crop and rng.random() < cfg.window_crop:
                 phrase = crop_window(phrase, rng, cfg)
             labels = [self.label[g] for g in phrase.glosses]
-            if feasible(round_up(len(phrase.points)) // TIME_DIVISOR, labels):
+            if feasible(steps_in(len(phrase.points)), labels):
                 return disturb(phrase.points, rng, cfg), labels
 
     def frames(self, drawn: tuple[NDArray[np.float32], list[int]]) -> int:
@@ -162,4 +157,4 @@ class PhraseBatches(DrawnBatches[tuple[NDArray[np.float32], list[int]]]):
 
     def collate(self, mine: list[tuple[NDArray[np.float32], list[int]]], longest: int) -> Batch:
         items = [(normalise(to_picture(points), 1.0), labels) for points, labels in mine]
-        return collate(items, frames=round_up(longest))
+        return collate(items, frames=whole_steps(longest))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.module1_preprocessing.tracks import nose_relative
+from app.training.corpora.boston104.features import nose_relative
 from app.training.corpus import CorpusError
 
 HANDS, SPEAKERS = "hands_condensed.csv", "speaker.csv"

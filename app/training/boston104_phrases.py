@@ -11,8 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from app.pipeline.checkpoint import DecoderConfig
-from app.pipeline.module3_sequence.segmental import SegmentConfig
 from app.training.boston104 import Sentence
+from app.training.corpora.boston104.segmental import SegmentConfig
 
 Frames = NDArray[np.float32]
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.pipeline.checkpoint import CheckpointError, read_config
-from app.pipeline.module1_preprocessing.tracks import TRACKS
+from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
-from app.pipeline.tracks import TrackRecogniser
 from app.training.answer_report import reliability_svg, report_tables, ways_table, write_section
+from app.training.corpora.boston104.features import TRACKS
+from app.training.corpora.boston104.recogniser import TrackRecogniser
+from app.training.corpora.checkpoints import reads_tracks
 from app.training.corpus import CorpusError, load_signs
 from app.training.evaluate import Evaluation, report, report_glosses
 from app.training.evaluate_live import live_figures, report_live
@@ -88,8 +89,8 @@ def measure(folder: Path, args: argparse.Namespace) -> Measured:
     lm = language_model(folder, recogniser.vocabulary, args.lm)
     live = args.stream if args.full else None
     head = {"checkpoint": recogniser.model_id, "split": split}
-    blind = recogniser.settings.model.rgb is not None and recogniser.backend.rgb is None
-    title = f"{recogniser.model_id}, {split} split, beam {recogniser.settings.decoder.beam}" + (
+    blind = recogniser.config.model.rgb is not None and recogniser.backend.rgb is None
+    title = f"{recogniser.model_id}, {split} split, beam {recogniser.config.decoder.beam}" + (
         ", by its pose stream alone" if blind else ""
     )
     match corpus_kind(args.data):
@@ -155,8 +156,7 @@ def main(argv: list[str] | None = None) -> int:
     if not (folder / "config.json").is_file():
         folder = CHECKPOINTS / args.checkpoint
     try:
-        tracks = read_config(folder).keypoints == TRACKS
-        measured = measure_tracks(folder, args) if tracks else measure(folder, args)
+        measured = measure_tracks(folder, args) if reads_tracks(folder) else measure(folder, args)
         if args.out:
             write_out(args.out, measured, f"{folder.name}, {measured.figures['split']}")
         if args.model_card:

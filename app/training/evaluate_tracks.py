@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from app.pipeline.module3_sequence.confidence import token_confidence
-from app.pipeline.tracks import Method, TrackRecogniser
 from app.training.answer_report import report_tables, ways_table
 from app.training.answers import Answer, Said, errors, tables
 from app.training.boston104 import Sentence, load_boston104
+from app.training.corpora.boston104.recogniser import Method, TrackRecogniser
 
 #: Ways of reading: name, decoder, with the gloss language model?
 WAYS: tuple[tuple[str, Method, bool], ...] = (
@@ -51,7 +51,7 @@ class TrackEvaluation:
                 said = tuple(
                     Said(
                         recogniser.vocabulary[t.label - 1],
-                        token_confidence(lattice, t, recogniser.settings.temperature),
+                        token_confidence(lattice, t, recogniser.config.temperature),
                     )
                     for t in tokens
                 )
@@ -89,7 +89,7 @@ def track_figures(recogniser: TrackRecogniser, folder: Path, split: str) -> dict
     training = load_boston104(folder, "train")
     sentences = training if split == "train" else load_boston104(folder, split)
     return {
-        "checkpoint": recogniser.settings.model_id,
+        "checkpoint": recogniser.config.model_id,
         "corpus": "boston104",
         "split": split,
         **TrackEvaluation.of(recogniser, sentences, training).figures(),

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.decoders import BeamDecoder, Decoder, GreedyDecoder
-from app.pipeline.module3_sequence.ngram import InvalidNgramModel, NgramModel
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
-from app.pipeline.tracks import LANGUAGE_MODEL
 from app.training.answers import Answer, Said, errors, tables
 from app.training.data.cache import PictureConfig
 from app.training.data.clips import Clip, load_clips, pictures_of, require_landmarks
@@ -45,7 +44,7 @@ def language_model(folder: Path, vocabulary: Sequence[str], given: Path | None) 
 
 def decoders(recogniser: Recogniser, lm: NgramModel | None) -> dict[str, Decoder]:
     """By name, the checkpoint's own first (its beam is at least 2 here, so that greedy and beam differ)."""
-    settings = recogniser.settings.decoder
+    settings = recogniser.config.decoder
     beam = max(settings.beam, 2)
     found: dict[str, Decoder] = {f"beam {beam}": BeamDecoder(beam), "greedy": GreedyDecoder()}
     if settings.beam < 2:
@@ -125,5 +124,5 @@ def _features(recogniser: Recogniser, clip: Clip) -> NDArray[np.float32]:
     if clip.crops is None:
         return landmarks
     frames = np.arange(len(clip))
-    seen = [recogniser.look(pictures_of(clip, part)) for part in np.split(frames, frames[_FRAMES::_FRAMES])]
+    seen = [recogniser.encode_images(pictures_of(clip, part)) for part in np.split(frames, frames[_FRAMES::_FRAMES])]
     return np.concatenate([landmarks, np.concatenate(seen)], axis=1)

@@ -10,7 +10,7 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch.utils.data import Dataset
 
@@ -30,10 +30,12 @@ Kind = Literal["signs", "manifest", "boston104"]
 class Source(Protocol):
     """A corpus as the trainer sees it.
 
-    vocabulary: gloss of label id 1, 2, ...; model: settings that the corpus imposes on the model, e.g. {"features":
-    12}; checkpoint: fields of `CheckpointConfig` that the corpus decides, e.g. {"sign_language": "ase"}.
+    checkpoint_type: config of its checkpoints, which names the network; vocabulary: gloss of label id 1, 2, ...; model:
+    settings that the corpus imposes on the model; checkpoint: fields of `checkpoint_type` that the corpus decides, e.g.
+    {"sign_language": "ase"}.
     """
 
+    checkpoint_type: ClassVar[type[CheckpointConfig]]
     vocabulary: tuple[str, ...]
     model: dict[str, Any]
     checkpoint: dict[str, Any]
@@ -106,6 +108,8 @@ def choose_vocabulary(config: TrainConfig, glosses: set[str]) -> tuple[str, ...]
 
 class PhraseSource:
     """The signs corpus: isolated clips, trained on as composed phrases."""
+
+    checkpoint_type: ClassVar[type[CheckpointConfig]] = CheckpointConfig
 
     def __init__(self, train: list[Clip], dev: list[Clip], config: TrainConfig) -> None:
         self.train, self.dev, self.config = train, dev, config

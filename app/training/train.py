@@ -199,9 +199,10 @@ def _new_model(settings: Settings, config: TrainConfig, source: Source) -> tuple
     if settings.init:
         first, model = finished_run(settings.init, source.vocabulary)
         return model, first["commands"]
-    wanted = config.model_config(len(source.vocabulary), source.model)
+    network = source.checkpoint_type.network
+    wanted = config.model_config(len(source.vocabulary), source.model, network.config_type)
     try:
-        return SignModel(wanted), []
+        return network(wanted), []
     except (WeightsUnavailable, ValueError) as error:
         raise ConfigError(f"model: {error}") from error
 

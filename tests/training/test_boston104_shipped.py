@@ -10,7 +10,7 @@ import pytest
 
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.tracks import TrackRecogniser
+from app.training.corpora.boston104.recogniser import TrackRecogniser
 from app.training.evaluate_command import main as evaluate
 
 FOLDER = Path(__file__).parents[2] / "checkpoints" / "boston104"

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.module1_preprocessing.tracks import TRACK_FEATURES, TRACKS, track_features
-from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.tracks import TrackRecogniser
 from app.training import release_boston104
 from app.training.answer_report import BEGIN
 from app.training.boston104_phrases import BostonConfig, Sample
 from app.training.boston104_source import BostonSource, collate_tracks, language_model, sign_lengths
 from app.training.config import OptimConfig, TrainConfig, load_config
+from app.training.corpora.boston104.features import TRACK_FEATURES, TRACKS, track_features
+from app.training.corpora.boston104.network import TracksConfig, TracksModel
+from app.training.corpora.boston104.recogniser import TrackRecogniser
 from app.training.evaluate_command import main as evaluate
 from app.training.sources import open_source
 from app.training.train import main as train
@@ -46,7 +46,7 @@ def test_the_trainer_finds_the_corpus_by_its_files(data: Path) -> None:
     assert found.vocabulary == tuple(sorted(GLOSSES))
     assert found.report()["clips"] == {"train": 7, "dev": 0}
     assert found.epoch_steps(4) == 1
-    model = SignModel(ModelConfig.from_dict({"labels": 4, "model_dim": 8, **found.model}))
+    model = TracksModel(TracksConfig.from_dict({"labels": 4, "model_dim": 8, **found.model}))
     assert found.evaluate(model, 0, 1) == {}
     held = source(data, 0).report()
     assert held["clips"]["train"] + held["clips"]["dev"] == 7
@@ -133,8 +133,8 @@ def test_from_training_to_a_released_checkpoint_that_reads_the_test_sentences(
     capsys.readouterr()
 
     reader = TrackRecogniser.load(out)
-    assert reader.settings.members == 2
-    assert reader.settings.keypoints == TRACKS
+    assert reader.config.members == 2
+    assert reader.config.keypoints == TRACKS
     command = ["--checkpoint", str(out), "--data", str(data), "--split", "test", "--json"]
     assert evaluate([*command, "--model-card", "--out", str(tmp_path / "report")]) == 0
     figures = json.loads(capsys.readouterr().out)

@@ -17,8 +17,8 @@ from app.training.answers import errors
 from app.training.evaluate import Example
 from app.training.evaluate_command import main as evaluate
 from app.training.evaluate_ways import answers_of, decoders, language_model, manifest_examples, ways_of
-from tests.pipeline.test_recogniser import VOCABULARY, tiny_checkpoint
-from tests.support.image_recognisers import pictured_checkpoint
+from tests.support.image_recognisers import image_checkpoint
+from tests.support.recognisers import VOCABULARY, tiny_checkpoint
 from tests.training.data.made_up import landmark_clip, pictured_clip, table
 from tests.training.tiny_boston104 import write_boston104
 
@@ -158,7 +158,7 @@ def test_a_recogniser_that_reads_pictures_is_measured_with_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The crops were extracted beforehand; whole clips and live reading see the same ones."""
-    checkpoint = pictured_checkpoint(tmp_path / "rgb")
+    checkpoint = image_checkpoint(tmp_path / "rgb")
     root = table(tmp_path / "corpus", "a.mp4,HELLO,ann,train,", "b.mp4,NAME,bob,dev,", "c.mp4,YOU,eve,dev,")
     for number, name in enumerate("abc"):
         pictured_clip(root, f"{name}.mp4", shade=60 * number, frames=40, seed=number)
@@ -178,6 +178,6 @@ def test_a_recogniser_that_reads_pictures_is_measured_with_them(
 def test_a_recogniser_that_cannot_be_shown_its_pictures_is_measured_without_and_says_so(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoint = pictured_checkpoint(tmp_path / "s3d", backbone="s3d")
+    checkpoint = image_checkpoint(tmp_path / "s3d", backbone="s3d")
     assert evaluate(["--checkpoint", str(checkpoint), "--data", str(corpus)]) == 0
     assert "s3d, dev split, beam 1, by its pose stream alone, 2 clips" in capsys.readouterr().out

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from app.pipeline.keypoints import MIRROR
-from app.pipeline.module1_preprocessing.crops import channels
+from app.pipeline.module1_preprocessing.crops import to_channels_first
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import interpolate
-from app.training.batches import GROUP, Batch, collate, round_up
+from app.pipeline.module3_sequence.steps import whole_steps
+from app.training.batches import GROUP, Batch, collate
 from app.training.corpus import to_body
 from app.training.data.clips import Clip, pictures_of, too_long_for_ctc
 from app.training.phrases import PhraseConfig, disturb, to_picture
@@ -77,7 +78,7 @@ class ClipBatches(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         plans = [self._plan(clip, index, row) for row, clip in enumerate(self.rows(index))]
-        longest = round_up(max(plan.frames for plan in plans))
+        longest = whole_steps(max(plan.frames for plan in plans))
         mine = [self._play(plan) for plan in plans[self.rank :: self.world]]
         batch = collate([(features, labels) for features, labels, _ in mine], frames=longest)
         if mine[0][2] is not None:
@@ -120,7 +121,11 @@ class ClipBatches(Dataset[Batch]):
         if clip.crops is None:
             return features, self.labels[plan.clip], None
         crops = pictures_of(clip, np.rint(positions).astype(np.int64))
-        return features, self.labels[plan.clip], channels(disturb_pictures(mirrored(crops) if mirror else crops, rng))
+        return (
+            features,
+            self.labels[plan.clip],
+            to_channels_first(disturb_pictures(mirrored(crops) if mirror else crops, rng)),
+        )
 
 
 def mirrored(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:

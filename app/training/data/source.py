@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch.utils.data import Dataset
 
+from app.pipeline.checkpoint import CheckpointConfig
 from app.pipeline.module3_sequence.model import SignModel
 from app.training.batches import Batch
 from app.training.config import OptimConfig, TrainConfig
@@ -29,6 +30,8 @@ from app.training.data.report import manifest_report
 
 class ManifestSource:
     """Whole clips of a manifest. pictures: crops that the model's RGB stream reads, None for landmarks alone."""
+
+    checkpoint_type: ClassVar[type[CheckpointConfig]] = CheckpointConfig
 
     def __init__(self, manifest: Manifest, clips: Clips, config: TrainConfig, pictures: PictureConfig | None) -> None:
         """clips: of train and dev. Raises ConfigError for glosses the corpus lacks, CorpusError where nothing is left

@@ -12,7 +12,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.pipeline.module1_preprocessing.picture_folder import SUFFIXES
+from app.pipeline.module1_preprocessing.image_folder import SUFFIXES
 from app.training.corpus import CorpusError
 from app.training.data.importers.placing import EXTRACT, Imported, Placer
 from app.training.data.manifest import SPLITS, Entry, write_manifest

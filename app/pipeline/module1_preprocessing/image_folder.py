@@ -1,4 +1,4 @@
-"""A folder of numbered pictures, as research corpora store their clips, read as a video would be."""
+"""A folder of numbered images, as research corpora store their clips, read as a video would be."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _CODES = {"bad_dimensions": "bad_dimensions", "too_expensive": "too_expensive"}
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
-def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures of a folder in the order of the numbers in their names: fn2 before fn10, padded or not."""
+def image_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The images of a folder in the order of the numbers in their names: fn2 before fn10, padded or not."""
     found = [p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
     return sorted(found, key=lambda p: [(int(t), "") if t.isdigit() else (-1, t) for t in re.split(r"(\d+)", p.name)])
 
 
-def read_pictures(
+def read_images(
     folder: str | os.PathLike[str],
     fps: float,
     limits: VideoLimits | None = None,
     target_fps: float = FALLBACK_FPS,
 ) -> Iterator[Frame]:
-    """Frames of a folder of pictures taken at `fps`, at most one for each 1/target_fps slot, as `read_frames` gives.
+    """Frames of a folder of images taken at `fps`, at most one for each 1/target_fps slot, as `read_frames` gives.
 
-    All frames get the size of the first. Raises (on iteration) InvalidVideo for an unreadable picture or none, OSError.
+    All frames get the size of the first. Raises (on iteration) InvalidVideo for an unreadable image or none, OSError.
     """
     limits = limits or VideoLimits()
-    files = picture_files(folder)
+    files = image_files(folder)
     if not files:
-        raise InvalidVideo("empty", "the folder holds no pictures (.png, .jpg, .jpeg)")
+        raise InvalidVideo("empty", "the folder holds no images (.png, .jpg, .jpeg)")
     if len(files) > limits.max_frames or (len(files) - 1) / fps > limits.max_duration_s:
         raise InvalidVideo(
             "too_long",
-            f"the folder holds {len(files)} pictures; at most {limits.max_frames}, or {limits.max_duration_s:g} s, "
+            f"the folder holds {len(files)} images; at most {limits.max_frames}, or {limits.max_duration_s:g} s, "
             "are taken: split it",
         )
     size: tuple[int, int] | None = None
@@ -52,27 +52,27 @@ def read_pictures(
         if slot <= last_slot:
             continue
         last_slot = slot
-        picture = _read(file, limits)
+        image = _read(file, limits)
         if size is None:
-            size = picture.shape[1], picture.shape[0]
-        if picture.shape[1::-1] != size:
-            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-        yield Frame(picture, number / fps)
+            size = image.shape[1], image.shape[0]
+        if image.shape[1::-1] != size:
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        yield Frame(image, number / fps)
 
 
 def _read(file: Path, limits: VideoLimits) -> NDArray[np.uint8]:
     """Size and cost are read from the bytes, before anything is decoded."""
     data = file.read_bytes()
-    damaged = InvalidVideo("undecodable", f"the picture {file.name} is damaged or not a picture; fetch it again")
+    damaged = InvalidVideo("undecodable", f"the image {file.name} is damaged or not an image; fetch it again")
     try:
         if data.startswith(b"\xff\xd8"):
-            picture = JpegPicture.check(data)
-            width, height = picture.width, picture.height
+            jpeg = JpegPicture.check(data)
+            width, height = jpeg.width, jpeg.height
         elif data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
             width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
         else:
             raise damaged
-        check_dimensions(width, height, f"the picture {file.name}", limits.max_pixels)
+        check_dimensions(width, height, f"the image {file.name}", limits.max_pixels)
     except InvalidImage as problem:
         raise InvalidVideo(_CODES.get(problem.code, "undecodable"), f"{file.name}: {problem}") from problem
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
