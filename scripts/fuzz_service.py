@@ -7,7 +7,8 @@ Starts the service itself on loopback, on a free port and in folders of its own,
 and answer, exits of the process, answers of 500 (their inputs are kept in --out), tracebacks in its log, memory after
 warming up, at its peak and after a rest, and how long /api/health/live took throughout. A case is made of --seed,
 its kind and its number alone, so --replay sends any of them again. Ends with status 1 when there was an exit or an
-answer of 500."""
+answer of 500.
+"""
 
 from __future__ import annotations
 
