@@ -15,14 +15,16 @@ from app import __version__
 from app.api import captions_ws as live
 from app.api import health, inference, openapi, pages, problems, training
 from app.api import metrics as metrics_route
+from app.api.captions_socketio import MAX_PACKET, SocketIODoor
 from app.api.captions_socketio import PATH as SOCKETIO_PATH
-from app.api.captions_socketio import SocketIODoor
 from app.api.middleware import BodyLimit, RequestContext
+from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
 from app.api.uploads import UploadPlaces
 from app.core.limits import Gate
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
+from app.core.temp_files import remove_leftovers
 from app.db.database import Database, DatabaseUnavailable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
@@ -48,6 +50,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: InferenceService = app.state.service
     hub: LiveHub = app.state.live
     protect_server(service.settings)
+    removed = await asyncio.to_thread(remove_leftovers)
+    if removed:
+        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
     async with exiting_in_time(), _database(app) as choice:
         try:
             await service.start(choice)
@@ -55,7 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             app.state.startup_problem = str(problem)
             await service.stop()
             raise
-        hub.start(service.recogniser, service.model_thread, service.extractors, service.streams, service.device)
+        hub.start(service.recogniser, service.model_thread, service.landmarks, service.streams, service.device)
         try:
             async with _training(app), _grpc(service, hub):
                 with draining_first(lambda: _drain(app), service.settings.training_stop_s):
@@ -180,13 +185,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.metrics:
         app.include_router(metrics_route.router)
     pages.install(app)
-    problems.install(app)
+    problems.install(app, live.PATH)
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's
     # own `send`; right inside of it everything is counted.
-    app.add_middleware(
-        BodyLimit, limit=settings.max_upload_bytes, smaller={training.router.prefix: training.MAX_BODY_BYTES}
-    )
+    limits = {
+        inference.router.prefix: settings.max_upload_bytes,
+        training.router.prefix: training.MAX_BODY_BYTES,
+        SOCKETIO_PATH: MAX_PACKET,
+    }
+    app.add_middleware(BodyLimit, limits=limits)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -195,6 +203,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    hosts = [*settings.allowed_hosts, settings.host.lower()]
+    app.add_middleware(CheckOrigin, policy=OriginPolicy(hosts, settings.cors_origins))
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(RequestContext)
     return app

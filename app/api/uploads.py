@@ -23,8 +23,6 @@ from app.core.settings import Settings
 from app.core.temp_files import temporary_file
 
 _FLUSH_BYTES = 1 << 20
-#: Bodies that are not streamed to disk (JSON) are held in memory, many at a time perhaps.
-MAX_IN_MEMORY = 64 << 20
 _MAX_PARTS = 16
 #: An upload is not judged slow before this age; one that gives way has LEAVE_S to do so.
 SETTLE_S, LEAVE_S = 2.0, 2.0
@@ -270,14 +268,18 @@ async def _flush(file: IO[bytes], form: _Form) -> int:
     return len(pending)
 
 
-async def receive_body(incoming: IncomingBody) -> bytes:
-    """The whole body in memory, at most MAX_IN_MEMORY. Raises UploadTooLarge, UploadTimeout, ClientDisconnect."""
+async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> bytearray:
+    """The whole body in memory. limit: its largest size in bytes; instead: what to send in place of a larger one.
+
+    Raises UploadTooLarge, UploadTimeout, ClientDisconnect.
+    """
     body = bytearray()
+    announced = int(incoming.request.headers.get("content-length", 0))  # a number: BodyLimit has checked it
     async for piece in incoming.chunks():
         body += piece
-        if len(body) > MAX_IN_MEMORY:
+        if max(len(body), announced) > limit:
             raise UploadTooLarge(
-                f"A JSON body may have {MAX_IN_MEMORY >> 20} MiB. Send fewer or smaller frames, or a video file.",
+                f"The JSON body is larger than {limit / (1 << 20):g} MiB, the limit of this route. {instead}",
                 headers={"Connection": "close"},
             )
-    return bytes(body)
+    return body
