@@ -48,11 +48,6 @@ class Sentence:
         return labels
 
 
-def is_boston104(folder: Path) -> bool:
-    """Does the folder look like the corpus?"""
-    return (folder / HANDS).is_file() and (folder / "train_words.csv").is_file()
-
-
 def load_boston104(folder: Path, split: str) -> list[Sentence]:
     """All sentences of the split ("train" or "test"), by number. Raises CorpusError naming file and fault."""
     if split not in ("train", "test"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -197,9 +197,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error)
-
-
-def extract_here(jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
-    """All jobs in this process, one after the other."""
-    for job in jobs:
-        yield job, extract_clip(job)

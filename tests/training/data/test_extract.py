@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,17 @@ from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtr
 from app.pipeline.module1_preprocessing.video import read_frames
 from app.signer import SAMPLES
 from app.training.data.cache import Cache, PictureConfig
-from app.training.data.extract import Job, extract_clip, extract_corpus, extract_here, remove_leftovers
+from app.training.data.extract import Job, Outcome, extract_clip, extract_corpus, remove_leftovers
 from app.training.data.manifest import Entry, read_manifest
 from app.training.data.workers import WorkerDied, spread
 from tests.support import media
 from tests.training.data.made_up import landmark_clip, picture_folder, table
+
+
+def one_by_one(jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+    """All jobs in this process, one after the other."""
+    for job in jobs:
+        yield job, extract_clip(job)
 
 
 @pytest.fixture
@@ -88,16 +95,16 @@ def test_a_corpus_is_extracted_once_and_what_fails_is_listed(corpus: Path, capsy
 def test_what_is_damaged_in_the_cache_or_lacks_its_crops_is_done_again(tmp_path: Path) -> None:
     root = table(tmp_path, "pictures,NO,bob,train,25")
     picture_folder(root / "pictures")
-    first = extract_corpus(root, None, doing=extract_here)
+    first = extract_corpus(root, None, doing=one_by_one)
     assert (first.extracted, first.cached) == (1, 0)
-    assert extract_corpus(root, PictureConfig(32), doing=extract_here).extracted == 1
-    assert extract_corpus(root, PictureConfig(32), doing=extract_here).cached == 1
-    assert extract_corpus(root, PictureConfig(32, hands=True), doing=extract_here).extracted == 1
+    assert extract_corpus(root, PictureConfig(32), doing=one_by_one).extracted == 1
+    assert extract_corpus(root, PictureConfig(32), doing=one_by_one).cached == 1
+    assert extract_corpus(root, PictureConfig(32, hands=True), doing=one_by_one).extracted == 1
     for file in Cache(root).folder.glob("*.npz"):
         file.write_bytes(file.read_bytes()[:100])
-    assert extract_corpus(root, PictureConfig(32), doing=extract_here).extracted == 1
+    assert extract_corpus(root, PictureConfig(32), doing=one_by_one).extracted == 1
     (root / "pictures" / "images0002.png").write_bytes(b"no picture")
-    report = extract_corpus(root, None, doing=extract_here)
+    report = extract_corpus(root, None, doing=one_by_one)
     assert report.failed == [
         {
             "file": "pictures",
