@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logger.remove()
     logger.add(sys.stderr, level="WARNING", format="{level}: {message}")
     if argv[:1] == ["evaluate"]:
-        from app.training import evaluate_command
+        from app.cli import evaluate as evaluate_command
 
         return int(evaluate_command.main(argv[1:]) or 0)
     args = _parser(with_samples=argv[:1] == ["samples"]).parse_args(argv)

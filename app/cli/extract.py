@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.training.data.extract import Doing, Report
+    from app.training.corpora.manifest.extract import Doing, Report
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from app.core.settings import SettingsError
-    from app.training.corpus import CorpusError
-    from app.training.data.cache import PictureConfig
-    from app.training.data.extract import REPORT, extract_corpus
+    from app.training.corpora.manifest.cache import PictureConfig
+    from app.training.corpora.manifest.extract import REPORT, extract_corpus
+    from app.training.corpora.signs.clips import CorpusError
 
     if args.workers < 1:
         raise SettingsError(f"--workers {args.workers}: at least one process is needed.")
@@ -74,7 +74,7 @@ def _ray(address: str | None) -> Doing | None:
     if address is None:
         return None
     from app.core.settings import SettingsError
-    from app.training.data.ray_extract import RayUnavailable, on_cluster
+    from app.training.corpora.manifest.ray_extract import RayUnavailable, on_cluster
 
     try:
         return on_cluster(address)

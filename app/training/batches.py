@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.losses import feasible
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
-from app.training.phrases import PhraseConfig, PhraseSampler, crop_window, disturb, to_picture
+from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, crop_window, disturb, to_picture
 
 #: What is drawn for one row of a batch.
 Drawn = TypeVar("Drawn")

@@ -13,8 +13,8 @@ import yaml
 
 from app.pipeline.module3_sequence.losses import LossConfig
 from app.pipeline.module3_sequence.model import ModelConfig
-from app.training.boston104_phrases import BostonConfig
-from app.training.phrases import PhraseConfig
+from app.training.corpora.boston104.splicing import BostonConfig
+from app.training.corpora.signs.phrases import PhraseConfig
 
 
 class ConfigError(ValueError):

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from app.training.config import ConfigError, load_config
-from app.training.corpus import CorpusError
-from app.training.sources import corpus_kind
+from app.training.corpora.opening import corpus_kind
+from app.training.corpora.signs.clips import CorpusError
 from app.training.train import FAILED, FINISHED, REFUSED, Settings, parser, settings, train
 
 

@@ -18,16 +18,16 @@ from loguru import logger
 
 from app.pipeline.module2_feature.rgb_encoder import WeightsUnavailable
 from app.pipeline.module3_sequence.model import SignModel
-from app.training.checkpoints import CheckpointManager
 from app.training.config import ConfigError, TrainConfig, load_config
-from app.training.corpus import CorpusError
-from app.training.distributed import Ranks, joined
-from app.training.final import finished_run, write_final
-from app.training.rng import seed_all
-from app.training.run_files import RunFiles
-from app.training.signals import stop_on_signal
-from app.training.sources import Source, open_source
-from app.training.trainer import CSLRTrainer
+from app.training.corpora.opening import Source, open_source
+from app.training.corpora.signs.clips import CorpusError
+from app.training.loop.checkpoints import CheckpointManager
+from app.training.loop.distributed import Ranks, joined
+from app.training.loop.random_state import seed_all
+from app.training.loop.signals import stop_on_signal
+from app.training.loop.trainer import CSLRTrainer
+from app.training.release.final import finished_run, write_final
+from app.training.run_folder import RunFiles
 
 FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.training.tiny_corpus import write_corpus
+from tests.support.signs_corpus import write_corpus
 
 CONFIG = """
 name: tiny

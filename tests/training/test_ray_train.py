@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.training.ray_train import main
-from tests.training.tiny_corpus import four_steps
+from tests.support.signs_corpus import four_steps
 
 
 def test_what_is_wrong_is_said_before_a_cluster_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.evaluate import main as evaluate
 from app.pipeline.recogniser import Recogniser
-from app.training import release
-from app.training.evaluate_command import main as evaluate
+from app.training.corpora.signs import release
 from app.training.train import main as train
-from tests.training.tiny_corpus import write_corpus
+from tests.support.signs_corpus import write_corpus
 
 CONFIG = """
 name: tiny

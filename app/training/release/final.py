@@ -1,0 +1,107 @@
+"""What a run leaves behind: `RUN/final/`, which the service can load, with a model card; and reading it back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_network, save_checkpoint
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.whole_files import write_whole
+from app.training.config import ConfigError
+from app.training.corpora.opening import Source
+
+FINAL = "final"
+
+
+def write_final(
+    folder: Path, run: dict[str, Any], source: Source, model: SignModel, step: int, figures: dict[str, Any]
+) -> None:
+    """Write `folder`/final: weights, config and card. figures: of the dev split, empty where none were taken.
+
+    Raises OSError; each file is the old one or the new one.
+    """
+    config = CheckpointConfig(
+        **{
+            "model_id": folder.name,
+            "sign_language": "und",  # BCP 47: undetermined
+            "vocabulary": source.vocabulary,
+            "model": model.config,
+            "provenance": {
+                "train_commands": run["commands"],
+                "train_clips": run["clips"],
+                "seed": run["seed"],
+                "step": step,
+                **({"wer": figures["wer"]} if figures else {}),
+            },
+            **source.checkpoint,
+        }
+    )
+    save_checkpoint(folder / FINAL, config, model)
+    write_whole(folder / FINAL / "MODEL_CARD.md", model_card(config, source.report(), step, figures))
+
+
+def model_card(config: CheckpointConfig, report: dict[str, Any], step: int, figures: dict[str, Any]) -> str:
+    """Data, split, figures, commands and limits of a run nobody has looked at yet, in Markdown."""
+    clips = ", ".join(f"{split} {count}" for split, count in report["clips"].items())
+    left_out = report.get("left_out", [])
+    if figures:
+        wer = (
+            f"WER {figures['wer']:.1%} (S {figures['substitutions']}, D {figures['deletions']}, "
+            f"I {figures['insertions']}), dev split of `{report['corpus']}`, greedy decoding without thresholds or "
+            f"language model, glosses compared as they are written, after {step} steps. The dev split also chose these "
+            f"weights among the run's, so it flatters them a little."
+        )
+    else:
+        wer = f"None: the dev split was not read in this run, which ended after {step} steps."
+    return f"""# {config.model_id}
+
+Reads {len(config.vocabulary)} glosses. Written by the training run itself; nobody has reviewed it.
+
+## Data
+
+Corpus `{report["corpus"]}`, clips: {clips}. Clips left out: {_count(left_out)}; `data_report.json` of the run
+says which and why.
+
+## Figures
+
+{wer}
+
+## How it was made
+
+```
+{chr(10).join(config.provenance["train_commands"])}
+```
+
+Seed {config.provenance["seed"]}.
+
+## Limits
+
+No decoder settings were chosen and confidence was not calibrated. The figure speaks for people and recordings like
+those of the dev split and for no others. The licence of the training recordings decides what these weights may be used
+for.
+"""
+
+
+def _count(left_out: list[Any]) -> int:
+    """Clips that a report's "left_out" names: one an entry, or as many as the entry says."""
+    return sum(int(entry.get("clips", 1)) if isinstance(entry, dict) else 1 for entry in left_out)
+
+
+def load_run(folder: Path) -> tuple[dict[str, Any], SignModel]:
+    """What a run in `folder` was (run.json), and its final model, in eval mode. Raises OSError, CheckpointError."""
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    _, model = load_network(folder / FINAL)
+    return run, model
+
+
+def finished_run(folder: Path, vocabulary: tuple[str, ...]) -> tuple[dict[str, Any], SignModel]:
+    """What a finished run was, and its model. Raises ConfigError when it is missing or knows other glosses."""
+    try:
+        run, model = load_run(folder)
+    except (OSError, CheckpointError) as error:
+        raise ConfigError(f"no finished run in {folder}: {error}") from error
+    if tuple(run["vocabulary"]) != vocabulary:
+        raise ConfigError(f"the run in {folder} was trained on other glosses than this one")
+    return run, model
