@@ -29,11 +29,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     reporting = actions.add_parser("report", help="clips, signers, glosses, lengths, and what cannot be used")
     reporting.add_argument("folder", type=Path, metavar="FOLDER")
     reporting.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from app.core.settings import SettingsError
-    from app.training.corpora.signs.clips import CorpusError
+    from app.training.errors import CorpusError
 
     try:
         return _import(args) if args.action == "import" else _report(args)
@@ -54,8 +55,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from app.training.corpora.manifest.report import report_text
-    from app.training.corpora.report import corpus_report
+    from app.training.corpora.report import corpus_report, report_text
 
     report = corpus_report(args.folder)
     print(json.dumps(report, indent=1, ensure_ascii=False) if args.json else report_text(report))

@@ -28,6 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--hands", action="store_true", help="with --pictures: also a crop of each hand")
     parser.add_argument("--ray", metavar="ADDRESS", help="spread the work over a Ray cluster: its address, or auto")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from app.core.settings import SettingsError
     from app.training.corpora.manifest.cache import PictureConfig
     from app.training.corpora.manifest.extract import REPORT, extract_corpus
-    from app.training.corpora.signs.clips import CorpusError
+    from app.training.errors import CorpusError
 
     if args.workers < 1:
         raise SettingsError(f"--workers {args.workers}: at least one process is needed.")

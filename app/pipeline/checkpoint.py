@@ -152,7 +152,7 @@ def read_config(folder: Path) -> CheckpointConfig:
         known = f"available there: {', '.join(others)}" if others else "there is no checkpoint there"
         raise CheckpointError(
             f"no checkpoint '{folder.name}' in {folder.parent} ({known}). Set CHECKPOINT to an available one, "
-            f"or train one: python -m app.training.train --help"
+            f"or train one: python -m app train --help"
         )
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:

@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.cli.evaluate import main as evaluate
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.landmark_files import save_npz
 from app.pipeline.module3_sequence.ngram import NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
-from app.training.corpora.signs.evaluation import Example
+from app.training.corpora.manifest.evaluation import manifest_examples
 from app.training.evaluation.answers import errors
-from app.training.evaluation.decoders import answers_of, decoders, language_model, manifest_examples, ways_of
+from app.training.evaluation.decoders import answers_of, decoders, language_model, ways_of
+from app.training.evaluation.reading import Example
 from tests.pipeline.test_recogniser import VOCABULARY, tiny_checkpoint
 from tests.support.boston104_corpus import write_boston104
+from tests.support.commands import evaluate
 from tests.support.image_recognisers import pictured_checkpoint
 from tests.support.manifest_corpus import landmark_clip, pictured_clip, table
 
@@ -132,7 +133,7 @@ def test_the_checkpoints_own_decoder_speaks_for_it_and_a_sure_language_model_is_
     table_ = np.log(np.array([[0.02, 0.45, 0.03, 0.5]] * 2, np.float32))
     lm = NgramModel.fit([[1]] * 50, VOCABULARY, 1)
     found = decoders(recogniser, lm)
-    said = {name: answers_of(recogniser, d, [example], [table_])[0].said[0].gloss for name, d in found.items()}
+    said = {name: answers_of(recogniser, d, [example], [table_])[0].predicted[0].gloss for name, d in found.items()}
     assert [said["beam 3"], said["greedy"]] == ["YOU", "YOU"]
     assert said[list(found)[2]] == "HELLO"
 
@@ -181,3 +182,15 @@ def test_a_recogniser_that_cannot_be_shown_its_pictures_is_measured_without_and_
     checkpoint = pictured_checkpoint(tmp_path / "s3d", backbone="s3d")
     assert evaluate(["--checkpoint", str(checkpoint), "--data", str(corpus)]) == 0
     assert "s3d, dev split, beam 1, by its pose stream alone, 2 clips" in capsys.readouterr().out
+
+
+def test_ids_are_looked_up_in_the_folder_of_checkpoints(
+    checkpoint: Path, corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHECKPOINT_DIR", str(checkpoint.parent))
+    monkeypatch.setenv("CHECKPOINT", "tiny")
+    for which in (["--checkpoint", "tiny"], []):
+        assert evaluate([*which, "--data", corpus, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["checkpoint"] == "tiny"
+    assert evaluate(["--checkpoint", "none-such", "--data", corpus]) == 2
+    assert str(checkpoint.parent) in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,15 @@ def four_steps(root: Path) -> list[str]:
     return f"--config {root / 'tiny.yaml'} --data {data} --out {root / 'run'} --workers 0 --device cpu".split()
 
 
-def write_corpus(root: Path) -> Path:
-    """Writes train.npz, dev.npz and clips.csv; each signer performs each gloss twice, 20 frames."""
+def write_corpus(root: Path, dev: Sequence[str] = GLOSSES) -> Path:
+    """Writes train.npz, dev.npz and clips.csv; each signer performs each gloss twice, 20 frames, in dev those given."""
     rows = []
     for split, signers in (("train", ("ann", "bob")), ("dev", ("eve",))):
         tracks, offsets = [], [0]
         for signer in signers:
             for g, gloss in enumerate(GLOSSES):
+                if split == "dev" and gloss not in dev:
+                    continue
                 for take in range(2):
                     points = performance(20, seed=g * 10 + take)
                     points[:3, 33:] = 0

@@ -48,7 +48,7 @@ def test_there_are_two(address: str) -> None:
 
 def test_they_train_together(address: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = run("-m", "app.training.ray_train", *four_steps(tmp_path), "--address", address, "--processes", "2")
+    done = run("-m", "app", "train", *four_steps(tmp_path), "--ray", address, "--processes", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((out / "status.json").read_text())["state"] == "finished"
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

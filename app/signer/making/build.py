@@ -1,6 +1,6 @@
 """Builds the prototype signer: for every gloss the DTW barycentre of its training clips, a performance of nobody.
 
-    python -m app.training.prototypes --data ../shared/data/signs --out app/signer/assets/prototypes.json.gz
+Run by `python -m app prototypes`.
 
 Steps per gloss: normalise by the shoulders, let every clip be right-handed, find the densest group of clips (a gloss
 such as HELLO is done in several forms, and averaging across forms gives none of them), align that group to its
@@ -9,13 +9,8 @@ barycentre, then average body and hand shapes frame by frame over the aligned cl
 
 from __future__ import annotations
 
-import argparse
-import csv
-import gzip
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from loguru import logger
@@ -60,22 +55,25 @@ ENDS_LOW = ("GOOD",)
 
 @dataclass(frozen=True)
 class Prototype:
-    """An averaged performance, in shoulder widths from the shoulder midpoint, y down; hand 0 = left, 1 = right.
-
-    nose (T, 2) offset from its middle place; elbows, wrists (T, 2, 2); hands (T, 2, 21, 2) relative to the wrist;
-    present (T, 2).
-    """
+    """An averaged performance, in shoulder widths from the shoulder midpoint, y down; hand 0 = left, 1 = right."""
 
     gloss: str
     signers: int
     clips: int
     spread: float
+    """Root mean square distance of the clips from their average."""
     liveliness: float
+    """Way travelled by the right wrist against that of the clips, see `liveliness`."""
     nose: Float
+    """(T, 2) offset from its middle place."""
     elbows: Float
+    """(T, 2, 2)"""
     wrists: Float
+    """(T, 2, 2)"""
     hands: Float
+    """(T, 2, 21, 2) relative to the wrist."""
     present: NDArray[np.bool_]
+    """(T, 2)"""
 
 
 def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], aligned: Barycentre) -> Prototype:
@@ -247,53 +245,54 @@ def as_json(prototypes: Iterable[Prototype], body: Float, provenance: Mapping[st
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.npz and clips.csv")
-    parser.add_argument("--out", type=Path, default=Path("app/signer/assets/prototypes.json.gz"))
-    parser.add_argument("--gloss", nargs="*", help="only these (default: all but NONE and the letters)")
-    parser.add_argument("--candidates", type=int, default=60, help="clips looked at per gloss")
-    parser.add_argument("--per-signer", type=int, default=6)
-    parser.add_argument("--keep", type=float, default=0.4, help="share of the candidates that is averaged")
-    parser.add_argument("--at-most", type=int, default=20, help="clips averaged per gloss")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
+@dataclass(frozen=True)
+class Recording:
+    """One recording of a sign, as MediaPipe found it: image coordinates, missing = zeros."""
 
-    with np.load(options.data / "train.npz", allow_pickle=False) as stored:
-        offsets, blocks = stored["offsets"], [stored[name] for name in ("pose", "left", "right")]
-    with (options.data / "clips.csv").open(newline="") as rows:
-        listed = [row for row in csv.DictReader(rows) if row["split"] == "train"]
-    wanted = options.gloss or sorted(
-        {row["gloss"] for row in listed if row["gloss"] != "NONE" and not row["gloss"].startswith("FS-")}
-    )
-    chosen: dict[str, list[dict[str, str]]] = {}
-    for gloss in wanted:
-        of_gloss = [row for row in listed if row["gloss"] == gloss]
-        if not of_gloss:
-            raise SystemExit(f"no training clip of {gloss} in {options.data}")
-        chosen[gloss] = of_gloss
+    signer: str
+    pose: Float
+    """(T, 33, 3) x, y, visibility."""
+    left: Float
+    """(T, 21, 2)"""
+    right: Float
+    """(T, 21, 2)"""
 
-    def read(row: dict[str, str], nose_y: float | None) -> Clip | None:
-        number = int(row["clip"])
-        span = slice(int(offsets[number]), int(offsets[number + 1]))
-        pose, left, right = (block[span].astype(np.float64) for block in blocks)
-        return read_clip(pose, left, right, row["signer"], nose_y)
+    def clip(self, nose_y: float | None = None) -> Clip | None:
+        """Measured in shoulder widths; None where it cannot be used. nose_y: height of the typical body's nose."""
+        return read_clip(self.pose, self.left, self.right, self.signer, nose_y)
 
-    sample = [read(row, None) for rows in chosen.values() for row in rows[:: max(1, len(rows) // 30)]]
+
+@dataclass(frozen=True)
+class MakingConfig:
+    """Which recordings are averaged."""
+
+    candidates: int = 60
+    """Clips looked at per gloss."""
+    per_signer: int = 6
+    """Of these, most by one signer; more where a gloss has few signers."""
+    keep: float = 0.4
+    """Share of the candidates that is averaged."""
+    at_most: int = 20
+    """Most clips averaged per gloss."""
+    seed: int = 0
+
+
+def make_prototypes(recordings: Mapping[str, Sequence[Recording]], config: MakingConfig) -> dict[str, object]:
+    """What `app.signer.prototypes.load` reads, as JSON: the prototypes of all glosses and the body they share."""
+    sample = [r.clip() for of_gloss in recordings.values() for r in of_gloss[:: max(1, len(of_gloss) // 30)]]
     body = typical_body([clip for clip in sample if clip is not None])
     prototypes = []
-    for number, (gloss, rows) in enumerate(chosen.items()):
-        rng = np.random.default_rng([options.seed, number])
+    for number, (gloss, of_gloss) in enumerate(recordings.items()):
+        rng = np.random.default_rng([config.seed, number])
         hands, clips = CITATION_HANDS.get(gloss), []
-        for row in (rows[i] for i in choose_clips([row["signer"] for row in rows], len(rows), len(rows), rng)):
-            clip = read(row, float(body[NOSE, 1]))
+        for i in choose_clips([r.signer for r in of_gloss], len(of_gloss), len(of_gloss), rng):
+            clip = of_gloss[i].clip(float(body[NOSE, 1]))
             if clip is not None and hands in (None, hands_used(clip)):
                 clips.append(clip)
         # A gloss of few signers may take more of each, so that there is something to average.
-        per_signer = max(options.per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
-        picks = choose_clips([c.signer for c in clips], options.candidates, per_signer, rng)
-        clips = [clips[i] for i in picks]
-        prototypes.append(build_gloss(gloss, clips, options.keep, options.at_most))
+        per_signer = max(config.per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
+        picks = choose_clips([c.signer for c in clips], config.candidates, per_signer, rng)
+        prototypes.append(build_gloss(gloss, [clips[i] for i in picks], config.keep, config.at_most))
         p = prototypes[-1]
         logger.info(
             "{:17s} {:2d} clips of {:2d} signers, {:.2f} s, spread {:.2f}, liveliness {:.2f}, hands {}",
@@ -306,11 +305,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
             p.present.mean(axis=0).round(2),
         )
     provenance = {"method": "DTW barycentre of training clips of several signers; app/signer/making/build.py"}
-    text = json.dumps(as_json(prototypes, body, provenance), separators=(",", ":"))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    logger.info("{} glosses, {:.0f} kB in {}", len(prototypes), options.out.stat().st_size / 1000, options.out)
-
-
-if __name__ == "__main__":
-    main()
+    return as_json(prototypes, body, provenance)

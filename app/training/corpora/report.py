@@ -1,4 +1,4 @@
-"""The report of any corpus before it is trained on."""
+"""The report of any corpus before it is trained on, and as text."""
 
 from __future__ import annotations
 
@@ -6,32 +6,43 @@ from pathlib import Path
 from typing import Any
 
 from app.training.config import TrainConfig
-from app.training.corpora.manifest.clips import LeftOut, glosses_of, load_clips, too_long_for_ctc
-from app.training.corpora.manifest.manifest import read_manifest
-from app.training.corpora.manifest.report import manifest_report
+from app.training.corpora.manifest.report import folder_report
 from app.training.corpora.opening import corpus_kind, open_source
 
 
 def corpus_report(folder: Path) -> dict[str, Any]:
-    """The report of any corpus, before any training: a manifest with all its splits, also while landmarks are missing.
+    """What is in the corpus: clips, signers, glosses, lengths, and what cannot be used. Raises CorpusError."""
+    if corpus_kind(folder) == "manifest":
+        return folder_report(folder)
+    return open_source(folder, TrainConfig()).report()
 
-    Raises CorpusError.
-    """
-    if corpus_kind(folder) != "manifest":
-        return open_source(folder, TrainConfig()).report()
-    manifest = read_manifest(folder)
-    clips = load_clips(manifest, manifest.entries)
-    train = clips.split("train")
-    vocabulary = tuple(sorted(set(glosses_of(train))))
-    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
-    infeasible = [
-        LeftOut(clip.entry, why)
-        for clip in train
-        if (why := too_long_for_ctc(len(clip), [label[g] for g in clip.entry.glosses]))
-    ]
-    dropped = {o.entry for o in infeasible}
-    usable = [clip for clip in train if clip.entry not in dropped]
-    report = manifest_report(manifest, usable, clips.split("dev"), [*clips.left_out, *infeasible], vocabulary)
-    report["clips"]["test"] = len(clips.split("test"))
-    report["landmarks_missing"] = len(clips.missing)
-    return report
+
+def report_text(report: dict[str, Any]) -> str:
+    """The report for people to read."""
+    lines = [f"corpus: {report['corpus']}"]
+    if "sign_language" in report:
+        lines.append(f"sign language: {report['sign_language']}")
+    for key in ("listed", "clips", "signers", "frames", "glosses_a_clip"):
+        if report.get(key):
+            lines.append(f"{key.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in report[key].items()))
+    if "minutes" in report:
+        lines.append(f"minutes: {report['minutes']}")
+    counted = sorted(report["glosses"].items(), key=lambda pair: (-pair[1], pair[0]))
+    lines.append(
+        f"glosses: {len(counted)}; most frequent: " + ", ".join(f"{gloss} {count}" for gloss, count in counted[:12])
+    )
+    if report.get("glosses_seen_once"):
+        lines.append(f"seen only once in training: {len(report['glosses_seen_once'])} glosses")
+    if report.get("landmarks_missing"):
+        lines.append(
+            f"landmarks missing: {report['landmarks_missing']} clips (python -m app extract); "
+            "they are in none of the figures but `listed`"
+        )
+    lines += [f"note: {warning}" for warning in report.get("warnings", ())]
+    left_out = report.get("left_out", [])
+    if left_out:
+        lines.append(f"left out: {len(left_out)}")
+        lines += ["  " + ": ".join(str(value) for value in item.values()) for item in left_out[:30]]
+        if len(left_out) > 30:
+            lines.append(f"  and {len(left_out) - 30} more (--json lists all)")
+    return "\n".join(lines)

@@ -15,23 +15,24 @@ BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One sign that was read; confidence 0..1."""
+class PredictedSign:
+    """One sign that was read."""
 
     gloss: str
     confidence: float
+    """0..1"""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One clip: what is signed in it, what was read from it, who signs."""
+    """One clip: what is signed in it and what was read from it."""
 
     reference: tuple[str, ...]
-    said: tuple[Said, ...]
+    predicted: tuple[PredictedSign, ...]
     signer: str
 
     def alignment(self) -> list[AlignedPair]:
-        return align(self.reference, [s.gloss for s in self.said])
+        return align(self.reference, [s.gloss for s in self.predicted])
 
 
 def figures(counts: ErrorCounts) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def calibration(answers: Sequence[Answer], alignments: Sequence[Sequence[Aligned
     """
     confidence, right = [], []
     for answer, pairs in zip(answers, alignments, strict=True):
-        confidence += [s.confidence for s in answer.said]
+        confidence += [s.confidence for s in answer.predicted]
         right += [pair.edit is Edit.HIT for pair in pairs if pair.hypothesis is not None]
     if not confidence:
         return None

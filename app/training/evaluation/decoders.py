@@ -1,4 +1,4 @@
-"""Clips of cameras read in several ways: greedy and beam, with and without a gloss language model, whole and live."""
+"""Examples read in several ways: greedy and beam, with and without a gloss language model, whole and live."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.decoders import BeamDecoder, Decoder, GreedyDecoder
 from app.pipeline.module3_sequence.ngram import InvalidNgramModel, NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
-from app.pipeline.tracks import LANGUAGE_MODEL
-from app.training.corpora.manifest.cache import PictureConfig
-from app.training.corpora.manifest.clips import Clip, load_clips, pictures_of, require_landmarks
-from app.training.corpora.manifest.manifest import read_manifest, require_split
-from app.training.corpora.signs.evaluation import Example, lattices
-from app.training.evaluation.answers import Answer, Said, errors, tables
+from app.training.evaluation.answers import Answer, PredictedSign, errors, tables
 from app.training.evaluation.live import read_live
+from app.training.evaluation.reading import Example, lattices
 
-#: Frames that go through the RGB encoder at once.
-_FRAMES = 64
+#: Name of a checkpoint's gloss language model.
+LANGUAGE_MODEL = "gloss_lm.json"
 #: Weight of a language model, and bonus a gloss, where the checkpoint has chosen none.
 LM_WEIGHT, LM_BONUS = 0.5, 0.5
 
@@ -66,7 +61,9 @@ def answers_of(
         decoder.reset()
         decoder.feed(lattice)
         segments = recogniser.segments(decoder.best().tokens, lattice)
-        out.append(Answer(example.glosses, tuple(Said(s.gloss, s.confidence) for s in segments), example.signer))
+        out.append(
+            Answer(example.glosses, tuple(PredictedSign(s.gloss, s.confidence) for s in segments), example.signer)
+        )
     return out
 
 
@@ -95,35 +92,7 @@ def ways_of(
         way = f"live, window {live.window}, stride {live.stride}"
         ways[way] = {}
         for name, examples in sets.items():
-            said = [tuple(Said(g, 0.0) for g in read_live(recogniser, e, live)) for e in examples]
-            ways[way][name] = errors([Answer(e.glosses, s, e.signer) for e, s in zip(examples, said, strict=True)])
+            predicted = [tuple(PredictedSign(g, 0.0) for g in read_live(recogniser, e, live)) for e in examples]
+            answers = [Answer(e.glosses, p, e.signer) for e, p in zip(examples, predicted, strict=True)]
+            ways[way][name] = errors(answers)
     return {"headline": next(iter(ways)), "ways": ways, "tables": tables(headline)}
-
-
-def manifest_examples(folder: Path, split: str, recogniser: Recogniser) -> tuple[list[Example], list[dict[str, str]]]:
-    """The usable clips of one split of a manifest, with their crops where the recogniser reads pictures, and what was
-    left out and why.
-
-    Glosses that the checkpoint does not know stay in the reference: they are its errors. Raises CorpusError.
-    """
-    manifest = read_manifest(folder)
-    pictures = PictureConfig.of(recogniser.backend.rgb)
-    clips = load_clips(manifest, require_split(manifest, split), pictures)
-    require_landmarks(manifest, clips, pictures)
-    examples = [Example(_features(recogniser, c), c.entry.glosses, c.entry.signer) for c in clips.usable]
-    known = set(recogniser.vocabulary)
-    left_out = [one.to_dict() for one in clips.left_out]
-    strange = sorted({g for e in examples for g in e.glosses} - known)
-    if strange:
-        left_out.append({"file": "", "split": split, "why": f"not in the vocabulary, never read: {', '.join(strange)}"})
-    return examples, left_out
-
-
-def _features(recogniser: Recogniser, clip: Clip) -> NDArray[np.float32]:
-    """As `Recogniser.features` makes them of a video."""
-    landmarks = normalise(clip.points, clip.aspect)
-    if clip.crops is None:
-        return landmarks
-    frames = np.arange(len(clip))
-    seen = [recogniser.look(pictures_of(clip, part)) for part in np.split(frames, frames[_FRAMES::_FRAMES])]
-    return np.concatenate([landmarks, np.concatenate(seen)], axis=1)

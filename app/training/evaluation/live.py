@@ -1,16 +1,13 @@
-"""Live against offline: the same frames through CaptionStream, eight at a time, and in one piece.
-
-`python -m app evaluate --live --checkpoint asl-everyday --data FOLDER [--window 128 --stride 56] [--json]`
-"""
+"""Live against offline: the same frames through CaptionStream, eight at a time, and in one piece."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig, read_jobs
-from app.training.corpora.signs.evaluation import Evaluation, Example, read, word_errors
+from app.training.evaluation.reading import Example, read, word_errors
 
 
 def read_live(recogniser: Recogniser, example: Example, config: StreamConfig) -> list[str]:
@@ -26,19 +23,13 @@ def read_live(recogniser: Recogniser, example: Example, config: StreamConfig) ->
     return said + stream.finish().gloss
 
 
-def live_figures(recogniser: Recogniser, evaluation: Evaluation, config: StreamConfig) -> dict[str, Any]:
+def live_figures(recogniser: Recogniser, sets: Mapping[str, Sequence[Example]], config: StreamConfig) -> dict[str, Any]:
     """Per set of examples: errors offline and live (WER, S, D, I), both against what was signed."""
-    sets: dict[str, Sequence[Example]] = {
-        "single clips at 25 fps": evaluation.isolated[25.0],
-        "phrases, core": evaluation.composed["core"],
-        "phrases, all": evaluation.composed["all"],
-    }
     figures: dict[str, Any] = {"window": config.window, "stride": config.stride, "endpoint_s": config.endpoint_s}
     for name, examples in sets.items():
-        signed = [e for e in examples if e.glosses]
-        offline = [[s.gloss for s in answer] for answer in read(recogniser, signed)]
-        live = [read_live(recogniser, example, config) for example in signed]
-        figures[name] = {"offline": word_errors(signed, offline), "live": word_errors(signed, live)}
+        offline = [[s.gloss for s in answer] for answer in read(recogniser, examples)]
+        live = [read_live(recogniser, example, config) for example in examples]
+        figures[name] = {"offline": word_errors(examples, offline), "live": word_errors(examples, live)}
     return figures
 
 

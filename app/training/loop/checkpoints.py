@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from app.pipeline.checkpoint import looks_pickled
-from app.training.config import ConfigError
+from app.training.errors import ConfigError
+from app.training.run_folder import STEP
 
 FORMAT = 1
 TENSORS, REST = "state.safetensors", "state.json"
@@ -32,14 +33,16 @@ class CheckpointRefused(ConfigError):
 
 @dataclass
 class TrainingState:
-    """tensors: by name, on the CPU; rest: what JSON can hold. `rest` names vocabulary and model, so that a checkpoint
-    cannot go on in another run unnoticed."""
+    """Everything that the rest of a run depends on. Vocabulary and model are checked when a run is resumed."""
 
     step: int
     vocabulary: tuple[str, ...]
     model: dict[str, Any]
+    """`ModelConfig.to_dict`."""
     tensors: dict[str, Tensor]
+    """By name, on the CPU."""
     rest: dict[str, Any]
+    """What JSON can hold."""
 
 
 class CheckpointManager:
@@ -58,10 +61,10 @@ class CheckpointManager:
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints in the queue, oldest first."""
-        return sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("step-*"))
+        return sorted(int(path.name.removeprefix(STEP)) for path in self.folder.glob(f"{STEP}*"))
 
     def path(self, step: int) -> Path:
-        return self.folder / f"step-{step:08d}"
+        return self.folder / f"{STEP}{step:08d}"
 
     def save(self, state: TrainingState) -> Path:
         """Add to the queue, then drop what is too old. Raises OSError, with everything as it was, where it cannot be

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from app.pipeline.recogniser import GlossSegment
-from app.training.config import ConfigError
+from app.training.errors import ConfigError
 from app.training.evaluation.wer import ErrorCounts
 
 T = TypeVar("T")
@@ -24,16 +24,27 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """rank: this process, 0 .. world - 1; device: where it computes."""
+    """The processes that train together, seen from one of them."""
 
     rank: int
+    """This process, 0 .. world - 1."""
     world: int
+    """How many there are."""
     device: torch.device
+    """Where this process computes."""
 
     @property
     def main(self) -> bool:
-        """Is this the process that writes files and talks?"""
+        """Is this the process that writes files and logs?"""
         return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """Every `world`-th of the items, from this process' own rank on."""
+        return list(items[self.rank :: self.world])
+
+
+#: One process by itself, on the CPU.
+ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 @contextmanager
@@ -112,12 +123,11 @@ def shared_answers(
     answer: Callable[[Sequence[T]], list[tuple[GlossSegment, ...]]],
     examples: Sequence[T],
     vocabulary: Sequence[str],
-    rank: int,
-    world: int,
+    ranks: Ranks,
 ) -> list[tuple[GlossSegment, ...]]:
-    """`answer` to all examples, each rank answering every `world`-th; all ranks return everything, in order."""
-    mine = answer(examples[rank::world])
-    if world == 1:
+    """`answer` to all examples, each rank answering its share; all ranks return everything, in order."""
+    mine = answer(ranks.share(examples))
+    if ranks.world == 1:
         return mine
     label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
     width = int(_reduce(torch.tensor(max((len(a) for a in mine), default=0)), dist.ReduceOp.MAX))
@@ -125,7 +135,7 @@ def shared_answers(
     rows = torch.zeros(len(examples), width, 4, dtype=torch.float64)
     for i, segments in enumerate(mine):
         for k, s in enumerate(segments):
-            rows[rank + i * world, k] = torch.tensor([label[s.gloss], s.start_s, s.end_s, s.confidence])
+            rows[ranks.rank + i * ranks.world, k] = torch.tensor([label[s.gloss], s.start_s, s.end_s, s.confidence])
     return [
         tuple(GlossSegment(vocabulary[int(r[0]) - 1], *r[1:]) for r in row if r[0]) for row in _reduce(rows).tolist()
     ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from app.training.config import ConfigError, OptimConfig
+from app.training.config import OptimConfig
+from app.training.errors import ConfigError
 
 
 class Average:

@@ -44,13 +44,16 @@ def learning_rate(step: int, config: OptimConfig, drops: int = 0) -> float:
 
 @dataclass
 class Plateau:
-    """What the dev WER did so far. best: the lowest (0..1, infinite before the first); bad: evaluations since then;
-    waited: evaluations since the later of the best and the last drop; drops: of the learning rate."""
+    """What the dev WER did so far."""
 
     best: float = math.inf
+    """The lowest, 0..1 (above with many insertions); infinite before the first evaluation."""
     bad: int = 0
+    """Evaluations since the best."""
     waited: int = 0
+    """Evaluations since the later of the best and the last drop."""
     drops: int = 0
+    """Drops of the learning rate."""
 
     def update(self, wer: float, patience: int) -> bool:
         """Take in an evaluation; True where it is the best so far. Every `patience` without one is a drop."""

@@ -10,14 +10,14 @@ from types import FrameType
 
 
 class StopRequest:
-    """asked: has a signal come?"""
+    """Whether the run has been asked to stop."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt  # Ctrl-C a second time: now
+            raise KeyboardInterrupt  # Ctrl-C a second time: at once
         self.asked = True
 
 
@@ -36,7 +36,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def deaf_worker(worker: int) -> None:
-    """For a process that makes batches: a signal to the whole group is for the trainer, who ends its workers itself."""
+def ignore_signals(worker: int) -> None:
+    """For a process that makes batches: signals are for the trainer, which ends its workers itself."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

@@ -7,7 +7,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,16 +21,19 @@ from app.pipeline.module3_sequence.losses import UNKNOWN, LossConfig, total_loss
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.training.batches import Batch
-from app.training.config import ConfigError, OptimConfig
-from app.training.corpora.opening import Source
+from app.training.config import OptimConfig
+from app.training.errors import ConfigError
 from app.training.loop.batch_norm import share_batch_norm
 from app.training.loop.checkpoints import CheckpointManager, TrainingState, load_state
 from app.training.loop.distributed import Ranks, rows_of_ranks, sum_over_ranks
+from app.training.loop.loss_meter import LossMeter
 from app.training.loop.optimise import Average, make_optimizer, precision
+from app.training.loop.pace import Pace
 from app.training.loop.random_state import random_state, restore_random_state
 from app.training.loop.schedules import Plateau, learning_rate
-from app.training.loop.signals import StopRequest, deaf_worker
-from app.training.run_folder import RunFiles
+from app.training.loop.signals import StopRequest, ignore_signals
+from app.training.run_folder import CHECKPOINTS, RunFiles
+from app.training.source import Source
 
 #: Steps of a large network take long: status.json is as young as this, in seconds, whatever `log_every` is.
 REPORT_EVERY_S = 5.0
@@ -69,8 +71,7 @@ class CSLRTrainer:
                 f"{optim.accumulate} parts each; use a multiple of {ranks.world * optim.accumulate}"
             )
         self.epoch_steps = source.epoch_steps(optim.batch_size)
-        if optim.epochs:
-            optim = replace(optim, steps=optim.epochs * self.epoch_steps)
+        optim = optim.for_corpus(self.epoch_steps)
         self.source, self.config, self.loss, self.files, self.ranks = source, optim, loss, files, ranks
         self.teachers = [t.to(ranks.device).eval() for t in teachers]
         self.teacher_weight, self.workers, self.on_best = teacher_weight, workers, on_best
@@ -82,13 +83,11 @@ class CSLRTrainer:
         self.net = self._wrapped()
         self.optimizer = make_optimizer(self.model, optim)
         self.average = Average(self.model, optim.ema)
-        self.checkpoints = CheckpointManager(files.folder / "checkpoints", optim.keep)
+        self.checkpoints = CheckpointManager(files.folder / CHECKPOINTS, optim.keep)
         self.plateau = Plateau()
         self.step = 0
+        self.losses = LossMeter()
         self._reported = 0.0
-        # Sums of the loss parts over the steps since the last log line.
-        self._sums: dict[str, Tensor] = {}
-        self._summed = 0
 
     def _wrapped(self) -> nn.Module:
         """What is called in training: the model, compiled and kept alike over ranks as asked for."""
@@ -107,50 +106,59 @@ class CSLRTrainer:
         )
 
     def run(self, stop: StopRequest | None = None) -> str | None:
-        """Train from the present step to the last. Returns why it ended before it: "signal", "patience", or None.
+        """Train from the current step to the last. Returns why it ended before that: "signal", "patience", or None.
 
         Raises OSError where a checkpoint or the log cannot be written, TrainingFailed where the loss is not finite.
         """
-        batches = self.source.batches(self.config, self.ranks.rank, self.ranks.world)
-        loader = DataLoader(
-            Subset(batches, range(self.step, self.config.steps)),
-            batch_size=None,
-            num_workers=self.workers,
-            prefetch_factor=4 if self.workers else None,
-            pin_memory=self.ranks.device.type == "cuda",
-            worker_init_fn=deaf_worker,
-            # Of its own: the loader draws a seed, and a resumed run must not draw once more than an unbroken one.
-            generator=torch.Generator().manual_seed(self.config.seed),
-        )
         self.report("running")
-        if self.weary:
+        if self.out_of_patience:
             return "patience"
-        quiet = None if self.ranks.main else True
+        pace = Pace(self.step, self.config.steps)
+        hidden = None if self.ranks.main else True  # None: shown on a terminal only
         with tqdm(
-            loader, initial=self.step, total=self.config.steps, unit="step", disable=quiet, dynamic_ncols=True
+            self._batches(),
+            initial=self.step,
+            total=self.config.steps,
+            unit="step",
+            disable=hidden,
+            dynamic_ncols=True,
         ) as bar:
             for batch in bar:
                 stopping = self.train_step(batch, stop is not None and stop.asked)
                 self.step += 1
-                if parts := self._due_log():
+                if parts := self._due_log(pace):
                     bar.set_postfix({k: f"{v:.3f}" for k, v in parts.items()})
                 last = self.step == self.config.steps
                 improved = (last or self.step % self.config.eval_every == 0) and self.evaluate()
                 if improved:
                     self.save(best=True)
-                if last or stopping or self.weary or self.step % self.config.save_every == 0:
+                if last or stopping or self.out_of_patience or self.step % self.config.save_every == 0:
                     self.save()
                 if last:
                     return None
-                if stopping or self.weary:
+                if stopping or self.out_of_patience:
                     return "signal" if stopping else "patience"
                 if time.monotonic() - self._reported > REPORT_EVERY_S:
                     self.report("running")
         return None
 
+    def _batches(self) -> DataLoader[Batch]:
+        """This rank's share of the batches that are left."""
+        batches = self.source.batches(self.config, self.ranks)
+        return DataLoader(
+            Subset(batches, range(self.step, self.config.steps)),
+            batch_size=None,
+            num_workers=self.workers,
+            prefetch_factor=4 if self.workers else None,
+            pin_memory=self.ranks.device.type == "cuda",
+            worker_init_fn=ignore_signals,
+            # Of its own: the loader draws a seed, and a resumed run must not draw once more than an unbroken one.
+            generator=torch.Generator().manual_seed(self.config.seed),
+        )
+
     @property
-    def weary(self) -> bool:
-        """Has the dev WER not improved for as long as the run should wait for it?"""
+    def out_of_patience(self) -> bool:
+        """Has the dev WER not improved for as many evaluations as the run should wait for it?"""
         return 0 < self.config.patience <= self.plateau.bad
 
     def train_step(self, batch: Batch, stopping: bool = False) -> bool:
@@ -177,7 +185,7 @@ class CSLRTrainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.average.update(self.model, self.step)
-        self._summed += 1
+        self.losses.steps += 1
         return stops > 0
 
     def loss_of(self, batch: Batch, valid_steps: float, known_steps: float) -> Tensor:
@@ -199,9 +207,7 @@ class CSLRTrainer:
             loss = loss + self.teacher_weight * term
             parts["teacher"] = term.detach()
         parts["loss"] = loss.detach()
-        for name, value in parts.items():
-            share = value.double() / self.config.accumulate
-            self._sums[name] = self._sums[name] + share if name in self._sums else share
+        self.losses.add(parts, self.config.accumulate)
         return loss
 
     def teacher_loss(self, batch: Batch, logits: Tensor, steps: Tensor, valid_steps: float) -> Tensor:
@@ -213,17 +219,14 @@ class CSLRTrainer:
         kl = F.kl_div(F.log_softmax(logits.float(), dim=-1), target.clone(), reduction="none").sum(-1)
         return (kl * valid).sum() / valid_steps
 
-    def _due_log(self) -> dict[str, float]:
+    def _due_log(self, pace: Pace) -> dict[str, float]:
         """Every `log_every` steps: the mean loss parts since the last line, over all ranks, logged. {} in between.
 
         Raises TrainingFailed where one is not finite; not under fp16, whose scaler leaves out single bad steps.
         """
         if self.step % self.config.log_every and self.step != self.config.steps:
             return {}
-        names = sorted(self._sums)
-        totals = sum_over_ranks([float(self._sums[n]) for n in names])
-        parts = {n: total / (self._summed * self.ranks.world) for n, total in zip(names, totals, strict=True)}
-        self._sums, self._summed = {}, 0
+        parts = self.losses.take(self.ranks)
         bad = [n for n, value in parts.items() if not math.isfinite(value)]
         if bad and not self.scaler.is_enabled():
             raise TrainingFailed(
@@ -233,15 +236,18 @@ class CSLRTrainer:
         rate = self.optimizer.param_groups[0]["lr"]
         self.files.log(self.step, {"epoch": self.epoch, "lr": rate, **{n: round(v, 5) for n, v in parts.items()}})
         self.report("running")
-        if self.ranks.main and not sys.stderr.isatty():  # on a terminal the progress bar tells
-            told = ", ".join(f"{n} {value:.4g}" for n, value in parts.items())
-            logger.info("step {} of {}: {}, learning rate {:.3g}", self.step, self.config.steps, told, rate)
+        if self.ranks.main and not sys.stderr.isatty():  # a terminal has the progress bar
+            losses = ", ".join(f"{n} {value:.4g}" for n, value in parts.items())
+            logger.info(
+                *("step {} of {}: {}, learning rate {:.3g}, {} left", self.step, self.config.steps, losses, rate),
+                pace.left(self.step),
+            )
         return parts
 
     def evaluate(self) -> bool:
         """Log the dev figures of the averaged weights. True where their WER is the best so far."""
         model = self.averaged_model()
-        figures = self.source.evaluate(model, self.ranks.rank, self.ranks.world)
+        figures = self.source.evaluate(model, self.ranks)
         if not figures:
             return False
         self.files.log(self.step, {"epoch": self.epoch, **figures})
@@ -274,8 +280,6 @@ class CSLRTrainer:
         tensors: dict[str, Tensor] = {"random": rows_of_ranks(random_state(self.ranks.device), self.ranks)}
         for prefix, weights in (("model", self.model.state_dict()), ("average", self.average.state)):
             tensors |= {f"{prefix}/{k}": v for k, v in weights.items()}
-        names = sorted(self._sums)
-        sums = sum_over_ranks([float(self._sums[n]) for n in names])
         optimizer = self.optimizer.state_dict()
         for index, values in optimizer["state"].items():
             tensors |= {f"optim/{index}/{k}": torch.as_tensor(v) for k, v in values.items() if v is not None}
@@ -283,8 +287,8 @@ class CSLRTrainer:
             "epoch": self.epoch,
             "plateau": vars(self.plateau) | {"best": None if math.isinf(self.plateau.best) else self.plateau.best},
             "scaler": self.scaler.state_dict(),
-            "sums": dict(zip(names, (s / self.ranks.world for s in sums), strict=True)),
-            "summed": self._summed,
+            "sums": self.losses.totals(self.ranks),
+            "summed": self.losses.steps,
             "optimizer": self.config.optimizer,
             "groups": optimizer["param_groups"],
         }
@@ -303,7 +307,7 @@ class CSLRTrainer:
             (self.checkpoints.save_best if best else self.checkpoints.save)(state)
 
     def resume(self) -> bool:
-        """Go on from the newest checkpoint when there is one. Raises CheckpointRefused (a ConfigError)."""
+        """Continue from the newest checkpoint when there is one. Raises CheckpointRefused (a ConfigError)."""
         path = self.checkpoints.latest()
         if path is None:
             return False
@@ -330,13 +334,12 @@ class CSLRTrainer:
             self.scaler.load_state_dict(saved.rest["scaler"])
         best = saved.rest["plateau"]["best"]
         self.plateau = Plateau(**saved.rest["plateau"] | {"best": math.inf if best is None else best})
-        self._sums = {
-            k: torch.tensor(v, dtype=torch.float64, device=self.ranks.device) for k, v in saved.rest["sums"].items()
-        }
-        self._summed = saved.rest["summed"]
+        self.losses.restore(saved.rest["sums"], saved.rest["summed"], self.ranks.device)
         generators = saved.tensors["random"]
         if len(generators) == self.ranks.world:
             restore_random_state(generators[self.ranks.rank], self.ranks.device)
         else:
-            logger.warning("{} was saved by {} processes: dropout is drawn anew", path, len(generators))
+            logger.warning(
+                "{} was saved by {} processes: dropout is drawn differently from here on", path, len(generators)
+            )
         return True

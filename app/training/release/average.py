@@ -1,22 +1,18 @@
 """The mean of the weights of runs that started from one another: often better than each (Wortsman et al. 2022,
-arXiv:2109.01903), and the same in size and speed.
-
-`python -m app.training.average --runs runs/s1 runs/s1-fast --out runs/s1-mean`; the result is a run like any other.
+arXiv:2109.01903), and the same in size and speed. The result is a run like any other.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from app.pipeline.checkpoint import CheckpointError, read_config, save_checkpoint
-from app.training.config import ConfigError
-from app.training.release.final import FINAL, load_run
-from app.training.run_folder import write_json
+from app.training.errors import ConfigError
+from app.training.release.final import load_run
+from app.training.run_folder import FINAL, RUN, write_json
 
 
 def average(folders: list[Path], out: Path) -> None:
@@ -34,30 +30,11 @@ def average(folders: list[Path], out: Path) -> None:
     mean.load_state_dict(
         {n: torch.stack([s[n].float() for s in states]).mean(0).to(v.dtype) for n, v in states[0].items()}
     )
-    command = (
-        f"python -m app.training.average --runs {' '.join(f'runs/{f.name}' for f in folders)} --out runs/{out.name}"
-    )
+    command = f"python -m app average --runs {' '.join(f'runs/{f.name}' for f in folders)} --out runs/{out.name}"
     commands = list(dict.fromkeys([c for run, _ in runs for c in run["commands"]]))
     commands = [*commands, command]
     config = read_config(folders[0] / FINAL)
     of_all = {k: v for k, v in config.provenance.items() if k not in ("step", "wer")}
     config = replace(config, model_id=out.name, provenance={**of_all, "train_commands": commands})
     save_checkpoint(out / FINAL, config, mean)
-    write_json(out / "run.json", {**first, "commands": commands})
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m app.training.average", description=__doc__)
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders, one started from the other")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the new run")
-    args = parser.parse_args(argv)
-    try:
-        average(args.runs, args.out)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    write_json(out / RUN, {**first, "commands": commands})

@@ -9,10 +9,10 @@ from typing import Any
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_network, save_checkpoint
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.whole_files import write_whole
-from app.training.config import ConfigError
-from app.training.corpora.opening import Source
-
-FINAL = "final"
+from app.training.errors import ConfigError
+from app.training.release.model_card import commands_block, model_card
+from app.training.run_folder import FINAL, RUN
+from app.training.source import Source
 
 
 def write_final(
@@ -39,11 +39,11 @@ def write_final(
         }
     )
     save_checkpoint(folder / FINAL, config, model)
-    write_whole(folder / FINAL / "MODEL_CARD.md", model_card(config, source.report(), step, figures))
+    write_whole(folder / FINAL / "MODEL_CARD.md", _card(config, source.report(), step, figures))
 
 
-def model_card(config: CheckpointConfig, report: dict[str, Any], step: int, figures: dict[str, Any]) -> str:
-    """Data, split, figures, commands and limits of a run nobody has looked at yet, in Markdown."""
+def _card(config: CheckpointConfig, report: dict[str, Any], step: int, figures: dict[str, Any]) -> str:
+    """Data, split, figures, commands and limits of a run that nobody has reviewed yet."""
     clips = ", ".join(f"{split} {count}" for split, count in report["clips"].items())
     left_out = report.get("left_out", [])
     if figures:
@@ -55,33 +55,27 @@ def model_card(config: CheckpointConfig, report: dict[str, Any], step: int, figu
         )
     else:
         wer = f"None: the dev split was not read in this run, which ended after {step} steps."
-    return f"""# {config.model_id}
-
-Reads {len(config.vocabulary)} glosses. Written by the training run itself; nobody has reviewed it.
-
-## Data
-
+    return model_card(
+        config.model_id,
+        f"Reads {len(config.vocabulary)} glosses. Written by the training run itself; nobody has reviewed it.",
+        {
+            "Data": f"""
 Corpus `{report["corpus"]}`, clips: {clips}. Clips left out: {_count(left_out)}; `data_report.json` of the run
 says which and why.
-
-## Figures
-
-{wer}
-
-## How it was made
-
-```
-{chr(10).join(config.provenance["train_commands"])}
-```
+""",
+            "Figures": wer,
+            "How it was made": f"""
+{commands_block(config.provenance["train_commands"])}
 
 Seed {config.provenance["seed"]}.
-
-## Limits
-
+""",
+            "Limits": """
 No decoder settings were chosen and confidence was not calibrated. The figure speaks for people and recordings like
 those of the dev split and for no others. The licence of the training recordings decides what these weights may be used
 for.
-"""
+""",
+        },
+    )
 
 
 def _count(left_out: list[Any]) -> int:
@@ -90,8 +84,8 @@ def _count(left_out: list[Any]) -> int:
 
 
 def load_run(folder: Path) -> tuple[dict[str, Any], SignModel]:
-    """What a run in `folder` was (run.json), and its final model, in eval mode. Raises OSError, CheckpointError."""
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    """What the run in `folder` was (run.json), and its final model, in eval mode. Raises OSError, CheckpointError."""
+    run = json.loads((folder / RUN).read_text(encoding="utf-8"))
     _, model = load_network(folder / FINAL)
     return run, model
 

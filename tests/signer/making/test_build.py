@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.signer.making.build import build_gloss, ended_low, main, steady_presence, with_amplitude
+from app.cli import main as app
+from app.signer.making.build import build_gloss, ended_low, steady_presence, with_amplitude
 from app.signer.making.clips import (
     LOWERED_Y,
     Clip,
@@ -261,7 +262,7 @@ def corpus(folder: Path, seed: int) -> None:
 def test_command_writes_what_the_signer_reads(tmp_path: Path) -> None:
     corpus(tmp_path, 9)
     out = tmp_path / "made" / "prototypes.json.gz"
-    main(["--data", str(tmp_path), "--out", str(out)])
+    app(["prototypes", "--data", str(tmp_path), "--out", str(out)])
     content = json.loads(gzip.decompress(out.read_bytes()))
     assert set(content["glosses"]) == {"ARC", "LOW-ARC"}
     assert content["glosses"]["ARC"]["signers"] >= 2
@@ -270,11 +271,11 @@ def test_command_writes_what_the_signer_reads(tmp_path: Path) -> None:
     assert signer.about("LOW-ARC").sign.wrists[:, 1, 1].mean() > signer.about("ARC").sign.wrists[:, 1, 1].mean() + 0.3
     assert signer.about("ARC").sign.wrists[:, 1, 1].max() < LOWERED_Y
     first = out.read_bytes()
-    main(["--data", str(tmp_path), "--out", str(out)])
+    app(["prototypes", "--data", str(tmp_path), "--out", str(out)])
     assert out.read_bytes() == first
 
 
-def test_command_names_a_gloss_that_is_not_there(tmp_path: Path) -> None:
+def test_command_names_a_gloss_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     corpus(tmp_path, 9)
-    with pytest.raises(SystemExit, match="no training clip of UNSEEN"):
-        main(["--data", str(tmp_path), "--gloss", "UNSEEN"])
+    assert app(["prototypes", "--data", str(tmp_path), "--gloss", "UNSEEN"]) == 2
+    assert "no training clip of UNSEEN" in capsys.readouterr().err

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.training.evaluation.answers import Answer, Said, errors, tables
+from app.training.evaluation.answers import Answer, PredictedSign, errors, tables
 
 glosses = st.sampled_from(["HELLO", "YOU", "NAME", "IX-1", "THANK-YOU"])
 answers = st.builds(
     Answer,
     st.lists(glosses, max_size=6).map(tuple),
-    st.lists(st.builds(Said, glosses, st.floats(0, 1)), max_size=6).map(tuple),
+    st.lists(st.builds(PredictedSign, glosses, st.floats(0, 1)), max_size=6).map(tuple),
     st.sampled_from(["ann", "bob"]),
 )
 as_words = jiwer.Compose([jiwer.ReduceToListOfListOfWords()])
@@ -23,7 +23,7 @@ def test_an_evaluation_counts_as_jiwer_does(given_answers: list[Answer]) -> None
     found = tables(given_answers)
     theirs = jiwer.process_words(
         [" ".join(a.reference) for a in given_answers],
-        [" ".join(s.gloss for s in a.said) for a in given_answers],
+        [" ".join(s.gloss for s in a.predicted) for a in given_answers],
         as_words,
         as_words,
     )
@@ -45,7 +45,7 @@ def test_tables_add_up_to_the_total(given_answers: list[Answer]) -> None:
     assert sum(c["times"] for c in found["confusions"]) == found["total"]["substitutions"]
     assert sum(row["clips"] for row in found["by_signer"].values()) == len(given_answers)
     calibration = found["calibration"]
-    read = sum(len(a.said) for a in given_answers)
+    read = sum(len(a.predicted) for a in given_answers)
     assert (calibration is None) == (read == 0)
     if calibration:
         assert calibration["signs_read"] == sum(row["signs"] for row in calibration["bins"]) == read
@@ -53,8 +53,8 @@ def test_tables_add_up_to_the_total(given_answers: list[Answer]) -> None:
 
 
 def test_confidence_is_set_against_what_was_right() -> None:
-    sure = Answer(("A", "B"), (Said("A", 0.95), Said("C", 0.95)), "ann")
-    unsure = Answer(("A",), (Said("A", 0.35), Said("B", 0.15)), "ann")
+    sure = Answer(("A", "B"), (PredictedSign("A", 0.95), PredictedSign("C", 0.95)), "ann")
+    unsure = Answer(("A",), (PredictedSign("A", 0.35), PredictedSign("B", 0.15)), "ann")
     found = tables([sure, unsure])["calibration"]
     assert found is not None
     rows = [(row["from"], row["signs"], row["confidence"], row["right"]) for row in found["bins"]]

@@ -5,12 +5,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from app.training.evaluation.answers import Answer, Said, tables
+from app.training.evaluation.answers import Answer, PredictedSign, tables
 from app.training.evaluation.tables import BEGIN, END, reliability_svg, report_tables, ways_table, write_section
 
 ANSWERS = [
-    Answer(("HELLO", "YOU"), (Said("HELLO", 0.9), Said("NAME", 0.4)), "ann"),
-    Answer(("YOU",), (Said("YOU", 0.8), Said("YOU", 0.3)), "bob"),
+    Answer(("HELLO", "YOU"), (PredictedSign("HELLO", 0.9), PredictedSign("NAME", 0.4)), "ann"),
+    Answer(("YOU",), (PredictedSign("YOU", 0.8), PredictedSign("YOU", 0.3)), "bob"),
     Answer(("NAME",), (), "bob"),
 ]
 
@@ -27,7 +27,7 @@ def test_the_report_holds_every_table() -> None:
 
 
 def test_many_confusions_are_cut_and_counted() -> None:
-    many = [Answer((f"A{i}",), (Said(f"B{i}", 0.5),), "ann") for i in range(33)]
+    many = [Answer((f"A{i}",), (PredictedSign(f"B{i}", 0.5),), "ann") for i in range(33)]
     text = report_tables(tables(many))
     assert "| 3 other pairs | | 3 |" in text
 

@@ -18,14 +18,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from app.pipeline.module3_sequence.model import SignModel
-from app.training.batches import PhraseBatches
-from app.training.config import ConfigError, TrainConfig, load_config
+from app.training.config import TrainConfig, load_config
 from app.training.corpora.opening import open_source
+from app.training.corpora.signs.batches import PhraseBatches
+from app.training.errors import ConfigError
 from app.training.loop.batch_norm import SharedBatchNorm, share_batch_norm
-from app.training.loop.distributed import Ranks, joined, sum_over_ranks
+from app.training.loop.distributed import ALONE, Ranks, joined, sum_over_ranks
 from app.training.loop.trainer import CSLRTrainer
 from app.training.run_folder import RunFiles
-from app.training.train import main as train
+from tests.support.commands import train
 from tests.support.signs_corpus import write_corpus
 
 ROOT = Path(__file__).parents[3]
@@ -89,7 +90,7 @@ def as_rank(rank: int, port: int, corpus: tuple[Path, Path], out: Path) -> None:
         save_file(normalised(holder[0], x[rows], weights[rows]), out / f"norm{rank}.safetensors")
         config = load_config(corpus[0])
         source = open_source(corpus[1], config)
-        figures = source.evaluate(fixed_model(config, len(source.vocabulary)), rank, 2)
+        figures = source.evaluate(fixed_model(config, len(source.vocabulary)), ranks)
         (out / f"figures{rank}.json").write_text(json.dumps(figures))
     os._exit(train(arguments(corpus, out / "run")))
 
@@ -144,7 +145,7 @@ def test_figures_of_a_fixed_model_do_not_depend_on_the_number_of_processes(
 ) -> None:
     config = load_config(corpus[0])
     source = open_source(corpus[1], config)
-    alone = json.loads(json.dumps(source.evaluate(fixed_model(config, len(source.vocabulary)), 0, 1)))
+    alone = json.loads(json.dumps(source.evaluate(fixed_model(config, len(source.vocabulary)), ALONE)))
     assert alone["substitutions"] > 0
     assert alone["insertions"] + alone["deletions"] > 0
     for rank in range(2):
@@ -182,7 +183,7 @@ def test_shares_of_a_batch_are_its_rows(corpus: tuple[Path, Path]) -> None:
     source = open_source(corpus[1], config)
 
     def batch(rank: int, world: int) -> Any:
-        batches = source.batches(config.optim, rank, world)
+        batches = source.batches(config.optim, Ranks(rank, world, torch.device("cpu")))
         assert isinstance(batches, PhraseBatches)
         return batches[5]
 
@@ -206,7 +207,7 @@ def test_an_uneven_share_is_refused(corpus: tuple[Path, Path], tmp_path: Path, s
 @pytest.mark.slow
 def test_torchrun_starts_it(corpus: tuple[Path, Path], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "app.training.train", *arguments(corpus, tmp_path / "run")]
+    command += ["-m", "app", "train", *arguments(corpus, tmp_path / "run")]
     command += ["--set", "optim.steps=2", "optim.accumulate=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)

@@ -18,7 +18,7 @@ from app.pipeline.checkpoint import read_config
 from app.pipeline.recogniser import Recogniser
 from app.training.loop.checkpoints import CheckpointManager
 from app.training.loop.trainer import CSLRTrainer
-from app.training.train import main as train
+from tests.support.commands import train
 from tests.support.signs_corpus import write_corpus
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +50,7 @@ def arguments(tmp_path: Path) -> list[str]:
 
 def start(arguments: list[str], **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "app.training.train", *arguments],
+        [sys.executable, "-m", "app", "train", *arguments],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
@@ -187,9 +187,8 @@ def test_a_run_without_progress_on_dev_ends_early(
     wers = iter([0.9, 0.5, 0.6, 0.5, 0.7])
     figures = {"substitutions": 1, "deletions": 2, "insertions": 3}
     monkeypatch.setattr(
-        "app.training.corpora.opening.PhraseSource.evaluate",
-        lambda self, model, rank, world: {"wer": next(wers), **figures},
-        lambda self, model, rank, world: {"wer": next(wers), **figures},
+        "app.training.corpora.signs.source.PhraseSource.evaluate",
+        lambda self, model, ranks: {"wer": next(wers), **figures},
     )
     more = ["--set", "optim.patience=2", "optim.eval_every=2", "optim.save_every=100"]
     assert train([*arguments, "--out", str(tmp_path / "run"), *more]) == 0

@@ -13,7 +13,8 @@ from typing import Any
 from app.pipeline.module3_sequence.confidence import token_confidence
 from app.pipeline.tracks import Method, TrackRecogniser
 from app.training.corpora.boston104.sentences import Sentence, load_boston104
-from app.training.evaluation.answers import Answer, Said, errors, tables
+from app.training.evaluation.answers import Answer, PredictedSign, errors, tables
+from app.training.evaluation.report import EvaluationReport
 from app.training.evaluation.tables import report_tables, ways_table
 
 #: Ways of reading: name, decoder, with the gloss language model?
@@ -49,7 +50,7 @@ class TrackEvaluation:
             for sentence, lattice in zip(sentences, lattices, strict=True):
                 tokens = recogniser.read(lattice, method, with_lm).tokens
                 said = tuple(
-                    Said(
+                    PredictedSign(
                         recogniser.vocabulary[t.label - 1],
                         token_confidence(lattice, t, recogniser.settings.temperature),
                     )
@@ -77,7 +78,7 @@ class TrackEvaluation:
                     "video": sentence.video,
                     "signer": sentence.speaker,
                     "signed": " ".join(answer.reference),
-                    "read": " ".join(s.gloss for s in answer.said),
+                    "read": " ".join(s.gloss for s in answer.predicted),
                 }
                 for sentence, answer in zip(self.sentences, self.answers[HEADLINE], strict=True)
             ],
@@ -114,3 +115,10 @@ def report_tracks(figures: dict[str, Any]) -> str:
     ]
     lines += [f"| {s['video']} | {s['signed']} | {s['read'] or '-'} |" for s in figures["sentences"]]
     return "\n".join(lines)
+
+
+def evaluate(folder: Path, data: Path, split: str) -> EvaluationReport:
+    """The checkpoint in `folder` on one split of the corpus in `data`. Raises CheckpointError, CorpusError."""
+    figures = track_figures(TrackRecogniser.load(folder), data, split)
+    text = report_tracks(figures)
+    return EvaluationReport(figures, text, text, figures["tables"])  # its signers have no names

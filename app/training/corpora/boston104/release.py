@@ -1,17 +1,16 @@
 """From training runs on all BOSTON-104 training sentences to a checkpoint: networks, language model, lengths, card.
 
-`python -m app.training.release_boston104 --runs runs/b1 runs/b2 runs/b3 --config configs/boston104.yaml --data DATA
+`python -m app release --runs runs/b1 runs/b2 runs/b3 --held-out runs/h1 --config configs/boston104.yaml --data DATA
 --out checkpoints/boston104`. Nothing is chosen here: how lattices are read stands in the config, chosen on held-out
-training sentences. `--held-out runs/h1 ...` are runs that held sentences out (`boston104.held_out`); they give the
-temperature of confidences and the card's dev figures. Test sentences are not read.
+training sentences. The runs under --held-out held sentences out (`boston104.held_out`); they give the temperature of
+confidences and the card's dev figures. Test sentences are not read.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
-import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,55 @@ from app.pipeline.module3_sequence.confidence import fit_temperature, token_evid
 from app.pipeline.module3_sequence.ensemble import SignEnsemble
 from app.pipeline.module3_sequence.model import BLANK, SignModel
 from app.pipeline.tracks import TrackRecogniser
-from app.training.config import ConfigError, load_config
+from app.training.config import load_config
 from app.training.corpora.boston104.evaluation import SETS, TrackEvaluation
 from app.training.corpora.boston104.sentences import Sentence, hold_out, load_boston104
-from app.training.corpora.boston104.source import language_model, sign_lengths
+from app.training.corpora.boston104.source import BostonSections, language_model, sign_lengths
 from app.training.corpora.boston104.splicing import BostonConfig
-from app.training.corpora.signs.clips import CorpusError
 from app.training.evaluation.tables import ways_table
 from app.training.evaluation.wer import Edit, align
 from app.training.release.final import load_run
+from app.training.release.model_card import commands_block, model_card
+from app.training.run_folder import DATA_REPORT
+
+
+def release(folders: Sequence[Path], held_out_folders: Sequence[Path], config_file: Path, data: Path, out: Path) -> str:
+    """Write the checkpoint `out`; returns its temperature and the figures on held-out sentences.
+
+    Raises OSError, CheckpointError where a run is not finished or of the wrong kind, CorpusError, ConfigError.
+    """
+    config = load_config(config_file).own(BostonSections).boston104
+    sentences = load_boston104(data, "train")
+    groups = held_out_groups(held_out_folders)
+    runs = [load_run(folder) for folder in folders]
+    if any(held_out(folder) >= 0 for folder in folders):
+        raise CheckpointError("a released run learns all training sentences: boston104.held_out is negative")
+    readers = []
+    for split, members in groups.items():
+        kept, left = hold_out(sentences, split)
+        readers.append((recogniser("held-out", members, kept, config), kept, left))
+    temperature = temperature_on([(reader, left) for reader, _, left in readers])
+    counts = Counter(gloss for s in sentences for gloss in s.glosses)
+    names = " ".join(f"runs/{r.name}" for r in folders)
+    held = " ".join(f"runs/{r.name}" for r in held_out_folders)
+    released = recogniser(out.name, runs, sentences, config, temperature, {
+        "train_commands": [c for run, _ in itertools.chain(runs, *groups.values()) for c in run["commands"]],
+        "release_command": f"python -m app release --runs {names} --held-out {held} "
+        f"--config configs/{config_file.name} --data DATA --out checkpoints/{out.name}",
+        "train_clips": len(sentences),
+        "signs": sum(counts.values()),
+        "once": sum(n == 1 for n in counts.values()),
+    })  # fmt: skip
+    parts = []
+    for (reader, kept, left), split in zip(readers, groups, strict=True):
+        logger.info("evaluating split {}", split)
+        ways = TrackEvaluation.of(reader, left, kept).figures()["ways"]
+        title = f"WER, split {split}, {len(kept)} learnt, {len(left)} held out, {reader.settings.members} networks"
+        parts.append(ways_table(title, ways, SETS))
+    dev = "\n\n".join(parts)
+    released.save(out)
+    (out / "MODEL_CARD.md").write_text(_card(released, dev), encoding="utf-8")
+    return json.dumps({"temperature": temperature, "members": released.settings.members}) + "\n\n" + dev
 
 
 def recogniser(
@@ -82,7 +121,7 @@ def held_out_groups(folders: Sequence[Path]) -> dict[int, list[tuple[dict[str, A
 
 def held_out(folder: Path) -> int:
     """Which split of the training sentences a run held out, negative for none."""
-    report = json.loads((folder / "data_report.json").read_text(encoding="utf-8"))
+    report = json.loads((folder / DATA_REPORT).read_text(encoding="utf-8"))
     return int(report["held_out"])
 
 
@@ -100,21 +139,19 @@ def temperature_on(recognisers: Sequence[tuple[TrackRecogniser, Sequence[Sentenc
     return fit_temperature(np.stack(evidence), np.array(truth))
 
 
-def model_card(reader: TrackRecogniser, dev: str) -> str:
+def _card(reader: TrackRecogniser, dev: str) -> str:
     """MODEL_CARD.md but for the test figures, which `evaluate --model-card` adds."""
     settings, provenance = reader.settings, reader.settings.provenance
-    commands = "\n".join([*provenance["train_commands"], provenance["release_command"]])
-    return f"""# {settings.model_id}
-
+    return model_card(
+        settings.model_id,
+        f"""
 Reads {len(settings.vocabulary)} American Sign Language glosses from the tracks of two wrists and the nose, in the
 sentences of RWTH-BOSTON-104: a real, if small, corpus of continuous signing. It shows what the temporal part of the
 recogniser does with whole sentences. **It makes no captions**: no camera gives such tracks, and the service refuses it.
-
-## How it was made
-
-```
-{commands}
-```
+""",
+        {
+            "How it was made": f"""
+{commands_block([*provenance["train_commands"], provenance["release_command"]])}
 
 Data: `boston104`, wrist and nose positions of 161 training sentences with hand-set boundaries of their
 {provenance["signs"]} signs, three signers who also sign the 40 test sentences. {settings.members} networks (seeds) of
@@ -125,75 +162,19 @@ sentences are spliced anew all the time: signs change places between sentences.
 Reading (chosen on training sentences that were held out, see below): signs with lengths
 (`app/pipeline/module3_sequence/segmental.py`) and a {reader.lm.order}-gram model of the glosses of the 161 training
 sentences; settings in `segments.json`. Temperature of confidences {settings.temperature:.3f}, fitted there too.
-
-## On held-out training sentences
-
-{dev}
-
-## Limits
-
+""",
+            "On held-out training sentences": dev,
+            "Limits": f"""
 * Three points say nothing of hand shapes and little of the face; many signs differ in nothing else.
 * Three signers, all known from training; new people were never tried.
 * {provenance["once"]} of the {len(settings.vocabulary)} glosses were seen once.
 * 26 of the 40 test sentences have the wording of a training sentence, so the language model knows them; look at the
   others apart.
-
-## Licence of the data
-
+""",
+            "Licence of the data": """
 Tracks and boundaries: MIT (udacity/AIND-Recognizer), derived from RWTH-BOSTON-104, which has terms of its own. No
 recording or track is part of this repository; the counts of glosses in `gloss_lm.json` are. The weights are for
 research and evaluation.
-"""
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m app.training.release_boston104", description=__doc__)
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="runs on all training sentences")
-    parser.add_argument("--held-out", type=Path, nargs="+", required=True, help="runs with boston104.held_out >= 0")
-    parser.add_argument("--config", type=Path, required=True, help="configs/boston104.yaml")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write; its name becomes the id")
-    args = parser.parse_args(argv)
-    try:
-        config = load_config(args.config).boston104
-        sentences = load_boston104(args.data, "train")
-        groups = held_out_groups(args.held_out)
-        runs = [load_run(folder) for folder in args.runs]
-        if any(held_out(folder) >= 0 for folder in args.runs):
-            raise CheckpointError("a released run learns all training sentences: boston104.held_out is negative")
-        readers = []
-        for split, members in groups.items():
-            kept, out = hold_out(sentences, split)
-            readers.append((recogniser("held-out", members, kept, config), kept, out))
-        temperature = temperature_on([(reader, out) for reader, _, out in readers])
-        counts: dict[str, int] = {}
-        for gloss in (g for s in sentences for g in s.glosses):
-            counts[gloss] = counts.get(gloss, 0) + 1
-        names = " ".join(f"runs/{r.name}" for r in args.runs)
-        held = " ".join(f"runs/{r.name}" for r in args.held_out)
-        released = recogniser(args.out.name, runs, sentences, config, temperature, {
-            "train_commands": [c for run, _ in itertools.chain(runs, *groups.values()) for c in run["commands"]],
-            "release_command": f"python -m app.training.release_boston104 --runs {names} --held-out {held} "
-            f"--config configs/{args.config.name} --data DATA --out checkpoints/{args.out.name}",
-            "train_clips": len(sentences),
-            "signs": sum(counts.values()),
-            "once": sum(n == 1 for n in counts.values()),
-        })  # fmt: skip
-    except (CheckpointError, ConfigError, CorpusError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    parts = []
-    for (reader, kept, out), split in zip(readers, groups, strict=True):
-        logger.info("evaluating split {}", split)
-        ways = TrackEvaluation.of(reader, out, kept).figures()["ways"]
-        title = f"WER, split {split}, {len(kept)} learnt, {len(out)} held out, {reader.settings.members} networks"
-        parts.append(ways_table(title, ways, SETS))
-    dev = "\n\n".join(parts)
-    released.save(args.out)
-    (args.out / "MODEL_CARD.md").write_text(model_card(released, dev), encoding="utf-8")
-    print(json.dumps({"temperature": temperature, "members": released.settings.members}) + "\n\n" + dev)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+""",
+        },
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.module1_preprocessing.tracks import nose_relative
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 
 HANDS, SPEAKERS = "hands_condensed.csv", "speaker.csv"
 _POINTS = ("left-x", "left-y", "right-x", "right-y", "nose-x", "nose-y")
@@ -98,9 +98,9 @@ def _number(text: str, name: str, line: int) -> float:
     try:
         value = float(text)
     except ValueError as error:
-        raise CorpusError(f"{name}, line {line}: {text!r} is no number") from error
+        raise CorpusError(f"{name}, line {line}: {text!r} is not a number") from error
     if not np.isfinite(value):
-        raise CorpusError(f"{name}, line {line}: {text!r} is no number")
+        raise CorpusError(f"{name}, line {line}: {text!r} is not a number")
     return value
 
 

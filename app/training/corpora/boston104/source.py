@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from app.training.config import OptimConfig, TrainConfig
 from app.training.corpora.boston104.sentences import Sentence, hold_out, load_boston104
 from app.training.corpora.boston104.splicing import BostonConfig, Sample, Splicer
 from app.training.evaluation.wer import ErrorCounts, word_errors
-from app.training.loop.distributed import sum_counts
+from app.training.loop.distributed import ALONE, Ranks, sum_counts
 
 #: Frames of a lattice step.
 DIVISOR = 2
@@ -43,8 +44,17 @@ def sign_lengths(sentences: Sequence[Sentence], vocabulary: Sequence[str]) -> Si
     return SignLengths.fit([s.frame_labels(label) for s in sentences], signs, len(vocabulary) + 1)
 
 
+@dataclass(frozen=True)
+class BostonSections:
+    """Sections of a config that only this corpus reads."""
+
+    boston104: BostonConfig = field(default_factory=BostonConfig)
+
+
 class BostonSource:
-    """The corpus as `app.training.corpora.opening.Source` has it."""
+    """The corpus as the trainer sees it."""
+
+    settings: ClassVar[type[Any]] = BostonSections
 
     def __init__(self, sentences: Sequence[Sentence], config: BostonConfig) -> None:
         self.config = config
@@ -58,17 +68,17 @@ class BostonSource:
     @classmethod
     def open(cls, folder: Path, config: TrainConfig) -> BostonSource:
         """Raises CorpusError where the folder is not as it should be."""
-        return cls(load_boston104(folder, "train"), config.boston104)
+        return cls(load_boston104(folder, "train"), config.own(BostonSections).boston104)
 
     def epoch_steps(self, batch_size: int) -> int:
         return max(1, len(self.train) // batch_size)
 
-    def batches(self, optim: OptimConfig, rank: int, world: int) -> Dataset[Batch]:
+    def batches(self, optim: OptimConfig, ranks: Ranks) -> Dataset[Batch]:
         label = {gloss: i for i, gloss in enumerate(self.vocabulary, 1)}
         splicer = Splicer(self.train, label, self.config.splice)
-        return SpliceBatches(splicer, optim.batch_size, optim.steps, optim.seed, rank, world)
+        return SpliceBatches(splicer, optim.batch_size, optim.steps, optim.seed, ranks)
 
-    def evaluate(self, model: SignModel, rank: int, world: int) -> dict[str, Any]:
+    def evaluate(self, model: SignModel, ranks: Ranks) -> dict[str, Any]:
         """WER of the held-out sentences as signs with lengths and a language model, and greedy; empty without any."""
         if not self.dev:
             return {}
@@ -76,7 +86,7 @@ class BostonSource:
         search = SegmentDecoder(sign_lengths(self.train, self.vocabulary), self.config.segments, lm)
         greedy = GreedyDecoder()
         segments, plain = ErrorCounts(), ErrorCounts()
-        mine = self.dev[rank::world]
+        mine = ranks.share(self.dev)
         device = str(next(model.parameters()).device)
         for sentence, lattice in zip(
             mine, track_lattices(model, [s.tracks for s in mine], DIVISOR, device), strict=True
@@ -112,10 +122,8 @@ class BostonSource:
 class SpliceBatches(DrawnBatches[Sample]):
     """Spliced sentences."""
 
-    def __init__(
-        self, splicer: Splicer, batch_size: int, batches: int, seed: int, rank: int = 0, world: int = 1
-    ) -> None:
-        super().__init__(batch_size, batches, seed, rank, world)
+    def __init__(self, splicer: Splicer, batch_size: int, batches: int, seed: int, ranks: Ranks = ALONE) -> None:
+        super().__init__(batch_size, batches, seed, ranks)
         self.splicer = splicer
 
     def draw(self, rng: Generator) -> Sample:

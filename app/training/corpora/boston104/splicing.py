@@ -19,37 +19,40 @@ Frames = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SpliceConfig:
-    """How samples are made.
-
-    splice: share of the samples that are changed at all. In these, `swap` is the share of signs put in from elsewhere:
-    the same gloss as another sentence has it, or, for the share `any_gloss` of them, any gloss, each as likely, so that
-    those signed once are seen as often as JOHN. drop: share of signs left out. speed: fastest over slowest tempo is its
-    square. noise: of positions, in units.
-    """
+    """How samples are made. Lengths are in the units of the tracks."""
 
     splice: float = 0.85
+    """Share of the samples that are changed at all."""
     swap: float = 0.4
+    """Of these, share of the signs that are replaced by a sign of another sentence."""
     any_gloss: float = 0.4
+    """Of those, share that may be any gloss, each as likely, so that rare ones are seen as often as JOHN; the others
+    stay the same gloss."""
     drop: float = 0.05
+    """Share of the signs that are left out."""
     speed: float = 1.25
+    """Greatest tempo; the least is its inverse."""
     scale: float = 0.15
+    """Greatest change of size, as a share."""
     shift: float = 0.12
+    """Sigma of where both hands are; half of it for each hand."""
     noise: float = 0.02
+    """Sigma of the noise on every position."""
 
 
 @dataclass(frozen=True)
 class BostonConfig:
-    """held_out: which of the splits of the training sentences by `hold_out` is dev; negative: none, all are learnt.
-
-    lm_order: of the language model over glosses. segments: how lattices are read; decoder: how greedy decoding and the
-    prefix beam read them, for comparison.
-    """
+    """What is learnt, how samples are made, and how lattices are read."""
 
     held_out: int = -1
+    """Which of the splits of the training sentences by `hold_out` is dev; negative: none, all are learnt."""
     lm_order: int = 3
+    """Of the language model over glosses."""
     splice: SpliceConfig = field(default_factory=SpliceConfig)
     segments: SegmentConfig = field(default_factory=SegmentConfig)
+    """How lattices are read."""
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    """How greedy decoding and the prefix beam read them, for comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Splicer:
         while True:
             sample = self._splice(self.sentences[int(rng.integers(len(self.sentences)))], rng)
             if sample.labels:
-                return self._disturb(sample, rng)
+                return self._augment(sample, rng)
 
     def _splice(self, sentence: Sentence, rng: Generator) -> Sample:
         cfg, tracks = self.config, sentence.tracks
@@ -127,7 +130,7 @@ class Splicer:
         frames[:, :4] += self.home[speaker] - self.home[other]
         return frames
 
-    def _disturb(self, sample: Sample, rng: Generator) -> Sample:
+    def _augment(self, sample: Sample, rng: Generator) -> Sample:
         """Another tempo that changes on the way, another size and place, shaking points, now and then a frozen one."""
         cfg, count = self.config, len(sample.tracks)
         length = max(8, int(count * rng.uniform(1 / cfg.speed, cfg.speed)))

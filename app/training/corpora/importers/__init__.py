@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from app.training.corpora.importers import copies, phoenix, pose_files, wlasl
 from app.training.corpora.importers.placing import Imported
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 
 Kind = Literal["phoenix2014", "phoenix2014t", "wlasl", "pose", "signs", "signs-clips", "boston104"]
 

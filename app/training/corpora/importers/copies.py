@@ -8,7 +8,8 @@ from pathlib import Path
 from app.pipeline.module1_preprocessing.landmark_files import save_npz
 from app.training.corpora.importers.placing import TRAIN, Imported, Placer, whole_folder
 from app.training.corpora.manifest.manifest import Entry, write_manifest
-from app.training.corpora.signs.clips import CorpusError, load_signs, signs_of
+from app.training.corpora.signs.clips import load_signs, signs_of
+from app.training.errors import CorpusError
 
 #: The recordings do not say how fast they are; at 1.5 times their frames they look like real signing (25 fps / 1.5).
 SIGNS_FPS = 25 / 1.5

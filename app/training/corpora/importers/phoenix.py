@@ -15,7 +15,7 @@ from pathlib import Path
 from app.pipeline.module1_preprocessing.picture_folder import SUFFIXES
 from app.training.corpora.importers.placing import EXTRACT, Imported, Placer
 from app.training.corpora.manifest.manifest import SPLITS, Entry, write_manifest
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 
 FPS = 25.0
 TRUE_ASPECT = 210 / 300

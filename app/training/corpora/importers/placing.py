@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from app.pipeline.whole_files import whole_file
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 
 EXTRACT = "python -m app extract {out} --workers 4"
-TRAIN = "python -m app.training.train --config configs/NAME.yaml --data {out} --out runs/NAME"
+TRAIN = "python -m app train --config configs/NAME.yaml --data {out} --out runs/NAME"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile, load_landmarks
 from app.training.corpora.importers.placing import TRAIN, Imported, Placer
 from app.training.corpora.manifest.manifest import NOTHING, SPLITS, Entry, language_of, one_language, write_manifest
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 
 LABELS = "labels.csv"
 

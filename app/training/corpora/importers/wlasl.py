@@ -13,7 +13,7 @@ from typing import Any
 
 from app.training.corpora.importers.placing import EXTRACT, Imported, Placer
 from app.training.corpora.manifest.manifest import Entry, write_manifest
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 
 _SPLITS = {"train": "train", "val": "dev", "test": "test"}
 _SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov")

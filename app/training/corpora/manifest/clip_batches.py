@@ -1,4 +1,4 @@
-"""Whole clips of a manifest as network batches: each once an epoch, those of like length together, disturbed anew.
+"""Whole clips of a manifest as network batches: each once an epoch, those of like length together, augmented each time.
 
 Batch number `i` depends on the seed and `i` alone, so a resumed run sees what an unbroken one would have seen.
 """
@@ -9,26 +9,30 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from app.pipeline.keypoints import MIRROR
 from app.pipeline.module1_preprocessing.crops import channels
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import interpolate
+from app.training.augment import (
+    AugmentConfig,
+    augment,
+    augment_crops,
+    mirrored,
+    mirrored_crops,
+    to_body,
+    to_image_coords,
+)
 from app.training.batches import GROUP, Batch, collate, round_up
 from app.training.corpora.manifest.clips import Clip, pictures_of, too_long_for_ctc
-from app.training.corpora.signs.clips import to_body
-from app.training.corpora.signs.phrases import PhraseConfig, disturb, to_picture
+from app.training.loop.distributed import ALONE, Ranks
 
 #: A clip is played at most so much faster or slower.
 MAX_STRETCH = 2.0
-#: How the crops are disturbed: log-sigma of zoom, sigma of shift in crop sides, log-sigma of contrast, of brightness.
-_ZOOM, _SHIFT, _CONTRAST, _BRIGHTNESS = 0.07, 0.04, 0.15, 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +45,25 @@ class Plan:
 
 
 class ClipBatches(Dataset[Batch]):
-    """`batches` batches of `batch_size` clips; of each, the rows rank, rank + world, ... as the trainer wants them.
+    """`batches` batches of `batch_size` clips; of each, the share of one of the processes that train together.
 
     Every epoch has each clip once; where the last batch of an epoch is not full, its rest is drawn from the other
-    clips. config: how clips are disturbed (mirror, rotation, scale, shift, noise, lost hands and frames, speed by
-    `phrase_speed`); what composes phrases is not used.
+    clips.
     """
 
     def __init__(
         self,
         clips: Sequence[Clip],
         labels: Sequence[list[int]],
-        config: PhraseConfig,
+        config: AugmentConfig,
         batch_size: int,
         batches: int,
         seed: int,
-        rank: int = 0,
-        world: int = 1,
+        ranks: Ranks = ALONE,
     ) -> None:
         """labels: ids of each clip's glosses; every clip can hold its labels (see `too_long_for_ctc`)."""
         self.clips, self.labels, self.config = clips, labels, config
-        self.batch_size, self.batches, self.seed, self.rank, self.world = batch_size, batches, seed, rank, world
+        self.batch_size, self.batches, self.seed, self.ranks = batch_size, batches, seed, ranks
         self.epoch_steps = math.ceil(len(clips) / batch_size)
         self._epoch, self._order = -1, np.zeros((0, batch_size), np.int64)
 
@@ -78,7 +80,7 @@ class ClipBatches(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         plans = [self._plan(clip, index, row) for row, clip in enumerate(self.rows(index))]
         longest = round_up(max(plan.frames for plan in plans))
-        mine = [self._play(plan) for plan in plans[self.rank :: self.world]]
+        mine = [self._play(plan) for plan in self.ranks.share(plans)]
         batch = collate([(features, labels) for features, labels, _ in mine], frames=longest)
         if mine[0][2] is not None:
             batch.pictures = stacked([p for _, _, p in mine if p is not None], batch.lengths.tolist(), longest)
@@ -99,7 +101,7 @@ class ClipBatches(Dataset[Batch]):
     def _plan(self, clip: int, index: int, row: int) -> Plan:
         rng = np.random.default_rng([self.seed, 1, index, row])
         frames = len(self.clips[clip])
-        stretch = np.clip(np.exp(rng.normal(0, self.config.phrase_speed)), 1 / MAX_STRETCH, MAX_STRETCH)
+        stretch = np.clip(np.exp(rng.normal(0, self.config.speed)), 1 / MAX_STRETCH, MAX_STRETCH)
         played = max(1, round(frames * float(stretch)))
         if too_long_for_ctc(played, self.labels[clip]):
             played = frames
@@ -112,44 +114,19 @@ class ClipBatches(Dataset[Batch]):
         assert body is not None  # clips without a body were left out
         positions = np.linspace(0, len(clip) - 1, plan.frames)
         points = interpolate(body, positions)
-        # Drawn here and not in `disturb`, because the pictures have to be mirrored with the landmarks.
+        # Drawn here and not in `augment`, because the crops have to be mirrored with the landmarks.
         mirror = bool(rng.random() < self.config.mirror)
         if mirror:
-            points = points[:, MIRROR] * np.array([-1, 1, 1], np.float32)
-        features = normalise(to_picture(disturb(points, rng, replace(self.config, mirror=0.0))), 1.0)
+            points = mirrored(points)
+        features = normalise(to_image_coords(augment(points, rng, replace(self.config, mirror=0.0))), 1.0)
         if clip.crops is None:
             return features, self.labels[plan.clip], None
         crops = pictures_of(clip, np.rint(positions).astype(np.int64))
-        return features, self.labels[plan.clip], channels(disturb_pictures(mirrored(crops) if mirror else crops, rng))
-
-
-def mirrored(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Crops (T, views, S, S, 3) of the signer seen in a mirror: the body turned, the hands changed over.
-
-    Both hands are stored looking like right ones, so a hand's picture stays as it is when it becomes the other.
-    """
-    body = crops[:, :1, :, ::-1]
-    return np.concatenate([body, crops[:, 2:3], crops[:, 1:2]], axis=1) if crops.shape[1] == 3 else body
-
-
-def disturb_pictures(crops: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
-    """Another camera: zoom and shift (one for the clip, another for each view), contrast and brightness.
-
-    uint8 (T, views, S, S, 3) -> the same shape; the edge is repeated outside.
-    """
-    size = crops.shape[2]
-    contrast, brightness = float(np.exp(rng.normal(0, _CONTRAST))), float(rng.normal(0, _BRIGHTNESS))
-    table = np.clip((np.arange(256) - 128) * contrast + 128 + brightness, 0, 255).astype(np.uint8)
-    out = np.empty_like(crops)
-    for view in range(crops.shape[1]):
-        zoom = float(np.exp(rng.normal(0, _ZOOM)))
-        x, y = ((1 - zoom) * size / 2 + rng.normal(0, _SHIFT, 2) * size).tolist()
-        matrix = np.array([[zoom, 0, x], [0, zoom, y]])
-        for frame in range(len(crops)):
-            out[frame, view] = cv2.warpAffine(
-                np.ascontiguousarray(crops[frame, view]), matrix, (size, size), borderMode=cv2.BORDER_REPLICATE
-            )
-    return table[out]
+        return (
+            features,
+            self.labels[plan.clip],
+            channels(augment_crops(mirrored_crops(crops) if mirror else crops, rng)),
+        )
 
 
 def stacked(pictures: Sequence[NDArray[np.uint8]], lengths: Sequence[int], frames: int) -> torch.Tensor:

@@ -21,7 +21,7 @@ from app.training.corpora.manifest.cache import Cache, PictureConfig, PictureTra
 from app.training.corpora.manifest.clip_files import landmarks_of
 from app.training.corpora.manifest.extract import REPORT
 from app.training.corpora.manifest.manifest import Entry, Manifest
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Measured:
 
 
 def prepared(clips: Sequence[Clip]) -> list[Measured]:
-    """The clips through module 1, undisturbed, sorted by length so that little of a pass is padding."""
+    """The clips through module 1, not augmented, sorted by length so that little of a pass is padding."""
     return sorted((Measured(c, normalise(c.points, c.aspect)) for c in clips), key=lambda m: len(m.features))
 
 

@@ -1,9 +1,10 @@
 """The manifest of a corpus, `clips.csv`: which files there are, what is signed in each, by whom, and for which split.
 
-Columns: `file` (relative to the folder: a video, a folder of pictures, or landmarks), `glosses` (separated by blanks;
-`-` where nothing is signed), `signer`, `split` (train, dev, test), `fps` (empty: the file's own). Optional columns:
-`start_s`, `end_s` (the part of the video that counts, seconds), `aspect` (true width / height of pictures that were
-stored squeezed) and `sign_language` (ISO 639-3, one for the whole corpus: it decides the grammar of sentences).
+Columns: `file` (relative to the folder: a video, a folder of images, or landmarks), `glosses` (separated by blanks;
+`-` where nothing is signed), `signer`, `split` (train, dev, test). Optional columns: `fps` (missing or empty: the
+file's own), `start_s`, `end_s` (the part of the video that counts, seconds), `aspect` (true width / height of images
+that were stored squeezed) and `sign_language` (ISO 639-3, one for the whole corpus: it decides the grammar of
+sentences).
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from app.pipeline.whole_files import whole_file
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 
 TABLE = "clips.csv"
-COLUMNS = ("file", "glosses", "signer", "split", "fps")
-OPTIONAL = ("start_s", "end_s", "aspect")
+COLUMNS = ("file", "glosses", "signer", "split")
+#: Columns of numbers that may be missing.
+OPTIONAL = ("fps", "start_s", "end_s", "aspect")
 LANGUAGE = "sign_language"
 #: ISO 639-3 for a language that nobody named.
 UNDETERMINED = "und"
@@ -35,17 +37,23 @@ _SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One clip. file: relative path with forward slashes; fps None: the file's own; start_s..end_s: the part that
-    counts, None: from the beginning, to the end; aspect: true width / height of squeezed pictures, None: as stored."""
+    """One clip."""
 
     file: str
+    """Relative path with forward slashes."""
     glosses: tuple[str, ...]
+    """What is signed, in order; () = nothing."""
     signer: str
     split: str
+    """train, dev or test."""
     fps: float | None = None
+    """None = the file's own."""
     start_s: float | None = None
+    """Where the part that counts begins; None = with the file."""
     end_s: float | None = None
+    """Where it ends; None = with the file."""
     aspect: float | None = None
+    """True width / height of squeezed images; None = as stored."""
 
     @property
     def is_landmarks(self) -> bool:
@@ -60,13 +68,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A checked manifest. warnings: what is allowed but should be known, such as signers in several splits;
-    sign_language: ISO 639-3, "und" where the table does not say."""
+    """A checked manifest."""
 
     root: Path
     entries: tuple[Entry, ...]
     warnings: tuple[str, ...] = ()
+    """What is allowed but should be known, such as signers in several splits."""
     sign_language: str = UNDETERMINED
+    """ISO 639-3, "und" where the table does not say."""
 
     def split(self, name: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.split == name]
@@ -138,16 +147,16 @@ def require_split(manifest: Manifest, split: str) -> list[Entry]:
 
 
 def write_manifest(root: Path, entries: Iterable[Entry], sign_language: str = UNDETERMINED) -> Path:
-    """Writes `root`/clips.csv, whole or not at all; optional columns only where a clip needs them."""
+    """Writes `root`/clips.csv, whole or not at all; optional columns but `fps` only where a clip needs them."""
     entries = list(entries)
-    extra = [c for c in OPTIONAL if any(getattr(e, c) is not None for e in entries)]
+    extra = [c for c in OPTIONAL if c == "fps" or any(getattr(e, c) is not None for e in entries)]
     language = [] if sign_language == UNDETERMINED else [sign_language]
     root.mkdir(parents=True, exist_ok=True)
     with whole_file(root / TABLE) as part, part.open("w", newline="", encoding="utf-8") as f:
         writer = csv.writer(f)
         writer.writerow([*COLUMNS, *extra, *([LANGUAGE] if language else [])])
         for e in entries:
-            numbers = [getattr(e, c) for c in ("fps", *extra)]
+            numbers = [getattr(e, c) for c in extra]
             writer.writerow(
                 [e.file, " ".join(e.glosses) or NOTHING, e.signer, e.split]
                 + ["" if n is None else f"{n:.10g}" for n in numbers]
@@ -208,7 +217,7 @@ def _entry(row: dict[str, str]) -> Entry:
     if not cells["glosses"]:
         raise ValueError(f"`glosses` is empty; write what is signed, or {NOTHING} where nothing is")
     glosses = () if cells["glosses"] == NOTHING else tuple(cells["glosses"].split())
-    numbers = {c: _number(c, cells.get(c, "")) for c in ("fps", *OPTIONAL)}
+    numbers = {c: _number(c, cells.get(c, "")) for c in OPTIONAL}
     if numbers["fps"] is not None and not 1 <= numbers["fps"] <= 240:
         raise ValueError(f"`fps` is {numbers['fps']:g}; it should lie between 1 and 240")
     if numbers["aspect"] is not None and not 0.1 <= numbers["aspect"] <= 10:
@@ -248,7 +257,7 @@ def _number(name: str, text: str) -> float | None:
     except ValueError:
         value = float("nan")
     if value != value or abs(value) == float("inf"):
-        raise ValueError(f"`{name}` is {text!r}, which is no number")
+        raise ValueError(f"`{name}` is {text!r}, which is not a number")
     return value
 
 

@@ -1,14 +1,15 @@
-"""What is in a manifest's corpus: clips, signers, glosses, lengths, and what cannot be used; any report as text."""
+"""What is in a manifest's corpus: clips, signers, glosses, lengths, and what cannot be used."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
-from app.training.corpora.manifest.clips import Clip, LeftOut, glosses_of
-from app.training.corpora.manifest.manifest import SPLITS, Manifest, shared_signers
+from app.training.corpora.manifest.clips import Clip, LeftOut, glosses_of, load_clips, too_long_for_ctc
+from app.training.corpora.manifest.manifest import SPLITS, Manifest, read_manifest, shared_signers
 
 
 def manifest_report(
@@ -51,32 +52,21 @@ def _spread(values: Sequence[int]) -> dict[str, int]:
     return {"least": ranked[0], "median": ranked[len(ranked) // 2], "most": ranked[-1]} if ranked else {}
 
 
-def report_text(report: dict[str, Any]) -> str:
-    """The report for people to read."""
-    lines = [f"corpus: {report['corpus']}"]
-    if "sign_language" in report:
-        lines.append(f"sign language: {report['sign_language']}")
-    for key in ("listed", "clips", "signers", "frames", "glosses_a_clip"):
-        if report.get(key):
-            lines.append(f"{key.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in report[key].items()))
-    if "minutes" in report:
-        lines.append(f"minutes: {report['minutes']}")
-    counted = sorted(report["glosses"].items(), key=lambda pair: (-pair[1], pair[0]))
-    lines.append(
-        f"glosses: {len(counted)}; most frequent: " + ", ".join(f"{gloss} {count}" for gloss, count in counted[:12])
-    )
-    if report.get("glosses_seen_once"):
-        lines.append(f"seen only once in training: {len(report['glosses_seen_once'])} glosses")
-    if report.get("landmarks_missing"):
-        lines.append(
-            f"landmarks missing: {report['landmarks_missing']} clips (python -m app extract); "
-            "they are in none of the figures but `listed`"
-        )
-    lines += [f"note: {warning}" for warning in report.get("warnings", ())]
-    left_out = report.get("left_out", [])
-    if left_out:
-        lines.append(f"left out: {len(left_out)}")
-        lines += ["  " + ": ".join(str(value) for value in item.values()) for item in left_out[:30]]
-        if len(left_out) > 30:
-            lines.append(f"  and {len(left_out) - 30} more (--json lists all)")
-    return "\n".join(lines)
+def folder_report(folder: Path) -> dict[str, Any]:
+    """The report of a manifest with all its splits, also while landmarks are missing. Raises CorpusError."""
+    manifest = read_manifest(folder)
+    clips = load_clips(manifest, manifest.entries)
+    train = clips.split("train")
+    vocabulary = tuple(sorted(set(glosses_of(train))))
+    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    infeasible = [
+        LeftOut(clip.entry, why)
+        for clip in train
+        if (why := too_long_for_ctc(len(clip), [label[g] for g in clip.entry.glosses]))
+    ]
+    dropped = {o.entry for o in infeasible}
+    usable = [clip for clip in train if clip.entry not in dropped]
+    report = manifest_report(manifest, usable, clips.split("dev"), [*clips.left_out, *infeasible], vocabulary)
+    report["clips"]["test"] = len(clips.split("test"))
+    report["landmarks_missing"] = len(clips.missing)
+    return report

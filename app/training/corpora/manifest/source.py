@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch.utils.data import Dataset
 
@@ -24,15 +25,24 @@ from app.training.corpora.manifest.clips import (
 from app.training.corpora.manifest.dev_wer import Measured, measure, prepared
 from app.training.corpora.manifest.manifest import Manifest, read_manifest, require_split
 from app.training.corpora.manifest.report import manifest_report
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
+from app.training.loop.distributed import Ranks
+
+
+@dataclass(frozen=True)
+class ManifestConfig:
+    """Sections of a config that only this corpus reads: none."""
 
 
 class ManifestSource:
-    """Whole clips of a manifest. pictures: crops that the model's RGB stream reads, None for landmarks alone."""
+    """Whole clips of a manifest."""
+
+    settings: ClassVar[type[Any]] = ManifestConfig
 
     def __init__(self, manifest: Manifest, clips: Clips, config: TrainConfig, pictures: PictureConfig | None) -> None:
-        """clips: of train and dev. Raises ConfigError for glosses the corpus lacks, CorpusError where nothing is left
-        to train on."""
+        """clips: of train and dev. pictures: crops that the model's RGB stream reads, None for landmarks alone. Raises
+        ConfigError for glosses the corpus lacks, CorpusError where nothing is left to train on.
+        """
         self.manifest, self.config, self.pictures = manifest, config, pictures
         self.model: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] = {"sign_language": manifest.sign_language}
@@ -77,17 +87,19 @@ class ManifestSource:
     def epoch_steps(self, batch_size: int) -> int:
         return -(-len(self.train) // batch_size)
 
-    def batches(self, optim: OptimConfig, rank: int, world: int) -> Dataset[Batch]:
+    def batches(self, optim: OptimConfig, ranks: Ranks) -> Dataset[Batch]:
         labels = [self.labels(clip) for clip in self.train]
-        return ClipBatches(
-            self.train, labels, self.config.phrases, optim.batch_size, optim.steps, optim.seed, rank, world
-        )
+        augment = self.config.augment
+        return ClipBatches(self.train, labels, augment, optim.batch_size, optim.steps, optim.seed, ranks)
 
-    def evaluate(self, model: SignModel, rank: int, world: int) -> dict[str, Any]:
-        """Greedy decoding of whole clips, undisturbed. WER of the fused streams, and where the model sees pictures, of
-        each stream alone (`wer_pose`, `wer_rgb`) and of its own head, with the share of the pictures (`rgb_gate`)."""
+    def evaluate(self, model: SignModel, ranks: Ranks) -> dict[str, Any]:
+        """Greedy decoding of whole clips, not augmented.
+
+        WER of the fused streams, and where the model sees crops, of each stream alone (`wer_pose`, `wer_rgb`) and of
+        its own head, with the share of the RGB stream (`rgb_gate`).
+        """
         if self._prepared is None:
-            self._prepared = prepared(self.dev[rank::world])
+            self._prepared = prepared(ranks.share(self.dev))
         return measure(model, self._prepared, self.vocabulary)
 
     def report(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The isolated-sign corpus in memory: clips by signer and gloss, in body coordinates."""
+"""The signs corpus in memory: recordings of single signs, and what each of them shows."""
 
 from __future__ import annotations
 
@@ -9,16 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import (
-    DEFAULT_ASPECT,
-    LEFT_SHOULDER,
-    NUM_KEYPOINTS,
-    POSE,
-    RIGHT_SHOULDER,
-    Keypoints,
-    hand_present,
-    person_present,
-)
+from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS, POSE, Keypoints, hand_present
+from app.training.errors import CorpusError
 
 NONE = "NONE"
 
@@ -35,13 +27,9 @@ def signs_of(gloss: str) -> tuple[str, ...]:
     return () if gloss == NONE else RECORDED_PHRASES.get(gloss, (gloss,))
 
 
-class CorpusError(RuntimeError):
-    """The corpus folder is missing or not what it should be; the message says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording. points: float16 (T, 75, 3) as recorded (picture coordinates); gloss NONE = no sign."""
+    """One recording. points: float16 (T, 75, 3) as recorded (image coordinates); gloss NONE = no sign."""
 
     gloss: str
     signer: str
@@ -72,24 +60,6 @@ def load_signs(root: Path, split: str) -> list[Clip]:
         Clip(row["gloss"], row["signer"], points[offsets[int(row["clip"])] : offsets[int(row["clip"]) + 1]])
         for row in rows
     ]
-
-
-def to_body(points: NDArray[np.floating], aspect: float = DEFAULT_ASPECT) -> NDArray[np.float32] | None:
-    """Picture coordinates -> shoulder widths around the shoulder midpoint, by the clip's medians: (T, 75, 3).
-
-    Only for joining clips into phrases, so that one signer's clips from different sittings fit together; the network's
-    own normalisation runs on the joined phrase afterwards. None when no body is in the clip.
-    """
-    out = points.astype(np.float32)
-    there = person_present(out)
-    if not there.any():
-        return None
-    out[..., 0] *= aspect
-    shoulders = out[there][:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2]
-    origin = np.median(shoulders.mean(axis=1), axis=0)
-    unit = max(float(np.median(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1))), 0.02)
-    out[..., :2] = (out[..., :2] - origin) / unit
-    return out
 
 
 def active_range(points: NDArray[np.floating]) -> tuple[int, int]:

@@ -1,26 +1,31 @@
 """How good is a recogniser on signers it has never seen: isolated clips, composed phrases, idle input.
 
-What `python -m app evaluate --checkpoint asl-everyday --data FOLDER` measures on the signs corpus.
+Run by `python -m app evaluate --checkpoint asl-everyday --data FOLDER`.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.pipeline.keypoints import DEFAULT_ASPECT, hand_present
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import resample
-from app.pipeline.recogniser import GlossSegment, Recogniser
-from app.training.corpora.signs.clips import NONE, Clip, active_range, signs_of
-from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, SignerBook, to_picture
-from app.training.evaluation.answers import figures as figures_of
-from app.training.evaluation.wer import corpus_errors
+from app.pipeline.module3_sequence.ngram import NgramModel
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.streaming import StreamConfig
+from app.training.augment import to_image_coords
+from app.training.corpora.signs.clips import NONE, Clip, active_range, load_signs, signs_of
+from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, SignerBook
+from app.training.evaluation.decoders import ways_of
+from app.training.evaluation.live import live_figures, report_live
+from app.training.evaluation.reading import Example, Reader, read, word_errors
+from app.training.evaluation.report import EvaluationReport, report_ways
 
 CORE = (
     "HELLO", "THANK-YOU", "I-LOVE-YOU", "NO", "PLEASE", "YES", "HELP", "GOODBYE", "IX-1", "YOU", NONE, "SORRY", "EAT",
@@ -31,15 +36,6 @@ COMMON = ("HELLO", "THANK-YOU", "I-LOVE-YOU")
 RATES = (12.5, 50 / 3, 25.0)
 #: Clips cut to the frames with a hand and played this fast last half a second: how dictionaries show practised signing.
 FAST_RATES = (37.5, 50.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """features (T, F) as `normalise` makes them; what is signed; who signs."""
-
-    features: NDArray[np.float32]
-    glosses: tuple[str, ...]
-    signer: str
 
 
 def isolated_examples(clips: Sequence[Clip], fps: float) -> list[Example]:
@@ -55,7 +51,7 @@ def isolated_examples(clips: Sequence[Clip], fps: float) -> list[Example]:
 
 
 def composed_examples(clips: Sequence[Clip], glosses: set[str], count: int, seed: int) -> list[Example]:
-    """Composed phrases of 3 to 6 signs by one signer each, undisturbed; signers who know fewer than 3 are left out."""
+    """Composed phrases of 3 to 6 signs by one signer each, not augmented; signers of fewer than 3 are left out."""
     by_signer: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
         if clip.gloss in glosses:
@@ -67,52 +63,30 @@ def composed_examples(clips: Sequence[Clip], glosses: set[str], count: int, seed
     sampler = PhraseSampler(SignerBook.of([c for c in clips if c.signer in usable], glosses), config)
     rng = np.random.default_rng(seed)
     phrases = [sampler.draw(rng, signs=int(rng.integers(3, 7))) for _ in range(count)]
-    return [Example(normalise(to_picture(p.points), 1.0), tuple(p.glosses), p.signer) for p in phrases]
+    return [Example(normalise(to_image_coords(p.points), 1.0), tuple(p.glosses), p.signer) for p in phrases]
 
 
 def idle_examples(clips: Sequence[Clip], count: int, seed: int) -> dict[str, list[Example]]:
     """Input without signing: the NONE clips; a person who keeps still, hands in sight or not; an empty room.
 
-    A still person is one frame of a NONE clip, or one without hands of a sign's clip, held with landmark noise.
+    A still person is one frame of a NONE clip, or the first of a clip that begins without hands, held with landmark
+    noise. What the clips have no example of is left out: a corpus need not have NONE clips.
     """
     rng = np.random.default_rng(seed)
     none = [c for c in clips if c.gloss == NONE]
     at_rest = [c for c in clips if not hand_present(c.points[:1].astype(np.float32)).any()]
     still = []
-    for k in range(count):
-        pool = none if k % 2 else at_rest
+    for k in range(count if none or at_rest else 0):
+        of_none = bool(none) and (k % 2 == 1 or not at_rest)
+        pool = none if of_none else at_rest
         clip = pool[int(rng.integers(len(pool)))]
-        frame = int(rng.integers(len(clip.points))) if k % 2 else 0
+        frame = int(rng.integers(len(clip.points))) if of_none else 0
         pose = np.repeat(clip.keypoints(25).points[frame : frame + 1], int(rng.integers(25, 200)), axis=0)
         pose[..., :2] += rng.normal(0, 0.002, pose[..., :2].shape).astype(np.float32) * (pose[..., 2:] > 0)
         still.append(Example(normalise(pose, DEFAULT_ASPECT), (), clip.signer))
     empty = [Example(normalise(np.zeros((n, 75, 3), np.float32), DEFAULT_ASPECT), (), "") for n in (25, 64, 100, 250)]
-    return {"none clips": [e for r in RATES for e in isolated_examples(none, r)], "still person": still, "empty": empty}
-
-
-def lattices(recogniser: Recogniser, examples: Sequence[Example], batch_size: int = 64) -> list[NDArray[np.float32]]:
-    """Log-probabilities (S, 1 + vocabulary) of each example, in order; clips of like length share a pass."""
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].features))
-    out: list[NDArray[np.float32]] = [np.zeros((0, 1), np.float32)] * len(examples)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        for i, (lattice, _) in zip(rows, recogniser.lattices([examples[i].features for i in rows]), strict=True):
-            out[i] = lattice
-    return out
-
-
-def read(recogniser: Recogniser, examples: Sequence[Example]) -> list[tuple[GlossSegment, ...]]:
-    """What the recogniser says to each example, in order."""
-    out = []
-    for lattice in lattices(recogniser, examples):
-        decoder = recogniser.new_decoder()
-        decoder.feed(lattice)
-        out.append(recogniser.segments(decoder.best().tokens, lattice))
-    return out
-
-
-#: How examples are answered; several processes share the work by another one than `read`.
-Reader = Callable[[Recogniser, Sequence[Example]], list[tuple[GlossSegment, ...]]]
+    sets = {"none clips": [e for r in RATES for e in isolated_examples(none, r)], "still person": still, "empty": empty}
+    return {name: examples for name, examples in sets.items() if examples}
 
 
 class Evaluation:
@@ -171,6 +145,15 @@ class Evaluation:
             "confused_with": {g: dict(c.most_common(3)) for g, c in sorted(confused.items())},
         }
 
+    def signed(self) -> dict[str, list[Example]]:
+        """The examples in which something is signed, for ways of reading that are compared: by name of the set."""
+        sets = {
+            "single clips at 25 fps": self.isolated[25.0],
+            "phrases, core": self.composed["core"],
+            "phrases, all": self.composed["all"],
+        }
+        return {name: [e for e in examples if e.glosses] for name, examples in sets.items()}
+
     def core_exact(self, recogniser: Recogniser, examples: Sequence[Example], read: Reader = read) -> float:
         said = read(recogniser, examples)
         return _mean(
@@ -184,12 +167,6 @@ class Evaluation:
     def errors(self, recogniser: Recogniser, examples: Sequence[Example], read: Reader = read) -> dict[str, float]:
         said = read(recogniser, examples)
         return word_errors(examples, [[s.gloss for s in answer] for answer in said])
-
-
-def word_errors(examples: Sequence[Example], said: Sequence[Sequence[str]]) -> dict[str, float]:
-    """WER with substitutions, deletions, insertions and the number of signs, for answers in the examples' order."""
-    counts = corpus_errors((e.glosses, answer) for e, answer in zip(examples, said, strict=True))
-    return figures_of(counts)
 
 
 def _mean(values: Sequence[float] | Sequence[bool]) -> float:
@@ -223,3 +200,27 @@ def report_glosses(figures: dict[str, Any]) -> str:
         others = ", ".join(f"{g or 'nothing'} {n}" for g, n in figures["confused_with"].get(gloss, {}).items())
         lines.append(f"| {gloss} | {value:.0%} | {others} |")
     return "\n".join(lines)
+
+
+def evaluate(
+    recogniser: Recogniser, folder: Path, split: str, title: str, lm: NgramModel | None, live: StreamConfig | None
+) -> EvaluationReport:
+    """Figures of single clips and composed phrases of one split, and WER by every way of reading.
+
+    live: also as a stream in windows of this shape. Raises CorpusError.
+    """
+    evaluation = Evaluation(load_signs(folder, split), recogniser.vocabulary)
+    figures = evaluation.figures(recogniser)
+    ways = ways_of(recogniser, evaluation.signed(), lm, live)
+    text, card = (
+        f"{title}\n\n{report(figures)}\n\n{report_ways(ways, names)}\n\n{report_glosses(figures)}"
+        for names in (True, False)
+    )
+    return EvaluationReport({"corpus": "signs", **figures, **ways}, text, card, ways["tables"])
+
+
+def compare_live(recogniser: Recogniser, folder: Path, split: str, live: StreamConfig) -> EvaluationReport:
+    """Live captions against offline answers on one split. Raises CorpusError."""
+    evaluation = Evaluation(load_signs(folder, split), recogniser.vocabulary)
+    figures = live_figures(recogniser, evaluation.signed(), live)
+    return EvaluationReport(figures, report_live(figures))

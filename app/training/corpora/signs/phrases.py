@@ -15,43 +15,50 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import LEFT_HAND, MIRROR, RIGHT_HAND, hand_present
+from app.pipeline.keypoints import hand_present
 from app.pipeline.module1_preprocessing.resample import interpolate
-from app.training.corpora.signs.clips import NONE, Clip, active_range, signs_of, to_body
+from app.training.augment import AugmentConfig, to_body
+from app.training.corpora.signs.clips import NONE, Clip, active_range, signs_of
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class PhraseConfig:
-    """How phrases are composed and disturbed: probabilities 0..1, lengths in frames at 25 fps, scales as log-sigmas."""
+    """How phrases are composed. Shares are 0..1, lengths in frames at 25 fps."""
 
     single: float = 0.35
+    """Share of the phrases that are one sign."""
     max_signs: int = 4
+    """Most signs of the others."""
     none_stretch: float = 0.12
+    """Share of the signs in a phrase before which an unlabelled stretch of a NONE clip is put."""
     stretch: float = 1.5
-    phrase_speed: float = 0.25
+    """Frames of a sign at 25 fps for each frame recorded: the recordings are slower than 25 fps."""
     sign_speed: float = 0.2
+    """Log-sigma of the tempo of each sign, beside that of the whole phrase (`augment.speed`)."""
     warp: float = 0.15
+    """How uneven the pace inside a sign is, 0 = even."""
     trim_single: float = 0.5
+    """Share of the single signs that are cut to the frames with a hand in sight; in phrases all are."""
     trim_more: float = 0.15
+    """Most that is cut off a sign of a phrase beyond that, at either end, as a share of the sign."""
     transition: tuple[int, int] = (3, 13)
+    """Least and most (exclusive) interpolated frames between two signs."""
     hold: float = 0.4
+    """Share of the phrases whose first pose is held for a while; likewise the last."""
     hold_frames: tuple[int, int] = (2, 29)
+    """Least and most (exclusive) frames for which it is held."""
     gloss_power: float = 0.5
-    mirror: float = 0.35
-    rotation: float = 0.12
-    scale: float = 0.12
-    shift: float = 0.08
-    jitter: float = 0.01
-    hand_rotation: float = 0.0
-    hand_dropout: float = 0.1
-    frame_dropout: float = 0.15
-    low_rate: float = 0.0
+    """Glosses are drawn by clips ** (1 - power): 0 = as often as they were recorded, 1 = all alike."""
     false_start: float = 0.0
+    """Share of the phrases in which hands go up and come down again without a sign."""
     still: float = 0.05
+    """Share of the draws that are a person who does not sign."""
     window_crop: float = 0.0
+    """Share of the phrases that are cut to a window, as a live stream sees them."""
     window: int = 64
+    """Frames of such a window, >= 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +104,9 @@ class SignerBook:
 class PhraseSampler:
     """Draws phrases: gloss by 1 / count^power, then a signer who can say it, then the rest from that signer."""
 
-    def __init__(self, book: SignerBook, config: PhraseConfig) -> None:
-        self.config = config
+    def __init__(self, book: SignerBook, config: PhraseConfig, speed: float = AugmentConfig.speed) -> None:
+        """speed: log-sigma of the tempo of a whole phrase."""
+        self.config, self.speed = config, speed
         self.book = {s: g for s, g in book.clips.items() if any(name != NONE for name in g)}
         self.none_clips = [c for by in book.clips.values() for c in by.get(NONE, [])]
         counts: dict[str, int] = defaultdict(int)
@@ -116,7 +124,7 @@ class PhraseSampler:
         self.gloss_weight = dict(zip(self.glosses, self.weights, strict=True))
 
     def draw(self, rng: Generator, signs: int | None = None) -> Phrase:
-        """One undisturbed phrase; `signs` fixes how many glosses it has."""
+        """One phrase, not augmented; `signs` fixes how many glosses it has."""
         cfg = self.config
         if signs is None:
             if self.none_clips and rng.random() < cfg.still:
@@ -129,7 +137,7 @@ class PhraseSampler:
         glosses = [first, *(known[i] for i in rng.choice(len(known), size=signs - 1, p=p / p.sum()))]
         rng.shuffle(glosses)
 
-        speed = float(np.exp(rng.normal(0, cfg.phrase_speed)))
+        speed = float(np.exp(rng.normal(0, self.speed)))
         parts: list[tuple[str | None, NDArray[np.float32]]] = []
         for gloss in glosses:
             if self.none_clips and signs > 1 and rng.random() < cfg.none_stretch:
@@ -241,52 +249,3 @@ def crop_window(phrase: Phrase, rng: Generator, config: PhraseConfig) -> Phrase:
         elif inside > 0.35 * (sign.end - sign.start):
             return phrase  # too much of a sign to call it nothing, too little to call it that sign
     return Phrase(phrase.points[start:end], tuple(kept), phrase.signer)
-
-
-def disturb(points: NDArray[np.float32], rng: Generator, config: PhraseConfig) -> NDArray[np.float32]:
-    """Another camera, body and landmark quality: (T, 75, 3) in body units -> (T', 75, 3), T' = T."""
-    out = points.copy()
-    if rng.random() < config.mirror:
-        out = out[:, MIRROR]
-        out[..., 0] *= -1
-    angle = rng.normal(0, config.rotation / 2)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
-    stretch = np.exp(rng.normal(0, config.scale, 2)).astype(np.float32)
-    out[..., :2] = (out[..., :2] @ turn) * stretch
-    if config.hand_rotation:
-        for where in (LEFT_HAND, RIGHT_HAND):
-            a = rng.normal(0, config.hand_rotation)
-            spin = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]], np.float32)
-            spin = spin * np.exp(rng.normal(0, config.hand_rotation, 2)).astype(np.float32)
-            wrist = out[:, where.start : where.start + 1, :2].copy()
-            out[:, where, :2] = (out[:, where, :2] - wrist) @ spin + wrist
-    # Hands and head sit a little differently on every body.
-    out[:, LEFT_HAND, :2] += rng.normal(0, config.shift, 2).astype(np.float32)
-    out[:, RIGHT_HAND, :2] += rng.normal(0, config.shift, 2).astype(np.float32)
-    out[:, :11, :2] += rng.normal(0, config.shift / 2, 2).astype(np.float32)
-    out[..., :2] += config.jitter * rng.standard_normal(out[..., :2].shape, dtype=np.float32)
-
-    frames = len(out)
-    if rng.random() < 0.5:
-        for where in (LEFT_HAND, RIGHT_HAND):
-            out[rng.random(frames) < rng.uniform(0, 2 * config.hand_dropout), where, 2] = 0
-    if config.low_rate and rng.random() < config.low_rate:
-        # A slow camera: landmarks at a fraction of the rate, interpolated back.
-        step = rng.uniform(1.3, 3.0)
-        kept = np.arange(0, frames - 1 + 1e-6, step)
-        if len(kept) >= 2:
-            slow = interpolate(out, kept)
-            out = interpolate(slow, np.clip(np.arange(frames) / step, 0, len(slow) - 1))
-    elif rng.random() < 0.5:
-        lost = rng.random(frames) < rng.uniform(0, 2 * config.frame_dropout)
-        lost[0] = False
-        source = np.maximum.accumulate(np.where(lost, 0, np.arange(frames)))
-        out = out[source]
-    return out
-
-
-def to_picture(points: NDArray[np.float32], unit: float = 0.25) -> NDArray[np.float32]:
-    """Body units -> a square picture (aspect 1), shoulders `unit` heights wide: what `normalise` takes."""
-    out = points.copy()
-    out[..., :2] = (out[..., :2] * unit + 0.5) * (out[..., 2:] > 0)
-    return out

@@ -7,7 +7,7 @@ import pytest
 
 from app.training.corpora.boston104.sentences import Segment, Sentence, hold_out, load_boston104
 from app.training.corpora.boston104.splicing import SpliceConfig, Splicer, smooth
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 from tests.support.boston104_corpus import GLOSSES, PLACES, TRAIN, write_boston104
 
 LABEL = {gloss: i for i, gloss in enumerate(GLOSSES, 1)}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.evaluate import main as evaluate
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.tracks import TrackRecogniser
+from tests.support.commands import evaluate
 
 FOLDER = Path(__file__).parents[4] / "checkpoints" / "boston104"
 

@@ -7,21 +7,27 @@ import numpy as np
 import pytest
 import torch
 
-from app.cli.evaluate import main as evaluate
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.module1_preprocessing.tracks import TRACK_FEATURES, TRACKS, track_features
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.tracks import TrackRecogniser
 from app.training.config import OptimConfig, TrainConfig, load_config
-from app.training.corpora.boston104 import release as release_boston104
-from app.training.corpora.boston104.source import BostonSource, collate_tracks, language_model, sign_lengths
-from app.training.corpora.boston104.splicing import BostonConfig, Sample
+from app.training.corpora.boston104.source import (
+    BostonSections,
+    BostonSource,
+    collate_tracks,
+    language_model,
+    sign_lengths,
+)
+from app.training.corpora.boston104.splicing import Sample
 from app.training.corpora.opening import open_source
 from app.training.evaluation.tables import BEGIN
-from app.training.train import main as train
+from app.training.loop.distributed import ALONE, Ranks
 from tests.support.boston104_corpus import GLOSSES, TRAIN, write_boston104
+from tests.support.commands import evaluate, release, train
 
+CPU = torch.device("cpu")
 CONFIG = """
 name: tiny
 model: {model_dim: 24, dropout: 0.0, shared_classifier: false}
@@ -37,7 +43,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def source(data: Path, held_out: int = -1) -> BostonSource:
-    return BostonSource.open(data, TrainConfig(boston104=BostonConfig(held_out=held_out)))
+    return BostonSource.open(data, TrainConfig(sections={"boston104": {"held_out": held_out}}))
 
 
 def test_the_trainer_finds_the_corpus_by_its_files(data: Path) -> None:
@@ -47,7 +53,7 @@ def test_the_trainer_finds_the_corpus_by_its_files(data: Path) -> None:
     assert found.report()["clips"] == {"train": 7, "dev": 0}
     assert found.epoch_steps(4) == 1
     model = SignModel(ModelConfig.from_dict({"labels": 4, "model_dim": 8, **found.model}))
-    assert found.evaluate(model, 0, 1) == {}
+    assert found.evaluate(model, ALONE) == {}
     held = source(data, 0).report()
     assert held["clips"]["train"] + held["clips"]["dev"] == 7
     assert held["held_out"] == 0
@@ -55,11 +61,11 @@ def test_the_trainer_finds_the_corpus_by_its_files(data: Path) -> None:
 
 def test_a_batch_depends_on_seed_and_number_alone_and_ranks_share_it(data: Path) -> None:
     optim = OptimConfig(steps=10, batch_size=6, seed=4)
-    whole = source(data).batches(optim, 0, 1)
-    again = source(data).batches(optim, 0, 1)
+    whole = source(data).batches(optim, ALONE)
+    again = source(data).batches(optim, ALONE)
     _ = again[0]  # what was drawn before does not matter
     torch.testing.assert_close(whole[9].features, again[9].features, rtol=0, atol=0)
-    parts = [source(data).batches(optim, rank, 2)[9] for rank in range(2)]
+    parts = [source(data).batches(optim, Ranks(rank, 2, CPU))[9] for rank in range(2)]
     batch = whole[9]
     for rank, part in enumerate(parts):
         torch.testing.assert_close(part.features, batch.features[rank::2], rtol=0, atol=0)
@@ -67,7 +73,7 @@ def test_a_batch_depends_on_seed_and_number_alone_and_ranks_share_it(data: Path)
         assert batch.frame_labels is not None
         assert part.frame_labels.tolist() == batch.frame_labels[rank::2].tolist()
         assert part.target_lengths.tolist() == batch.target_lengths[rank::2].tolist()
-    other = source(data).batches(OptimConfig(steps=10, batch_size=6, seed=5), 0, 1)[9]
+    other = source(data).batches(OptimConfig(steps=10, batch_size=6, seed=5), ALONE)[9]
     assert other.features.shape != batch.features.shape or not torch.equal(other.features, batch.features)
 
 
@@ -119,13 +125,13 @@ def test_from_training_to_a_released_checkpoint_that_reads_the_test_sentences(
     assert not any("wer" in json.loads(line) for line in (first / "log.jsonl").read_text().splitlines())
 
     out = tmp_path / "checkpoints" / "tiny"
-    release = ["--held-out", held, "--config", config, "--data", data, "--out", out]
+    more = ["--held-out", held, "--config", config, "--data", data, "--out", out]
     # A run that held something out is not released, and one that did not says nothing about unseen sentences.
-    for wrong in (["--runs", first, held, *release], ["--runs", first, "--held-out", second, *release[2:]]):
-        assert release_boston104.main([str(a) for a in wrong]) == 2
+    for wrong in (["--runs", first, held, *more], ["--runs", first, "--held-out", second, *more[2:]]):
+        assert release([str(a) for a in wrong]) == 2
         assert "held_out" in capsys.readouterr().err
     assert not out.exists()
-    assert release_boston104.main([str(a) for a in ["--runs", first, second, *release]]) == 0
+    assert release([str(a) for a in ["--runs", first, second, *more]]) == 0
     card = (out / "MODEL_CARD.md").read_text()
     assert "--out runs/s2" in card
     assert "makes no captions" in card
@@ -162,5 +168,5 @@ def test_from_training_to_a_released_checkpoint_that_reads_the_test_sentences(
 
 def test_the_shipped_config_is_accepted() -> None:
     config = load_config(Path(__file__).parents[4] / "configs" / "boston104.yaml")
-    assert config.boston104.held_out < 0
+    assert config.own(BostonSections).boston104.held_out < 0
     assert config.loss.framewise > 0

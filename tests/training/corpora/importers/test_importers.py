@@ -11,7 +11,7 @@ from app.training.corpora.importers import import_corpus
 from app.training.corpora.manifest.clip_files import frames_of
 from app.training.corpora.manifest.manifest import Entry, read_manifest
 from app.training.corpora.opening import corpus_kind
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
 from tests.support import media
 from tests.support.manifest_corpus import picture_folder
 from tests.support.signs_corpus import write_corpus

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.training.corpora.manifest.manifest import Entry, read_manifest, require_split, shared_signers, write_manifest
 from app.training.corpora.opening import corpus_kind
-from app.training.corpora.signs.clips import CorpusError
+from app.training.errors import CorpusError
+from tests.support.manifest_corpus import landmark_clip
 
 HEADER = "file,glosses,signer,split,fps\n"
 
@@ -180,3 +181,10 @@ def test_what_is_written_is_read_back(
     manifest = read_manifest(root, check_files=False)
     assert (list(manifest.entries), manifest.sign_language) == (entries, language)
     assert not list(root.glob("*.part"))
+
+
+def test_fps_is_a_column_only_where_it_is_needed(tmp_path: Path) -> None:
+    landmark_clip(tmp_path / "a.npz", fps=50.0)
+    (tmp_path / "clips.csv").write_text("file,glosses,signer,split\na.npz,HELLO,ann,train\n", encoding="utf-8")
+    (entry,) = read_manifest(tmp_path).entries
+    assert entry.fps is None

@@ -12,23 +12,25 @@ from app.cli import main as app
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.recogniser import Recogniser
+from app.training.augment import AugmentConfig, mirrored_crops
 from app.training.batches import GROUP
-from app.training.config import ConfigError, TrainConfig, load_config
+from app.training.config import TrainConfig, load_config
 from app.training.corpora.manifest import dev_wer as measure
 from app.training.corpora.manifest.cache import PictureConfig
-from app.training.corpora.manifest.clip_batches import ClipBatches, mirrored
+from app.training.corpora.manifest.clip_batches import ClipBatches
 from app.training.corpora.manifest.clips import load_clips, pictures_of, too_long_for_ctc
 from app.training.corpora.manifest.manifest import read_manifest
 from app.training.corpora.manifest.source import ManifestSource
 from app.training.corpora.opening import open_source
-from app.training.corpora.signs.clips import CorpusError
-from app.training.corpora.signs.phrases import PhraseConfig
+from app.training.errors import ConfigError, CorpusError
 from app.training.evaluation.wer import ErrorCounts
-from app.training.train import main as train
+from app.training.loop.distributed import ALONE, Ranks
+from tests.support.commands import train
 from tests.support.manifest_corpus import landmark_clip, pictured_clip, table
 
-STILL = PhraseConfig(
-    phrase_speed=0.0, mirror=0.0, rotation=0.0, scale=0.0, shift=0.0, jitter=0.0, hand_dropout=0.0, frame_dropout=0.0
+CPU = torch.device("cpu")
+STILL = AugmentConfig(
+    speed=0.0, mirror=0.0, rotation=0.0, scale=0.0, shift=0.0, jitter=0.0, hand_dropout=0.0, frame_dropout=0.0
 )
 TINY = "{body_dim: 8, hand_dim: 8, model_dim: 16, dropout: 0.0}"
 
@@ -52,10 +54,10 @@ def corpus(tmp_path: Path) -> Path:
     return table(root, *lines)
 
 
-def batches(corpus: Path, size: int, rank: int = 0, world: int = 1, config: PhraseConfig = STILL) -> ClipBatches:
+def batches(corpus: Path, size: int, rank: int = 0, world: int = 1, config: AugmentConfig = STILL) -> ClipBatches:
     source = ManifestSource.open(corpus, TrainConfig())
     labels = [source.labels(clip) for clip in source.train]
-    return ClipBatches(source.train, labels, config, size, 100, seed=5, rank=rank, world=world)
+    return ClipBatches(source.train, labels, config, size, 100, seed=5, ranks=Ranks(rank, world, CPU))
 
 
 def test_the_vocabulary_is_that_of_the_training_clips_and_what_is_left_out_is_listed(corpus: Path) -> None:
@@ -160,7 +162,7 @@ def test_every_epoch_has_each_clip_once(corpus: Path, size: int) -> None:
 
 
 def test_a_batch_depends_on_seed_and_number_alone(corpus: Path) -> None:
-    first, again = batches(corpus, 4, config=PhraseConfig()), batches(corpus, 4, config=PhraseConfig())
+    first, again = batches(corpus, 4, config=AugmentConfig()), batches(corpus, 4, config=AugmentConfig())
     later = first[7]
     for index in (3, 7, 0):
         torch.testing.assert_close(first[index].features, again[index].features)
@@ -169,8 +171,8 @@ def test_a_batch_depends_on_seed_and_number_alone(corpus: Path) -> None:
 
 
 def test_two_ranks_get_what_one_would(corpus: Path) -> None:
-    whole = batches(corpus, 4, config=PhraseConfig())
-    shares = [batches(corpus, 4, rank, 2, PhraseConfig()) for rank in range(2)]
+    whole = batches(corpus, 4, config=AugmentConfig())
+    shares = [batches(corpus, 4, rank, 2, AugmentConfig()) for rank in range(2)]
     for index in range(6):
         one = whole[index]
         for rank, share in enumerate(shares):
@@ -222,10 +224,10 @@ def test_pictures_follow_the_clip_and_its_mirror_image(tmp_path: Path) -> None:
     assert float(dark.median()) < 110 < float(light.median())
     assert torch.equal(dark[9], dark[11])  # held on its last frame
     views = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4, 3)).astype(np.uint8)
-    turned = mirrored(views)
+    turned = mirrored_crops(views)
     np.testing.assert_array_equal(turned[:, 0], views[:, 0, :, ::-1])
     np.testing.assert_array_equal(turned[:, 1], views[:, 2])
-    np.testing.assert_array_equal(mirrored(turned), views)
+    np.testing.assert_array_equal(mirrored_crops(turned), views)
 
 
 def tiny_model(labels: int) -> SignModel:
@@ -239,17 +241,17 @@ def test_unknown_glosses_count_as_errors_and_silence_as_right(corpus: Path, monk
     source = ManifestSource.open(corpus, TrainConfig())
     always = source.vocabulary.index("NO") + 1
     monkeypatch.setattr(measure, "_greedy", lambda logits, lengths, quiet: [[always]] * len(quiet))
-    figures = source.evaluate(tiny_model(3), 0, 1)
+    figures = source.evaluate(tiny_model(3), ALONE)
     assert figures == {"wer": 1.0, "substitutions": 1, "deletions": 1, "insertions": 1}
     assert source.checkpoint == {"sign_language": "und"}
     monkeypatch.setattr(measure, "_greedy", lambda logits, lengths, quiet: [[]] * len(quiet))
-    assert source.evaluate(tiny_model(3), 0, 1) == {"wer": 1.0, "substitutions": 0, "deletions": 3, "insertions": 0}
+    assert source.evaluate(tiny_model(3), ALONE) == {"wer": 1.0, "substitutions": 0, "deletions": 3, "insertions": 0}
 
 
 def test_ranks_together_measure_what_one_does(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shares of two ranks, added up as the process group would."""
     model = tiny_model(3)
-    whole = ManifestSource.open(corpus, TrainConfig()).evaluate(model, 0, 1)
+    whole = ManifestSource.open(corpus, TrainConfig()).evaluate(model, ALONE)
     counts: list[ErrorCounts] = []
 
     def note(share: ErrorCounts) -> ErrorCounts:
@@ -258,7 +260,7 @@ def test_ranks_together_measure_what_one_does(corpus: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(measure, "sum_counts", note)
     for rank in range(2):
-        ManifestSource.open(corpus, TrainConfig()).evaluate(model, rank, 2)
+        ManifestSource.open(corpus, TrainConfig()).evaluate(model, Ranks(rank, 2, CPU))
     together = counts[0] + counts[1]
     assert round(together.wer, 4) == whole["wer"]
     assert (together.substitutions, together.deletions) == (whole["substitutions"], whole["deletions"])

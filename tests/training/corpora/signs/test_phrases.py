@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from app.pipeline.keypoints import LEFT_HAND, RIGHT_HAND, hand_present
+from app.pipeline.keypoints import hand_present
 from app.pipeline.module3_sequence.losses import feasible
-from app.training.batches import GROUP, PhraseBatches
-from app.training.corpora.signs.clips import CorpusError, active_range, load_signs, signs_of, to_body
+from app.training.augment import AugmentConfig
+from app.training.batches import GROUP
+from app.training.corpora.signs.batches import PhraseBatches
+from app.training.corpora.signs.clips import active_range, load_signs, signs_of
 from app.training.corpora.signs.phrases import (
     Phrase,
     PhraseConfig,
@@ -18,9 +20,9 @@ from app.training.corpora.signs.phrases import (
     Sign,
     SignerBook,
     crop_window,
-    disturb,
     transition,
 )
+from app.training.errors import CorpusError
 from tests.support.recognisers import performance
 from tests.support.signs_corpus import write_corpus
 
@@ -44,16 +46,6 @@ def test_the_corpus_loads_by_split_and_marks_missing_hands(tmp_path: Path) -> No
 def test_a_missing_corpus_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"train\.npz and clips\.csv"):
         load_signs(tmp_path, "train")
-
-
-def test_clips_of_one_signer_from_two_sittings_fit_together() -> None:
-    near, far = performance(20), performance(20)
-    far[..., :2] = far[..., :2] * 0.5 + 0.2
-    a, b = to_body(near), to_body(far)
-    assert a is not None
-    assert b is not None
-    np.testing.assert_allclose(a, b, atol=1e-4)
-    assert to_body(np.zeros((5, 75, 3))) is None
 
 
 @pytest.mark.parametrize(("gloss", "signs"), [("HELLO", ("HELLO",)), ("NONE", ()), ("HOW-ARE-YOU", ("HOW", "YOU"))])
@@ -87,27 +79,6 @@ def test_a_transition_goes_from_one_pose_to_the_other_without_jumps() -> None:
     assert steps.max() < 0.4 * np.abs(b - a)[:, :2].max()
 
 
-def test_disturbing_keeps_length_and_never_moves_a_missing_hand_into_sight() -> None:
-    points = to_body(performance(50))
-    assert points is not None
-    points[10:20, LEFT_HAND] = 0
-    for seed in range(30):
-        config = PhraseConfig(mirror=0.0, low_rate=0.0, frame_dropout=0.0, hand_rotation=0.2)
-        out = disturb(points, np.random.default_rng(seed), config)
-        assert out.shape == points.shape
-        assert not hand_present(out)[10:20, 0].any()
-
-
-def test_mirroring_swaps_the_hands() -> None:
-    points = to_body(performance(10))
-    assert points is not None
-    points[:, RIGHT_HAND] = 0
-    quiet = {"rotation": 0.0, "scale": 0.0, "shift": 0.0, "jitter": 0.0, "hand_dropout": 0.0, "frame_dropout": 0.0}
-    out = disturb(points, np.random.default_rng(0), PhraseConfig(mirror=1.0, **quiet))
-    assert hand_present(out).tolist() == [[False, True]] * 10
-    np.testing.assert_allclose(out[:, RIGHT_HAND, 0], -points[:, LEFT_HAND, 0], atol=1e-5)
-
-
 def test_a_window_keeps_the_labels_of_signs_that_are_mostly_inside() -> None:
     phrase = Phrase(np.zeros((200, 75, 3), np.float32), (Sign("HELLO", 0, 40), Sign("YES", 70, 110)))
     seen = set()
@@ -121,17 +92,17 @@ def test_a_window_keeps_the_labels_of_signs_that_are_mostly_inside() -> None:
 
 
 def test_batches_depend_on_seed_and_number_alone(sampler: PhraseSampler) -> None:
-    first = PhraseBatches(sampler, VOCABULARY, 4, 2 * GROUP, seed=3)
-    again = PhraseBatches(sampler, VOCABULARY, 4, 2 * GROUP, seed=3)
+    first = PhraseBatches(sampler, VOCABULARY, 4, 2 * GROUP, 3, AugmentConfig())
+    again = PhraseBatches(sampler, VOCABULARY, 4, 2 * GROUP, 3, AugmentConfig())
     later = again[GROUP + 2]  # reading ahead must not change an earlier batch
     torch.testing.assert_close(first[1].features, again[1].features)
     torch.testing.assert_close(first[GROUP + 2].features, later.features)
-    other = PhraseBatches(sampler, VOCABULARY, 4, 2 * GROUP, seed=4)[1].features
+    other = PhraseBatches(sampler, VOCABULARY, 4, 2 * GROUP, 4, AugmentConfig())[1].features
     assert other.shape != first[1].features.shape or not torch.equal(other, first[1].features)
 
 
 def test_every_clip_of_a_batch_fits_its_lattice(sampler: PhraseSampler) -> None:
-    batches = PhraseBatches(sampler, VOCABULARY, 8, GROUP, seed=0)
+    batches = PhraseBatches(sampler, VOCABULARY, 8, GROUP, 0, AugmentConfig())
     for i in range(GROUP):
         batch = batches[i]
         assert batch.features.shape[1] == int(batch.lengths.max())

@@ -8,44 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.services.training_jobs import run_folder
-from app.services.training_jobs.run_folder import Verdict, log_piece, log_tail, numbers, progress, verdict
+from app.services.training_jobs.job_log import Verdict, log_chunk, log_tail, verdict
 
 
 def say(run: Path, **status: Any) -> None:
     (run / "status.json").write_text(json.dumps(status))
 
 
-def test_a_run_that_has_written_nothing_yet(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert progress(run) == {}
-    assert not run_folder.begun(run)
-    assert numbers(run, 0, 10).lines == []
-    assert log_tail(run).text == ""
-
-
-def test_progress_comes_from_the_status_alone(tmp_path: Path) -> None:
-    # The lines of a resumed job are from the process before: this one has not begun.
-    (tmp_path / "log.jsonl").write_text('{"step": 50, "ctc": 1.0}\n{"step": 100, "ctc": 0.5}\n{"step": 15')
-    assert progress(tmp_path) == {}
-    assert not run_folder.begun(tmp_path)
-    say(tmp_path, state="starting", step=0, steps=200, epoch=0, epochs=2, reason=None)
-    assert not run_folder.begun(tmp_path)
-    say(tmp_path, state="running", step=120, steps=200, epoch=1, epochs=2, reason=None)
-    assert progress(tmp_path) == {"step": 120, "steps": 200, "epoch": 1, "epochs": 2}
-    assert run_folder.begun(tmp_path)
-    (tmp_path / "status.json").write_text("[1]")
-    assert progress(tmp_path) == {}
-
-
-def test_numbers_come_in_pieces_and_a_line_that_is_being_written_waits(tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    log.write_text('{"step": 1}\nnot json\n{"step": 3, "wer": NaN}\n{"step": 4, "wer": 0.5}\n{"ste')
-    first = numbers(tmp_path, 0, 2)
-    assert (first.lines, first.next, first.more) == ([{"step": 1}, {}], 2, True)
-    rest = numbers(tmp_path, first.next, 10)
-    assert (rest.lines, rest.next, rest.more) == ([{"step": 3, "wer": None}, {"step": 4, "wer": 0.5}], 4, False)
-    assert numbers(tmp_path, 99, 10).lines == []
+def test_a_run_without_a_log(tmp_path: Path) -> None:
+    assert log_tail(tmp_path / "run").text == ""
 
 
 @given(text=st.text(min_size=1, max_size=80), limit=st.integers(4, 40))
@@ -53,7 +24,7 @@ def test_pieces_of_the_log_are_the_log(tmp_path_factory: pytest.TempPathFactory,
     run = tmp_path_factory.mktemp("run")
     (run / "train.log").write_bytes(text.encode())
     read, offset = "", 0
-    while (piece := log_piece(run, offset, limit)).text:
+    while (piece := log_chunk(run, offset, limit)).text:
         assert piece.offset == offset
         read, offset = read + piece.text, piece.end
     assert read == text
@@ -63,16 +34,16 @@ def test_pieces_of_the_log_are_the_log(tmp_path_factory: pytest.TempPathFactory,
 def test_bytes_that_are_no_text_do_not_stop_a_reader(tmp_path: Path) -> None:
     (tmp_path / "train.log").write_bytes(b"\xff\xfe\xfd\xfc\xfb" * 10)
     offset = 0
-    while (piece := log_piece(tmp_path, offset, 16)).text:
+    while (piece := log_chunk(tmp_path, offset, 16)).text:
         offset = piece.end
     assert offset == 50
 
 
 def test_half_a_character_waits_for_the_rest(tmp_path: Path) -> None:
     (tmp_path / "train.log").write_bytes("€".encode()[:2])
-    assert (log_piece(tmp_path, 0).text, log_piece(tmp_path, 0).end) == ("", 0)
+    assert (log_chunk(tmp_path, 0).text, log_chunk(tmp_path, 0).end) == ("", 0)
     (tmp_path / "train.log").write_bytes("€".encode())
-    assert (log_piece(tmp_path, 0).text, log_piece(tmp_path, 0).end) == ("€", 3)
+    assert (log_chunk(tmp_path, 0).text, log_chunk(tmp_path, 0).end) == ("€", 3)
 
 
 def test_the_tail_of_bytes_that_are_no_text(tmp_path: Path) -> None:
@@ -86,7 +57,7 @@ def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
     (tmp_path / "train.log").write_text("".join(lines), encoding="utf-8")
     tail = log_tail(tmp_path, 3)
     assert tail.text == "".join(lines[-3:])
-    assert log_piece(tmp_path, tail.offset).text == tail.text
+    assert log_chunk(tmp_path, tail.offset).text == tail.text
     assert tail.end == tail.size
 
 
