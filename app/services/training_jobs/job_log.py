@@ -66,7 +66,7 @@ def log_tail(run: Path, lines: int = _TAIL_LINES) -> LogChunk:
         with (run / LOG).open("rb") as file:
             size = file.seek(0, 2)
             begin = file.seek(max(0, size - 64 * 1024))
-            # In bytes: what is no text takes more of them once it is shown.
+            # In bytes: what is not text takes more of them once it is shown.
             before = b"".join(file.read().splitlines(keepends=True)[:-lines])
     except FileNotFoundError:
         return LogChunk("", 0, 0, 0)
@@ -91,10 +91,10 @@ def _why(run: Path, exit_code: int | None) -> str:
         return f"The process was ended by {name}" + (
             "; on a full machine that is how the system frees memory." if exit_code == -signal.SIGKILL else "."
         )
-    said = [line for line in log_tail(run).text.splitlines() if line.strip()]
-    first = max((place for place, line in enumerate(said) if line.startswith("error: ")), default=len(said) - 1)
+    lines = [line for line in log_tail(run).text.splitlines() if line.strip()]
+    first = max((place for place, line in enumerate(lines) if line.startswith("error: ")), default=len(lines) - 1)
     # A refusal may go on in indented lines: all that is wrong in a table, for example.
-    words = said[max(first, 0) :][:1] + list(takewhile(lambda line: line.startswith("  "), said[first + 1 :]))
-    told = " ".join(line.strip() for line in words)
-    how = f"ended with exit code {exit_code}" if exit_code is not None else "ended while nobody watched it"
-    return f"The process {how}. Its last words: {told.removeprefix('error: ')[:500]}" if told else f"The process {how}."
+    words = lines[max(first, 0) :][:1] + list(takewhile(lambda line: line.startswith("  "), lines[first + 1 :]))
+    said = " ".join(line.strip() for line in words)
+    how = f"ended with exit code {exit_code}" if exit_code is not None else "ended while no process watched it"
+    return f"The process {how}. Its last words: {said.removeprefix('error: ')[:500]}" if said else f"The process {how}."

@@ -1,6 +1,6 @@
 """Which corpus lies in a folder, and how it is opened.
 
-Kinds are recognised by the files in the folder and the header of its table, so nobody has to name them. A new corpus
+Kinds are recognised by the files in the folder and the header of its table, so they need not be named. A new corpus
 is a folder beside this file, a line in `SOURCES`, and a line in `corpus_kind`.
 """
 

@@ -46,10 +46,8 @@ class TrainingFailed(RuntimeError):
 class CSLRTrainer:
     """Trains a `SignModel` on the batches of a `Source`; on several ranks each computes its share of every batch.
 
-    teachers: frozen models whose averaged lattices the student also learns (ensemble distillation, Hinton et al.,
-    2015), weighted by `teacher_weight`. workers: processes that make batches. on_best is called with the averaged
-    model and the dev figures whenever the dev WER is the best so far. Raises ConfigError where a batch cannot be shared
-    out evenly.
+    One step: a batch is shared over ranks and accumulated, the loss is CTC with its companions (`total_loss`) and the
+    teachers', the gradient is clipped, the weights are averaged. In between: log lines, evaluations, checkpoints.
     """
 
     def __init__(
@@ -65,6 +63,12 @@ class CSLRTrainer:
         workers: int = 1,
         on_best: Callable[[SignModel, int, dict[str, Any]], None] = lambda model, step, figures: None,
     ) -> None:
+        """teachers: frozen models whose averaged lattices the student also learns (ensemble distillation, Hinton et
+        al., 2015), weighted by `teacher_weight`. workers: processes that make batches. on_best: called with the
+        averaged model, the step and the dev figures whenever the dev WER is the best so far.
+
+        Raises ConfigError where a batch cannot be shared out evenly.
+        """
         if optim.batch_size % (ranks.world * optim.accumulate):
             raise ConfigError(
                 f"optim.batch_size={optim.batch_size} cannot be shared evenly by {ranks.world} processes in "

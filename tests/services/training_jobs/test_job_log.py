@@ -91,7 +91,7 @@ def test_how_a_run_ended(
         (1, "", "exit code 1."),
         (-9, "", "SIGKILL"),
         (-11, "", "SIGSEGV."),
-        (None, "half a li", "while nobody watched it. Its last words: half a li"),
+        (None, "half a li", "while no process watched it. Its last words: half a li"),
     ],
 )
 def test_why_a_run_failed(tmp_path: Path, code: int | None, log: str, said: str) -> None:

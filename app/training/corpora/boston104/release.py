@@ -157,7 +157,7 @@ Data: `boston104`, wrist and nose positions of 161 training sentences with hand-
 {provenance["signs"]} signs, three signers who also sign the 40 test sentences. {settings.members} networks (seeds) of
 {sum(p.numel() for p in reader.model.members[0].parameters()) / 1e6:.2f} million weights; their lattices are averaged.
 Boundaries teach each half frame rate step which sign it belongs to, beside CTC; in reading they are not known. Training
-sentences are spliced anew all the time: signs change places between sentences.
+sentences are spliced differently each time: signs change places between sentences.
 
 Reading (chosen on training sentences that were held out, see below): signs with lengths
 (`app/pipeline/module3_sequence/segmental.py`) and a {reader.lm.order}-gram model of the glosses of the 161 training

@@ -57,11 +57,14 @@ class BostonConfig:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """tracks (T, 6); label of each frame (T,), 0 between signs; labels of the sentence."""
+    """A spliced sentence."""
 
     tracks: Frames
+    """(T, 6)"""
     frames: NDArray[np.int64]
+    """(T,) label of each frame, 0 between signs."""
     labels: list[int]
+    """Of the sentence."""
 
 
 class Splicer:

@@ -42,4 +42,4 @@ def import_corpus(kind: str, source: Path, out: Path, glosses: int | None = None
         case "boston104":
             return copies.import_boston104(source, out)
         case _:
-            raise CorpusError(f"'{kind}' is no known kind of corpus; there are: {', '.join(get_args(Kind))}")
+            raise CorpusError(f"'{kind}' is not a known kind of corpus; there are: {', '.join(get_args(Kind))}")

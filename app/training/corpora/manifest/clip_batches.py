@@ -37,11 +37,14 @@ MAX_STRETCH = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a clip is played in a batch. frames: how many come out; rng: of everything else."""
+    """How a clip is played in a batch."""
 
     clip: int
+    """Its number."""
     frames: int
+    """How many come out."""
     rng: Generator
+    """Draws everything else."""
 
 
 class ClipBatches(Dataset[Batch]):

@@ -26,14 +26,17 @@ from app.training.errors import CorpusError
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """points: float32 (T, 75, 3) at 25 fps in picture coordinates, T >= 1; aspect: picture width / height; source: the
-    frame of the file that each frame is nearest to (T,); crops: where its pictures lie, None for landmarks alone."""
+    """A clip on the model's frame grid."""
 
     entry: Entry
     points: NDArray[np.float32]
+    """(T, 75, 3) at 25 fps in image coordinates, T >= 1."""
     aspect: float
+    """Image width / height."""
     source: NDArray[np.int64]
+    """(T,) the frame of the file that each frame is nearest to."""
     crops: Path | None = None
+    """Where its crops lie; None for landmarks alone."""
 
     def __len__(self) -> int:
         return len(self.points)
@@ -52,11 +55,12 @@ class LeftOut:
 
 @dataclass
 class Clips:
-    """What of a manifest can be used. missing: videos whose landmarks, or crops, were not extracted yet."""
+    """What of a manifest can be used."""
 
     usable: list[Clip] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     missing: list[Entry] = field(default_factory=list)
+    """Videos whose landmarks, or crops, were not extracted yet."""
 
     def split(self, name: str) -> list[Clip]:
         return [clip for clip in self.usable if clip.entry.split == name]

@@ -28,10 +28,11 @@ _TOGETHER, _PICTURED = 32, 4
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A clip as a file would arrive: features (T, F)."""
+    """A clip as a file would arrive."""
 
     clip: Clip
     features: NDArray[np.float32]
+    """(T, F)"""
 
 
 def prepared(clips: Sequence[Clip]) -> list[Measured]:
@@ -103,7 +104,7 @@ def _read(
 
 
 def _greedy(logits: Tensor, lengths: Tensor, quiet: Sequence[NDArray[np.bool_]]) -> list[list[int]]:
-    """The best label of each step, repeats and blanks removed; nothing is said where no hand is near."""
+    """The best label of each step, repeats and blanks removed; nothing is read where no hand is near."""
     best = logits.argmax(dim=-1).cpu().numpy()
     out = []
     for row, frames, silent in zip(best, lengths.tolist(), quiet, strict=True):

@@ -36,23 +36,27 @@ _SAVE_INDEX_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One clip to do. content: what is known of its file already."""
+    """One clip to extract."""
 
     root: Path
     entry: Entry
     pictures: PictureConfig | None
     content: Content | None = None
+    """What is known of its file already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a clip. frames: of the landmarks; bodies: frames in which a body was found; reason: of failure."""
+    """What became of a clip."""
 
     state: Literal["extracted", "cached", "failed"]
     frames: int = 0
+    """Frames of the landmarks."""
     bodies: int = 0
+    """Frames in which a body was found."""
     seconds: float = 0.0
     reason: str = ""
+    """Why it failed."""
     content: Content | None = None
 
 
@@ -104,7 +108,7 @@ def extract_corpus(
 ) -> Report:
     """Extract what is missing in the corpus `root` and write its report, also when it is interrupted.
 
-    on_clip: told of how many clips are done, of how many, and of the report so far. doing: who works through the jobs,
+    on_clip: called with the clips done, the clips in all, and the report so far. doing: what works through the jobs,
     default `workers` processes. Raises CorpusError for a manifest that cannot be used.
     """
     manifest = read_manifest(root)
@@ -148,7 +152,7 @@ def remove_leftovers(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-#: One landmark graph for a process; it is reset for every clip, and made anew after a failure.
+#: One landmark graph for a process; it is reset for every clip, and replaced after a failure.
 _extractor: MediaPipeExtractor | None = None
 
 

@@ -73,7 +73,7 @@ def _connect(ray: Any, address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         if host and port.isdigit():
-            # Ray itself tries for minutes before it says that nobody is there.
+            # Ray itself tries for minutes before it gives up.
             socket.create_connection((host.rpartition("/")[2], int(port)), timeout=5).close()
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": environment})
     except (OSError, ValueError, RuntimeError) as error:
@@ -84,7 +84,7 @@ def _connect(ray: Any, address: str) -> None:
 
 
 def _row(number: int, job: Job) -> dict[str, Any]:
-    """A job as plain values, which is what Ray Data sends about."""
+    """A job as plain values, which is what Ray Data sends."""
     values = {
         "root": str(job.root),
         "entry": asdict(job.entry),

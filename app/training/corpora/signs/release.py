@@ -137,7 +137,7 @@ those the temperature was fitted on).
 """,
             "Figures": f"""
 The dev split: 19 signers, none of them in training, but the ones every choice was made with. Isolated clips are decoded
-like any video, without being told that there is exactly one sign; right means the whole answer is that one gloss, or
+like any video, not knowing that there is exactly one sign; right means the whole answer is that one gloss, or
 nothing for NONE. The recordings' frame rate is unknown: every figure is over the clips taken as 12.5, 16.7 and 25
 frames a second. Composed phrases have 3 to 6 signs of one dev signer; real continuous signing is harder.
 `python -m app evaluate --checkpoint {config.model_id} --data DATA` prints them.

@@ -33,10 +33,10 @@ def test_sentences_are_read_with_their_boundaries(tmp_path: Path) -> None:
     [
         ("train_words.csv", "video,speaker", "film,speaker", "lacks the column video"),
         ("train_words.csv", "JOHN,3,10", "JOHN,3,2", "a sign from frame 3 to 2"),
-        ("train_words.csv", "JOHN,3,10", "JOHN,x,10", "'x' is no number"),
+        ("train_words.csv", "JOHN,3,10", "JOHN,x,10", "'x' is not a number"),
         ("train_words.csv", "1,woman-2,JOHN", "99,woman-2,JOHN", "names video 99"),
         ("train_words.csv", "JOHN,3,10", "JOHN,900,910", "has 36 frames, but a sign from 900 on"),
-        ("hands_condensed.csv", "1,0,120", "1,0,nan", "no number"),
+        ("hands_condensed.csv", "1,0,120", "1,0,nan", "not a number"),
         ("speaker.csv", "1,woman-2\r\n", "1\r\n", "fewer values"),
     ],
 )

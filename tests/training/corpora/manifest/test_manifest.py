@@ -52,8 +52,8 @@ def test_a_good_table_is_read_as_it_stands(tmp_path: Path) -> None:
         ("b.npz,A,,train,", "`signer` is empty"),
         ("b.npz,A,s,validation,", "'validation'; it should be train, dev, test"),
         ("b.npz,A,s,,", "it should be train, dev, test"),
-        ("b.npz,A,s,train,fast", "which is no number"),
-        ("b.npz,A,s,train,nan", "which is no number"),
+        ("b.npz,A,s,train,fast", "which is not a number"),
+        ("b.npz,A,s,train,nan", "which is not a number"),
         ("b.npz,A,s,train,0", "between 1 and 240"),
         ("b.npz,A,s,train", "fewer cells"),
         ("b.npz,A,s,train,25,9", "more cells"),
@@ -86,7 +86,7 @@ def test_a_table_without_its_columns_or_without_training_clips_says_so(tmp_path:
         read_manifest(tmp_path)
     (tmp_path / "clips.csv").write_text("clip,gloss,signer,split,frames\n0,A,s,train,30\n")
     assert corpus_kind(tmp_path) == "signs"
-    with pytest.raises(CorpusError, match="lacks the column file, glosses, fps"):
+    with pytest.raises(CorpusError, match="lacks the column file, glosses"):
         read_manifest(tmp_path)
     with pytest.raises(CorpusError, match="no clip of the split 'train'"):
         read_manifest(write(tmp_path, "a.npz,A,s,dev,"))
