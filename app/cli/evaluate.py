@@ -71,10 +71,11 @@ def run(args: argparse.Namespace) -> int:
 
 def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> EvaluationReport:
     """The checkpoint in `folder` on the corpus in `args.data`. Raises CheckpointError, CorpusError."""
-    from app.pipeline.checkpoint import CheckpointError, read_config
-    from app.pipeline.module1_preprocessing.tracks import TRACKS
+    from app.pipeline.checkpoint import CheckpointError
     from app.pipeline.recogniser import Recogniser
     from app.training.corpora.boston104.evaluation import evaluate as evaluate_boston104
+    from app.training.corpora.boston104.features import TRACKS
+    from app.training.corpora.checkpoints import reads_tracks
     from app.training.corpora.manifest.evaluation import evaluate as evaluate_manifest
     from app.training.corpora.opening import corpus_kind
     from app.training.corpora.signs.evaluation import compare_live
@@ -82,7 +83,7 @@ def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> Ev
     from app.training.errors import CorpusError
     from app.training.evaluation.decoders import language_model
 
-    if read_config(folder).keypoints == TRACKS:
+    if reads_tracks(folder):
         if args.full or args.live or args.lm:
             raise CheckpointError(
                 "a checkpoint of tracks reads whole sentences, with and without its own language model; leave --full, "
@@ -94,8 +95,8 @@ def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> Ev
     recogniser, split = Recogniser.load(folder), args.split or "dev"
     lm = language_model(folder, recogniser.vocabulary, args.lm)
     live = stream if args.full else None
-    without_images = recogniser.settings.model.rgb is not None and recogniser.backend.rgb is None
-    title = f"{recogniser.model_id}, {split} split, beam {recogniser.settings.decoder.beam}" + (
+    without_images = recogniser.config.model.rgb is not None and recogniser.backend.rgb is None
+    title = f"{recogniser.model_id}, {split} split, beam {recogniser.config.decoder.beam}" + (
         ", by its pose stream alone" if without_images else ""
     )
     match corpus_kind(args.data):

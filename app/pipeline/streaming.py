@@ -21,12 +21,11 @@ from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, nearest
 from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.lattice import GlobalLattice
-from app.pipeline.module3_sequence.model import BLANK
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
 from app.pipeline.module4_language import to_english
-from app.pipeline.recogniser import STEP_S, GlossSegment, Reading, Recogniser
-from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, unheard
-from app.pipeline.step_cache import Piece, StepCache
+from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, WindowOutput
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, no_op_observer
+from app.pipeline.step_cache import FrameRange, StepCache
 
 #: A new sentence looks back over this many frames of the one before: a sign may begin while the pause still runs.
 CONTEXT = 16
@@ -38,14 +37,18 @@ SURELY_BLANK = 0.9
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """window, stride: frames, multiples of 4, 8 <= stride <= window. partial_every: frames between partials.
-    endpoint_s: a sentence ends after that many seconds without a sign. max_sentence_s: and at the latest after that."""
+    """How a stream is cut into windows and sentences. Raises ValueError for values that do not fit together."""
 
     window: int = 128
+    """Frames of a window, a multiple of 4."""
     stride: int = 56
+    """Frames between the starts of windows, a multiple of 4, 8 <= stride <= window."""
     partial_every: int = 8
+    """Frames between partials."""
     endpoint_s: float = 1.2
+    """A sentence ends after so many seconds without a sign."""
     max_sentence_s: float = 60.0
+    """And at the latest after so many."""
 
     def __post_init__(self) -> None:
         if self.stride < 8 or self.stride > self.window or self.stride % TIME_DIVISOR or self.window % TIME_DIVISOR:
@@ -67,19 +70,22 @@ class EndReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StreamUpdate:
-    """What changed. final: signs of the running sentence that stay; partial: those that may still change;
-    sentence: English of both; ended: set when the sentence is complete and the next update belongs to another.
-    until_s: end of what has been read, seconds since the first frame. rgb: mean weight of the pictures in what was read
-    for this sentence, 0..1; the pose has the rest. pause_s: when the sentence will end unless another sign comes,
-    seconds since the first frame; None while it has no sign."""
+    """What changed. Times in seconds since the first frame."""
 
     final: tuple[GlossSegment, ...]
+    """Signs of the running sentence that stay."""
     partial: tuple[GlossSegment, ...]
+    """Signs behind them that may still change."""
     sentence: str
+    """English of both."""
     until_s: float
+    """End of what has been read."""
     ended: EndReason | None = None
+    """Set when the sentence is complete; the next update then belongs to another."""
     rgb: float = 0.0
+    """Mean weight of the images in what was read for this sentence, 0..1; the pose has the rest."""
     pause_s: float | None = None
+    """When the sentence will end unless another sign comes; None while it has no sign."""
 
     @property
     def segments(self) -> tuple[GlossSegment, ...]:
@@ -92,14 +98,14 @@ class StreamUpdate:
 
 @dataclass(frozen=True, slots=True)
 class WindowJob:
-    """A window the network has to read: features (T, frame_dim) from absolute frame `start` on.
-
-    full: it has all the frames a window can have, so its rows enter the lattice; else it is a look at what is there.
-    """
+    """A window that the network has to read."""
 
     start: int
+    """Absolute number of its first frame."""
     features: NDArray[np.float32]
+    """(T, frame_dim)."""
     full: bool
+    """It has all the frames a window can have, so its rows enter the lattice; else it is a preview of what is there."""
 
     @property
     def end(self) -> int:
@@ -198,7 +204,7 @@ class CaptionStream:
         recogniser: Recogniser,
         config: StreamConfig | None = None,
         aspect: float = DEFAULT_ASPECT,
-        on_stage: OnStage = unheard,
+        on_stage: OnStage = no_op_observer,
     ) -> None:
         self.recogniser, self.config = recogniser, config or StreamConfig()
         self._on_stage = on_stage
@@ -207,7 +213,7 @@ class CaptionStream:
         self._steps = StepCache(recogniser.step_dim)
         self._decoder = recogniser.new_decoder()
         self._next_window = 0  # first frame of the next full window
-        self._put_into_words: tuple[tuple[str, ...], str] = ((), "")
+        self._last_sentence: tuple[tuple[str, ...], str] = ((), "")
         self._looked = 0  # frames that the latest job had seen
         self._next_look = self.config.partial_every  # frames that must be there for the next partial
         self._begin_sentence(0)
@@ -256,11 +262,11 @@ class CaptionStream:
         job = self.last_job()
         return self.end_sentence(job, self._read(job) if job else None)
 
-    def _read(self, job: WindowJob) -> Reading:
+    def _read(self, job: WindowJob) -> WindowOutput:
         began = time.perf_counter()
-        reading = read_jobs(self.recogniser, [(self, job)])[0]
+        output = run_jobs(self.recogniser, [(self, job)])[0]
         self._on_stage(TEMPORAL, time.perf_counter() - began)
-        return reading
+        return output
 
     # -- many streams together ----------------------------------------------------------------------------------------
 
@@ -296,15 +302,15 @@ class CaptionStream:
             return None
         return WindowJob(self._next_window, self._buffer.get(self._next_window, self.frames), False)
 
-    def apply(self, job: WindowJob, reading: Reading) -> StreamUpdate:
+    def apply(self, job: WindowJob, output: WindowOutput) -> StreamUpdate:
         """Take what the network says of `job`, the latest one given out, and say what it changes."""
         began = time.perf_counter()
         self._looked = max(self._looked, job.end)
         if job.full:
-            self._take(job, reading)
+            self._take(job, output)
             self._feed(self._lattice.take_final())
-        pending = self._lattice.pending() if job.full else self._provisional(job, reading)
-        update = self._update(pending, job.end, self._rgb(None if job.full else reading), began)
+        pending = self._lattice.pending() if job.full else self._provisional(job, output)
+        update = self._update(pending, job.end, self._rgb(None if job.full else output), began)
         self._next_look = self._looked + self.config.partial_every
         if update.pause_s is not None and (pause := _frames_until(update.pause_s)) > self._looked:
             self._next_look = min(self._next_look, pause)  # so that the end of a sentence is not found out late
@@ -312,16 +318,16 @@ class CaptionStream:
         reason = self._end_reason(update, job.end)
         if reason is None:
             return update
-        return self.end_sentence(None if job.full else job, None if job.full else reading, reason)
+        return self.end_sentence(None if job.full else job, None if job.full else output, reason)
 
     def end_sentence(
-        self, job: WindowJob | None, reading: Reading | None, reason: EndReason = EndReason.FLUSH
+        self, job: WindowJob | None, output: WindowOutput | None, reason: EndReason = EndReason.FLUSH
     ) -> StreamUpdate:
-        """Make everything read so far final, with the reading of the `last_job` unless that was None."""
+        """Make everything read so far final, with the output for the `last_job` unless that was None."""
         began = time.perf_counter()
         end = self._covered()
-        if job is not None and reading is not None:
-            self._take(job, reading)
+        if job is not None and output is not None:
+            self._take(job, output)
             end = job.end
             self._looked = max(self._looked, end)
         self._next_look = self._looked + self.config.partial_every
@@ -337,15 +343,15 @@ class CaptionStream:
         self._buffer.forget_before(self._next_window)
         return done
 
-    def pieces(self, job: WindowJob) -> list[Piece]:
+    def ranges(self, job: WindowJob) -> list[FrameRange]:
         """Frames of `job` that the first half of the network has to see; the rest is known."""
-        return self._steps.pieces(job.start, job.end)
+        return self._steps.ranges(job.start, job.end)
 
     def steps(
-        self, job: WindowJob, pieces: Sequence[Piece], rows: Sequence[NDArray[np.float32]]
+        self, job: WindowJob, ranges: Sequence[FrameRange], rows: Sequence[NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        """What the second half has to see: (S, step_dim), given what the first made of `pieces`."""
-        return self._steps.window(job.start, job.end, pieces, rows)
+        """What the second half has to see: (S, step_dim), given what the first made of `ranges`."""
+        return self._steps.window(job.start, job.end, ranges, rows)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -353,10 +359,10 @@ class CaptionStream:
         """First frame that no window in the lattice has seen."""
         return (self._lattice.next_step + len(self._lattice)) * TIME_DIVISOR
 
-    def _take(self, job: WindowJob, reading: Reading) -> None:
-        self._lattice.add(job.start // TIME_DIVISOR, reading.log_probs)
-        self._rgb_sum += float(reading.rgb.sum())
-        self._rgb_steps += len(reading.rgb)
+    def _take(self, job: WindowJob, output: WindowOutput) -> None:
+        self._lattice.add(job.start // TIME_DIVISOR, output.log_probs)
+        self._rgb_sum += float(output.rgb.sum())
+        self._rgb_steps += len(output.rgb)
         self._next_window = job.start + self.config.stride
         # A sentence that ends here begins the next one CONTEXT frames before its end.
         self._buffer.forget_before(min(self._next_window, job.end - CONTEXT - TIME_DIVISOR) if job.full else job.start)
@@ -366,16 +372,16 @@ class CaptionStream:
             self._decoder.feed(rows)
             self._rows = np.concatenate([self._rows, rows])
 
-    def _rgb(self, provisional: Reading | None = None) -> float:
+    def _rgb(self, provisional: WindowOutput | None = None) -> float:
         total, steps = self._rgb_sum, self._rgb_steps
         if provisional is not None:
             total, steps = total + float(provisional.rgb.sum()), steps + len(provisional.rgb)
         return total / steps if steps else 0.0
 
-    def _provisional(self, job: WindowJob, reading: Reading) -> NDArray[np.float32]:
+    def _provisional(self, job: WindowJob, output: WindowOutput) -> NDArray[np.float32]:
         """Pending rows as they would be if this were the last window: what a pause now would make final."""
         lattice = self._lattice.copy()
-        lattice.add(job.start // TIME_DIVISOR, reading.log_probs)
+        lattice.add(job.start // TIME_DIVISOR, output.log_probs)
         return lattice.flush()
 
     def _update(self, pending: NDArray[np.float32], end: int, rgb: float, began: float) -> StreamUpdate:
@@ -415,24 +421,24 @@ class CaptionStream:
 
     def _english(self, segments: Sequence[GlossSegment]) -> str:
         glosses = tuple(s.gloss for s in segments)
-        if glosses != self._put_into_words[0]:  # most looks change nothing
+        if glosses != self._last_sentence[0]:  # most looks change nothing
             began = time.perf_counter()
-            self._put_into_words = glosses, to_english(glosses, self.recogniser.sign_language)
+            self._last_sentence = glosses, to_english(glosses, self.recogniser.sign_language)
             self._on_stage(LANGUAGE, time.perf_counter() - began)
-        return self._put_into_words[1]
+        return self._last_sentence[1]
 
 
-def read_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
+def run_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[WindowOutput]:
     """Windows of several streams in one pass of the network; frames that a stream has shown it before cost nothing."""
-    pieces = [stream.pieces(job) for stream, job in jobs]
+    ranges = [stream.ranges(job) for stream, job in jobs]
     rows = iter(
         recogniser.steps(
             [
-                job.features[piece.first - job.start : piece.end - job.start]
-                for (_, job), own in zip(jobs, pieces, strict=True)
-                for piece in own
+                job.features[part.first - job.start : part.end - job.start]
+                for (_, job), own in zip(jobs, ranges, strict=True)
+                for part in own
             ]
         )
     )
-    steps = [stream.steps(job, own, [next(rows) for _ in own]) for (stream, job), own in zip(jobs, pieces, strict=True)]
-    return recogniser.read_steps(steps, [job.features for _, job in jobs])
+    steps = [stream.steps(job, own, [next(rows) for _ in own]) for (stream, job), own in zip(jobs, ranges, strict=True)]
+    return recogniser.decode_steps(steps, [job.features for _, job in jobs])

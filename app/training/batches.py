@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import whole_steps
 from app.training.loop.distributed import ALONE, Ranks
 
 #: What is drawn for one row of a batch.
@@ -58,17 +58,12 @@ class Batch:
         return [self.map(lambda t, k=k: t[k * size : (k + 1) * size]) for k in range(parts)]  # type: ignore[misc]
 
 
-def round_up(frames: int) -> int:
-    """The next multiple of the lattice step, in frames."""
-    return -(-frames // TIME_DIVISOR) * TIME_DIVISOR
-
-
 def collate(items: list[tuple[NDArray[np.float32], list[int]]], frames: int = 0) -> Batch:
     """(features (T, F), labels) pairs -> Batch. A clip whose labels do not fit its lattice must have been left out.
 
     frames: pad to at least so many, so that the share of one process is padded as the whole batch would be.
     """
-    lengths = [round_up(len(f)) for f, _ in items]
+    lengths = [whole_steps(len(f)) for f, _ in items]
     width = max(1, *(len(labels) for _, labels in items))
     targets = np.zeros((len(items), width), np.int64)
     for row, (_, labels) in zip(targets, items, strict=True):

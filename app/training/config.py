@@ -139,11 +139,13 @@ class TrainConfig:
         built: T = _build(kind, {key: value for key, value in self.sections.items() if key in names}, "")
         return built
 
-    def model_config(self, labels: int, imposed: dict[str, Any] | None = None) -> ModelConfig:
-        """The network for so many labels; `imposed` is what the corpus decides. Raises ConfigError."""
+    def model_config(
+        self, labels: int, imposed: dict[str, Any] | None = None, kind: type[ModelConfig] = ModelConfig
+    ) -> ModelConfig:
+        """The network for so many labels; `imposed` and `kind` are what the corpus decides. Raises ConfigError."""
         try:
-            return ModelConfig.from_dict({**self.model, **(imposed or {}), "labels": labels})
-        except TypeError as error:
+            return kind.from_dict({**self.model, **(imposed or {}), "labels": labels})
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"model: {error}") from error
 
     def chosen(self, there: Set[str]) -> set[str]:

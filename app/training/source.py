@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch.utils.data import Dataset
 
+from app.pipeline.checkpoint import CheckpointConfig
 from app.pipeline.module3_sequence.model import SignModel
 from app.training.batches import Batch
 from app.training.config import OptimConfig
@@ -18,14 +19,17 @@ class Source(Protocol):
     settings: ClassVar[type[Any]]
     """Dataclass of the corpus' own settings; its fields are sections of the YAML file beside those of `TrainConfig`."""
 
+    checkpoint_type: ClassVar[type[CheckpointConfig]]
+    """Config of its checkpoints, which names the network."""
+
     vocabulary: tuple[str, ...]
     """Gloss of label id 1, 2, ..."""
 
     model: dict[str, Any]
-    """Settings that the corpus imposes on the model, such as {"features": 12}."""
+    """Settings that the corpus imposes on the model."""
 
     checkpoint: dict[str, Any]
-    """Fields of `CheckpointConfig` that the corpus decides, such as {"sign_language": "ase"}."""
+    """Fields of `checkpoint_type` that the corpus decides, such as {"sign_language": "ase"}."""
 
     def epoch_steps(self, batch_size: int) -> int:
         """Optimiser steps of one pass over the training clips, >= 1."""

@@ -149,9 +149,10 @@ def _new_model(run: TrainRun, config: TrainConfig, source: Source) -> tuple[Sign
     if run.init:
         first, model = finished_run(run.init, source.vocabulary)
         return model, first["commands"]
-    wanted = config.model_config(len(source.vocabulary), source.model)
+    network = source.checkpoint_type.network
+    wanted = config.model_config(len(source.vocabulary), source.model, network.config_type)
     try:
-        return SignModel(wanted), []
+        return network(wanted), []
     except (WeightsUnavailable, ValueError) as error:
         raise ConfigError(f"model: {error}") from error
 

@@ -17,11 +17,11 @@ from app.training.corpora.manifest.evaluation import manifest_examples
 from app.training.evaluation.answers import errors
 from app.training.evaluation.decoders import answers_of, decoders, language_model, ways_of
 from app.training.evaluation.reading import Example
-from tests.pipeline.test_recogniser import VOCABULARY, tiny_checkpoint
 from tests.support.boston104_corpus import write_boston104
 from tests.support.commands import evaluate
-from tests.support.image_recognisers import pictured_checkpoint
+from tests.support.image_recognisers import image_checkpoint
 from tests.support.manifest_corpus import landmark_clip, pictured_clip, table
+from tests.support.recognisers import VOCABULARY, tiny_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_a_recogniser_that_reads_pictures_is_measured_with_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The crops were extracted beforehand; whole clips and live reading see the same ones."""
-    checkpoint = pictured_checkpoint(tmp_path / "rgb")
+    checkpoint = image_checkpoint(tmp_path / "rgb")
     root = table(tmp_path / "corpus", "a.mp4,HELLO,ann,train,", "b.mp4,NAME,bob,dev,", "c.mp4,YOU,eve,dev,")
     for number, name in enumerate("abc"):
         pictured_clip(root, f"{name}.mp4", shade=60 * number, frames=40, seed=number)
@@ -179,7 +179,7 @@ def test_a_recogniser_that_reads_pictures_is_measured_with_them(
 def test_a_recogniser_that_cannot_be_shown_its_pictures_is_measured_without_and_says_so(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoint = pictured_checkpoint(tmp_path / "s3d", backbone="s3d")
+    checkpoint = image_checkpoint(tmp_path / "s3d", backbone="s3d")
     assert evaluate(["--checkpoint", str(checkpoint), "--data", str(corpus)]) == 0
     assert "s3d, dev split, beam 1, by its pose stream alone, 2 clips" in capsys.readouterr().out
 

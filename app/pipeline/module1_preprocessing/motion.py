@@ -96,7 +96,7 @@ class ThriftyExtractor:
                     yield frame
 
         clip = self._inner.extract(moving(), on_landmarks)
-        rgb = None if clip.rgb is None else clip.rgb[rows]
+        rgb = None if clip.rgb_features is None else clip.rgb_features[rows]
         return Keypoints(clip.points[rows], np.asarray(times, np.float64), clip.aspect, rgb)
 
     def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:

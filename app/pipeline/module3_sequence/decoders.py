@@ -15,7 +15,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-BLANK = 0
+from app.pipeline.module3_sequence.steps import BLANK
+
 #: Highest value a log-probability may have before it is taken for something else: rounding of half precision.
 MAX_LOG_PROB = 1e-2
 _IMPOSSIBLE = -math.inf

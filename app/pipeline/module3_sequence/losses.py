@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from app.pipeline.module3_sequence.model import BLANK, Lattice
+from app.pipeline.module3_sequence.model import Lattice
+from app.pipeline.module3_sequence.steps import BLANK
 
 #: Frame label of a step at which nobody said what is signed.
 UNKNOWN = -100
@@ -84,8 +85,8 @@ def total_loss(
         own = ctc(logits, lattice.steps, targets, target_lengths)
         loss = loss + config.streams * own
         parts[f"ctc_{name}"] = own.detach()
-    if lattice.pictured:
-        # Not a loss: how much of the fused frames comes from the pictures, which begin at nothing.
+    if lattice.with_images:
+        # Not a loss: how much of the fused frames comes from the images, which begin at nothing.
         frames = valid.repeat_interleave(lattice.gates.shape[1] // valid.shape[1], dim=1)
         parts["rgb_gate"] = (lattice.gates[..., 0].detach() * frames).sum() / frames.sum()
     if config.label_smoothing:

@@ -13,6 +13,8 @@ START = -1
 #: Index of the end-of-sentence probability: label 0 is the CTC blank, which a language model never speaks of.
 END = 0
 MAX_ORDER = 6
+#: Its file beside the weights of a checkpoint that has one.
+LANGUAGE_MODEL = "gloss_lm.json"
 _FORMAT, _VERSION = "glossline-ngram", 1
 
 Context = tuple[int, ...]

@@ -16,6 +16,7 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.core.errors import DeviceFault, OutOfMemory, ServiceError
+from app.pipeline.image_reader import ImageReader
 from app.pipeline.module1_preprocessing.images import picture_from_bytes
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
     ExtractionFailed,
@@ -23,8 +24,7 @@ from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
     LandmarksUnavailable,
     MediaPipeExtractor,
 )
-from app.pipeline.picture_reader import PictureReader
-from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
+from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_observer
 from app.services.captions.commands import Close, LiveError
 from app.services.captions.session import LiveSession, WaitingPicture
 from app.services.recognition.device_faults import Device, told_apart
@@ -56,12 +56,12 @@ class Camera:
         threads: Executor,
         graphs: ExtractorPool,
         device: Device,
-        on_stage: OnStage = unheard,
+        on_stage: OnStage = no_op_observer,
     ) -> None:
         self._device = device
         self._session, self._threads, self._graphs, self._on_stage = session, threads, graphs, on_stage
         self._extractor: MediaPipeExtractor | None = None
-        self._pictures = PictureReader.of(session.recogniser, on_stage)
+        self._pictures = ImageReader.of(session.recogniser, on_stage)
         self._graph_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"camera-{session.id}")

@@ -19,9 +19,9 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.monitoring.metrics import Metrics
-from app.pipeline.recogniser import Reading, Recogniser
+from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.stages import TEMPORAL
-from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob, read_jobs
+from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob, run_jobs
 from app.services.recognition.batching import in_groups
 from app.services.recognition.device_faults import Device, FaultTolerant
 
@@ -100,7 +100,7 @@ class WindowReader:
         streams: Sequence[CaptionStream],
         jobs: list[tuple[int, WindowJob]],
         outcomes: list[Outcome],
-        take: Callable[[int, WindowJob, Reading], StreamUpdate],
+        take: Callable[[int, WindowJob, WindowOutput], StreamUpdate],
     ) -> None:
         for first in range(0, len(jobs), self._max_windows):
             part = jobs[first : first + self._max_windows]
@@ -114,12 +114,12 @@ class WindowReader:
                     except ValueError as problem:
                         outcomes[i] = problem
 
-    def _readings(self, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
+    def _readings(self, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[WindowOutput]:
         """One call of the network; of each network, while sessions go on with one that has been replaced."""
 
-        def read(recogniser: Recogniser, own: list[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
+        def read(recogniser: Recogniser, own: list[tuple[CaptionStream, WindowJob]]) -> list[WindowOutput]:
             began = time.perf_counter()
-            readings = read_jobs(recogniser, own)
+            readings = run_jobs(recogniser, own)
             self._on_stage(TEMPORAL, time.perf_counter() - began)
             self._batch_windows.observe(len(own))
             return readings

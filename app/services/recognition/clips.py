@@ -12,13 +12,13 @@ from typing import cast
 
 from app.core.errors import VideoTooLong
 from app.core.settings import Settings
+from app.pipeline.image_reader import ImageReader
 from app.pipeline.keypoints import Keypoints, hand_present, person_present
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import PoseExtractor
 from app.pipeline.module1_preprocessing.motion import ThriftyExtractor
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
-from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
-from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, unheard
+from app.pipeline.stages import DECODE, IMAGES, LANDMARKS, OnStage, no_op_observer
 
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
@@ -70,7 +70,7 @@ def keypoints_from_frames(
     settings: Settings,
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = unheard,
+    on_stage: OnStage = no_op_observer,
     recogniser: Recogniser | None = None,
 ) -> Keypoints:
     """Find the landmarks in pictures that are decoded as they are asked for; `on_frame` is called for each.
@@ -85,12 +85,12 @@ def keypoints_from_frames(
         nonlocal looked
         looked += seconds
 
-    reader = PictureReader.of(recogniser, on_picture) if recogniser is not None else None
+    reader = ImageReader.of(recogniser, on_picture) if recogniser is not None else None
     began = time.perf_counter()
     keypoints = thrifty(extractor, settings).extract(decoding, reader.push if reader is not None else None)
     on_stage(DECODE, decoding.seconds)
     if reader is not None:
-        on_stage(PICTURES, looked)
+        on_stage(IMAGES, looked)
     on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds - looked)
     return keypoints
 
@@ -101,7 +101,7 @@ def keypoints_from_video(
     settings: Settings,
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = unheard,
+    on_stage: OnStage = no_op_observer,
     recogniser: Recogniser | None = None,
 ) -> Keypoints:
     """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.

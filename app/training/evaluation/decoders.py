@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.module3_sequence.decoders import BeamDecoder, Decoder, GreedyDecoder
-from app.pipeline.module3_sequence.ngram import InvalidNgramModel, NgramModel
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
 from app.training.evaluation.answers import Answer, PredictedSign, errors, tables
 from app.training.evaluation.live import read_live
 from app.training.evaluation.reading import Example, lattices
 
-#: Name of a checkpoint's gloss language model.
-LANGUAGE_MODEL = "gloss_lm.json"
 #: Weight of a language model, and bonus a gloss, where the checkpoint has chosen none.
 LM_WEIGHT, LM_BONUS = 0.5, 0.5
 
@@ -40,7 +38,7 @@ def language_model(folder: Path, vocabulary: Sequence[str], given: Path | None) 
 
 def decoders(recogniser: Recogniser, lm: NgramModel | None) -> dict[str, Decoder]:
     """By name, the checkpoint's own first (its beam is at least 2 here, so that greedy and beam differ)."""
-    settings = recogniser.settings.decoder
+    settings = recogniser.config.decoder
     beam = max(settings.beam, 2)
     found: dict[str, Decoder] = {f"beam {beam}": BeamDecoder(beam), "greedy": GreedyDecoder()}
     if settings.beam < 2:

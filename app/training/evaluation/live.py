@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.streaming import CaptionStream, StreamConfig, read_jobs
+from app.pipeline.streaming import CaptionStream, StreamConfig, run_jobs
 from app.training.evaluation.reading import Example, read, word_errors
 
 
@@ -17,7 +17,7 @@ def read_live(recogniser: Recogniser, example: Example, config: StreamConfig) ->
     for start in range(0, len(example.features), config.partial_every):
         stream.add_features(example.features[start : start + config.partial_every])
         while job := stream.next_job():
-            update = stream.apply(job, read_jobs(recogniser, [(stream, job)])[0])
+            update = stream.apply(job, run_jobs(recogniser, [(stream, job)])[0])
             if update.ended:
                 said += update.gloss
     return said + stream.finish().gloss

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from app.pipeline.module3_sequence.losses import UNKNOWN, LossConfig, total_loss
 from app.pipeline.module3_sequence.model import SignModel
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 from app.training.batches import Batch
 from app.training.config import OptimConfig
 from app.training.errors import ConfigError
@@ -264,7 +264,7 @@ class CSLRTrainer:
 
     def averaged_model(self) -> SignModel:
         """A copy of the model with the averaged weights, in eval mode, ready for one process."""
-        model = SignModel(self.model.config.without_pretrained()).to(self.ranks.device)
+        model = type(self.model)(self.model.config.without_pretrained()).to(self.ranks.device)
         model.load_state_dict(self.average.state)
         return model.eval()
 

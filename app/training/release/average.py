@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from app.pipeline.checkpoint import CheckpointError, read_config, save_checkpoint
+from app.pipeline.checkpoint import CheckpointError, save_checkpoint
+from app.training.corpora.checkpoints import read_any_config
 from app.training.errors import ConfigError
 from app.training.release.final import load_run
 from app.training.run_folder import FINAL, RUN, write_json
@@ -33,7 +34,7 @@ def average(folders: list[Path], out: Path) -> None:
     command = f"python -m app average --runs {' '.join(f'runs/{f.name}' for f in folders)} --out runs/{out.name}"
     commands = list(dict.fromkeys([c for run, _ in runs for c in run["commands"]]))
     commands = [*commands, command]
-    config = read_config(folders[0] / FINAL)
+    config = read_any_config(folders[0] / FINAL)
     of_all = {k: v for k, v in config.provenance.items() if k not in ("step", "wer")}
     config = replace(config, model_id=out.name, provenance={**of_all, "train_commands": commands})
     save_checkpoint(out / FINAL, config, mean)

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_network, save_checkpoint
+from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, save_checkpoint
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.whole_files import write_whole
+from app.training.corpora.checkpoints import load_any
 from app.training.errors import ConfigError
 from app.training.release.model_card import commands_block, model_card
 from app.training.run_folder import FINAL, RUN
@@ -22,7 +23,7 @@ def write_final(
 
     Raises OSError; each file is the old one or the new one.
     """
-    config = CheckpointConfig(
+    config = source.checkpoint_type(
         **{
             "model_id": folder.name,
             "sign_language": "und",  # BCP 47: undetermined
@@ -86,7 +87,7 @@ def _count(left_out: list[Any]) -> int:
 def load_run(folder: Path) -> tuple[dict[str, Any], SignModel]:
     """What the run in `folder` was (run.json), and its final model, in eval mode. Raises OSError, CheckpointError."""
     run = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    _, model = load_network(folder / FINAL)
+    _, model = load_any(folder / FINAL)
     return run, model
 
 

@@ -18,7 +18,7 @@ import pytest
 from app.core.limits import Gate
 from app.core.settings import Settings
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
-from app.pipeline.recogniser import Reading, Recogniser
+from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
 from app.services.captions.clock import StreamClock
@@ -178,8 +178,8 @@ def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogn
                 raise MemoryError
             return recogniser.steps(windows)
 
-        def read_steps(self, steps: list[np.ndarray], windows: list[np.ndarray]) -> list[Reading]:
-            return recogniser.read_steps(steps, windows)
+        def decode_steps(self, steps: list[np.ndarray], windows: list[np.ndarray]) -> list[WindowOutput]:
+            return recogniser.decode_steps(steps, windows)
 
     small = Small()
     reader = WindowReader()
@@ -239,7 +239,7 @@ async def test_a_session_finishes_on_the_recogniser_it_began_with(
     tiny_checkpoints: Path, tiny_settings: Settings
 ) -> None:
     old, new = (Recogniser.load(tiny_checkpoints / "tiny") for _ in range(2))
-    new.settings = replace(new.settings, model_id="new", vocabulary=("ONE", "TWO", "THREE", "FOUR", "FIVE"))
+    new.config = replace(new.config, model_id="new", vocabulary=("ONE", "TWO", "THREE", "FOUR", "FIVE"))
     track = performance(100)
     alone = {}
     for recogniser in (old, new):

@@ -17,16 +17,16 @@ from app.cli.caption import caption_files
 from app.core.errors import DeviceFault, OutOfMemory
 from app.core.settings import Settings
 from app.main import create_app
+from app.pipeline.image_reader import ImageReader
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
-from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser
 from app.services.recognition.service import InferenceService
 from app.signer import SAMPLES
 from app.signer.render import sample_name
 from tests.api.test_captions_ws import Client
-from tests.support.image_recognisers import pictured_checkpoint
+from tests.support.image_recognisers import image_checkpoint
 from tests.support.serving import served
 
 pytestmark = pytest.mark.slow
@@ -36,8 +36,8 @@ VIDEO = SAMPLES / sample_name(("HELLO",))
 @pytest.fixture(scope="module")
 def settings(tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("pictured")
-    pictured_checkpoint(folder / "rgb")
-    pictured_checkpoint(folder / "hands", hands=True)
+    image_checkpoint(folder / "rgb")
+    image_checkpoint(folder / "hands", hands=True)
     return tiny_settings.model_copy(update={"checkpoint_dir": folder, "checkpoint": "rgb"})
 
 
@@ -58,7 +58,7 @@ def film() -> list[Frame]:
 @pytest.fixture(scope="module")
 def seen(settings: Settings) -> Keypoints:
     """The video as its recogniser sees it, without a service."""
-    reader = PictureReader.of(Recogniser.load(settings.checkpoint_path))
+    reader = ImageReader.of(Recogniser.load(settings.checkpoint_path))
     assert reader is not None
     with MediaPipeExtractor() as extractor:
         return extractor.extract(film(), reader.push)
@@ -114,7 +114,7 @@ async def test_what_the_encoder_says_of_the_device_is_told(
     settings: Settings, problem: Exception, becomes: type[Exception]
 ) -> None:
     async with running(settings) as service:
-        with patch.object(Recogniser, "look", side_effect=problem), pytest.raises(becomes):
+        with patch.object(Recogniser, "encode_images", side_effect=problem), pytest.raises(becomes):
             await service.process_video(VIDEO)
         assert (service.device.fault is not None) == (becomes is DeviceFault)
 
@@ -150,7 +150,7 @@ async def test_a_live_camera_is_read_with_its_pictures(settings: Settings) -> No
 async def test_a_live_session_ends_when_the_encoder_fails(settings: Settings) -> None:
     app = create_app(settings)
     async with app.router.lifespan_context(app), served(app) as host:
-        with patch.object(Recogniser, "look", side_effect=MemoryError()):
+        with patch.object(Recogniser, "encode_images", side_effect=MemoryError()):
             async with websockets.connect(f"ws://{host}/api/ws/stream") as socket:
                 client = Client(socket)
                 _, jpeg = cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))

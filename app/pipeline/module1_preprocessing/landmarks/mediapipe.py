@@ -60,7 +60,7 @@ class PoseExtractor(Protocol):
     def extract(self, frames: Iterable[Frame], on_landmarks: OnLandmarks | None = None) -> Keypoints:
         """A whole clip, tracked from a fresh start. No frames give an empty Keypoints.
 
-        on_landmarks: told of every picture looked at, in order; its answers become Keypoints.rgb.
+        on_landmarks: told of every picture looked at, in order; its answers become Keypoints.rgb_features.
         """
         ...
 

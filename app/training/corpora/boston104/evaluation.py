@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.pipeline.module3_sequence.confidence import token_confidence
-from app.pipeline.tracks import Method, TrackRecogniser
+from app.training.corpora.boston104.recogniser import Method, TrackRecogniser
 from app.training.corpora.boston104.sentences import Sentence, load_boston104
 from app.training.evaluation.answers import Answer, PredictedSign, errors, tables
 from app.training.evaluation.report import EvaluationReport
@@ -52,7 +52,7 @@ class TrackEvaluation:
                 said = tuple(
                     PredictedSign(
                         recogniser.vocabulary[t.label - 1],
-                        token_confidence(lattice, t, recogniser.settings.temperature),
+                        token_confidence(lattice, t, recogniser.config.temperature),
                     )
                     for t in tokens
                 )
@@ -90,7 +90,7 @@ def track_figures(recogniser: TrackRecogniser, folder: Path, split: str) -> dict
     training = load_boston104(folder, "train")
     sentences = training if split == "train" else load_boston104(folder, split)
     return {
-        "checkpoint": recogniser.settings.model_id,
+        "checkpoint": recogniser.config.model_id,
         "corpus": "boston104",
         "split": split,
         **TrackEvaluation.of(recogniser, sentences, training).figures(),

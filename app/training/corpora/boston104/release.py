@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 from loguru import logger
 
-from app.pipeline.checkpoint import CheckpointConfig, CheckpointError
+from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.module3_sequence.confidence import fit_temperature, token_evidence
-from app.pipeline.module3_sequence.ensemble import SignEnsemble
-from app.pipeline.module3_sequence.model import BLANK, SignModel
-from app.pipeline.tracks import TrackRecogniser
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import BLANK
 from app.training.config import load_config
+from app.training.corpora.boston104.checkpoint import TracksCheckpoint
+from app.training.corpora.boston104.ensemble import SignEnsemble
 from app.training.corpora.boston104.evaluation import SETS, TrackEvaluation
+from app.training.corpora.boston104.recogniser import TrackRecogniser
 from app.training.corpora.boston104.sentences import Sentence, hold_out, load_boston104
 from app.training.corpora.boston104.source import BostonSections, language_model, sign_lengths
 from app.training.corpora.boston104.splicing import BostonConfig
@@ -66,12 +68,12 @@ def release(folders: Sequence[Path], held_out_folders: Sequence[Path], config_fi
     for (reader, kept, left), split in zip(readers, groups, strict=True):
         logger.info("evaluating split {}", split)
         ways = TrackEvaluation.of(reader, left, kept).figures()["ways"]
-        title = f"WER, split {split}, {len(kept)} learnt, {len(left)} held out, {reader.settings.members} networks"
+        title = f"WER, split {split}, {len(kept)} learnt, {len(left)} held out, {reader.config.members} networks"
         parts.append(ways_table(title, ways, SETS))
     dev = "\n\n".join(parts)
     released.save(out)
     (out / "MODEL_CARD.md").write_text(_card(released, dev), encoding="utf-8")
-    return json.dumps({"temperature": temperature, "members": released.settings.members}) + "\n\n" + dev
+    return json.dumps({"temperature": temperature, "members": released.config.members}) + "\n\n" + dev
 
 
 def recogniser(
@@ -89,7 +91,7 @@ def recogniser(
         raise CheckpointError(
             "the runs differ in vocabulary or settings of the network; only like ones can be averaged"
         )
-    settings = CheckpointConfig(
+    checkpoint = TracksCheckpoint(
         model_id=name,
         sign_language="ase",
         vocabulary=vocabulary,
@@ -100,7 +102,7 @@ def recogniser(
         members=len(runs),
     )
     return TrackRecogniser(
-        settings,
+        checkpoint,
         SignEnsemble(model for _, model in runs).eval(),
         config.segments,
         sign_lengths(sentences, vocabulary),
@@ -141,11 +143,11 @@ def temperature_on(recognisers: Sequence[tuple[TrackRecogniser, Sequence[Sentenc
 
 def _card(reader: TrackRecogniser, dev: str) -> str:
     """MODEL_CARD.md but for the test figures, which `evaluate --model-card` adds."""
-    settings, provenance = reader.settings, reader.settings.provenance
+    config, provenance = reader.config, reader.config.provenance
     return model_card(
-        settings.model_id,
+        config.model_id,
         f"""
-Reads {len(settings.vocabulary)} American Sign Language glosses from the tracks of two wrists and the nose, in the
+Reads {len(config.vocabulary)} American Sign Language glosses from the tracks of two wrists and the nose, in the
 sentences of RWTH-BOSTON-104: a real, if small, corpus of continuous signing. It shows what the temporal part of the
 recogniser does with whole sentences. **It makes no captions**: no camera gives such tracks, and the service refuses it.
 """,
@@ -154,20 +156,20 @@ recogniser does with whole sentences. **It makes no captions**: no camera gives 
 {commands_block([*provenance["train_commands"], provenance["release_command"]])}
 
 Data: `boston104`, wrist and nose positions of 161 training sentences with hand-set boundaries of their
-{provenance["signs"]} signs, three signers who also sign the 40 test sentences. {settings.members} networks (seeds) of
+{provenance["signs"]} signs, three signers who also sign the 40 test sentences. {config.members} networks (seeds) of
 {sum(p.numel() for p in reader.model.members[0].parameters()) / 1e6:.2f} million weights; their lattices are averaged.
 Boundaries teach each half frame rate step which sign it belongs to, beside CTC; in reading they are not known. Training
 sentences are spliced differently each time: signs change places between sentences.
 
 Reading (chosen on training sentences that were held out, see below): signs with lengths
-(`app/pipeline/module3_sequence/segmental.py`) and a {reader.lm.order}-gram model of the glosses of the 161 training
-sentences; settings in `segments.json`. Temperature of confidences {settings.temperature:.3f}, fitted there too.
+(`app/training/corpora/boston104/segmental.py`) and a {reader.lm.order}-gram model of the glosses of the 161 training
+sentences; settings in `segments.json`. Temperature of confidences {config.temperature:.3f}, fitted there too.
 """,
             "On held-out training sentences": dev,
             "Limits": f"""
 * Three points say nothing of hand shapes and little of the face; many signs differ in nothing else.
 * Three signers, all known from training; new people were never tried.
-* {provenance["once"]} of the {len(settings.vocabulary)} glosses were seen once.
+* {provenance["once"]} of the {len(config.vocabulary)} glosses were seen once.
 * 26 of the 40 test sentences have the wording of a training sentence, so the language model knows them; look at the
   others apart.
 """,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.module1_preprocessing.tracks import nose_relative
+from app.training.corpora.boston104.features import nose_relative
 from app.training.errors import CorpusError
 
 HANDS, SPEAKERS = "hands_condensed.csv", "speaker.csv"
@@ -29,12 +29,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One video. tracks: (T, 6) as `nose_relative` makes them; segments in order of time."""
+    """One video."""
 
     video: str
     speaker: str
     tracks: NDArray[np.float32]
+    """(T, 6) as `nose_relative` makes them."""
     segments: tuple[Segment, ...]
+    """In order of time."""
 
     @property
     def glosses(self) -> tuple[str, ...]:

@@ -13,22 +13,22 @@ import torch
 from numpy.random import Generator
 from torch.utils.data import Dataset
 
-from app.pipeline.module1_preprocessing.tracks import TRACK_FEATURES, track_features
+from app.pipeline.checkpoint import CheckpointConfig
 from app.pipeline.module3_sequence.decoders import GreedyDecoder
 from app.pipeline.module3_sequence.losses import UNKNOWN, feasible
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.ngram import NgramModel
-from app.pipeline.module3_sequence.segmental import SegmentDecoder, SignLengths
-from app.pipeline.tracks import track_lattices
 from app.training.batches import Batch, DrawnBatches
 from app.training.config import OptimConfig, TrainConfig
+from app.training.corpora.boston104.checkpoint import TracksCheckpoint
+from app.training.corpora.boston104.features import TRACK_FEATURES, track_features
+from app.training.corpora.boston104.network import DIVISOR, steps_in
+from app.training.corpora.boston104.recogniser import track_lattices
+from app.training.corpora.boston104.segmental import SegmentDecoder, SignLengths
 from app.training.corpora.boston104.sentences import Sentence, hold_out, load_boston104
 from app.training.corpora.boston104.splicing import BostonConfig, Sample, Splicer
 from app.training.evaluation.wer import ErrorCounts, word_errors
 from app.training.loop.distributed import ALONE, Ranks, sum_counts
-
-#: Frames of a lattice step.
-DIVISOR = 2
 
 
 def language_model(sentences: Sequence[Sentence], vocabulary: Sequence[str], order: int) -> NgramModel:
@@ -55,6 +55,7 @@ class BostonSource:
     """The corpus as the trainer sees it."""
 
     settings: ClassVar[type[Any]] = BostonSections
+    checkpoint_type: ClassVar[type[CheckpointConfig]] = TracksCheckpoint
 
     def __init__(self, sentences: Sequence[Sentence], config: BostonConfig) -> None:
         self.config = config
@@ -62,7 +63,7 @@ class BostonSource:
         if config.held_out >= 0:
             self.train, self.dev = hold_out(sentences, config.held_out)
         self.vocabulary = tuple(sorted({g for s in sentences for g in s.glosses}))
-        self.model: dict[str, Any] = {"pose_encoder": "tracks", "features": TRACK_FEATURES, "time_divisor": DIVISOR}
+        self.model: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] = {"sign_language": "ase"}
 
     @classmethod
@@ -88,9 +89,7 @@ class BostonSource:
         segments, plain = ErrorCounts(), ErrorCounts()
         mine = ranks.share(self.dev)
         device = str(next(model.parameters()).device)
-        for sentence, lattice in zip(
-            mine, track_lattices(model, [s.tracks for s in mine], DIVISOR, device), strict=True
-        ):
+        for sentence, lattice in zip(mine, track_lattices(model, [s.tracks for s in mine], device), strict=True):
             greedy.reset()
             greedy.feed(lattice)
             plain += word_errors(sentence.glosses, [self.vocabulary[k - 1] for k in greedy.best().labels])
@@ -129,7 +128,7 @@ class SpliceBatches(DrawnBatches[Sample]):
     def draw(self, rng: Generator) -> Sample:
         while True:
             sample = self.splicer.draw(rng)
-            if feasible(-(-len(sample.tracks) // DIVISOR), sample.labels):
+            if feasible(steps_in(len(sample.tracks)), sample.labels):
                 return sample
 
     def frames(self, drawn: Sample) -> int:
@@ -144,8 +143,8 @@ def collate_tracks(samples: Sequence[Sample], frames: int = 0) -> Batch:
 
     The label of a lattice step is that of the second of its two frames.
     """
-    steps = [-(-len(s.tracks) // DIVISOR) for s in samples]
-    width = max(-(-frames // DIVISOR), *steps)
+    steps = [steps_in(len(s.tracks)) for s in samples]
+    width = max(steps_in(frames), *steps)
     features = np.empty((len(samples), width * DIVISOR, TRACK_FEATURES), np.float32)
     frame_labels = np.full((len(samples), width), UNKNOWN, np.int64)
     targets = np.zeros((len(samples), max(len(s.labels) for s in samples)), np.int64)

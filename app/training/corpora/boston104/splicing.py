@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from app.pipeline.checkpoint import DecoderConfig
-from app.pipeline.module3_sequence.segmental import SegmentConfig
+from app.training.corpora.boston104.segmental import SegmentConfig
 from app.training.corpora.boston104.sentences import Sentence
 
 Frames = NDArray[np.float32]

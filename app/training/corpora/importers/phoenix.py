@@ -12,7 +12,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.pipeline.module1_preprocessing.picture_folder import SUFFIXES
+from app.pipeline.module1_preprocessing.image_folder import SUFFIXES
 from app.training.corpora.importers.placing import EXTRACT, Imported, Placer
 from app.training.corpora.manifest.manifest import SPLITS, Entry, write_manifest
 from app.training.errors import CorpusError

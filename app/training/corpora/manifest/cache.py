@@ -19,10 +19,10 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.crops import views
+from app.pipeline.module1_preprocessing.crops import num_views
+from app.pipeline.module1_preprocessing.image_folder import image_files
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile, load_landmarks, save_npz
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import extractor_version
-from app.pipeline.module1_preprocessing.picture_folder import picture_files
 from app.pipeline.whole_files import whole_file, write_whole
 from app.training.corpora.manifest.manifest import Entry
 
@@ -174,7 +174,7 @@ class Cache:
     def load_pictures(self, key: str, config: PictureConfig) -> PictureTrack | None:
         """The crops of a clip; None where they are missing, damaged or others: then they are to be extracted again."""
         track = PictureTrack.load(self.pictures_path(key, config))
-        fits = track is not None and (track.views, track.size) == (views(config.hands), config.size)
+        fits = track is not None and (track.views, track.size) == (num_views(config.hands), config.size)
         return track if fits else None
 
     def usable(self, key: str, pictures: PictureConfig | None) -> bool:
@@ -199,7 +199,7 @@ def _read_index(path: Path) -> dict[str, Content]:
 
 def _stamp(path: Path) -> tuple[int, int, int]:
     """Size, time of change and number of files."""
-    files = picture_files(path) if path.is_dir() else [path]
+    files = image_files(path) if path.is_dir() else [path]
     states = [file.stat() for file in files]
     return sum(s.st_size for s in states), max((s.st_mtime_ns for s in states), default=0), len(states)
 
@@ -210,6 +210,6 @@ def _digest(path: Path) -> str:
         with path.open("rb") as f:
             return hashlib.file_digest(f, "sha256").hexdigest()
     whole = hashlib.sha256()
-    for file in picture_files(path):
+    for file in image_files(path):
         whole.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
     return whole.hexdigest()

@@ -15,9 +15,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from app.pipeline.module1_preprocessing.crops import channels
+from app.pipeline.module1_preprocessing.crops import to_channels_first
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import interpolate
+from app.pipeline.module3_sequence.steps import whole_steps
 from app.training.augment import (
     AugmentConfig,
     augment,
@@ -27,7 +28,7 @@ from app.training.augment import (
     to_body,
     to_image_coords,
 )
-from app.training.batches import GROUP, Batch, collate, round_up
+from app.training.batches import GROUP, Batch, collate
 from app.training.corpora.manifest.clips import Clip, pictures_of, too_long_for_ctc
 from app.training.loop.distributed import ALONE, Ranks
 
@@ -82,7 +83,7 @@ class ClipBatches(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         plans = [self._plan(clip, index, row) for row, clip in enumerate(self.rows(index))]
-        longest = round_up(max(plan.frames for plan in plans))
+        longest = whole_steps(max(plan.frames for plan in plans))
         mine = [self._play(plan) for plan in self.ranks.share(plans)]
         batch = collate([(features, labels) for features, labels, _ in mine], frames=longest)
         if mine[0][2] is not None:
@@ -128,7 +129,7 @@ class ClipBatches(Dataset[Batch]):
         return (
             features,
             self.labels[plan.clip],
-            channels(augment_crops(mirrored_crops(crops) if mirror else crops, rng)),
+            to_channels_first(augment_crops(mirrored_crops(crops) if mirror else crops, rng)),
         )
 
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.image_folder import read_images
 from app.pipeline.module1_preprocessing.landmark_files import MAX_FRAMES, load_landmarks
-from app.pipeline.module1_preprocessing.picture_folder import read_pictures
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, VideoLimits, probe, read_frames
 from app.training.corpora.manifest.manifest import Entry
@@ -28,7 +28,7 @@ def frames_of(path: Path, entry: Entry, limits: VideoLimits = LIMITS) -> Iterato
     """
     pace = 1.0
     if path.is_dir():
-        source = read_pictures(path, entry.fps or FALLBACK_FPS, limits)
+        source = read_images(path, entry.fps or FALLBACK_FPS, limits)
     else:
         if entry.fps is not None:
             pace = (probe(path, limits).fps or entry.fps) / entry.fps

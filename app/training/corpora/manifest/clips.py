@@ -15,8 +15,7 @@ from app.pipeline.keypoints import person_present
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile
 from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
 from app.pipeline.module3_sequence.losses import feasible
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
-from app.training.batches import round_up
+from app.pipeline.module3_sequence.steps import steps_in
 from app.training.corpora.manifest.cache import Cache, PictureConfig, PictureTrack
 from app.training.corpora.manifest.clip_files import landmarks_of
 from app.training.corpora.manifest.extract import REPORT
@@ -105,7 +104,7 @@ def require_landmarks(manifest: Manifest, clips: Clips, pictures: PictureConfig 
 
 def too_long_for_ctc(frames: int, labels: list[int]) -> str | None:
     """Why CTC cannot emit these labels in so many frames; None when it can."""
-    steps = round_up(frames) // TIME_DIVISOR
+    steps = steps_in(frames)
     if feasible(steps, labels):
         return None
     repeats = sum(a == b for a, b in itertools.pairwise(labels))

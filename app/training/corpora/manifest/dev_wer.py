@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.pipeline.module1_preprocessing.crops import to_channels_first
 from app.pipeline.module1_preprocessing.normalise import normalise
-from app.pipeline.module3_sequence.model import BLANK, Lattice, SignModel
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.model import Lattice, SignModel
+from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
 from app.pipeline.recogniser import hand_near
 from app.training.batches import collate
-from app.training.corpora.manifest.clip_batches import channels, stacked
+from app.training.corpora.manifest.clip_batches import stacked
 from app.training.corpora.manifest.clips import Clip, pictures_of
 from app.training.evaluation.wer import ErrorCounts, word_errors
 from app.training.loop.distributed import sum_counts, sum_over_ranks
@@ -89,7 +90,7 @@ def _read(
     quiet = [~hand_near(m.features) for m in group]
     if not pictured:
         return {"fused": _greedy(model(features, lengths).logits, lengths, quiet)}, 0.0, 0.0
-    crops = [channels(pictures_of(m.clip)) for m in group]
+    crops = [to_channels_first(pictures_of(m.clip)) for m in group]
     pictures = stacked(crops, batch.lengths.tolist(), features.shape[1]).to(device)
     both: Lattice = model(features, lengths, pictures)
     lattices = {

@@ -63,5 +63,5 @@ def _features(recogniser: Recogniser, clip: Clip) -> NDArray[np.float32]:
     if clip.crops is None:
         return landmarks
     frames = np.arange(len(clip))
-    seen = [recogniser.look(pictures_of(clip, part)) for part in np.split(frames, frames[_FRAMES::_FRAMES])]
+    seen = [recogniser.encode_images(pictures_of(clip, part)) for part in np.split(frames, frames[_FRAMES::_FRAMES])]
     return np.concatenate([landmarks, np.concatenate(seen)], axis=1)

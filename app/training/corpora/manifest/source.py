@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch.utils.data import Dataset
 
+from app.pipeline.checkpoint import CheckpointConfig
 from app.pipeline.module3_sequence.model import SignModel
 from app.training.batches import Batch
 from app.training.config import OptimConfig, TrainConfig
@@ -38,6 +39,8 @@ class ManifestSource:
     """Whole clips of a manifest."""
 
     settings: ClassVar[type[Any]] = ManifestConfig
+
+    checkpoint_type: ClassVar[type[CheckpointConfig]] = CheckpointConfig
 
     def __init__(self, manifest: Manifest, clips: Clips, config: TrainConfig, pictures: PictureConfig | None) -> None:
         """clips: of train and dev. pictures: crops that the model's RGB stream reads, None for landmarks alone. Raises

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.losses import feasible
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import steps_in, whole_steps
 from app.training.augment import AugmentConfig, augment, to_image_coords
-from app.training.batches import Batch, DrawnBatches, collate, round_up
+from app.training.batches import Batch, DrawnBatches, collate
 from app.training.corpora.signs.phrases import PhraseSampler, crop_window
 from app.training.loop.distributed import ALONE, Ranks
 
@@ -40,7 +40,7 @@ class PhraseBatches(DrawnBatches[tuple[NDArray[np.float32], list[int]]]):
             if cfg.window_crop and rng.random() < cfg.window_crop:
                 phrase = crop_window(phrase, rng, cfg)
             labels = [self.label[g] for g in phrase.glosses]
-            if feasible(round_up(len(phrase.points)) // TIME_DIVISOR, labels):
+            if feasible(steps_in(len(phrase.points)), labels):
                 return augment(phrase.points, rng, self.config), labels
 
     def frames(self, drawn: tuple[NDArray[np.float32], list[int]]) -> int:
@@ -48,4 +48,4 @@ class PhraseBatches(DrawnBatches[tuple[NDArray[np.float32], list[int]]]):
 
     def collate(self, mine: list[tuple[NDArray[np.float32], list[int]]], longest: int) -> Batch:
         items = [(normalise(to_image_coords(points), 1.0), labels) for points, labels in mine]
-        return collate(items, frames=round_up(longest))
+        return collate(items, frames=whole_steps(longest))

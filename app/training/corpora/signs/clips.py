@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS, POSE, Keypoints, hand_present
+from app.pipeline.keypoints import DEFAULT_ASPECT, Keypoints, hand_present, joined_blocks
 from app.training.errors import CorpusError
 
 NONE = "NONE"
@@ -47,11 +47,7 @@ def load_signs(root: Path, split: str) -> list[Clip]:
         raise CorpusError(f"no signs corpus in {root}: expected {archive.name} and clips.csv there; pass --data FOLDER")
     with np.load(archive, allow_pickle=False) as z:
         pose, left, right, offsets = z["pose"], z["left"], z["right"], z["offsets"]
-    points = np.zeros((len(pose), NUM_KEYPOINTS, 3), np.float16)
-    points[:, POSE] = pose
-    for start, hand in ((33, left), (54, right)):
-        points[:, start : start + 21, :2] = hand
-        points[:, start : start + 21, 2] = (hand != 0).any(axis=(1, 2))[:, None]
+    points = joined_blocks(pose, left, right, np.float16)
     with table.open(newline="", encoding="utf-8") as f:
         rows = [row for row in csv.DictReader(f) if row["split"] == split]
     if len(rows) != len(offsets) - 1:

@@ -40,6 +40,7 @@ def choose_vocabulary(config: TrainConfig, glosses: set[str]) -> tuple[str, ...]
 class PhraseSource:
     """Isolated clips, trained on as composed phrases."""
 
+    checkpoint_type: ClassVar[type[CheckpointConfig]] = CheckpointConfig
     settings: ClassVar[type[Any]] = SignsConfig
 
     def __init__(self, train: list[Clip], dev: list[Clip], config: TrainConfig) -> None:

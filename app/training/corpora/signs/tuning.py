@@ -7,13 +7,14 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from loguru import logger
 from numpy.typing import NDArray
 
 from app.pipeline.checkpoint import DecoderConfig
 from app.pipeline.module3_sequence.confidence import expected_calibration_error, fit_temperature, token_evidence
 from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken
-from app.pipeline.module3_sequence.model import BLANK
+from app.pipeline.module3_sequence.steps import BLANK, to_log_probs
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, merged
 from app.training.corpora.signs.clips import NONE
 from app.training.corpora.signs.evaluation import COMMON, CORE, Evaluation
@@ -30,13 +31,6 @@ MIN_SILENT = 0.97
 MIN_COMMON = 0.88
 
 Lattice = NDArray[np.float32]
-
-
-def biased(lattice: Lattice, bias: float) -> Lattice:
-    """The lattice as the recogniser makes it with this `blank_bias`."""
-    out = lattice.copy()
-    out[:, BLANK] -= bias
-    return out - np.logaddexp.reduce(out, axis=1, keepdims=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +80,7 @@ class Tuning:
         for name, of_set in self.lattices.items():
             out[name] = []
             for lattice in of_set:
-                table = biased(lattice, bias)
+                table = to_log_probs(torch.from_numpy(lattice), bias).numpy()
                 decoder = BeamDecoder(beam)
                 decoder.feed(table)
                 tokens = decoder.best().tokens

@@ -10,7 +10,7 @@ import pytest
 
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.tracks import TrackRecogniser
+from app.training.corpora.boston104.recogniser import TrackRecogniser
 from tests.support.commands import evaluate
 
 FOLDER = Path(__file__).parents[4] / "checkpoints" / "boston104"

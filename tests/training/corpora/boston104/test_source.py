@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.module1_preprocessing.tracks import TRACK_FEATURES, TRACKS, track_features
-from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.tracks import TrackRecogniser
 from app.training.config import OptimConfig, TrainConfig, load_config
+from app.training.corpora.boston104.features import TRACK_FEATURES, TRACKS, track_features
+from app.training.corpora.boston104.network import TracksConfig, TracksModel
+from app.training.corpora.boston104.recogniser import TrackRecogniser
 from app.training.corpora.boston104.source import (
     BostonSections,
     BostonSource,
@@ -52,7 +52,7 @@ def test_the_trainer_finds_the_corpus_by_its_files(data: Path) -> None:
     assert found.vocabulary == tuple(sorted(GLOSSES))
     assert found.report()["clips"] == {"train": 7, "dev": 0}
     assert found.epoch_steps(4) == 1
-    model = SignModel(ModelConfig.from_dict({"labels": 4, "model_dim": 8, **found.model}))
+    model = TracksModel(TracksConfig.from_dict({"labels": 4, "model_dim": 8, **found.model}))
     assert found.evaluate(model, ALONE) == {}
     held = source(data, 0).report()
     assert held["clips"]["train"] + held["clips"]["dev"] == 7
@@ -139,8 +139,8 @@ def test_from_training_to_a_released_checkpoint_that_reads_the_test_sentences(
     capsys.readouterr()
 
     reader = TrackRecogniser.load(out)
-    assert reader.settings.members == 2
-    assert reader.settings.keypoints == TRACKS
+    assert reader.config.members == 2
+    assert reader.config.keypoints == TRACKS
     command = ["--checkpoint", str(out), "--data", str(data), "--split", "test", "--json"]
     assert evaluate([*command, "--model-card", "--out", str(tmp_path / "report")]) == 0
     figures = json.loads(capsys.readouterr().out)

@@ -16,13 +16,13 @@ from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, Invali
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
-def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
+def image_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The pictures of a folder in the order of the numbers in their names: fn2 before fn10, padded or not."""
     found = [p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
     return sorted(found, key=lambda p: [(int(t), "") if t.isdigit() else (-1, t) for t in re.split(r"(\d+)", p.name)])
 
 
-def read_pictures(
+def read_images(
     folder: str | os.PathLike[str],
     fps: float,
     limits: VideoLimits | None = None,
@@ -33,7 +33,7 @@ def read_pictures(
     All frames get the size of the first. Raises (on iteration) InvalidVideo for an unreadable picture or none, OSError.
     """
     limits = limits or VideoLimits()
-    files = picture_files(folder)
+    files = image_files(folder)
     if not files:
         raise InvalidVideo("empty", "the folder holds no pictures (.png, .jpg, .jpeg)")
     if len(files) > limits.max_frames or (len(files) - 1) / fps > limits.max_duration_s:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +12,19 @@ from app.pipeline.checkpoint import (
     CheckpointError,
     DecoderConfig,
     load_checkpoint,
-    load_network,
-    read_config,
     save_checkpoint,
 )
-from app.pipeline.module1_preprocessing.tracks import TRACK_FEATURES, TRACKS, nose_relative, track_features
-from app.pipeline.module3_sequence.ensemble import SignEnsemble
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.module3_sequence.ngram import NgramModel
-from app.pipeline.module3_sequence.segmental import SegmentConfig, SignLengths
-from app.pipeline.tracks import TrackRecogniser, track_lattices
+from app.training.corpora.boston104.checkpoint import TracksCheckpoint, load_network
+from app.training.corpora.boston104.ensemble import SignEnsemble
+from app.training.corpora.boston104.features import TRACK_FEATURES, TRACKS, nose_relative, track_features
+from app.training.corpora.boston104.network import TracksConfig, TracksModel
+from app.training.corpora.boston104.recogniser import TrackRecogniser, track_lattices
+from app.training.corpora.boston104.segmental import SegmentConfig, SignLengths
+from app.training.corpora.checkpoints import load_any, read_any_config
 
-MAKE = ModelConfig(2, "tracks", model_dim=8, features=TRACK_FEATURES, time_divisor=2, dropout=0.0)
+MAKE = TracksConfig(2, model_dim=8, dropout=0.0)
 WORDS = ("A", "B")
 
 
@@ -36,10 +36,10 @@ def walk(frames: int, seed: int = 0) -> np.ndarray:
 
 def recogniser(members: int = 2) -> TrackRecogniser:
     torch.manual_seed(1)
-    settings = CheckpointConfig("tracks", "ase", WORDS, MAKE, decoder=DecoderConfig(lm_weight=1.0), members=members)
+    config = TracksCheckpoint("tracks", "ase", WORDS, MAKE, decoder=DecoderConfig(lm_weight=1.0), members=members)
     lengths = SignLengths(np.log([0.5, 0.3, 0.2]), np.log([1.0, 4.0, 4.0]), 0.3)
     lm = NgramModel.fit([[1, 2]], WORDS, 2)
-    return TrackRecogniser(settings, SignEnsemble.of(MAKE, members).eval(), SegmentConfig(), lengths, lm)
+    return TrackRecogniser(config, SignEnsemble.of(MAKE, members).eval(), SegmentConfig(), lengths, lm)
 
 
 def test_features_do_not_change_with_the_place_of_the_person() -> None:
@@ -64,17 +64,20 @@ def test_what_is_no_track_is_refused(points: np.ndarray) -> None:
 
 
 def test_half_the_frame_rate_and_padding_that_does_not_matter() -> None:
-    model = SignModel(MAKE).eval()
+    model = TracksModel(MAKE).eval()
     features = torch.from_numpy(track_features(nose_relative(walk(14))))
     alone = model(features[None], torch.tensor([14]))
     assert alone.logits.shape == (1, 7, 3)
     padded = torch.cat([features, torch.full((8, TRACK_FEATURES), 9.0)])
     beside = model(torch.stack([padded, torch.zeros_like(padded)]), torch.tensor([14, 22]))
     torch.testing.assert_close(beside.logits[0, :7], alone.logits[0], atol=1e-5, rtol=1e-4)
-    with pytest.raises(ValueError, match="2 or 4"):
-        SignModel(replace(MAKE, time_divisor=3))
-    with pytest.raises(ValueError, match="4 frames, not 2"):
-        SignModel(ModelConfig(2, time_divisor=2))
+    assert TracksConfig.from_dict(MAKE.to_dict()) == MAKE
+    for change in ({"time_divisor": 4}, {"pose_encoder": "groups"}, {"features": 36}):
+        with pytest.raises(ValueError, match=f"has {next(iter(change))}"):
+            TracksConfig.from_dict(MAKE.to_dict() | change)
+    with pytest.raises(TypeError, match="time_divisor"):
+        ModelConfig.from_dict({"labels": 2, "time_divisor": 2})
+    assert ModelConfig.from_dict({"labels": 2, "time_divisor": 4}) == ModelConfig(2)  # as older checkpoints say
 
 
 def test_an_ensemble_is_the_mean_of_its_members() -> None:
@@ -82,7 +85,7 @@ def test_an_ensemble_is_the_mean_of_its_members() -> None:
     clip = nose_relative(walk(9))
     (table,) = reader.lattices([clip])
     assert table.shape == (5, 3)  # an odd frame more is a step more
-    each = [track_lattices(m, [clip], 2)[0] for m in reader.model.members if isinstance(m, SignModel)]
+    each = [track_lattices(m, [clip])[0] for m in reader.model.members if isinstance(m, SignModel)]
     mean = np.mean(each, axis=0)
     np.testing.assert_allclose(table, mean - np.logaddexp.reduce(mean, axis=1, keepdims=True), atol=1e-5)
     with pytest.raises(ValueError, match="at least one"):
@@ -102,11 +105,11 @@ def test_a_checkpoint_of_tracks_comes_back_and_is_not_served(tmp_path: Path, mem
         for with_lm in (True, False):
             table = again.lattices([clip])[0]
             assert again.read(table, method, with_lm).labels == reader.read(table, method, with_lm).labels
-    assert read_config(tmp_path / "tracks").keypoints == TRACKS
+    assert read_any_config(tmp_path / "tracks").keypoints == TRACKS
     with pytest.raises(CheckpointError, match=r"can be evaluated .*Set CHECKPOINT to one that reads mediapipe"):
         load_checkpoint(tmp_path / "tracks")
     if members == 1:
-        assert load_network(tmp_path / "tracks")[0] == reader.settings
+        assert load_any(tmp_path / "tracks")[0] == reader.config
     else:
         with pytest.raises(CheckpointError, match="averages 2 networks"):
             load_network(tmp_path / "tracks")
@@ -134,24 +137,23 @@ def test_an_incomplete_checkpoint_of_tracks_is_named(tmp_path: Path, name: str, 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"keypoints": TRACKS}, "normaliser"),
-        ({"keypoints": TRACKS, "normaliser": "nose-relative-50px/1", "fps": 30.0}, "encoder 'groups'"),
+        ({"normaliser": "shoulder-median-50/1"}, "normaliser"),
+        ({"model": {"labels": 2, "pose_encoder": "groups"}}, "has pose_encoder 'tracks', not 'groups'"),
         ({"members": 0}, "0 networks"),
     ],
 )
 def test_a_config_that_contradicts_itself_is_refused(tmp_path: Path, changes: dict[str, object], says: str) -> None:
-    make = ModelConfig(2, model_dim=8, body_dim=4, hand_dim=4)
-    save_checkpoint(tmp_path / "x", CheckpointConfig("x", "ase", WORDS, make), SignModel(make))
+    recogniser(1).save(tmp_path / "x")
     values = json.loads((tmp_path / "x" / "config.json").read_text())
     assert "members" not in values  # older versions can still read a checkpoint of one network
     (tmp_path / "x" / "config.json").write_text(json.dumps(values | changes))
     with pytest.raises(CheckpointError, match=says):
-        read_config(tmp_path / "x")
+        read_any_config(tmp_path / "x")
 
 
 def test_landmarks_are_not_taken_for_tracks(tmp_path: Path) -> None:
     make = ModelConfig(2, model_dim=8, body_dim=4, hand_dim=4)
     save_checkpoint(tmp_path / "x", CheckpointConfig("x", "ase", WORDS, make), SignModel(make))
-    assert load_checkpoint(tmp_path / "x")[0].model == make
+    assert load_any(tmp_path / "x")[0].model == load_checkpoint(tmp_path / "x")[0].model == make
     with pytest.raises(CheckpointError, match="not boston104-tracks-3"):
         TrackRecogniser.load(tmp_path / "x")

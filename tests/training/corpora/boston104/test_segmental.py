@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.module3_sequence.decoders import InvalidLattice
 from app.pipeline.module3_sequence.ngram import NgramModel
-from app.pipeline.module3_sequence.segmental import SegmentConfig, SegmentDecoder, SignLengths
+from app.training.corpora.boston104.segmental import SegmentConfig, SegmentDecoder, SignLengths
 
 Cut = tuple[tuple[int, int, int], ...]  # (label, start, end) of every sign
 EVERYTHING = SegmentConfig(0.5, 0.7, 0.8, 0.4, 1.3, beam=100_000, longest=100)

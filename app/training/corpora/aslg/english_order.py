@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.pipeline.module4_language import lexicon as lex
+from app.pipeline.module4_language import to_english
 from app.pipeline.module4_language.gloss_rules import clean_glosses, readable
 from app.pipeline.module4_language.inflection import inflected, with_article, word_classes
 from app.pipeline.module4_language.realise import finish_sentence
@@ -78,6 +79,11 @@ class _Word:
     marked: bool = False  # the gloss itself said "descriptive"
     person: str = ""
     plural: bool = False
+
+
+def english_of(glosses: Sequence[str]) -> str:
+    """English for one line of the corpus; lines that are not in English order go through the grammar of ASL."""
+    return restore_english(glosses) if in_english_order(glosses) else to_english(glosses, "ase")
 
 
 def in_english_order(glosses: Sequence[str]) -> bool:

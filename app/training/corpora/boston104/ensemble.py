@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.pipeline.module3_sequence.model import Lattice, ModelConfig, SignModel
+from app.training.corpora.boston104.network import TracksModel
 
 
 class SignEnsemble(nn.Module):
@@ -28,7 +29,7 @@ class SignEnsemble(nn.Module):
     @classmethod
     def of(cls, config: ModelConfig, count: int) -> SignEnsemble:
         """`count` fresh networks."""
-        return cls(SignModel(config) for _ in range(count))
+        return cls(TracksModel(config) for _ in range(count))
 
     def forward(self, features: Tensor, lengths: Tensor) -> Lattice:
         lattices = [member(features, lengths) for member in self.members]

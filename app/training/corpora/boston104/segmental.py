@@ -23,14 +23,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.pipeline.module3_sequence.decoders import (
-    BLANK,
-    DecodedToken,
-    Hypothesis,
-    LanguageModel,
-    LmContext,
-    checked_log_probs,
-)
+from app.pipeline.module3_sequence.decoders import DecodedToken, Hypothesis, LanguageModel, LmContext, checked_log_probs
+from app.pipeline.module3_sequence.steps import BLANK
 
 #: Stands for probability zero; finite, so that sums stay numbers.
 _FLOOR = -1e4
