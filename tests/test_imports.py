@@ -69,6 +69,31 @@ def test_there_are_no_circles() -> None:
     TopologicalSorter(imports()).prepare()  # raises CycleError, which names the modules
 
 
+def test_the_pipeline_knows_no_corpus() -> None:
+    """What only a research corpus needs lies in `app/training/corpora`, one package for each."""
+    named = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "pipeline").rglob("*.py")
+        if any(
+            corpus in path.read_text(encoding="utf-8").lower()
+            for corpus in ("boston104", "boston-104", "aslg", "tracks")
+        )
+    ]
+    assert named == []
+
+
+def test_the_pipeline_needs_no_web_framework_database_or_settings() -> None:
+    foreign = {"fastapi", "starlette", "uvicorn", "socketio", "grpc", "sqlalchemy", "pydantic", "pydantic_settings"}
+    wrong = []
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            wrong += [f"{path.name} imports {name}" for name in names if name.partition(".")[0] in foreign]
+    assert wrong == []
+
+
 def test_services_and_doors_read_run_folders_and_nothing_else_of_the_training() -> None:
     found = {
         other

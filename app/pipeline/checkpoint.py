@@ -21,7 +21,7 @@ from app.pipeline.whole_files import whole_file, write_whole
 FORMAT = 1
 KEYPOINTS = "mediapipe-holistic-75"
 NORMALISER = "shoulder-median-50/1"
-#: A config of ten thousand glosses has a tenth of it; what is larger is no config, and is not read into memory.
+#: A config of ten thousand glosses has a tenth of it; anything larger is not a config and is not read into memory.
 MAX_CONFIG_BYTES = 4 << 20
 
 
@@ -30,7 +30,7 @@ class CheckpointError(RuntimeError):
 
 
 class OtherKeypoints(CheckpointError):
-    """A checkpoint reads something else than landmarks of cameras, such as the tracks of a research corpus."""
+    """A checkpoint reads something else than landmarks of cameras, such as a few tracked points."""
 
     def __init__(self, checkpoint: str, keypoints: str) -> None:
         super().__init__(
@@ -167,7 +167,7 @@ def read_values(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         others = sorted(p.parent.name for p in folder.parent.glob("*/config.json"))
-        known = f"available there: {', '.join(others)}" if others else "there is no checkpoint there"
+        known = f"available there: {', '.join(others)}" if others else "there are no checkpoints in it"
         raise CheckpointError(
             f"no checkpoint '{folder.name}' in {folder.parent} ({known}). Set CHECKPOINT to an available one, "
             f"or train one: python -m app train --help"

@@ -33,5 +33,5 @@ class ImageReader:
         with watch.stage(IMAGES):
             crops = self._cropper.push(image, points)
             row: NDArray[np.float32] = self._recogniser.encode_images(crops[None])[0]
-        watch.tell(self._on_stage)
+        watch.report(self._on_stage)
         return row

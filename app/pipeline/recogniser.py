@@ -66,7 +66,7 @@ class Recognition:
 
 
 class WindowOutput(NamedTuple):
-    """What the network says of a window."""
+    """What the network says about a window."""
 
     log_probs: NDArray[np.float32]
     """(S, 1 + vocabulary), column 0 the blank."""
@@ -105,7 +105,7 @@ class Recogniser:
         self.model = model.eval()
         self.device = device
         self.backend: Backend = backend or TorchBackend(self.model, device, amp)
-        self.on_stage: OnStage = no_op_observer  # told of each batch of clips
+        self.on_stage: OnStage = no_op_observer  # called for each batch of clips
 
     @classmethod
     def load(
@@ -176,7 +176,7 @@ class Recogniser:
                     stage_s=watch.seconds,
                 )
             )
-        watch.tell(self.on_stage)
+        watch.report(self.on_stage)
         return results
 
     @property

@@ -38,6 +38,6 @@ class Stopwatch:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
-    def tell(self, on_stage: OnStage) -> None:
+    def report(self, on_stage: OnStage) -> None:
         for stage, seconds in self.seconds.items():
             on_stage(stage, seconds)

@@ -115,7 +115,7 @@ class WindowJob:
 @dataclass
 class FrameGrid:
     """Incoming frames -> the model's frame grid, by capture time, the same as `resample` gives for the whole clip, and
-    `nearest_frames` for what the RGB encoder made of their pictures."""
+    `nearest_frames` for what the RGB encoder made of their images."""
 
     start_s: float | None = None
     emitted: int = 0
@@ -171,7 +171,7 @@ class _FrameBuffer:
             grown[: self._count] = self._rows[: self._count]
             self._rows = grown
         self._rows[self._count : needed, : rows.shape[1]] = rows
-        self._rows[self._count : needed, rows.shape[1] :] = np.nan  # frames without pictures
+        self._rows[self._count : needed, rows.shape[1] :] = np.nan  # frames without images
         self._count = needed
 
     def get(self, first: int, end: int) -> NDArray[np.float32]:
@@ -195,8 +195,8 @@ class CaptionStream:
 
     Windows of `window` frames every `stride` frames fall on one global lattice; steps no later window can touch are
     fed once to the decoder, the rest is decoded from a copy of it and comes out as partial. When a sentence ends, what
-    is pending becomes final as it stands and the lattice goes on behind it. on_stage: told once per call of a method
-    how long each stage took in it.
+    is pending becomes final as it stands and the lattice goes on behind it. on_stage: called once per call of a
+    method with the seconds each stage took in it.
     """
 
     def __init__(
@@ -214,20 +214,20 @@ class CaptionStream:
         self._decoder = recogniser.new_decoder()
         self._next_window = 0  # first frame of the next full window
         self._last_sentence: tuple[tuple[str, ...], str] = ((), "")
-        self._looked = 0  # frames that the latest job had seen
-        self._next_look = self.config.partial_every  # frames that must be there for the next partial
+        self._read_until = 0  # frames that the latest job had seen
+        self._next_preview = self.config.partial_every  # frames that must be there for the next partial
         self._begin_sentence(0)
 
     def _begin_sentence(self, step: int) -> None:
         self._first_step = step
         self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
-        self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the pictures in the windows taken for this sentence
+        self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the images in the windows taken for this sentence
         self._decoder.reset(step)
 
     def set_aspect(self, aspect: float) -> None:
-        """Width / height of the pictures, where it becomes known late. Raises ValueError when frames have come."""
+        """Width / height of the images, where it becomes known late. Raises ValueError once there are frames."""
         if self._grid.start_s is not None:
-            raise ValueError("frames have been read with another shape of picture")
+            raise ValueError("frames have been read in another aspect ratio")
         self._normaliser = Normaliser(aspect)
 
     @property
@@ -247,7 +247,7 @@ class CaptionStream:
     ) -> StreamUpdate | None:
         """One frame, float32 (75, 3) captured at `time_s` seconds; None when nothing new can be said yet.
 
-        rgb: float32 (D,), of its picture, see `add`. Raises ValueError when time does not grow.
+        rgb: float32 (D,), of its image, see `add`. Raises ValueError when time does not grow.
         """
         self.add(points[None], [time_s], None if rgb is None else rgb[None])
         update = None
@@ -273,7 +273,7 @@ class CaptionStream:
     def add(self, points: NDArray[np.float32], times: Sequence[float], rgb: NDArray[np.float32] | None = None) -> None:
         """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow.
 
-        rgb: float32 (k, D), what the recogniser's RGB encoder made of the frames' pictures, rows of NaN for frames
+        rgb: float32 (k, D), what the recogniser's RGB encoder made of the frames' images, rows of NaN for frames
         without any; None where no frame has any.
         """
         began = time.perf_counter()
@@ -288,32 +288,32 @@ class CaptionStream:
         self._buffer.append(features)
 
     def next_job(self, partial: bool = True) -> WindowJob | None:
-        """The window to read next, if any: full ones first, in order; then, if wanted, a look at the newest frames."""
+        """The window to read next, if any: full ones first, in order; with `partial`, then a preview of what is new."""
         end = self._next_window + self.config.window
         if self.frames >= end:
             return WindowJob(self._next_window, self._buffer.get(self._next_window, end), True)
-        if partial and self.frames >= self._next_look:
+        if partial and self.frames >= self._next_preview:
             return self.last_job()
         return None
 
     def last_job(self) -> WindowJob | None:
-        """A look at all frames that no full window has covered; None when there are none."""
+        """A preview of all frames that no full window has covered; None when there are none."""
         if self.frames <= self._covered():
             return None
         return WindowJob(self._next_window, self._buffer.get(self._next_window, self.frames), False)
 
     def apply(self, job: WindowJob, output: WindowOutput) -> StreamUpdate:
-        """Take what the network says of `job`, the latest one given out, and say what it changes."""
+        """Take what the network says about `job`, the latest one returned, and report what it changes."""
         began = time.perf_counter()
-        self._looked = max(self._looked, job.end)
+        self._read_until = max(self._read_until, job.end)
         if job.full:
             self._take(job, output)
             self._feed(self._lattice.take_final())
         pending = self._lattice.pending() if job.full else self._provisional(job, output)
         update = self._update(pending, job.end, self._rgb(None if job.full else output), began)
-        self._next_look = self._looked + self.config.partial_every
-        if update.pause_s is not None and (pause := _frames_until(update.pause_s)) > self._looked:
-            self._next_look = min(self._next_look, pause)  # so that the end of a sentence is not found out late
+        self._next_preview = self._read_until + self.config.partial_every
+        if update.pause_s is not None and (pause := _frames_until(update.pause_s)) > self._read_until:
+            self._next_preview = min(self._next_preview, pause)  # so that the end of a sentence is not found out late
         self._forget_idle(update, pending)
         reason = self._end_reason(update, job.end)
         if reason is None:
@@ -329,8 +329,8 @@ class CaptionStream:
         if job is not None and output is not None:
             self._take(job, output)
             end = job.end
-            self._looked = max(self._looked, end)
-        self._next_look = self._looked + self.config.partial_every
+            self._read_until = max(self._read_until, end)
+        self._next_preview = self._read_until + self.config.partial_every
         if len(self._lattice):
             self._feed(self._lattice.flush())
             start = self._next_window - self.config.stride  # where the last window was: the next may not be before
@@ -421,7 +421,7 @@ class CaptionStream:
 
     def _english(self, segments: Sequence[GlossSegment]) -> str:
         glosses = tuple(s.gloss for s in segments)
-        if glosses != self._last_sentence[0]:  # most looks change nothing
+        if glosses != self._last_sentence[0]:  # most updates change nothing
             began = time.perf_counter()
             self._last_sentence = glosses, to_english(glosses, self.recogniser.sign_language)
             self._on_stage(LANGUAGE, time.perf_counter() - began)
@@ -429,7 +429,7 @@ class CaptionStream:
 
 
 def run_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[WindowOutput]:
-    """Windows of several streams in one pass of the network; frames that a stream has shown it before cost nothing."""
+    """Windows of several streams in one pass of the network; frames that it has encoded before cost nothing."""
     ranges = [stream.ranges(job) for stream, job in jobs]
     rows = iter(
         recogniser.steps(

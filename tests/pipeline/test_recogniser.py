@@ -72,6 +72,15 @@ def test_weights_that_do_not_fit_or_are_no_safetensors_are_refused(tmp_path: Pat
         load_checkpoint(folder)
 
 
+def test_a_network_for_other_features_is_refused(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny")
+    values = json.loads((folder / "config.json").read_text())
+    values["model"]["features"] = 100
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match="reads 100 features a frame"):
+        load_checkpoint(folder)
+
+
 def test_a_batch_gives_the_same_answers_as_one_by_one(recogniser: Recogniser) -> None:
     clips = [varied(n, n) for n in (10, 64, 33, 100)]
     together = recogniser.recognise_batch(clips)

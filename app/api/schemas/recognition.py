@@ -79,38 +79,8 @@ class Prediction(BaseModel):
 
     @classmethod
     def of(cls, outcome: Outcome) -> Prediction:
-        found = outcome.recognition
-        return cls(
-            gloss=found.gloss,
-            sentence=found.sentence,
-            confidence=_share(found.confidence),
-            fps=round(found.fps, 3),
-            frame_count=found.frame_count,
-            duration_s=round(found.duration_s, 3),
-            segments=[
-                Segment(
-                    gloss=segment.gloss,
-                    start_s=round(segment.start_s, 3),
-                    end_s=round(segment.end_s, 3),
-                    confidence=_share(segment.confidence),
-                )
-                for segment in found.segments
-            ],
-            text=Text(en=found.sentence, es=None),
-            attention=Attention(
-                rgb=_share(found.attention.get("rgb", 0.0)), pose=_share(found.attention.get("pose", 0.0))
-            ),
-            warnings=[
-                ClipWarningModel.model_validate({"code": warning.code, "message": warning.message})
-                for warning in outcome.warnings
-            ],
-            processing_time_s=round(outcome.processing_time_s, 4),
-            model=outcome.model,
-        )
-
-
-def _share(value: float) -> float:
-    return round(min(1.0, max(0.0, float(value))), 4)
+        times = {"processing_time_s": round(outcome.processing_time_s, 4)}
+        return cls.model_validate({**outcome.caption.as_clip(), **times})
 
 
 #: One frame: base64 text. Its length is bounded by the body limit; the pattern only keeps the empty string out.

@@ -95,7 +95,7 @@ def export_checkpoint(checkpoint: Path, format: Format, out: Path | None = None)
 
 def open_torch_export(folder: Path, format: Literal["torchscript", "torch-export"]) -> GraphBackend:
     """What `export_checkpoint` wrote, ready to run on the CPU. Programs of torch.export name the operator of
-    `any_length`, so who loads them elsewhere has to import that module first."""
+    `any_length`, so import that module before loading them elsewhere."""
     paths = [folder / f"{name}.{SUFFIX[format]}" for name in ("shorten", "classify")]
     halves: list[Half]
     if format == "torchscript":

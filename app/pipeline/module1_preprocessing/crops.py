@@ -1,6 +1,6 @@
 """Square crops that follow the signer: the body, and if wanted each hand, cut out by the landmarks.
 
-As with `normalise`, only the present and the past are looked at, so a live stream gets the crops a file gets.
+As with `normalise`, only the present and the past count, so a live stream gets the crops a file gets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A folder of numbered pictures, as research corpora store their clips, read as a video would be."""
+"""A folder of numbered images, as research corpora store their clips, read as a video would be."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
 def image_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures of a folder in the order of the numbers in their names: fn2 before fn10, padded or not."""
+    """The images of a folder in the order of the numbers in their names: fn2 before fn10, padded or not."""
     found = [p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
     return sorted(found, key=lambda p: [(int(t), "") if t.isdigit() else (-1, t) for t in re.split(r"(\d+)", p.name)])
 
@@ -28,18 +28,18 @@ def read_images(
     limits: VideoLimits | None = None,
     target_fps: float = FALLBACK_FPS,
 ) -> Iterator[Frame]:
-    """Frames of a folder of pictures taken at `fps`, at most one for each 1/target_fps slot, as `read_frames` gives.
+    """Frames of a folder of images taken at `fps`, at most one for each 1/target_fps slot, as `read_frames` gives.
 
-    All frames get the size of the first. Raises (on iteration) InvalidVideo for an unreadable picture or none, OSError.
+    All frames get the size of the first. Raises (on iteration) InvalidVideo for an unreadable image or none, OSError.
     """
     limits = limits or VideoLimits()
     files = image_files(folder)
     if not files:
-        raise InvalidVideo("empty", "the folder holds no pictures (.png, .jpg, .jpeg)")
+        raise InvalidVideo("empty", "the folder holds no images (.png, .jpg, .jpeg)")
     if len(files) > limits.max_frames or (len(files) - 1) / fps > limits.max_duration_s:
         raise InvalidVideo(
             "too_long",
-            f"the folder holds {len(files)} pictures; at most {limits.max_frames}, or {limits.max_duration_s:g} s, "
+            f"the folder holds {len(files)} images; at most {limits.max_frames}, or {limits.max_duration_s:g} s, "
             "are taken: split it",
         )
     size: tuple[int, int] | None = None
@@ -49,20 +49,20 @@ def read_images(
         if slot <= last_slot:
             continue
         last_slot = slot
-        picture = _read(file)
+        image = _read(file)
         if size is None:
-            height, width = picture.shape[:2]
+            height, width = image.shape[:2]
             if min(width, height) < limits.min_side or width * height > limits.max_pixels:
-                raise InvalidVideo("bad_dimensions", f"the picture {file.name} is {width}x{height}, which is not taken")
+                raise InvalidVideo("bad_dimensions", f"the image {file.name} is {width}x{height}, which is not taken")
             size = (width, height)
-        if picture.shape[1::-1] != size:
-            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-        yield Frame(picture, number / fps)
+        if image.shape[1::-1] != size:
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        yield Frame(image, number / fps)
 
 
 def _read(file: Path) -> NDArray[np.uint8]:
     data = np.frombuffer(file.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if picture is None:
-        raise InvalidVideo("undecodable", f"the picture {file.name} is damaged or not a picture; fetch it again")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise InvalidVideo("undecodable", f"the image {file.name} is damaged or not an image; fetch it again")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

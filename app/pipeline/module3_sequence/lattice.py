@@ -77,7 +77,7 @@ class GlobalLattice:
         """Add one window's (S, V) log-probabilities, 1 <= S <= window / 4; its first row is step `window_start_step`.
 
         After `flush`, a window may reach back over steps already final; those rows of it are ignored.
-        Raises InvalidLattice for rows that are no log-probabilities, ValueError for a window out of order, too long,
+        Raises InvalidLattice for rows that are not log-probabilities, ValueError for a window out of order, too long,
         or that leaves a gap.
         """
         rows = checked_log_probs(log_probs, self._width).astype(np.float32)

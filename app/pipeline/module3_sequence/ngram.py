@@ -155,7 +155,7 @@ class NgramModel:
     def _check(self, context: Context, following: Mapping[int, int]) -> None:
         started = [symbol for symbol in context if symbol != START]
         if len(context) != self.order - 1 or context[len(context) - len(started) :] != tuple(started):
-            raise InvalidNgramModel(f"{context} is no context of {self.order - 1} labels")
+            raise InvalidNgramModel(f"{context} is not a context of {self.order - 1} labels")
         if not following or min(following.values()) < 1:
             raise InvalidNgramModel(f"every event has a count of at least 1, but not after context {context}")
         if not all(1 <= label < self.num_labels for label in started) or not all(

@@ -133,7 +133,7 @@ class Camera:
         watch = Stopwatch()
         with watch.stage(DECODE):
             rgb = picture_from_bytes(picture.data)
-        watch.tell(self._on_stage)
+        watch.report(self._on_stage)
         with self._graph_lock:
             self._graph.send(rgb)
         return _Sent(picture, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
@@ -143,7 +143,7 @@ class Camera:
         watch = Stopwatch()
         with self._graph_lock, watch.stage(LANDMARKS):
             points = self._graph.receive()
-        watch.tell(self._on_stage)
+        watch.report(self._on_stage)
         if self._pictures is None or pixels is None:
             return points, None
         with told_apart(self._device):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import cast
 
 from app.core.errors import VideoTooLong
 from app.core.settings import Settings
+from app.pipeline.caption import CaptionWarning
 from app.pipeline.image_reader import ImageReader
 from app.pipeline.keypoints import Keypoints, hand_present, person_present
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import PoseExtractor
@@ -25,14 +25,6 @@ LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
 class Cancelled(Exception):
     """Nobody waits for this clip any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipWarning:
-    """Something the user should know about an answer that is valid all the same."""
-
-    code: str
-    message: str
 
 
 def limits_from(settings: Settings) -> VideoLimits:
@@ -128,12 +120,12 @@ def check_duration(duration_s: float, settings: Settings) -> None:
         )
 
 
-def warnings_about(clip: Keypoints) -> list[ClipWarning]:
+def warnings_about(clip: Keypoints) -> list[CaptionWarning]:
     """What was not to be seen in a clip."""
     if not person_present(clip.points).any():
-        return [ClipWarning("no_person", "No person was found in any frame, so there is nothing to recognise.")]
+        return [CaptionWarning("no_person", "No person was found in any frame, so there is nothing to recognise.")]
     if not hand_present(clip.points).any():
-        return [ClipWarning("no_hands", "A person was found, but no hand in any frame; signs need visible hands.")]
+        return [CaptionWarning("no_hands", "A person was found, but no hand in any frame; signs need visible hands.")]
     return []
 
 

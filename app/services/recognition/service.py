@@ -22,6 +22,7 @@ from app.core.errors import DeviceFault, InvalidLandmarks, NotReady
 from app.core.limits import Gate
 from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
+from app.pipeline.caption import Caption, CaptionWarning
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
     ExtractionFailed,
@@ -33,7 +34,6 @@ from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.services.recognition.batching import MicroBatcher, in_groups
 from app.services.recognition.clips import (
-    ClipWarning,
     check_duration,
     keypoints_from_frames,
     keypoints_from_video,
@@ -56,9 +56,14 @@ class Outcome:
     """
 
     recognition: Recognition
-    warnings: list[ClipWarning]
+    warnings: list[CaptionWarning]
     processing_time_s: float
     model: str
+
+    @property
+    def caption(self) -> Caption:
+        """What every door renders."""
+        return Caption.of_recognition(self.recognition, self.model, self.warnings)
 
 
 #: A clip read, and the id of the recogniser that read it.

@@ -34,8 +34,7 @@ SHRINK = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SegmentConfig:
-    """Weights of the search, chosen on held-out sentences. beam: contexts kept at every step; longest: most steps of a
-    sign."""
+    """The search and its weights, chosen on held-out sentences."""
 
     prior_weight: float = 0.5
     gap_bias: float = 1.0
@@ -43,17 +42,21 @@ class SegmentConfig:
     length_bonus: float = 0.0
     lm_weight: float = 1.0
     beam: int = 32
+    """Contexts kept at every step."""
     longest: int = 24
+    """Most steps of a sign."""
 
 
 @dataclass(frozen=True)
 class SignLengths:
-    """What training sentences say of labels 0..V-1: log share of steps (V,), mean log length in steps (V,) and the
-    spread of log lengths around these means."""
+    """How long signs last in training sentences, for labels 0..V-1."""
 
     log_prior: NDArray[np.float64]
+    """(V,) log share of steps."""
     mean: NDArray[np.float64]
+    """(V,) mean log length in steps."""
     spread: float
+    """Of log lengths around these means."""
 
     @classmethod
     def fit(cls, sentences: Iterable[NDArray[np.int64]], signs: Iterable[tuple[int, float]], width: int) -> SignLengths:

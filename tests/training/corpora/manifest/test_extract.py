@@ -108,7 +108,7 @@ def test_what_is_damaged_in_the_cache_or_lacks_its_crops_is_done_again(tmp_path:
     assert report.failed == [
         {
             "file": "pictures",
-            "reason": "undecodable: the picture images0002.png is damaged or not a picture; fetch it again",
+            "reason": "undecodable: the image images0002.png is damaged or not an image; fetch it again",
         }
     ]
 
