@@ -7,7 +7,7 @@ from pathlib import Path
 
 from google.protobuf.json_format import MessageToDict
 
-from app.api.schemas.recognition import Prediction
+from app.api.schemas.clips import Prediction
 from app.cli.caption import rendered
 from app.pipeline.caption import Caption, CaptionWarning
 from app.pipeline.recogniser import GlossSegment, Recognition

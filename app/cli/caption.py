@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from app.core.settings import Settings
     from app.pipeline.caption import Caption
-    from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
     from app.pipeline.recogniser import Recogniser
 
 FORMATS = ("text", "json", "srt", "vtt")
@@ -91,7 +92,7 @@ def caption_files(
 
     from app.core.settings import SettingsError
     from app.pipeline.checkpoint import CheckpointError
-    from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
     from app.services.recognition.loading import load_recogniser
 
     try:
@@ -99,17 +100,19 @@ def caption_files(
     except CheckpointError as problem:
         raise SettingsError(str(problem)) from problem
     workers = min(len(paths), settings.extractor_workers)
-    pool = ExtractorPool(workers)
+    landmarks = MediaPipeEngine(workers)
     bar = tqdm(total=0, unit="frame", file=sys.stderr, disable=not show_progress, leave=False, desc="reading")
     try:
         with ThreadPoolExecutor(workers) as threads, bar:
-            jobs = [threads.submit(_caption, path, settings, recogniser, pool, bar) for path in paths]
+            jobs = [threads.submit(_caption, path, settings, recogniser, landmarks, bar) for path in paths]
             return [job.result() for job in jobs], recogniser.sign_language
     finally:
-        pool.close()
+        landmarks.close()
 
 
-def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> CaptionedFile:
+def _caption(
+    path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any
+) -> CaptionedFile:
     from app.core.errors import ServiceError
     from app.pipeline.caption import Caption
     from app.services.recognition.clips import nothing_seen, warnings_about
@@ -117,7 +120,7 @@ def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: Extra
 
     try:
         with translated():
-            clip = _keypoints(path, settings, recogniser, pool, bar)
+            clip = _keypoints(path, settings, recogniser, landmarks, bar)
             warnings = warnings_about(clip)
             unseen = any(warning.code == "no_person" for warning in warnings)
             found = nothing_seen(clip, recogniser.fps) if unseen else recogniser.recognise(clip)
@@ -128,7 +131,7 @@ def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: Extra
         return CaptionedFile(path, failure=problem.strerror or str(problem))
 
 
-def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Any:
+def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any) -> Any:
     from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
     from app.pipeline.module1_preprocessing.video import probe
     from app.services.recognition.clips import LANDMARK_SUFFIXES, keypoints_from_video, limits_from
@@ -140,8 +143,8 @@ def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: Ext
         bar.total += round(info.duration_s * min(info.fps or 25, 25))
         bar.refresh()
     on_frame: Callable[[], Any] = bar.update
-    with pool.acquire() as extractor:
-        return keypoints_from_video(path, extractor, settings, on_frame=on_frame, recogniser=recogniser)
+    with closing(landmarks.open()) as track:
+        return keypoints_from_video(path, track, settings, on_frame=on_frame, recogniser=recogniser)
 
 
 def rendered(caption: Caption, output: str, sign_language: str, path: Path, several: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from unittest.mock import patch
 
 import cv2
@@ -19,7 +19,8 @@ from app.core.settings import Settings
 from app.main import create_app
 from app.pipeline.image_reader import ImageReader
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
 from app.pipeline.recogniser import Recogniser
 from app.services.recognition.service import InferenceService
@@ -60,8 +61,8 @@ def seen(settings: Settings) -> Keypoints:
     """The video as its recogniser sees it, without a service."""
     reader = ImageReader.of(Recogniser.load(settings.checkpoint_path))
     assert reader is not None
-    with MediaPipeExtractor() as extractor:
-        return extractor.extract(film(), reader.push)
+    with MediaPipeEngine(1) as engine, closing(engine.open()) as track:
+        return find_landmarks(film(), track, reader.push)
 
 
 async def test_a_video_is_read_with_its_pictures_and_landmarks_without(settings: Settings, seen: Keypoints) -> None:
@@ -78,10 +79,11 @@ async def test_a_video_is_read_with_its_pictures_and_landmarks_without(settings:
 
 
 def test_the_command_line_reads_pictures_too(settings: Settings, seen: Keypoints) -> None:
-    ((caption, _),) = caption_files([VIDEO], settings)
-    assert caption.recognition is not None
+    ((file,), sign_language) = caption_files([VIDEO], settings)
+    assert sign_language == "ase"
+    assert file.caption is not None
     expected = Recogniser.load(settings.checkpoint_path).recognise(seen)
-    assert caption.recognition.attention == pytest.approx(expected.attention, abs=1e-4)
+    assert file.caption.attention == pytest.approx(expected.attention, abs=1e-4)
 
 
 async def test_who_saw_the_pictures_reads_them_though_another_has_taken_over(settings: Settings) -> None:
