@@ -36,7 +36,7 @@ def clips(data: Path | None, at_most: int) -> list[Keypoints]:
     if data is None:
         signer = prototypes.load()
         return [*signer.values(), *map(signer.phrase, prototypes.PHRASES)]
-    from app.training.corpus import load_signs
+    from app.training.corpora.signs.clips import load_signs
 
     dev = load_signs(data, "dev")
     return [clip.keypoints(MODEL_FPS) for clip in dev[:: max(1, -(-len(dev) // at_most))]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -19,8 +21,8 @@ MAY = {
     "training": {"pipeline", "signer"},
     "db": {"core"},
     "monitoring": {"pipeline"},
-    "services": {"core", "db", "monitoring", "pipeline"},
-    "api": {"core", "db", "monitoring", "pipeline", "services", "signer"},
+    "services": {"core", "db", "monitoring", "pipeline", "training"},
+    "api": {"core", "db", "monitoring", "pipeline", "services", "signer", "training"},
     "rpc": {"core", "monitoring", "pipeline", "services"},
 }
 
@@ -89,17 +91,40 @@ def test_the_pipeline_needs_no_web_framework_database_or_settings() -> None:
     assert wrong == []
 
 
+def test_services_and_doors_read_run_folders_and_nothing_else_of_the_training() -> None:
+    found = {
+        other
+        for module, others in imports().items()
+        for other in others
+        if part(module) in ("services", "api", "rpc") and part(other) == "training"
+    }
+    assert found <= {"app.training.run_folder"}
+
+
+def test_run_folders_are_read_without_pytorch() -> None:
+    code = "import sys, app.training.run_folder; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, check=False).returncode == 0
+
+
 def test_no_corpus_imports_another() -> None:
-    prefix = "app.training.corpora."
+    corpora = {path.parent.name for path in (ROOT / "training" / "corpora").glob("*/__init__.py")} - {"importers"}
 
     def corpus(module: str) -> str:
-        name = module.removeprefix(prefix).partition(".")[0] if module.startswith(prefix) else ""
-        return name if (ROOT / "training" / "corpora" / name).is_dir() else ""
+        parts = module.split(".")
+        return parts[3] if parts[:3] == ["app", "training", "corpora"] and len(parts) > 3 else ""
 
     wrong = [
         f"{module} imports {other}"
         for module, others in imports().items()
         for other in others
-        if corpus(module) and corpus(other) and corpus(module) != corpus(other)
+        if corpus(module) in corpora and corpus(other) in corpora - {corpus(module)}
     ]
     assert wrong == []
+    # And what all corpora share knows none of them; only these say which there are.
+    knowing = {
+        module
+        for module, others in imports().items()
+        if part(module) == "training" and not corpus(module) and any(corpus(other) for other in others)
+    }
+    loading = {"app.training.release.final", "app.training.release.average"}  # each corpus has its own checkpoints
+    assert knowing <= {"app.training.train", "app.training.ray_train", *loading}

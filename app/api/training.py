@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -25,16 +25,19 @@ from app.api.schemas.training import (
     TrainingStatus,
 )
 from app.core import errors
-from app.core.ids import config_names, dataset_names
+from app.core.ids import dataset_names
 from app.core.limits import Gate
+from app.db.models import TrainingJob
 from app.services.captions.hub import LiveHub
 from app.services.recognition.active_checkpoint import CheckpointSwitch
 from app.services.recognition.checkpoint_store import described, stored_checkpoints
 from app.services.recognition.service import InferenceService
-from app.services.training_jobs import run_folder
+from app.services.training_jobs import job_log
 from app.services.training_jobs.follow import follow
+from app.services.training_jobs.plan import config_descriptions
 from app.services.training_jobs.request import TrainingRequest
 from app.services.training_jobs.service import TrainingJobs
+from app.training import run_folder
 
 Service = Annotated[InferenceService, Depends(get_service)]
 Training = Annotated[TrainingJobs, Depends(get_jobs)]
@@ -68,6 +71,14 @@ _STARTING = (
 router = APIRouter(prefix="/api/training", tags=["training"], dependencies=[Depends(may_train)])
 
 
+async def _jobs(training: TrainingJobs, jobs: Sequence[TrainingJob]) -> list[Job]:
+    return await asyncio.to_thread(lambda: [Job.of(job, training.resumable(job)) for job in jobs])
+
+
+async def _job(training: TrainingJobs, job: TrainingJob) -> Job:
+    return (await _jobs(training, [job]))[0]
+
+
 @router.post("/start", status_code=202, summary="Start a training job", responses=responses((*_ALWAYS, *_STARTING)))
 async def start(request: TrainingRequest, training: Training) -> Job:
     """Train a recogniser on a named dataset with a named config.
@@ -78,19 +89,21 @@ async def start(request: TrainingRequest, training: Training) -> Job:
     It runs in its own process, keeps running if you disconnect, and stops with the service. The resulting checkpoint
     can be activated under the job's id.
     """
-    return Job.of(await training.begin(request))
+    return await _job(training, await training.begin(request))
 
 
 @router.get("/status", summary="Running jobs and available inputs", responses=responses(_ALWAYS))
 async def status(training: Training, service: Service) -> TrainingStatus:
     active, counts = await training.overview()
+    configs = await asyncio.to_thread(config_descriptions, service.settings.configs_dir)
     settings = service.settings
     return TrainingStatus(
-        active=[Job.of(job) for job in active],
+        active=await _jobs(training, active),
         places=settings.max_training_jobs,
         counts=counts,
         datasets=await asyncio.to_thread(dataset_names, settings.datasets_dir),
-        configs=await asyncio.to_thread(config_names, settings.configs_dir),
+        configs=list(configs),
+        config_descriptions=configs,
         device=service.recogniser.device if service.loaded else None,
         checkpoint=service.checkpoint,
     )
@@ -104,12 +117,12 @@ async def jobs(
     state: Annotated[State | None, Query(description="Only those in this state.")] = None,
 ) -> Jobs:
     found, total = await training.page(limit, offset, state)
-    return Jobs(jobs=[Job.of(job) for job in found], total=total, limit=limit, offset=offset)
+    return Jobs(jobs=await _jobs(training, found), total=total, limit=limit, offset=offset)
 
 
 @router.get("/jobs/{job_id}", summary="One job", responses=responses((*_ALWAYS, errors.UnknownJob)))
 async def job(job_id: Id, training: Training) -> Job:
-    return Job.of(await training.get(job_id))
+    return await _job(training, await training.get(job_id))
 
 
 @router.get(
@@ -123,7 +136,7 @@ async def metrics(
 ) -> Points:
     """The lines of the trainer's log.jsonl, oldest first."""
     known = await training.get(job_id)
-    found = await asyncio.to_thread(run_folder.numbers, training.run_folder(known.id), since, limit)
+    found = await asyncio.to_thread(run_folder.read_metrics, training.run_folder(known.id), since, limit)
     return Points.of(found, known.attempt)
 
 
@@ -173,16 +186,16 @@ async def logs(
     if follow or "text/event-stream" in request.headers.get("accept", ""):
         followers.check()
         if offset is None:
-            offset = (await asyncio.to_thread(run_folder.log_tail, run, tail)).offset
+            offset = (await asyncio.to_thread(job_log.log_tail, run, tail)).offset
         return StreamingResponse(
             _events(training, followers, known.id, offset),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
     if offset is None:
-        piece = await asyncio.to_thread(run_folder.log_tail, run, tail)
+        piece = await asyncio.to_thread(job_log.log_tail, run, tail)
     else:
-        piece = await asyncio.to_thread(run_folder.log_piece, run, offset)
+        piece = await asyncio.to_thread(job_log.log_chunk, run, offset)
     return JSONResponse(Log.of(piece).model_dump())
 
 
@@ -204,7 +217,7 @@ async def _events(training: TrainingJobs, followers: Gate, job_id: str, offset: 
 )
 async def stop(job_id: Id, training: Training) -> Job:
     """It saves, ends, and can be resumed; one that does not end within TRAINING_STOP_S is killed."""
-    return Job.of(await training.stop(job_id))
+    return await _job(training, await training.stop(job_id))
 
 
 @router.post(
@@ -215,7 +228,7 @@ async def stop(job_id: Id, training: Training) -> Job:
 )
 async def resume(job_id: Id, training: Training) -> Job:
     """From its last checkpoint; for jobs that were stopped, failed or got lost."""
-    return Job.of(await training.resume(job_id))
+    return await _job(training, await training.resume(job_id))
 
 
 @router.get("/checkpoints", summary="Recognisers on this machine", responses=responses(_ALWAYS))

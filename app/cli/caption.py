@@ -46,6 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--checkpoint", help="id of the recogniser, default: the setting CHECKPOINT")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N, default: the setting DEVICE")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -170,7 +170,7 @@ def read_values(folder: Path) -> dict[str, Any]:
         known = f"available there: {', '.join(others)}" if others else "there are no checkpoints in it"
         raise CheckpointError(
             f"no checkpoint '{folder.name}' in {folder.parent} ({known}). Set CHECKPOINT to an available one, "
-            f"or train one: python -m app.training.train --help"
+            f"or train one: python -m app train --help"
         )
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:

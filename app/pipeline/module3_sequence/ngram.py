@@ -101,16 +101,6 @@ class NgramModel:
             context = self.advance(context, label)
         return total
 
-    def perplexity(self, sentences: Iterable[Sequence[int]]) -> float:
-        """Per symbol, ends of sentences counted; raises ValueError where there is no sentence."""
-        total, symbols = 0.0, 0
-        for sentence in sentences:
-            total += self.sentence_log_prob(sentence)
-            symbols += len(sentence) + 1
-        if symbols == 0:
-            raise ValueError("perplexity needs at least one sentence")
-        return math.exp(-total / symbols)
-
     def save(self, path: Path) -> None:
         """Write JSON; `events` are rows of [context..., label, count], which is all the model consists of."""
         events = [
