@@ -60,7 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             app.state.startup_problem = str(problem)
             await service.stop()
             raise
-        hub.start(service.recogniser, service.model_thread, service.extractors, service.streams, service.device)
+        hub.start(service.recogniser, service.model_thread, service.landmarks, service.streams, service.device)
         try:
             async with _training(app), _grpc(service, hub):
                 with draining_first(lambda: _drain(app), service.settings.training_stop_s):

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import websockets
 from fastapi import FastAPI
 
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame
 from app.services.recognition import clips
 from tests.support.hostile import BAD_SIZES, PICTURES, latin1_title, many_scans, motion_jpeg, wide_gif
@@ -113,11 +115,11 @@ async def test_a_clip_that_takes_too_long(
 
 @pytest.mark.parametrize("shape", [(100, 40000), (40000, 100), (8, 8), (0, 0), (100, 8200)])
 async def test_the_engine_itself_refuses_what_would_end_the_process(shape: tuple[int, int]) -> None:
-    with MediaPipeExtractor() as extractor:
+    with MediaPipeEngine(1) as engine, closing(engine.open()) as track:
         for refused in (np.zeros((*shape, 3), np.uint8), np.zeros((64, 64), np.uint8), np.zeros((64, 64, 3), np.int8)):
             with pytest.raises(InvalidImage):
-                extractor.extract_frame(refused, 0.0)
-        assert extractor.extract([Frame(np.zeros((64, 64, 3), np.uint8), 0.0)]).points.shape == (1, 75, 3)
+                track.send(refused)
+        assert find_landmarks([Frame(np.zeros((64, 64, 3), np.uint8), 0.0)], track).points.shape == (1, 75, 3)
 
 
 def write_gif(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from app.core.limits import Gate
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.keypoints import DEFAULT_ASPECT
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions.camera import Camera
@@ -76,14 +76,14 @@ class LiveHub:
         self,
         recogniser: Recogniser,
         model_thread: Executor,
-        graphs: ExtractorPool,
+        landmarks: LandmarkEngine,
         streams: Gate,
         device: Device,
     ) -> None:
         """streams: counts MAX_CLIENTS for this hub and whoever else opens live streams of the same recogniser."""
-        self._streams, self._graphs, self._device = streams, graphs, device
+        self._streams, self._landmarks, self._device = streams, landmarks, device
         # Of its own: uploaded videos keep theirs for as long as they last.
-        self._camera_threads = ThreadPoolExecutor(max(2, graphs.size), thread_name_prefix="camera")
+        self._camera_threads = ThreadPoolExecutor(max(2, landmarks.size), thread_name_prefix="camera")
         self._recogniser = recogniser
         # The model's thread gives Python's lock away with every call of the network, and gets it back only when this
         # long has passed on a busy event loop; the usual 5 ms starve it.
@@ -260,7 +260,7 @@ class LiveHub:
         if isinstance(command, Picture):
             place = self._places[session.id]
             if place.camera is None:
-                place.camera = Camera(session, self._camera_threads, self._graphs, self._device, self._on_stage)
+                place.camera = Camera(session, self._camera_threads, self._landmarks, self._device, self._on_stage)
             place.camera.wake()
 
     # -- numbers ------------------------------------------------------------------------------------------------------

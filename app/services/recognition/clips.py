@@ -13,12 +13,12 @@ from typing import cast
 from app.core.errors import ClipTimeout, VideoTooLong
 from app.core.settings import Settings
 from app.pipeline.keypoints import Keypoints, hand_present, person_present
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import PoseExtractor
-from app.pipeline.module1_preprocessing.motion import ThriftyExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkTrack
+from app.pipeline.module1_preprocessing.motion import find_landmarks_with_skipping
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
 from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
-from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, unheard
+from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, no_op_observer
 
 #: A clip that takes longer than this for each of its seconds, beside CLIP_TIMEOUT_S for all of it, is given up: twice
 #: what a machine needs on which five clips share each core.
@@ -84,11 +84,11 @@ class _Decoding:
 
 def keypoints_from_frames(
     frames: Iterable[Frame],
-    extractor: PoseExtractor,
+    track: LandmarkTrack,
     settings: Settings,
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = unheard,
+    on_stage: OnStage = no_op_observer,
     recogniser: Recogniser | None = None,
 ) -> Keypoints:
     """Find the landmarks in pictures that are decoded as they are asked for; `on_frame` is called for each.
@@ -105,7 +105,13 @@ def keypoints_from_frames(
 
     reader = PictureReader.of(recogniser, on_picture) if recogniser is not None else None
     began = time.perf_counter()
-    keypoints = thrifty(extractor, settings).extract(decoding, reader.push if reader is not None else None)
+    keypoints = find_landmarks_with_skipping(
+        decoding,
+        track,
+        settings.frame_skip,
+        settings.motion_threshold,
+        reader.push if reader is not None else None,
+    )
     on_stage(DECODE, decoding.seconds)
     if reader is not None:
         on_stage(PICTURES, looked)
@@ -115,11 +121,11 @@ def keypoints_from_frames(
 
 def keypoints_from_video(
     path: Path,
-    extractor: PoseExtractor,
+    track: LandmarkTrack,
     settings: Settings,
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = unheard,
+    on_stage: OnStage = no_op_observer,
     recogniser: Recogniser | None = None,
 ) -> Keypoints:
     """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
@@ -128,14 +134,7 @@ def keypoints_from_video(
     """
     frames = read_frames(path, limits_from(settings))
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, extractor, settings, cancel, on_frame, on_stage, recogniser)
-
-
-def thrifty(extractor: PoseExtractor, settings: Settings) -> PoseExtractor:
-    """The same extractor, or one that spares it work where FRAME_SKIP or MOTION_THRESHOLD ask for that."""
-    if settings.frame_skip == 0 and settings.motion_threshold == 0:
-        return extractor
-    return ThriftyExtractor(extractor, settings.frame_skip, settings.motion_threshold)
+        return keypoints_from_frames(frames, track, settings, cancel, on_frame, on_stage, recogniser)
 
 
 def check_duration(duration_s: float, settings: Settings) -> None:

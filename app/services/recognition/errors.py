@@ -9,7 +9,7 @@ from app.core import errors
 from app.pipeline.keypoints import InvalidKeypoints
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractionFailed, LandmarksUnavailable
+from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, LandmarksUnavailable
 from app.pipeline.module1_preprocessing.video import InvalidVideo
 
 _VIDEO: dict[str, type[errors.ServiceError]] = {

@@ -17,7 +17,7 @@ import pytest
 
 from app.core.limits import Gate
 from app.core.settings import Settings
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.recogniser import Reading, Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
@@ -39,7 +39,7 @@ def recogniser(tiny_checkpoints: Path) -> Recogniser:
 async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
     hub = LiveHub(settings)
     with ThreadPoolExecutor(1) as model:
-        hub.start(recogniser, model, ExtractorPool(1), Gate(settings.max_clients, "live streams"), Device())
+        hub.start(recogniser, model, MediaPipeEngine(1), Gate(settings.max_clients, "live streams"), Device())
         del recogniser  # held by the hub alone
         try:
             yield hub

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
+from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, LandmarksUnavailable
 from app.pipeline.module1_preprocessing.landmarks.native_log import chatter_filtered
 
 _BLOCKS = {"pose_landmarks": POSE, "left_hand_landmarks": LEFT_HAND, "right_hand_landmarks": RIGHT_HAND}
@@ -58,14 +59,6 @@ output_stream: "{block}_present"
 _STEP_US = 33_333
 #: A picture takes some 50 ms; one that takes this long will never come back.
 _STALLED_S = 60.0
-
-
-class LandmarksUnavailable(RuntimeError):
-    """MediaPipe or its model files are missing or do not work here; the message says what to do."""
-
-
-class ExtractionFailed(RuntimeError):
-    """The landmark graph broke on a picture. The graph is of no more use; the next clip needs a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +153,8 @@ class HolisticGraph:
         A blank picture in between would be ten times cheaper, but MediaPipe's smoothing filters outlive it: the next
         clip's landmarks came out different from those of a fresh graph.
         """
+        if self._clock == 0:
+            return
         try:
             self._graph.close()
         except RuntimeError as error:
