@@ -200,7 +200,7 @@ class LiveHub:
             self._streams.inside += 1
         place.connection += 1
         session = place.session
-        session.last_heard = time.monotonic()
+        session.resume()
         session.outbox.reconnect(asked.last_seq)
         session.outbox.put_first({"type": "ready", **self._ready(session)})
         return session
@@ -225,6 +225,7 @@ class LiveHub:
             if place.connected:
                 self._streams.inside -= 1
             place.left.set()
+            place.session.stop_taking()
             place.session.finished = True
             self.engine.forget(place.session)
             try:
@@ -270,7 +271,7 @@ class LiveHub:
         await session.flushed(FINISH_S)
         session.finished = True
         try:
-            session.tell("done", usage=session.usage())
+            session.outbox.put_last({"type": "done", "usage": session.usage()})
         except SlowReader:
             session.failed = TOO_SLOW
 
@@ -282,7 +283,7 @@ class LiveHub:
             session = place.session
             await session.flushed(FINISH_S / 2)
             with contextlib.suppress(SlowReader):
-                session.tell("closing", reason="draining", resume_token=None)
+                session.outbox.put_last({"type": "closing", "reason": "draining", "resume_token": None})
             session.failed = LiveError("draining", "The service is shutting down.", Close.DRAINING)
             if place.connected:
                 with contextlib.suppress(TimeoutError):

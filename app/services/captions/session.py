@@ -133,7 +133,9 @@ class LiveSession:
         self._clock = StreamClock(start.fps)
         self._frames = _Frames()
         self._at_rest = asyncio.Event()
+        self._taking = True
         self._flush_asked = False
+        self._abandoned = False  # pictures without landmarks are not waited for
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._pause_s = math.inf  # capture time of the frame with which the sentence will end unless another sign comes
         self._looked_s = 0.0  # stream time of the newest frame the model was given
@@ -157,7 +159,7 @@ class LiveSession:
         """Frames from the client. Raises LiveError when they cannot be used; the session goes on."""
         count = len(command.points) if isinstance(command, Landmarks) else 1
         self.counters.received += count
-        if self.paused or self.finished:
+        if self.paused or not self._taking:
             self.counters.dropped += count
             return
         arrived = self._now()
@@ -250,6 +252,23 @@ class LiveSession:
         if self._flush_asked:
             self._engine.wants_turn(self)
 
+    def stop_taking(self) -> None:
+        """Frames that come from now on are dropped: the session is about to end."""
+        self._taking = False
+
+    def resume(self) -> None:
+        """The client is back on another connection: its frames are taken again."""
+        self._taking, self._abandoned = True, False
+        self.last_heard = self._now()
+
+    def abandon_pictures(self) -> None:
+        """A flush need not wait for pictures any more: those that have no landmarks yet are dropped."""
+        self.counters.dropped += len(self.pictures)
+        self.pictures.clear()
+        self._abandoned = True
+        if self._flush_asked:
+            self._engine.wants_turn(self)
+
     @property
     def frames_waiting(self) -> int:
         return len(self._frames)
@@ -259,16 +278,25 @@ class LiveSession:
         return self._now() - self.last_heard
 
     async def flushed(self, timeout_s: float) -> None:
-        """End the sentence; returns when all that came has been read and said, or after `timeout_s`."""
+        """Take no more frames and end the sentence; returns when all that came has been read and said.
+
+        Pictures that have no landmarks after half of `timeout_s` are dropped, so that the sentence before them still
+        becomes final; after all of it the session ends as it is.
+        """
+        self.stop_taking()
         self.flush()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._at_rest.wait()
+        for give_up in (self.abandon_pictures, None):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s / 2):
+                    await self._at_rest.wait()
+                return
+            if give_up is not None:
+                give_up()
 
     # -- the engine's side --------------------------------------------------------------------------------------------
 
     def take_work(self) -> Work | None:
-        flush = self._flush_asked and not (self.pictures or self.looking)
+        flush = self._flush_asked and (self._abandoned or not (self.pictures or self.looking))
         if not flush and not self._due:
             return None
         points, times, rgb = self._frames.take()

@@ -28,6 +28,7 @@ class Outbox:
         self._landmarks: Event | None = None
         self._kept: deque[Event] = deque(maxlen=MAX_KEPT)  # finals handed out, not acknowledged
         self._seq = 0
+        self._ended = False  # `put_last` was called
         self._something = asyncio.Event()
         self._all_sent = asyncio.Event()
 
@@ -41,13 +42,26 @@ class Outbox:
         self._all_sent.clear()
         self._something.set()
 
+    def put_last(self, event: Event) -> None:
+        """Queue the event that ends the captions, such as `closing`: no partial and no landmarks are sent after it.
+
+        Raises SlowReader.
+        """
+        self.put(event)
+        self._ended = True
+        self._partial = self._landmarks = None
+
     def put_partial(self, event: Event) -> None:
         """Show this partial next, in place of one that has not been sent yet."""
+        if self._ended:
+            return
         self._partial = event
         self._something.set()
 
     def put_landmarks(self, event: Event) -> None:
         """Send these landmarks when nothing else waits, in place of some that have not been sent yet."""
+        if self._ended:
+            return
         self._landmarks = event
         self._something.set()
 

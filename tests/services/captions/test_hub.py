@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +23,12 @@ from app.pipeline.recogniser import Reading, Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
 from app.services.captions.clock import StreamClock
-from app.services.captions.commands import Close, Landmarks, LiveError, Resume, Start
+from app.services.captions.commands import Close, Landmarks, LiveError, Picture, Resume, Start
 from app.services.captions.engine import CaptionEngine, WindowReader, Work
 from app.services.captions.hub import LiveHub
 from app.services.captions.session import MAX_WAITING_FRAMES, LiveSession
 from app.services.recognition.device_faults import Device
+from tests.support.media import jpeg
 from tests.support.recognisers import performance
 
 
@@ -36,10 +38,12 @@ def recogniser(tiny_checkpoints: Path) -> Recogniser:
 
 
 @asynccontextmanager
-async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
+async def running(
+    recogniser: Recogniser, settings: Settings, graphs: ExtractorPool | None = None
+) -> AsyncIterator[LiveHub]:
     hub = LiveHub(settings)
     with ThreadPoolExecutor(1) as model:
-        hub.start(recogniser, model, ExtractorPool(1), Gate(settings.max_clients, "live streams"), Device())
+        hub.start(recogniser, model, graphs or ExtractorPool(1), Gate(settings.max_clients, "live streams"), Device())
         del recogniser  # held by the hub alone
         try:
             yield hub
@@ -228,6 +232,93 @@ async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recognis
             shown += await events(session)
     assert 11 * 4 <= len(shown) <= 12 * 4 + 1
     np.testing.assert_allclose(shown[0]["points"], points, atol=6e-4)
+
+
+class SlowGraph:
+    """A landmark graph that sees the same performance again and again, one picture each `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.seen = seconds, 0
+
+    def send(self, rgb: np.ndarray) -> None:
+        pass
+
+    def receive(self) -> np.ndarray:
+        time.sleep(self.seconds)
+        self.seen += 1
+        return performance(100)[self.seen % 100]
+
+
+class SlowGraphs(ExtractorPool):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(1)
+        self.seconds = seconds
+
+    def borrow(self) -> Any:
+        return SlowGraph(self.seconds)
+
+    def give_back(self, extractor: Any) -> None:
+        pass
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("seconds", "finish_s", "jammed"),
+    [(0.05, 30.0, False), (0.05, 2.0, True)],
+    ids=["a busy camera", "a camera whose graph hangs"],
+)
+async def test_draining_a_camera_that_never_stops_gives_its_last_sentence_then_closing(
+    recogniser: Recogniser,
+    tiny_settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    finish_s: float,
+    jammed: bool,
+) -> None:
+    graphs = SlowGraphs(seconds)
+    picture = Picture(jpeg(64, 64))
+    happened: list[dict[str, Any]] = []
+    async with running(recogniser, tiny_settings, graphs) as hub:
+        session = hub.open(Start(endpoint_ms=10_000))
+        connection = hub.connection_of(session)
+        shown = asyncio.Event()
+
+        async def film() -> None:
+            while True:
+                hub.take(session, picture)
+                await asyncio.sleep(0.01)
+
+        async def read() -> None:
+            while True:
+                happened.append(await session.outbox.next())
+                if happened[-1]["type"] == "partial" and happened[-1]["gloss"]:
+                    shown.set()
+                if happened[-1]["type"] == "closing":  # the client leaves, a little later
+                    await asyncio.sleep(0.5)
+                    hub.lost(session, connection)
+
+        work = [asyncio.create_task(film()), asyncio.create_task(read())]
+        async with asyncio.timeout(60):
+            await shown.wait()
+            monkeypatch.setattr(hub_module, "FINISH_S", finish_s)
+            hanging = time.monotonic()
+            if jammed:
+                session.looking = True  # as while a picture is read
+                work.append(asyncio.create_task(_keep_looking(session)))
+            await hub.drain()
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        assert time.monotonic() - hanging < 30
+    kinds = [event["type"] for event in happened]
+    assert kinds[kinds.index("closing") - 1] == "final"
+    assert {"partial", "final"}.isdisjoint(kinds[kinds.index("closing") :])
+
+
+async def _keep_looking(session: LiveSession) -> None:
+    while True:
+        session.looking = True
+        await asyncio.sleep(0)
 
 
 def said(happened: list[dict[str, Any]]) -> list[tuple[str, float]]:

@@ -28,6 +28,20 @@ def test_only_the_newest_partial_is_sent() -> None:
     asyncio.run(run())
 
 
+def test_after_the_last_event_come_no_partials() -> None:
+    async def run() -> None:
+        outbox = Outbox()
+        outbox.put(final(0))
+        outbox.put_partial({"type": "partial", "segment": 1})
+        outbox.put_landmarks({"type": "landmarks"})
+        outbox.put_last({"type": "closing"})
+        outbox.put_partial({"type": "partial", "segment": 1})
+        outbox.put_landmarks({"type": "landmarks"})
+        assert [e["type"] for e in await everything(outbox)] == ["final", "closing"]
+
+    asyncio.run(run())
+
+
 def test_a_final_takes_the_partial_of_its_sentence_away() -> None:
     async def run() -> None:
         outbox = Outbox()
