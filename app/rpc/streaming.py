@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import grpc
 from google.protobuf.message import DecodeError
 from loguru import logger
 
-from app.rpc.calls import Context, refuse
+from app.rpc.calls import Context, address_of, refuse
 from app.rpc.messages import command, response
 from app.rpc.status import Refusal, closed
 from app.services.captions.commands import Close, Command, LiveError, Stop
@@ -40,14 +39,6 @@ async def converse(context: Context, hub: LiveHub) -> None:
         raise
     if door.parting is not None:
         await _in_background(refuse(context, door.parting), PART_S)
-
-
-def address_of(peer: str) -> str | None:
-    """The network address in gRPC's name of a peer, such as ipv4:127.0.0.1:5000; None where it has none."""
-    kind, _, rest = peer.partition(":")
-    if kind not in ("ipv4", "ipv6"):
-        return None
-    return unquote(rest).rpartition(":")[0].strip("[]")
 
 
 class RpcDoor:
