@@ -111,8 +111,24 @@ class SocketIODoor:
             known[0].hang_up(orderly=reason == self._server.reason.CLIENT_DISCONNECT)
 
 
+class _EngineServer(engineio.AsyncServer):
+    """engineio's server, which answers a request to a session that has just ended instead of raising KeyError."""
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        try:
+            return await super().handle_request(scope, receive, send)
+        except KeyError as ended:
+            if scope["type"] != "http":
+                raise
+            refusal = JSONResponse(f"Invalid session: {ended.args[0]}", 400)  # as it does for unknown sessions
+            await refusal(scope, receive, send)
+
+
 class _Server(socketio.AsyncServer):
     """python-socketio's server, which ends the connection of a client whose packets are broken."""
+
+    def _engineio_server_class(self) -> type[engineio.AsyncServer]:
+        return _EngineServer
 
     async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
         try:

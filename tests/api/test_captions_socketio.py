@@ -236,6 +236,17 @@ async def test_broken_polls_are_answered(address: str, body: bytes) -> None:
             assert (await http.get(f"{address}/socket.io/?{bad}")).status == 400
 
 
+async def test_a_request_to_a_session_that_has_just_ended_is_refused(address: str, application: FastAPI) -> None:
+    async with aiohttp.ClientSession() as http:
+        for ask in (http.post, http.get):
+            opened = await (await http.get(f"{address}/socket.io/?EIO=4&transport=polling")).text()
+            sid = json.loads(opened[1:])["sid"]
+            application.state.socketio._server.eio.sockets[sid].closed = True  # and not yet swept away
+            answer = await ask(f"{address}/socket.io/?EIO=4&transport=polling&sid={sid}", data=b"40")
+            assert answer.status == 400
+            assert "disconnected" in await answer.text()
+
+
 async def test_events_are_the_messages_of_the_other_doors() -> None:
     assert _command("frame", ({"image": b"jpeg", "timestamp": 40},)) == Picture(b"jpeg", 40_000)
     assert isinstance(_command("flush", ()), Flush)

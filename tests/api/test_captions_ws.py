@@ -275,6 +275,7 @@ async def test_capture_times_that_go_back_are_refused_and_jumps_end_the_sentence
         ({"endpoint_ms": 5}, "endpoint_ms"),
         ({"window": 64, "stride": 100}, "stride"),
         ({"resume": {"session_id": "nobody", "token": "x"}}, "no such session"),
+        ({"resume": {"session_id": "nobody", "token": "é"}}, "no such session"),
     ],
 )
 async def test_a_start_that_cannot_be_is_refused(address: str, start: Event, says: str) -> None:

@@ -193,7 +193,7 @@ class LiveHub:
     def resume(self, asked: Resume) -> LiveSession:
         """The session of a client that lost its connection; what it has not seen comes again. Raises LiveError."""
         place = self._places.get(asked.session_id)
-        if place is None or not hmac.compare_digest(place.session.token, asked.token):
+        if place is None or not hmac.compare_digest(place.session.token.encode(), asked.token.encode()):
             raise LiveError("unknown_session", "There is no such session (any more); start a new one.", Close.BAD_START)
         if not place.connected:
             place.connected = True

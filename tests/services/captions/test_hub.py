@@ -163,8 +163,9 @@ async def test_a_session_waits_for_its_client_only_so_long_and_only_while_there_
 async def test_a_resume_needs_the_token(recogniser: Recogniser, tiny_settings: Settings) -> None:
     async with running(recogniser, tiny_settings) as hub:
         session = hub.open(Start())
-        with pytest.raises(LiveError):
-            hub.resume(Resume(session_id=session.id, token="guess"))
+        for token in ("guess", "é", "\N{SNOWMAN}"):
+            with pytest.raises(LiveError, match="no such session"):
+                hub.resume(Resume(session_id=session.id, token=token))
         assert hub.resume(Resume(session_id=session.id, token=session.token)) is session
 
 
