@@ -219,8 +219,6 @@ def _command(event: str, content: tuple[object, ...]) -> Command:
     given = content[0] if content else {}
     if not isinstance(given, dict):
         raise LiveError("malformed_message", f"'{str(event)[:40]}' comes with one object, such as {{image: ...}}.")
-    if event == "frame" and "image" in given:
-        given = {**given, "data": given["image"]}
     return parse_object({**given, "type": event})
 
 

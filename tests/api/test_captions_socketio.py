@@ -83,10 +83,12 @@ async def test_a_picture_as_the_simplest_client_sends_it_is_answered_by_a_predic
         for image in (picture, f"data:image/jpeg;base64,{picture}", jpeg(64, 48)):  # text, data: URL, binary
             await client.sio.emit("frame", {"image": image})
         await client.until(lambda: len(client.predictions()) == 3)
+        await client.sio.emit("frame", {"data": picture})
+        await client.until(lambda: len(client.predictions()) == 4)
         assert client.predictions()[0] == {"label": "none", "score": 0.0}
         await client.sio.emit("stop")
         usage = (await client.caption("done"))["usage"]
-    assert (usage["received"], usage["used"], usage["dropped"]) == (3, 3, 0)
+    assert (usage["received"], usage["used"], usage["dropped"]) == (4, 4, 0)
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])

@@ -131,11 +131,21 @@ async def test_without_a_start_the_defaults_apply(address: str) -> None:
 async def test_pictures_are_read(address: str) -> None:
     async with connected(address) as client:
         picture = base64.b64encode(jpeg(160, 120)).decode()
-        for i in range(3):
-            await client.send(type="frame", data=picture, timestamp=i * 40)
+        for i, name in enumerate(("data", "image", "frame")):
+            await client.send(type="frame", timestamp=i * 40, **{name: picture})
+        await client.socket.send(jpeg(160, 120))  # a JPEG alone
         await client.send(type="stop")
         usage = (await client.until("done"))["usage"]
-    assert (usage["received"], usage["used"], usage["dropped"]) == (3, 3, 0)
+    assert (usage["received"], usage["used"], usage["dropped"]) == (4, 4, 0)
+    assert not [event for event in client.events if event["type"] == "error"]
+
+
+async def test_what_a_start_asks_for_and_is_not_there_is_a_warning(address: str) -> None:
+    async with connected(address) as client:
+        await client.send(type="start", save=True, targets=["en", "es"])
+        await client.send(type="stop")
+        await client.until("done")
+    assert [e["code"] for e in client.events if e["type"] == "warning"] == ["not_available", "no_translation"]
 
 
 async def test_landmarks_of_pictures_come_back_where_they_were_asked_for(address: str) -> None:

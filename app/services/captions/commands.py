@@ -14,12 +14,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.pipeline.keypoints import NUM_KEYPOINTS
 
 #: Version, kind, flags, sequence number, capture time in microseconds; little-endian.
 BINARY_HEADER = struct.Struct("<BBHIQ")
+#: A binary message that begins with these bytes is a JPEG without a header.
+JPEG_START = b"\xff\xd8\xff"
 #: Larger messages end the session: a picture or a second of landmarks is far smaller.
 MAX_MESSAGE = 1 << 20
 #: Landmark frames in one binary message: four seconds at 25 frames per second.
@@ -85,7 +87,8 @@ class Start(_Message):
 
 class _FrameMessage(_Message):
     type: Literal["frame"]
-    data: str | bytes  # base64; bytes where the door can carry them
+    # base64; bytes where the door can carry them
+    data: str | bytes = Field(validation_alias=AliasChoices("data", "image", "frame"))
     timestamp: float | None = Field(default=None, ge=0, le=1e15, allow_inf_nan=False)
 
 
@@ -182,7 +185,10 @@ def parse_object(content: object) -> Command:
 
 
 def parse_binary(data: bytes) -> Picture | Landmarks:
-    """A binary message: the 16-byte header, then a JPEG, a WebP or float16 landmarks. Raises LiveError."""
+    """A binary message: the 16-byte header, then a JPEG, a WebP or float16 landmarks; or a JPEG alone, whose first
+    bytes no header has. Raises LiveError."""
+    if data.startswith(JPEG_START):
+        return Picture(data)
     if len(data) < BINARY_HEADER.size:
         raise LiveError(
             "malformed_message", f"A binary message begins with a header of 16 bytes; this one has {len(data)}."

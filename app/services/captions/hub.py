@@ -179,6 +179,10 @@ class LiveHub:
         self.metrics.live_opened.inc()
         self._streams.inside += 1
         session.tell("ready", **self._ready(session))
+        if start.save:
+            session.tell(
+                "warning", code="not_available", message="save: this service keeps no history; nothing is saved."
+            )
         for target in start.targets:
             if target != "en":
                 session.tell("warning", code="no_translation", message=f"No translation to '{target}' is installed.")

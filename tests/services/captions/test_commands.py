@@ -53,6 +53,17 @@ def test_any_fields_are_read_or_named(kind: str, fields: dict[str, object]) -> N
     assert fault is None or fault.close in (None, Close.BAD_START)
 
 
+@pytest.mark.parametrize("name", ["data", "image", "frame"])
+def test_a_picture_has_the_names_that_clients_give_it(name: str) -> None:
+    text = json.dumps({"type": "frame", name: base64.b64encode(b"picture").decode(), "timestamp": 40})
+    assert parse_text(text) == Picture(b"picture", 40_000)
+
+
+def test_a_binary_message_that_begins_like_a_jpeg_is_one() -> None:
+    picture = b"\xff\xd8\xff\xe0 and so on"
+    assert parse_binary(picture) == Picture(picture)
+
+
 @given(st.binary(max_size=600))
 def test_any_bytes_are_read_or_named(data: bytes) -> None:
     fault = fault_of(parse_binary, data)
