@@ -14,9 +14,9 @@ import websockets
 from fastapi import FastAPI
 from google.protobuf.json_format import MessageToDict
 
+from app.rpc.calls import address_of
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
-from app.rpc.calls import address_of
 from app.services.captions.commands import MAX_MESSAGE
 from app.services.conversation import conversation
 from tests.api.test_captions_ws import Client as WebSocketClient
