@@ -74,7 +74,7 @@ class Places:
                 raise
             raise Busy(f"This call gave way to others: all places for {self._what} are taken.") from None
         finally:
-            self._taken.discard(place)  # type: ignore[arg-type]
+            self._taken.discard(place)
 
     def _make_room(self) -> bool:
         now = asyncio.get_running_loop().time()

@@ -17,8 +17,9 @@ import socketio
 from fastapi import FastAPI
 
 from app.api.captions_socketio import MAX_PACKET, _command
+from app.core.errors import MalformedMessage
 from app.pipeline.keypoints import NUM_KEYPOINTS
-from app.services.captions.commands import Flush, Landmarks, LiveError, Picture
+from app.services.captions.commands import Flush, Landmarks, Picture
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
 from tests.support.serving import served
@@ -254,5 +255,5 @@ async def test_events_are_the_messages_of_the_other_doors() -> None:
     assert isinstance(_command("flush", ()), Flush)
     points = np.zeros((NUM_KEYPOINTS, 3)).tolist()
     assert isinstance(_command("landmarks", ({"points": points},)), Landmarks)
-    with pytest.raises(LiveError):
+    with pytest.raises(MalformedMessage):
         _command("frame", ([],))

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 
 from app.services.conversation import conversation
+from tests.support.events import long_partial
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
 from tests.support.serving import served
@@ -41,7 +42,7 @@ async def empty(application: FastAPI) -> None:
     async with asyncio.timeout(60):
         while hub.connected:  # noqa: ASYNC110 - no event of its own
             await asyncio.sleep(0.01)
-    for session_id in list(hub._places):
+    for session_id in list(hub._entries):
         await hub.drop(session_id)
 
 
@@ -385,16 +386,16 @@ async def test_a_client_that_never_reads_costs_little_and_is_disconnected(
 ) -> None:
     monkeypatch.setattr(conversation, "SEND_S", 1.0)
     hub = application.state.live
-    others = set(hub._places)
+    others = set(hub._entries)
     async with connected(address, max_queue=1, close_timeout=1) as client:
         await client.send(type="start")
         await client.until("ready")
-        (session,) = [place.session for name, place in hub._places.items() if name not in others]
+        (session,) = [entry.session for name, entry in hub._entries.items() if name not in others]
         sent = 0
         async with asyncio.timeout(60):
-            while session.id in hub._places:
+            while session.id in hub._entries:
                 sent += 1
-                session.outbox.put_partial({"type": "partial", "number": sent, "filling": "x" * 1000})
+                session.outbox.put(long_partial(sent, 1000))
                 await asyncio.sleep(0 if sent % 100 else 0.01)
         assert session.failed is None  # nothing was wrong but that nobody read
         assert await client.closed() == 1008  # behind what had gone into the buffers before

@@ -1,4 +1,4 @@
-"""The camera of one session: pictures become landmarks in worker threads, in their order, two of them at a time."""
+"""The camera of one session: images become landmarks in worker threads, in their order, two of them at a time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.core.errors import DeviceFault, OutOfMemory, ServiceError
+from app.core.errors import DeviceFault, ExtractorUnavailable, InvalidFrame, OutOfMemory, ServiceError
 from app.pipeline.module1_preprocessing.images import picture_from_bytes
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
     ExtractionFailed,
@@ -24,12 +24,13 @@ from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
     MediaPipeExtractor,
 )
 from app.pipeline.picture_reader import PictureReader
+from app.pipeline.recogniser import Recogniser
 from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
-from app.services.captions.commands import Close, LiveError
-from app.services.captions.session import LiveSession, WaitingPicture
 from app.services.recognition.device_faults import Device, told_apart
 
-#: Pictures of one camera in its graph at once: while the hands of one are found, the body of the next is. More would
+#: Images that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
+MAX_WAITING_IMAGES = 4
+#: Images of one camera in its graph at once: while the hands of one are found, the body of the next is. More would
 #: not be faster and would be older when they come out.
 IN_FLIGHT = 2
 
@@ -37,88 +38,182 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """A picture that is in the graph; pixels: kept where the recogniser reads them too."""
+class WaitingImage:
+    """A compressed image that waits for its landmarks."""
 
-    picture: WaitingPicture
+    data: bytes
+    time_s: float
+    """Capture time in the stream."""
+    arrived: float
+    """When it came (monotonic seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInImage:
+    """What the graph and the recogniser found in one image."""
+
+    image: WaitingImage
+    width: int
+    height: int
+    points: NDArray[np.float32]
+    """(75, 3)"""
+    rgb: NDArray[np.float32] | None
+    """(1, D): what the recogniser's RGB encoder made of the image, if it has one."""
+
+
+class CameraClient(Protocol):
+    """The session that a camera works for."""
+
+    @property
+    def recogniser(self) -> Recogniser: ...
+
+    def on_landmarks(self, found: FoundInImage) -> None: ...
+
+    def on_bad_image(self, problem: ServiceError) -> None:
+        """An image that cannot be read; the next ones are."""
+        ...
+
+    def on_images_read(self) -> None:
+        """Nothing waits any more."""
+        ...
+
+    def fail(self, problem: ServiceError) -> None:
+        """The camera cannot go on."""
+        ...
+
+
+class CameraLike(Protocol):
+    """What a session needs of its camera."""
+
+    @property
+    def waiting(self) -> int:
+        """Images that have not been begun."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Some image has no landmarks yet."""
+        ...
+
+    def put(self, image: WaitingImage) -> int:
+        """Read this image in its turn; returns how many older ones were dropped for it."""
+        ...
+
+    def clear(self) -> int:
+        """Drop the images that wait; returns how many."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+OpenCamera = Callable[[CameraClient], CameraLike]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """An image that is in the graph."""
+
+    image: WaitingImage
     width: int
     height: int
     pixels: NDArray[np.uint8] | None
+    """Kept where the recogniser reads them too."""
 
 
 class Camera:
-    """Reads a session's waiting pictures until `close`. A landmark graph follows one person, so each borrows its own
-    from `graphs`, which keeps it for the next session."""
+    """Reads a session's images until `close`. A landmark graph follows one person, so each camera borrows its own from
+    `graphs`, which keeps it for the next session."""
 
     def __init__(
         self,
-        session: LiveSession,
+        client: CameraClient,
         threads: Executor,
         graphs: ExtractorPool,
         device: Device,
         on_stage: OnStage = unheard,
     ) -> None:
-        self._device = device
-        self._session, self._threads, self._graphs, self._on_stage = session, threads, graphs, on_stage
+        self._client, self._threads, self._graphs = client, threads, graphs
+        self._device, self._on_stage = device, on_stage
+        self._images: deque[WaitingImage] = deque()
+        self._in_flight = False
         self._extractor: MediaPipeExtractor | None = None
-        self._pictures = PictureReader.of(session.recogniser, on_stage)
+        self._pictures = PictureReader.of(client.recogniser, on_stage)
         self._graph_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
-        self._task = asyncio.create_task(self._run(), name=f"camera-{session.id}")
+        self._task = asyncio.create_task(self._run(), name="camera")
 
-    def wake(self) -> None:
+    @property
+    def waiting(self) -> int:
+        return len(self._images)
+
+    @property
+    def busy(self) -> bool:
+        return self._in_flight or bool(self._images)
+
+    def put(self, image: WaitingImage) -> int:
+        self._images.append(image)
+        dropped = 0
+        while len(self._images) > MAX_WAITING_IMAGES:
+            self._images.popleft()
+            dropped += 1
         self._something.set()
+        return dropped
+
+    def clear(self) -> int:
+        dropped = len(self._images)
+        self._images.clear()
+        return dropped
 
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        # In a thread, behind a picture that may still be looked at there.
+        # In a thread, behind an image that may still be read there.
         await asyncio.get_running_loop().run_in_executor(self._threads, self._give_back)
 
     async def _run(self) -> None:
-        session = self._session
-        sent: deque[_Sent] = deque()
-        await self._something.wait()
-        try:  # first of all: it takes a moment, in which old pictures make room for new ones
-            await self._in_thread(self._borrow)
-        except (LandmarksUnavailable, ExtractionFailed) as problem:
-            self._fail(problem)
-            return
-        while True:
+        try:
             await self._something.wait()
-            self._something.clear()
-            while session.pictures or sent:
-                try:
-                    if session.pictures and len(sent) < IN_FLIGHT:
-                        picture = session.pictures.popleft()
-                        session.looking = True
-                        sent.append(await self._in_thread(partial(self._send, picture)))
-                        continue
-                    points, rgb = await self._in_thread(partial(self._receive, sent[0].pixels))
-                except (OutOfMemory, DeviceFault) as problem:
-                    session.deliver(problem)
-                    return
-                except ServiceError as problem:
-                    session.counters.dropped += 1
-                    session.complain(LiveError("invalid_frame", problem.detail))
-                except (LandmarksUnavailable, ExtractionFailed) as problem:
-                    self._fail(problem)
-                    return
-                else:
-                    done = sent.popleft()
-                    session.saw_picture(done.width, done.height)
-                    session.add_landmarks(points[None], [done.picture.time_s], done.picture.arrived, rgb)
-                    session.show_landmarks(points, done.picture.time_s)
-                session.looking = bool(sent)
-                session.predict()
-            session.pictures_read()
+            # First of all: it takes a moment, in which old images make room for new ones.
+            await self._in_thread(self._borrow)
+            sent: deque[_Sent] = deque()
+            while True:
+                await self._something.wait()
+                self._something.clear()
+                while self._images or sent:
+                    await self._step(sent)
+                self._client.on_images_read()
+        except (OutOfMemory, DeviceFault) as problem:
+            logger.warning("a camera cannot go on: {}", problem)
+            self._fail(problem)
+        except (LandmarksUnavailable, ExtractionFailed) as problem:
+            logger.warning("no landmarks for a live session: {}", problem)
+            self._fail(ExtractorUnavailable(str(problem)))
 
-    def _fail(self, problem: Exception) -> None:
-        logger.warning("no landmarks for a live session: {}", problem)
-        self._session.failed = LiveError("landmarks_unavailable", str(problem), Close.INTERNAL)
+    def _fail(self, problem: ServiceError) -> None:
+        self.clear()
+        self._in_flight = False
+        self._client.fail(problem)
+
+    async def _step(self, sent: deque[_Sent]) -> None:
+        """Put one image into the graph, or take the oldest one out of it."""
+        try:
+            if self._images and len(sent) < IN_FLIGHT:
+                self._in_flight = True
+                sent.append(await self._in_thread(partial(self._send, self._images.popleft())))
+                return
+            points, rgb = await self._in_thread(partial(self._receive, sent[0].pixels))
+        except (OutOfMemory, DeviceFault):
+            raise
+        except ServiceError as problem:
+            self._in_flight = bool(sent)
+            self._client.on_bad_image(InvalidFrame(problem.detail))
+        else:
+            done = sent.popleft()
+            self._in_flight = bool(sent)
+            self._client.on_landmarks(FoundInImage(done.image, done.width, done.height, points, rgb))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        # Shielded: a thread cannot be stopped, and whoever waits for it may be.
+        # Shielded: a thread cannot be stopped, but the task that waits for it can.
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, work))
 
     # -- in a thread --------------------------------------------------------------------------------------------------
@@ -128,18 +223,18 @@ class Camera:
             if not self._closed:
                 self._extractor = self._graphs.borrow()
 
-    def _send(self, picture: WaitingPicture) -> _Sent:
-        """Decode a picture and hand it to the graph."""
+    def _send(self, image: WaitingImage) -> _Sent:
+        """Decode an image and hand it to the graph."""
         watch = Stopwatch()
         with watch.stage(DECODE):
-            rgb = picture_from_bytes(picture.data)
+            rgb = picture_from_bytes(image.data)
         watch.tell(self._on_stage)
         with self._graph_lock:
             self._graph.send(rgb)
-        return _Sent(picture, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
+        return _Sent(image, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
 
     def _receive(self, pixels: NDArray[np.uint8] | None) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Landmarks (75, 3) of the oldest picture in the graph, and what the RGB encoder makes of its pixels (1, D)."""
+        """Landmarks (75, 3) of the oldest image in the graph, and what the RGB encoder makes of its pixels (1, D)."""
         watch = Stopwatch()
         with self._graph_lock, watch.stage(LANDMARKS):
             points = self._graph.receive()

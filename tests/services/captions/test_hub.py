@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.core.errors import Close, ServiceError, UnknownSession
 from app.core.limits import Gate
 from app.core.settings import Settings
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
@@ -23,10 +24,11 @@ from app.pipeline.recogniser import Reading, Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
 from app.services.captions.clock import StreamClock
-from app.services.captions.commands import Close, Landmarks, LiveError, Picture, Resume, Start
+from app.services.captions.commands import Landmarks, Picture, Start
 from app.services.captions.engine import CaptionEngine, WindowReader, Work
 from app.services.captions.hub import LiveHub
 from app.services.captions.session import MAX_WAITING_FRAMES, LiveSession
+from app.services.conversation.commands import Resume
 from app.services.recognition.device_faults import Device
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
@@ -52,7 +54,7 @@ async def running(
 
 
 async def events(session: LiveSession) -> list[dict[str, Any]]:
-    return [await session.outbox.next() for _ in range(session.outbox.waiting)]
+    return [(await session.outbox.next()).model_dump() for _ in range(session.outbox.waiting)]
 
 
 async def until(what: Callable[[], bool]) -> None:
@@ -74,9 +76,9 @@ async def test_many_sessions_say_what_each_would_say_alone(recogniser: Recognise
         sessions = [hub.open(Start(endpoint_ms=10_000)) for _ in tracks]
         for first in range(0, 100, 20):
             for session, track in zip(sessions, tracks, strict=True):
-                hub.take(session, Landmarks(track[first : first + 20]))
+                session.take(Landmarks(track[first : first + 20]))
             await asyncio.sleep(0)
-        await asyncio.gather(*(hub.finish(session) for session in sessions))
+        await asyncio.gather(*(session.finish() for session in sessions))
         together = [
             [g["gloss"] for e in await events(session) if e["type"] == "final" for g in e["gloss"]]
             for session in sessions
@@ -92,19 +94,19 @@ async def test_frames_beyond_what_may_wait_are_dropped_oldest_first_and_counted(
     async with running(recogniser, tiny_settings) as hub:
         session = hub.open(Start())
         for _ in range(6):  # the model has no turn between: nothing is awaited
-            hub.take(session, Landmarks(performance(100)))
+            session.take(Landmarks(performance(100)))
         kept = MAX_WAITING_FRAMES // 100 * 100  # whole messages
         assert session.counters.dropped == 600 - kept
-        await hub.finish(session)
-        assert session.usage()["used"] == kept
-        assert session.usage()["received"] == 600
+        await session.finish()
+        assert session.usage().used == kept
+        assert session.usage().received == 600
 
 
 @pytest.mark.asyncio
 async def test_a_client_that_stops_sending_gets_what_it_signed(recogniser: Recogniser, tiny_settings: Settings) -> None:
     async with running(recogniser, tiny_settings) as hub:
         session = hub.open(Start(endpoint_ms=300))
-        hub.take(session, Landmarks(performance(5)))  # too few for a look at them
+        session.take(Landmarks(performance(5)))  # too few for a look at them
         assert session.take_work() is None
         await until(lambda: session.counters.used == 5)
 
@@ -113,9 +115,9 @@ async def test_a_client_that_stops_sending_gets_what_it_signed(recogniser: Recog
 async def test_a_pause_ignores_frames(recogniser: Recogniser, tiny_settings: Settings) -> None:
     async with running(recogniser, tiny_settings) as hub:
         session = hub.open(Start())
-        session.paused = True
-        hub.take(session, Landmarks(performance(30)))
-        await hub.finish(session)
+        session.pause()
+        session.take(Landmarks(performance(30)))
+        await session.finish()
         assert (session.counters.used, session.counters.dropped) == (0, 30)
 
 
@@ -144,13 +146,13 @@ async def test_a_session_waits_for_its_client_only_so_long_and_only_while_there_
 ) -> None:
     async with running(recogniser, tiny_settings.model_copy(update={"max_clients": 1})) as hub:
         first = hub.open(Start())
-        with pytest.raises(LiveError) as full:
+        with pytest.raises(ServiceError) as full:
             hub.open(Start())
         assert full.value.close is Close.FULL
         hub.lost(first, hub.connection_of(first))
         hub.open(Start())
         await until(lambda: hub.active == 1)
-        with pytest.raises(LiveError, match="no such session"):
+        with pytest.raises(UnknownSession):
             hub.resume(Resume(session_id=first.id, token=first.token))
     monkeypatch.setattr(hub_module, "RESUME_S", 0.1)
     async with running(recogniser, tiny_settings) as hub:
@@ -164,7 +166,7 @@ async def test_a_resume_needs_the_token(recogniser: Recogniser, tiny_settings: S
     async with running(recogniser, tiny_settings) as hub:
         session = hub.open(Start())
         for token in ("guess", "é", "\N{SNOWMAN}"):
-            with pytest.raises(LiveError, match="no such session"):
+            with pytest.raises(UnknownSession):
                 hub.resume(Resume(session_id=session.id, token=token))
         assert hub.resume(Resume(session_id=session.id, token=session.token)) is session
 
@@ -208,7 +210,7 @@ def test_the_clock_goes_forward_whatever_the_client_says() -> None:
     clock = StreamClock(25)
     assert clock.times(2, 10_000_000) == ([0.0, 0.04], False)
     assert clock.times(1, 10_080_000)[0] == pytest.approx([0.08])
-    with pytest.raises(LiveError):
+    with pytest.raises(ServiceError):
         clock.times(1, 10_080_000)
     (jumped,), gap = clock.times(1, 99_000_000)
     assert gap
@@ -224,12 +226,12 @@ async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recognis
     now = 100.0
     with ThreadPoolExecutor(1) as thread:
         engine = CaptionEngine(WindowReader(), thread)
-        session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), engine, lambda: now)
+        session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), engine, now=lambda: now)
         points = performance(1)[0]
         shown = []
         for i in range(15 * 4):
             now = 100 + i / 15
-            session.show_landmarks(points, i / 15)
+            session._show_landmarks(points, i / 15)
             shown += await events(session)
     assert 11 * 4 <= len(shown) <= 12 * 4 + 1
     np.testing.assert_allclose(shown[0]["points"], points, atol=6e-4)
@@ -286,7 +288,7 @@ async def test_draining_a_camera_that_never_stops_gives_its_last_sentence_then_c
 
         async def film() -> None:
             while True:
-                hub.take(session, picture)
+                session.take(picture)
                 await asyncio.sleep(0.01)
 
         async def read() -> None:
@@ -337,20 +339,20 @@ async def test_a_session_finishes_on_the_recogniser_it_began_with(
     for recogniser in (old, new):
         async with running(recogniser, tiny_settings) as hub:
             session = hub.open(Start())
-            hub.take(session, Landmarks(track))
-            await hub.finish(session)
+            session.take(Landmarks(track))
+            await session.finish()
             alone[recogniser] = said(await events(session))
     assert alone[old] != alone[new] != []
 
     async with running(old, tiny_settings) as hub:
         before = hub.open(Start())
-        hub.take(before, Landmarks(track[:50]))
+        before.take(Landmarks(track[:50]))
         await asyncio.sleep(0)
         hub.use(new)
         after = hub.open(Start())
-        hub.take(after, Landmarks(track))
-        hub.take(before, Landmarks(track[50:]))
-        await asyncio.gather(hub.finish(before), hub.finish(after))
+        after.take(Landmarks(track))
+        before.take(Landmarks(track[50:]))
+        await asyncio.gather(before.finish(), after.finish())
         first, second = await events(before), await events(after)
         assert [e["model"]["id"] for e in (first[0], second[0])] == ["tiny", "new"]
         assert hub.resume(Resume(session_id=before.id, token=before.token)).recogniser is old
