@@ -65,3 +65,14 @@ def test_parts_know_only_those_they_may() -> None:
 
 def test_there_are_no_circles() -> None:
     TopologicalSorter(imports()).prepare()  # raises CycleError, which names the modules
+
+
+def test_a_conversation_knows_no_signs() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        if module.startswith("app.services.conversation")
+        for other in others
+        if not other.startswith(("app.services.conversation", "app.core"))
+    ]
+    assert wrong == []

@@ -225,7 +225,6 @@ class TrainingUnavailable(ServiceError):
 class OutOfMemory(ServiceError):
     status, code, title = 503, "out_of_memory", "The clip does not fit into memory"
     example = "The accelerator ran out of memory on this clip, also alone. Send a shorter clip, or try again later."
-    close = Close.INTERNAL
 
 
 class DeviceFault(ServiceError):

@@ -19,6 +19,7 @@ from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from app.services.captions.commands import MAX_MESSAGE
 from app.services.conversation import conversation
+from app.services.conversation.events import Closing
 from tests.api.test_captions_ws import Client as WebSocketClient
 from tests.support.events import long_partial
 from tests.support.media import jpeg
@@ -134,10 +135,10 @@ async def test_every_kind_of_event_has_all_its_fields(stub: CaptionerStub, appli
         ready = await client.until("ready")
         session = application.state.live._entries[ready["session_id"]].session
         session.outbox.put(session.stats())
-        session.tell("closing", reason="test", resume_token="token")
+        session.send_event(Closing(resume_token="token"))
         await client.until("closing")
         stats = next(event for event in client.events if event["type"] == "stats")
-        assert set(session.stats()) - {"credits_remaining"} <= set(stats)
+        assert set(session.stats().model_dump()) - {"credits_remaining"} <= set(stats)
         assert client.events[-1]["resume_token"] == "token"
         await client.perform(120)
         await client.send(flush=pb.Flush())

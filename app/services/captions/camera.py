@@ -15,7 +15,7 @@ import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.core.errors import DeviceFault, ExtractorUnavailable, InvalidFrame, OutOfMemory, ServiceError
+from app.core.errors import DeviceFault, ExtractorUnavailable, InternalError, InvalidFrame, OutOfMemory, ServiceError
 from app.pipeline.module1_preprocessing.images import picture_from_bytes
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
     ExtractionFailed,
@@ -183,8 +183,8 @@ class Camera:
                     await self._step(sent)
                 self._client.on_images_read()
         except (OutOfMemory, DeviceFault) as problem:
-            logger.warning("a camera cannot go on: {}", problem)
-            self._fail(problem)
+            logger.opt(exception=problem).error("a live session failed")
+            self._fail(InternalError("The session failed and cannot go on."))
         except (LandmarksUnavailable, ExtractionFailed) as problem:
             logger.warning("no landmarks for a live session: {}", problem)
             self._fail(ExtractorUnavailable(str(problem)))

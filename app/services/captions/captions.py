@@ -15,7 +15,11 @@ PREDICTION_THRESHOLD = 0.50
 
 Reason = Literal["endpoint", "flush", "too_long"]
 
-_REASONS: dict[EndReason, Reason] = {EndReason.PAUSE: "endpoint", EndReason.TOO_LONG: "too_long", EndReason.FLUSH: "flush"}
+_REASONS: dict[EndReason, Reason] = {
+    EndReason.PAUSE: "endpoint",
+    EndReason.TOO_LONG: "too_long",
+    EndReason.FLUSH: "flush",
+}
 
 
 class Captions:

@@ -13,7 +13,7 @@ import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.core.errors import BadTimestamp, DeviceFault, InternalError, OutOfMemory, ServiceError, SlowReader
+from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
@@ -340,8 +340,7 @@ class LiveSession:
         """The captions of the work that was taken, or why there are none."""
         if isinstance(outcome, Exception):
             logger.opt(exception=outcome).error("a live session failed")
-            known = isinstance(outcome, DeviceFault | OutOfMemory)
-            self.fail(outcome if known else InternalError("The session failed and cannot go on."))  # type: ignore[arg-type]
+            self.fail(InternalError("The session failed and cannot go on."))
             return
         self._lag_ms = max(0.0, (self._now() - self._read_until) * 1000)
         if self._lag_due and self._on_lag is not None:

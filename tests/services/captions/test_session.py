@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.core.errors import DeviceFault, Draining, Idle, SlowReader
+from app.core.errors import DeviceFault, Draining, Idle, InternalError, SlowReader
 from app.core.settings import Settings
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
@@ -105,7 +105,7 @@ async def test_the_first_reason_ends_a_session(recogniser: Recogniser, tiny_sett
 
         broken = hub.open(Start())
         broken.on_result(DeviceFault())
-        assert isinstance(broken.failed, DeviceFault)
+        assert isinstance(broken.failed, InternalError)
 
         stalled = hub.open(Start())
         for _ in range(1000):
