@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,18 +15,23 @@ from app import __version__
 from app.api import captions_ws as live
 from app.api import health, inference, openapi, pages, problems, training
 from app.api import metrics as metrics_route
+from app.api.captions_socketio import MAX_PACKET, SocketIODoor
 from app.api.captions_socketio import PATH as SOCKETIO_PATH
-from app.api.captions_socketio import SocketIODoor
 from app.api.middleware import BodyLimit, RequestContext
+from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
+from app.api.uploads import UploadPlaces
 from app.core.limits import Gate
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
+from app.core.temp_files import remove_leftovers
 from app.db.database import Database, DatabaseUnavailable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.pipeline.checkpoint import CheckpointError
-from app.server.shutdown import draining_first
+from app.server.protect import protect_server
+from app.server.serve import built_or_exit
+from app.server.shutdown import PART_S, draining_first, exiting_in_time, within
 from app.services.captions.hub import LiveHub
 from app.services.recognition.active_checkpoint import CheckpointSwitch
 from app.services.recognition.checkpoint_store import check_checkpoint
@@ -48,25 +49,30 @@ MAX_FOLLOWERS = 32
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: InferenceService = app.state.service
     hub: LiveHub = app.state.live
-    async with _database(app) as choice:
+    protect_server(service.settings)
+    removed = await asyncio.to_thread(remove_leftovers)
+    if removed:
+        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
+    async with exiting_in_time(), _database(app) as choice:
         try:
             await service.start(choice)
         except (SettingsError, CheckpointError) as problem:
             app.state.startup_problem = str(problem)
             await service.stop()
             raise
-        hub.start(service.recogniser, service.model_thread, service.extractors, service.streams, service.device)
+        hub.start(service.recogniser, service.model_thread, service.landmarks, service.streams, service.device)
         try:
             async with _training(app), _grpc(service, hub):
-                with draining_first(lambda: _drain(app)):
+                with draining_first(lambda: _drain(app), service.settings.training_stop_s):
                     yield
         except SettingsError as problem:
             app.state.startup_problem = str(problem)
             raise
         finally:
             await app.state.socketio.close()
-            await hub.close()
-            await service.stop()
+            # A thread that decodes a picture cannot be stopped; the database still has to be closed.
+            await within(PART_S, hub.close(), "live captions")
+            await within(PART_S, service.stop(), "recognition")
 
 
 async def _drain(app: FastAPI) -> None:
@@ -171,7 +177,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.followers = Gate(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10)
     app.state.socketio = SocketIODoor(app.state.live, settings)
     app.mount(SOCKETIO_PATH, app.state.socketio)
-    app.state.uploads = Gate(settings.max_concurrent_requests, "uploads")
+    app.state.uploads = UploadPlaces(settings)
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(live.router)
@@ -179,13 +185,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.metrics:
         app.include_router(metrics_route.router)
     pages.install(app)
-    problems.install(app)
+    problems.install(app, live.PATH)
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's
     # own `send`; right inside of it everything is counted.
-    app.add_middleware(
-        BodyLimit, limit=settings.max_upload_bytes, smaller={training.router.prefix: training.MAX_BODY_BYTES}
-    )
+    limits = {
+        inference.router.prefix: settings.max_upload_bytes,
+        training.router.prefix: training.MAX_BODY_BYTES,
+        SOCKETIO_PATH: MAX_PACKET,
+    }
+    app.add_middleware(BodyLimit, limits=limits)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -194,25 +203,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    hosts = [*settings.allowed_hosts, settings.host.lower()]
+    app.add_middleware(CheckOrigin, policy=OriginPolicy(hosts, settings.cors_origins))
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(RequestContext)
     return app
 
 
 def __getattr__(name: str) -> FastAPI:
-    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings.
-
-    A setting that cannot be used ends the process with its message and exit code 2 instead of a traceback.
-    """
+    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        built = create_app()
-    except SettingsError as problem:
-        print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
-        if multiprocessing.parent_process() is not None:
-            # One of several workers: their supervisor would start it again for ever, and no setting mends itself.
-            os.kill(os.getppid(), signal.SIGTERM)
-        sys.exit(2)
-    globals()["app"] = built
+    globals()["app"] = built = built_or_exit(create_app)
     return built

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from fastapi import Request
 
+from app.api.uploads import UploadPlaces
 from app.core.limits import Gate
 from app.db.database import Database
 from app.monitoring.metrics import Metrics
@@ -30,7 +31,7 @@ def _from_state(name: str, kind: type[T]) -> Callable[[Request], T]:
 
 get_service = _from_state("service", InferenceService)
 get_hub = _from_state("live", LiveHub)
-get_uploads = _from_state("uploads", Gate)
+get_uploads = _from_state("uploads", UploadPlaces)
 get_metrics = _from_state("metrics", Metrics)
 get_jobs = _from_state("training", TrainingJobs)
 get_switch = _from_state("switch", CheckpointSwitch)

@@ -1,4 +1,4 @@
-"""Is it there, is it ready, what is it made of: the health routes and the vocabulary."""
+"""Liveness, readiness, system information and the vocabulary."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from fastapi import APIRouter, Depends
 from app import __version__
 from app.api.dependencies import get_database, get_hub, get_metrics, get_service
 from app.api.problems import responses
-from app.api.schemas.recognition import (
+from app.api.schemas.health import (
     Alive,
     Frames,
     Health,
     Healthz,
-    Label,
-    Labels,
+    LatencySummary,
     Live,
     Load,
     Memory,
@@ -27,9 +26,9 @@ from app.api.schemas.recognition import (
     Models,
     Ready,
     Served,
-    Spread,
     System,
 )
+from app.api.schemas.vocabulary import Label, LabelNames, Labels
 from app.core import errors
 from app.db.database import Database
 from app.monitoring.metrics import FRAMES, SOURCES, Metrics
@@ -52,7 +51,7 @@ _STARTED = time.monotonic()
 
 @router.get("/api/health", tags=["health"], summary="Overall health")
 async def health(service: Service) -> Health:
-    """Always 200 while the process answers; read `status`. For a status code that tells, ask /api/health/ready."""
+    """Always 200 while the process responds; read `status`. /api/health/ready answers with a status code instead."""
     status = "healthy"
     try:
         service.check_ready()
@@ -63,16 +62,17 @@ async def health(service: Service) -> Health:
     return Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": service.loaded})
 
 
-@router.get("/api/health/live", tags=["health"], summary="Does the process answer?")
+@router.get("/api/health/live", tags=["health"], summary="Liveness")
 async def live() -> Alive:
+    """200 while the process responds. Answers under any host name, so that orchestrators can probe it."""
     return Alive()
 
 
-@router.get("/api/health/ready", tags=["health"], summary="Would a request be served?", responses=_NOT_READY)
+@router.get("/api/health/ready", tags=["health"], summary="Readiness", responses=_NOT_READY)
 async def ready(service: Service, hub: Hub, database: Base) -> Ready:
-    """200 when the recogniser is loaded and its device works, 503 before, while stopping, and after a device fault.
+    """200 when the recogniser is loaded and its device works; 503 before, at shutdown and after a device fault.
 
-    Recognition needs no database: without it this is 200 with `database` 'unavailable'."""
+    Recognition needs no database: without one, this is 200 with `database: "unavailable"`."""
     service.check_ready()
     if hub.draining:
         raise errors.NotReady
@@ -84,7 +84,7 @@ async def ready(service: Service, hub: Hub, database: Base) -> Ready:
 
 @router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
 async def system(service: Service, metrics: Numbers) -> System:
-    """The figures of `live` and `stages` are those of /metrics."""
+    """`live` and `stages` show the same figures as /metrics."""
     import torch
 
     metrics.refresh()
@@ -130,14 +130,20 @@ async def models(service: Service, metrics: Numbers) -> Models:
     )
 
 
-@router.get("/labels", tags=["vocabulary"], summary="The numbered vocabulary", responses=_NOT_READY)
+@router.get("/api/labels", tags=["vocabulary"], summary="The vocabulary", responses=_NOT_READY)
 async def labels(service: Service) -> Labels:
-    """Every gloss the loaded recogniser can say."""
+    """Every gloss that the active recogniser can produce, with its class index."""
     recogniser = service.recogniser
     return Labels(
         model=recogniser.model_id,
         labels=[Label(id=number, gloss=gloss) for number, gloss in enumerate(recogniser.vocabulary, start=1)],
     )
+
+
+@router.get("/labels", tags=["vocabulary"], summary="The vocabulary, short form", responses=_NOT_READY)
+async def label_names(service: Service) -> LabelNames:
+    """The glosses in lower case, numbered from 0: the form that clients of the older Socket.IO protocol read."""
+    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(service.recogniser.vocabulary)})
 
 
 @router.get("/healthz", tags=["health"], summary="The short form", responses=_NOT_READY)
@@ -153,20 +159,20 @@ def _live(metrics: Metrics) -> Live:
         opened=int(value(metrics.live_opened)),
         refused={reason: int(count) for reason, count in by_label(metrics.live_refused).items()},
         frames=Frames(**{what: int(value(metrics.live_frames.labels(what))) for what in FRAMES}),
-        caption_lag=Spread.of(distribution(metrics.caption_lag)),
+        caption_lag=LatencySummary.of(distribution(metrics.caption_lag)),
     )
 
 
-def _stages(metrics: Metrics) -> dict[str, dict[str, Spread]]:
+def _stages(metrics: Metrics) -> dict[str, dict[str, LatencySummary]]:
     found = {
         stage: {
-            source: spread
+            source: summary
             for source in SOURCES
-            if (spread := Spread.of(distribution(metrics.stage_seconds.labels(stage, source)))) is not None
+            if (summary := LatencySummary.of(distribution(metrics.stage_seconds.labels(stage, source)))) is not None
         }
         for stage in STAGES
     }
-    return {stage: spreads for stage, spreads in found.items() if spreads}
+    return {stage: summaries for stage, summaries in found.items() if summaries}
 
 
 def _served(metrics: Metrics) -> Served:

@@ -45,7 +45,7 @@ Followers = Annotated[Gate, Depends(get_followers)]
 Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
 
 #: Of a request to start; room for some thousand glosses.
-MAX_BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 64 * 1024
 
 _ALWAYS = (
     errors.Unauthorized,
@@ -75,13 +75,13 @@ async def start(request: TrainingRequest, training: Training) -> Job:
     `curl -X POST localhost:8000/api/training/start -H 'Content-Type: application/json'
     -d '{"dataset": "signs", "config": "asl_everyday", "num_epochs": 10}'`
 
-    It runs as a process of its own, survives a restart of the answer you get, and is stopped with the service. What it
-    makes can be activated under its id.
+    It runs in its own process, keeps running if you disconnect, and stops with the service. The resulting checkpoint
+    can be activated under the job's id.
     """
     return Job.of(await training.begin(request))
 
 
-@router.get("/status", summary="What trains now, and what may be asked for", responses=responses(_ALWAYS))
+@router.get("/status", summary="Running jobs and available inputs", responses=responses(_ALWAYS))
 async def status(training: Training, service: Service) -> TrainingStatus:
     active, counts = await training.overview()
     settings = service.settings
@@ -127,19 +127,32 @@ async def metrics(
     return Points.of(found, known.attempt)
 
 
+#: Of server-sent events, one object for each event of the stream.
+_EVENT_STREAM = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "event": {"enum": ["log", "state", "end"]},
+            "id": {"type": "string", "description": "Byte offset in the log; send it as Last-Event-ID to continue."},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+            "retry": {"type": "integer"},
+        },
+    },
+}
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Log,
         "description": "A part of the log; with follow, server-sent events: `log` {text}, `state` {state, reason, "
         "progress}, `end` with the same, each with the byte offset as its id.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT_STREAM}},
     }
 }
 
 
 @router.get(
     "/jobs/{job_id}/logs",
-    summary="What the job says",
+    summary="Log of a job",
     response_model=None,
     responses={**responses((*_ALWAYS, errors.UnknownJob, errors.Busy)), **_EVENTS},
 )
@@ -197,7 +210,7 @@ async def stop(job_id: Id, training: Training) -> Job:
 @router.post(
     "/jobs/{job_id}/resume",
     status_code=202,
-    summary="Go on with a job",
+    summary="Resume a job",
     responses=responses((*_ALWAYS, *_STARTING, errors.UnknownJob, errors.WrongState)),
 )
 async def resume(job_id: Id, training: Training) -> Job:
@@ -221,7 +234,7 @@ async def checkpoints(service: Service) -> Checkpoints:
 
 @router.post(
     "/checkpoints/{checkpoint_id}/activate",
-    summary="Answer with another recogniser",
+    summary="Activate a checkpoint",
     responses=responses(
         (*_ALWAYS, errors.UnknownCheckpoint, errors.CheckpointRefused, errors.NotReady, errors.DeviceFault)
     ),

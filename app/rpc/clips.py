@@ -47,7 +47,8 @@ def _frames(frames: pb.Frames, service: InferenceService) -> tuple[Sequence[Jpeg
         raise InvalidRequest(f"jpeg: {len(frames.jpeg)} frames; 1 to {MAX_FRAMES} are taken.")
     times = [index / fps for index in range(len(frames.jpeg))]
     check_duration(times[-1], service.settings)
-    return pictures_from_bytes(frames.jpeg), times
+    with translated():
+        return pictures_from_bytes(frames.jpeg), times
 
 
 def _landmarks(landmarks: pb.ClipLandmarks) -> Keypoints:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractionFailed, ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed
 from tests.support.recognisers import performance
 
 
@@ -24,6 +24,15 @@ class PerformingGraph:
             raise ExtractionFailed("the graph broke")
         self._inside.append(rgb)
 
+    depth = 2
+
+    @property
+    def pending(self) -> int:
+        return len(self._inside)
+
+    def close(self) -> None:
+        self._graphs.lent -= 1
+
     def receive(self) -> np.ndarray:
         self._inside.popleft()
         time.sleep(self._graphs.seconds)
@@ -32,19 +41,22 @@ class PerformingGraph:
         return performance(100)[self._seen % 100]
 
 
-class PerformingGraphs(ExtractorPool):
+class PerformingGraphs:
     """seconds: for each image; while `go_on` is not set, graphs hang; `broken` ones raise."""
 
     def __init__(self, seconds: float = 0.0) -> None:
-        super().__init__(1)
+        self.size = 1
         self.seconds, self.broken = seconds, False
         self.lent = 0
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def borrow(self) -> Any:
+    def open(self) -> Any:
         self.lent += 1
         return PerformingGraph(self)
 
-    def give_back(self, extractor: Any) -> None:
-        self.lent -= 1
+    def warm_up(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

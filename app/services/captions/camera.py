@@ -17,20 +17,21 @@ from numpy.typing import NDArray
 
 from app.core.errors import DeviceFault, ExtractorUnavailable, InternalError, InvalidFrame, OutOfMemory, ServiceError
 from app.pipeline.module1_preprocessing.images import picture_from_bytes
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
+from app.pipeline.module1_preprocessing.landmarks.engine import (
     ExtractionFailed,
-    ExtractorPool,
+    LandmarkEngine,
     LandmarksUnavailable,
-    MediaPipeExtractor,
+    LandmarkTrack,
 )
 from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
+from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_observer
 from app.services.recognition.device_faults import Device, told_apart
+from app.services.recognition.errors import translated
 
 #: Images that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
 MAX_WAITING_IMAGES = 4
-#: Images of one camera in its graph at once: while the hands of one are found, the body of the next is. More would
+#: Images of one camera on its track at once: while the hands of one are found, the body of the next is. More would
 #: not be faster and would be older when they come out.
 IN_FLIGHT = 2
 
@@ -50,7 +51,7 @@ class WaitingImage:
 
 @dataclass(frozen=True, slots=True)
 class FoundInImage:
-    """What the graph and the recogniser found in one image."""
+    """What the track and the recogniser found in one image."""
 
     image: WaitingImage
     width: int
@@ -111,7 +112,7 @@ OpenCamera = Callable[[CameraClient], CameraLike]
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """An image that is in the graph."""
+    """An image whose landmarks are being found."""
 
     image: WaitingImage
     width: int
@@ -121,24 +122,23 @@ class _Sent:
 
 
 class Camera:
-    """Reads a session's images until `close`. A landmark graph follows one person, so each camera borrows its own from
-    `graphs`, which keeps it for the next session."""
+    """Reads a session's images until `close`, on a landmark track of its own."""
 
     def __init__(
         self,
         client: CameraClient,
         threads: Executor,
-        graphs: ExtractorPool,
+        landmarks: LandmarkEngine,
         device: Device,
-        on_stage: OnStage = unheard,
+        on_stage: OnStage = no_op_observer,
     ) -> None:
-        self._client, self._threads, self._graphs = client, threads, graphs
+        self._client, self._threads, self._landmarks = client, threads, landmarks
         self._device, self._on_stage = device, on_stage
         self._images: deque[WaitingImage] = deque()
         self._in_flight = False
-        self._extractor: MediaPipeExtractor | None = None
+        self._opened: LandmarkTrack | None = None
         self._pictures = PictureReader.of(client.recogniser, on_stage)
-        self._graph_lock, self._closed = Lock(), False
+        self._track_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="camera")
 
@@ -168,13 +168,13 @@ class Camera:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         # In a thread, behind an image that may still be read there.
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._give_back)
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._close_track)
 
     async def _run(self) -> None:
         try:
             await self._something.wait()
             # First of all: it takes a moment, in which old images make room for new ones.
-            await self._in_thread(self._borrow)
+            await self._in_thread(self._open)
             sent: deque[_Sent] = deque()
             while True:
                 await self._something.wait()
@@ -195,7 +195,7 @@ class Camera:
         self._client.fail(problem)
 
     async def _step(self, sent: deque[_Sent]) -> None:
-        """Put one image into the graph, or take the oldest one out of it."""
+        """Send one image to the track, or receive the landmarks of the oldest one."""
         try:
             if self._images and len(sent) < IN_FLIGHT:
                 self._in_flight = True
@@ -218,26 +218,26 @@ class Camera:
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
-    def _borrow(self) -> None:
-        with self._graph_lock:
+    def _open(self) -> None:
+        with self._track_lock:
             if not self._closed:
-                self._extractor = self._graphs.borrow()
+                self._opened = self._landmarks.open()
 
     def _send(self, image: WaitingImage) -> _Sent:
-        """Decode an image and hand it to the graph."""
+        """Decode an image and hand it to the landmark engine."""
         watch = Stopwatch()
-        with watch.stage(DECODE):
+        with watch.stage(DECODE), translated():
             rgb = picture_from_bytes(image.data)
         watch.tell(self._on_stage)
-        with self._graph_lock:
-            self._graph.send(rgb)
+        with self._track_lock:
+            self._track.send(rgb)
         return _Sent(image, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
 
     def _receive(self, pixels: NDArray[np.uint8] | None) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Landmarks (75, 3) of the oldest image in the graph, and what the RGB encoder makes of its pixels (1, D)."""
+        """Landmarks (75, 3) of the oldest image sent, and what the RGB encoder makes of its pixels (1, D)."""
         watch = Stopwatch()
-        with self._graph_lock, watch.stage(LANDMARKS):
-            points = self._graph.receive()
+        with self._track_lock, watch.stage(LANDMARKS):
+            points = self._track.receive()
         watch.tell(self._on_stage)
         if self._pictures is None or pixels is None:
             return points, None
@@ -245,14 +245,14 @@ class Camera:
             return points, self._pictures.push(pixels, points)[None]
 
     @property
-    def _graph(self) -> MediaPipeExtractor:
-        if self._extractor is None:
+    def _track(self) -> LandmarkTrack:
+        if self._opened is None:
             raise ExtractionFailed("the session has ended")
-        return self._extractor
+        return self._opened
 
-    def _give_back(self) -> None:
-        with self._graph_lock:
-            extractor, self._extractor = self._extractor, None
+    def _close_track(self) -> None:
+        with self._track_lock:
+            track, self._opened = self._opened, None
             self._closed = True
-        if extractor is not None:
-            self._graphs.give_back(extractor)
+        if track is not None:
+            track.close()

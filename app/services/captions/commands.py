@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import struct
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
+from app.core import bounded_json
 from app.core.errors import (
     BadStart,
     InvalidFrame,
@@ -131,9 +131,9 @@ Command = Start | Picture | Landmarks | Flush | Pause | Ack | Ping | Stop
 def parse_text(text: str) -> Command:
     """A JSON message. Raises ServiceError that names the fault."""
     try:
-        content = json.loads(text, parse_constant=_no_constant)
+        content = bounded_json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise MalformedMessage("The message is not valid JSON.") from None
+        raise MalformedMessage("The message is not valid JSON, or has too many elements.") from None
     return parse_object(content)
 
 

@@ -27,7 +27,7 @@ from app.core.limits import Gate
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.keypoints import DEFAULT_ASPECT
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions.camera import Camera, CameraClient
@@ -45,6 +45,9 @@ RESUME_S = 30.0
 #: A session ends when nothing comes for this many seconds, and at the latest after MAX_SESSION_S.
 IDLE_S = 60.0
 MAX_SESSION_S = 4 * 3600.0
+#: Pings keep a session open without frames for this long; one that has had none for SILENT_S gives its place to a
+#: newcomer where all are taken.
+NO_FRAMES_S, SILENT_S = 900.0, 30.0
 #: The sign language of a recogniser whose training did not say which one it is (ISO 639-3).
 UNDETERMINED = "und"
 #: Python's lock changes hands after this many seconds; see where it is set.
@@ -76,8 +79,9 @@ class LiveHub:
         self._entries: dict[str, _Entry] = {}
         self._draining = False
         self._limits = AddressLimits(
-            at_once=settings.max_clients_per_address,
+            at_once=settings.max_clients_per_address or max(1, settings.max_clients * 3 // 4),
             burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
+            loopback_exempt=settings.max_clients_per_address is None,
         )
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -85,14 +89,14 @@ class LiveHub:
         self,
         recogniser: Recogniser,
         model_thread: Executor,
-        graphs: ExtractorPool,
+        landmarks: LandmarkEngine,
         streams: Gate,
         device: Device,
     ) -> None:
         """streams: counts MAX_CLIENTS for this hub and whoever else opens live streams of the same recogniser."""
-        self._streams, self._graphs, self._device = streams, graphs, device
+        self._streams, self._landmarks, self._device = streams, landmarks, device
         # Of its own: uploaded videos keep theirs for as long as they last.
-        self._camera_threads = ThreadPoolExecutor(max(2, graphs.size), thread_name_prefix="camera")
+        self._camera_threads = ThreadPoolExecutor(max(2, landmarks.size), thread_name_prefix="camera")
         self._recogniser = recogniser
         # The model's thread gives Python's lock away with every call of the network, and gets it back only when this
         # long has passed on a busy event loop; the usual 5 ms starve it.
@@ -148,7 +152,7 @@ class LiveHub:
     def check_room(self) -> None:
         """Raises Draining, DeviceFault or Full when no new session can begin."""
         self._check_open()
-        if self._streams.full:
+        if self._streams.full and self._silent() is None:
             raise Full(
                 f"{self._streams.inside} live sessions are open, as many as this service accepts. Try again later."
             )
@@ -167,6 +171,10 @@ class LiveHub:
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
         self._make_room()
+        if self._streams.full and (silent := self._silent()) is not None:
+            message = f"No frame came for {SILENT_S:g} seconds, and another client needed the place."
+            silent.session.fail(Idle(message))
+            self.lost(silent.session, silent.connection)
         session = LiveSession(
             start.model_copy(
                 update={
@@ -205,7 +213,16 @@ class LiveHub:
             raise BadStart(f"window, stride: {problem}") from problem
 
     def _open_camera(self, client: CameraClient) -> Camera:
-        return Camera(client, self._camera_threads, self._graphs, self._device, self._on_stage)
+        return Camera(client, self._camera_threads, self._landmarks, self._device, self._on_stage)
+
+    def _silent(self) -> _Entry | None:
+        """The session that has had no frame for longest, if that is long enough to give its place to another."""
+        silent = [
+            entry
+            for entry in self._entries.values()
+            if entry.connected and entry.session.failed is None and entry.session.frameless_s > SILENT_S
+        ]
+        return max(silent, key=lambda entry: entry.session.frameless_s, default=None)
 
     def _make_room(self) -> None:
         """A session whose client is away gives up its place when another one needs it."""
@@ -311,6 +328,8 @@ class LiveHub:
                         await self.drop(session_id)
                 elif session.idle_s > IDLE_S:
                     session.fail(Idle(f"Nothing came for {IDLE_S:g} seconds."))
+                elif session.frameless_s > NO_FRAMES_S:
+                    session.fail(Idle(f"No frame came for {NO_FRAMES_S / 60:g} minutes."))
                 elif now - session.began > MAX_SESSION_S:
                     session.fail(SessionTooLong(f"The session reached its limit of {MAX_SESSION_S / 3600:g} hours."))
 

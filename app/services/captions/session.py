@@ -72,7 +72,7 @@ class LiveSession:
         self.finished = False
         """All has been said; there is nothing to come back for."""
         self._failed: ServiceError | None = None
-        self._last_message_at = self.began
+        self._last_message_at = self._last_frame_at = self.began
         self._stream, self._engine, self._now = stream, engine, now
         self._open_camera = open_camera
         self._camera: CameraLike | None = None
@@ -132,6 +132,11 @@ class LiveSession:
     @property
     def idle_s(self) -> float:
         return self._now() - self._last_message_at
+
+    @property
+    def frameless_s(self) -> float:
+        """Seconds since the last frame, or since the session began."""
+        return self._now() - self._last_frame_at
 
     def pause(self, paused: bool = True) -> None:
         """Frames are dropped until `pause(False)`; the sentence ends."""
@@ -195,6 +200,7 @@ class LiveSession:
         """Frames from the client. Raises BadTimestamp when they cannot be used; the session goes on."""
         count = len(command.points) if isinstance(command, Landmarks) else 1
         self.counters.received += count
+        self._last_frame_at = self._now()
         if self._paused or not self._taking:
             self.counters.dropped += count
             return

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.core.errors import AddressFull, TooManyAttempts
+from app.core.network import address_key, is_loopback
 
 #: Attempts an address gets back each second.
 ATTEMPTS_PER_S = 2.0
@@ -24,10 +25,22 @@ class _Address:
 
 
 class AddressLimits:
-    """For one event loop. at_once: connections of one address, None = any number; burst: burst of attempts."""
+    """Not thread-safe; use from one event loop. An IPv6 address counts with its /64 network."""
 
-    def __init__(self, at_once: int | None, burst: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        at_once: int | None,
+        burst: int,
+        now: Callable[[], float] = time.monotonic,
+        loopback_exempt: bool = False,
+    ) -> None:
+        """
+        at_once: connections of one address; None = any number
+        burst: attempts at once, before ATTEMPTS_PER_S holds
+        loopback_exempt: programs on this machine, a proxy among them, may hold any number of connections
+        """
         self._at_once, self._burst, self._now = at_once, burst, now
+        self._loopback_exempt = loopback_exempt
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
 
     def attempt(self, address: str | None) -> None:
@@ -47,7 +60,8 @@ class AddressLimits:
             yield
             return
         known = self._known(address)
-        if self._at_once is not None and known.connections >= self._at_once:
+        exempt = self._loopback_exempt and is_loopback(address)
+        if self._at_once is not None and not exempt and known.connections >= self._at_once:
             raise AddressFull(
                 f"{known.connections} connections are open from this address, as many as this service accepts from one."
             )
@@ -58,7 +72,7 @@ class AddressLimits:
             known.connections -= 1
 
     def _known(self, address: str) -> _Address:
-        now = self._now()
+        address, now = address_key(address), self._now()
         known = self._addresses.pop(address, None)
         if known is None:
             known = _Address(float(self._burst), now)

@@ -10,16 +10,19 @@ from pathlib import Path
 from threading import Event
 from typing import cast
 
-from app.core.errors import VideoTooLong
+from app.core.errors import ClipTimeout, VideoTooLong
 from app.core.settings import Settings
 from app.pipeline.keypoints import Keypoints, hand_present, person_present
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import PoseExtractor
-from app.pipeline.module1_preprocessing.motion import ThriftyExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkTrack
+from app.pipeline.module1_preprocessing.motion import find_landmarks_with_skipping
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
 from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
-from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, unheard
+from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, no_op_observer
 
+#: A clip that takes longer than this for each of its seconds, beside CLIP_TIMEOUT_S for all of it, is given up: twice
+#: what a machine needs on which five clips share each core.
+SECONDS_PER_SECOND = 10
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
 
@@ -40,12 +43,21 @@ def limits_from(settings: Settings) -> VideoLimits:
 
 
 class _Decoding:
-    """The same frames; raises Cancelled before the next one once `cancel` is set. Adds up what getting them took."""
+    """The same frames, with the time that decoding them took added up.
+
+    Raises Cancelled before the next frame once `cancel` is set, and ClipTimeout when decoding and everything done
+    between two frames has taken more than timeout_s, plus SECONDS_PER_SECOND for each second of the clip so far.
+    """
 
     def __init__(
-        self, frames: Iterable[Frame], cancel: Event | None, on_frame: Callable[[], object] | None = None
+        self,
+        frames: Iterable[Frame],
+        timeout_s: float,
+        cancel: Event | None = None,
+        on_frame: Callable[[], object] | None = None,
     ) -> None:
-        self._frames, self._cancel, self._on_frame = iter(frames), cancel, on_frame
+        self._frames, self._timeout_s, self._cancel, self._on_frame = iter(frames), timeout_s, cancel, on_frame
+        self._began = time.perf_counter()
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
@@ -59,6 +71,12 @@ class _Decoding:
             frame = next(self._frames)
         finally:
             self.seconds += time.perf_counter() - began
+        if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * frame.time_s:
+            raise ClipTimeout(
+                f"Reading the first {frame.time_s:.1f} s of the clip took more than {self._timeout_s:g} s plus "
+                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
+                "when the service is less busy."
+            )
         if self._on_frame is not None:
             self._on_frame()
         return frame
@@ -66,11 +84,11 @@ class _Decoding:
 
 def keypoints_from_frames(
     frames: Iterable[Frame],
-    extractor: PoseExtractor,
+    track: LandmarkTrack,
     settings: Settings,
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = unheard,
+    on_stage: OnStage = no_op_observer,
     recogniser: Recogniser | None = None,
 ) -> Keypoints:
     """Find the landmarks in pictures that are decoded as they are asked for; `on_frame` is called for each.
@@ -78,7 +96,7 @@ def keypoints_from_frames(
     recogniser: who will read them; its RGB encoder, if it has one, sees the pictures. Raises LandmarksUnavailable,
     Cancelled, and whatever the decoder raises.
     """
-    decoding = _Decoding(frames, cancel, on_frame)
+    decoding = _Decoding(frames, settings.clip_timeout_s, cancel, on_frame)
     looked = 0.0
 
     def on_picture(stage: str, seconds: float) -> None:
@@ -87,7 +105,13 @@ def keypoints_from_frames(
 
     reader = PictureReader.of(recogniser, on_picture) if recogniser is not None else None
     began = time.perf_counter()
-    keypoints = thrifty(extractor, settings).extract(decoding, reader.push if reader is not None else None)
+    keypoints = find_landmarks_with_skipping(
+        decoding,
+        track,
+        settings.frame_skip,
+        settings.motion_threshold,
+        reader.push if reader is not None else None,
+    )
     on_stage(DECODE, decoding.seconds)
     if reader is not None:
         on_stage(PICTURES, looked)
@@ -97,11 +121,11 @@ def keypoints_from_frames(
 
 def keypoints_from_video(
     path: Path,
-    extractor: PoseExtractor,
+    track: LandmarkTrack,
     settings: Settings,
     cancel: Event | None = None,
     on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = unheard,
+    on_stage: OnStage = no_op_observer,
     recogniser: Recogniser | None = None,
 ) -> Keypoints:
     """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
@@ -110,14 +134,7 @@ def keypoints_from_video(
     """
     frames = read_frames(path, limits_from(settings))
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, extractor, settings, cancel, on_frame, on_stage, recogniser)
-
-
-def thrifty(extractor: PoseExtractor, settings: Settings) -> PoseExtractor:
-    """The same extractor, or one that spares it work where FRAME_SKIP or MOTION_THRESHOLD ask for that."""
-    if settings.frame_skip == 0 and settings.motion_threshold == 0:
-        return extractor
-    return ThriftyExtractor(extractor, settings.frame_skip, settings.motion_threshold)
+        return keypoints_from_frames(frames, track, settings, cancel, on_frame, on_stage, recogniser)
 
 
 def check_duration(duration_s: float, settings: Settings) -> None:

@@ -10,12 +10,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import ParamSpec, TypeVar
 
-import numpy as np
 from loguru import logger
 
 from app.core.errors import DeviceFault, InvalidLandmarks, NotReady
@@ -23,12 +23,13 @@ from app.core.limits import Gate
 from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
+from app.pipeline.module1_preprocessing.landmarks.engine import (
     ExtractionFailed,
-    ExtractorPool,
+    LandmarkEngine,
     LandmarksUnavailable,
-    PoseExtractor,
+    LandmarkTrack,
 )
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.services.recognition.batching import MicroBatcher, in_groups
@@ -96,7 +97,7 @@ class InferenceService:
         self._loading = asyncio.Lock()
         self.device = Device()
         self._batcher: MicroBatcher[_Asked, Read] | None = None
-        self.extractors = ExtractorPool(settings.extractor_workers)
+        self.landmarks: LandmarkEngine = MediaPipeEngine(settings.extractor_workers)
         self.extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
         self.model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._running: set[Event] = set()
@@ -120,7 +121,7 @@ class InferenceService:
 
         recogniser, _ = await asyncio.gather(
             load(),
-            loop.run_in_executor(self.extract_threads, self._warm_up_extractors),
+            loop.run_in_executor(self.extract_threads, self._warm_up_landmarks),
         )
         self._batcher = MicroBatcher(
             self._read_batch, self.model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
@@ -166,13 +167,11 @@ class InferenceService:
     def _stop_threads(self) -> None:
         self.extract_threads.shutdown(wait=True, cancel_futures=True)
         self.model_thread.shutdown(wait=True, cancel_futures=True)
-        self.extractors.close()
+        self.landmarks.close()
 
-    def _warm_up_extractors(self) -> None:
-        black = np.zeros((256, 256, 3), np.uint8)
+    def _warm_up_landmarks(self) -> None:
         try:
-            with self.extractors.acquire() as extractor:
-                extractor.extract([Frame(black, 0.0)])
+            self.landmarks.warm_up()
         except (LandmarksUnavailable, ExtractionFailed) as problem:
             logger.warning("videos cannot be read on this machine, landmarks can: {}", problem)
 
@@ -215,16 +214,16 @@ class InferenceService:
         Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
         """
         return await self._process(
-            lambda extractor, cancel, reader: keypoints_from_video(
-                path, extractor, self.settings, cancel, on_stage=self._on_stage, recogniser=reader
+            lambda track, cancel, reader: keypoints_from_video(
+                path, track, self.settings, cancel, on_stage=self._on_stage, recogniser=reader
             )
         )
 
     async def process_frames(self, frames: Iterable[Frame]) -> Outcome:
         """Pictures with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
         return await self._process(
-            lambda extractor, cancel, reader: keypoints_from_frames(
-                frames, extractor, self.settings, cancel, on_stage=self._on_stage, recogniser=reader
+            lambda track, cancel, reader: keypoints_from_frames(
+                frames, track, self.settings, cancel, on_stage=self._on_stage, recogniser=reader
             )
         )
 
@@ -238,14 +237,14 @@ class InferenceService:
         with self.jobs.enter():
             return await self._recognise(keypoints, self._there(), began)
 
-    async def _process(self, extract: Callable[[PoseExtractor, Event, Recogniser], Keypoints]) -> Outcome:
+    async def _process(self, extract: Callable[[LandmarkTrack, Event, Recogniser], Keypoints]) -> Outcome:
         began = time.perf_counter()
         self.check_ready()
         loaded, cancel = self._there(), Event()
 
         def in_thread() -> Keypoints:
-            with self.extractors.acquire() as extractor, told_apart(self.device):
-                return extract(extractor, cancel, loaded.recogniser)
+            with closing(self.landmarks.open()) as track, told_apart(self.device):
+                return extract(track, cancel, loaded.recogniser)
 
         with self.jobs.enter():
             self._running.add(cancel)

@@ -18,7 +18,8 @@ import pytest
 from app.core.errors import Close, ServiceError, UnknownSession
 from app.core.limits import Gate
 from app.core.settings import Settings
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.recogniser import Reading, Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
@@ -40,11 +41,11 @@ def recogniser(tiny_checkpoints: Path) -> Recogniser:
 
 @asynccontextmanager
 async def running(
-    recogniser: Recogniser, settings: Settings, graphs: ExtractorPool | None = None
+    recogniser: Recogniser, settings: Settings, graphs: LandmarkEngine | None = None
 ) -> AsyncIterator[LiveHub]:
     hub = LiveHub(settings)
     with ThreadPoolExecutor(1) as model:
-        hub.start(recogniser, model, graphs or ExtractorPool(1), Gate(settings.max_clients, "live streams"), Device())
+        hub.start(recogniser, model, graphs or MediaPipeEngine(1), Gate(settings.max_clients, "live streams"), Device())
         del recogniser  # held by the hub alone
         try:
             yield hub
