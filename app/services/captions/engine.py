@@ -141,7 +141,7 @@ class Client(Protocol):
         """Frames and requests that wait; None when there is nothing worth a call yet."""
         ...
 
-    def deliver(self, outcome: Outcome) -> None: ...
+    def on_result(self, outcome: Outcome) -> None: ...
 
 
 class CaptionEngine:
@@ -204,7 +204,7 @@ class CaptionEngine:
             outcomes = [problem] * len(batch)
         self.delay_s += DELAY_WEIGHT * (time.monotonic() - asked - self.delay_s)
         for (client, _), outcome in zip(batch, outcomes, strict=True):
-            client.deliver(outcome)
+            client.on_result(outcome)
         return True
 
     def _next_batch(self) -> list[tuple[Client, Work]]:
