@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from app.api.dependencies import get_service
+from app.api.dependencies import SettingsDep
 from app.core.errors import TrainingForbidden, Unauthorized
-from app.services.recognition.service import InferenceService
 
 _bearer = HTTPBearer(auto_error=False, description="The setting TRAINING_TOKEN, where one is set.")
 #: What proxies add: behind one, everybody seems to sit at this machine.
@@ -21,11 +20,10 @@ _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real
 
 def may_train(
     request: Request,
-    service: Annotated[InferenceService, Depends(get_service)],
+    settings: SettingsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> None:
     """Raises Unauthorized or TrainingForbidden."""
-    settings = service.settings
     if not settings.training:
         raise TrainingForbidden("Training over HTTP is switched off here: TRAINING=false.")
     if settings.training_token is not None:

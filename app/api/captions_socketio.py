@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.captions_ws import allowed_origin
+from app.api.dependencies import services_of
 from app.core.settings import Settings
 from app.services.captions.commands import MAX_MESSAGE, Close, Command, LiveError, parse_binary, parse_object
-from app.services.captions.hub import LiveHub
 from app.services.conversation.conversation import Conversation, HungUp
 from app.services.conversation.outbox import Event
 
@@ -38,10 +38,10 @@ T = TypeVar("T")
 
 
 class SocketIODoor:
-    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH."""
+    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH. It is there before the
+    services are, and finds them through each connection."""
 
-    def __init__(self, hub: LiveHub, settings: Settings) -> None:
-        self._hub = hub
+    def __init__(self, settings: Settings) -> None:
         self._clients: dict[str, tuple[_Client, asyncio.Task[None]]] = {}
         quiet = logging.getLogger("glossline.socketio")
         quiet.setLevel(logging.CRITICAL)  # what hostile clients send is answered, not logged line by line
@@ -64,9 +64,9 @@ class SocketIODoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "sid" not in parse_qs(scope.get("query_string", b"").decode("latin-1")):
             try:  # the first request of a connection makes the server remember it
-                self._hub.attempt(_address(scope))
+                services_of(scope).captions.attempt(_address(scope))
             except LiveError as problem:
-                self._hub.metrics.live_refused.labels(problem.code).inc()
+                services_of(scope).metrics.live_refused.labels(problem.code).inc()
                 refusal = JSONResponse({"code": problem.code, "message": problem.message}, 429)
                 if scope["type"] == "http":
                     await refusal(scope, receive, send)
@@ -85,17 +85,18 @@ class SocketIODoor:
     async def _connected(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
         if sid in self._clients:  # a client may send any event, also one that is called 'connect'
             return
-        address = _address(environ["asgi.scope"])
+        scope = environ["asgi.scope"]
+        hub = services_of(scope).captions
         try:
-            self._hub.check_room()
+            hub.check_room()
         except LiveError as problem:
-            self._hub.metrics.live_refused.labels(problem.code).inc()
+            hub.metrics.live_refused.labels(problem.code).inc()
             raise socketio.exceptions.ConnectionRefusedError(
                 problem.message, {"code": problem.code, "close": problem.close}
             ) from None
         client = _Client(self._server, sid)
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(client, self._hub, address, first_word_s=0, predictions=True)
+        talk = Conversation(client, hub, _address(scope), first_word_s=0, predictions=True)
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))

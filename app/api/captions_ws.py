@@ -10,6 +10,7 @@ from fastapi import APIRouter, WebSocket
 from loguru import logger
 from starlette.websockets import WebSocketDisconnect
 
+from app.api.dependencies import services_of
 from app.services.captions.commands import MAX_MESSAGE, Close, Command, LiveError, parse_binary, parse_text
 from app.services.conversation.conversation import Conversation, HungUp
 from app.services.conversation.outbox import Event
@@ -22,14 +23,15 @@ SUBPROTOCOL = "glossline.v1"
 @router.websocket("/ws/stream")
 async def stream(websocket: WebSocket) -> None:
     """Live captions; the messages are described in docs/live.md."""
-    headers, allowed = websocket.headers, websocket.app.state.service.settings.cors_origins
+    services = services_of(websocket.scope)
+    headers, allowed = websocket.headers, services.settings.cors_origins
     if not allowed_origin(headers.get("origin"), headers.get("host", ""), allowed):
         await websocket.close(Close.POLICY)
         return
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
     address = websocket.client.host if websocket.client is not None else None
-    await Conversation(_WebSocketDoor(websocket), websocket.app.state.live, address).run()
+    await Conversation(_WebSocketDoor(websocket), services.captions, address).run()
 
 
 def allowed_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:

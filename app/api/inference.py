@@ -6,18 +6,17 @@ import asyncio
 import json
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.api.dependencies import get_service, get_uploads
+from app.api.dependencies import ClipsDep, SettingsDep, UploadsDep
 from app.api.problems import invalid_request, responses
 from app.api.schemas.recognition import FramesRequest, LandmarksRequest, Prediction
 from app.api.uploads import receive_body, receive_file
 from app.core import errors
-from app.core.limits import Gate
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
 from app.pipeline.module1_preprocessing.landmark_files import (
@@ -26,12 +25,10 @@ from app.pipeline.module1_preprocessing.landmark_files import (
     load_landmarks,
 )
 from app.services.recognition.clips import check_duration
-from app.services.recognition.errors import sentence, translated
-from app.services.recognition.service import InferenceService, Outcome
+from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
+from app.services.recognition.service import ClipService, Outcome
 
 T = TypeVar("T")
-Service = Annotated[InferenceService, Depends(get_service)]
-Uploads = Annotated[Gate, Depends(get_uploads)]
 
 router = APIRouter(prefix="/api/inference", tags=["inference"])
 
@@ -107,7 +104,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         }
     },
 )
-async def predict(request: Request, service: Service, uploads: Uploads) -> Prediction:
+async def predict(request: Request, clips: ClipsDep, settings: SettingsDep, uploads: UploadsDep) -> Prediction:
     """Send a video of a person signing, get what was signed.
 
     `curl -F file=@clip.mp4 http://localhost:8000/api/inference/predict`
@@ -115,11 +112,10 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
     The file is refused while it is coming in as soon as it is larger than the service takes; it is deleted when the
     answer is sent. Closing the connection stops the work.
     """
-    service.check_ready()
-    service.jobs.check()
+    clips.check_ready()
     with uploads.enter():
-        async with receive_file(request, service.settings.upload_idle_timeout_s) as upload:
-            outcome = await unless_gone(request, service.process_video(upload.path))
+        async with receive_file(request, settings.upload_idle_timeout_s) as upload:
+            outcome = await unless_gone(request, clips.process_video(upload.path))
     return Prediction.of(outcome)
 
 
@@ -136,23 +132,22 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
         }
     },
 )
-async def frames(request: Request, service: Service, uploads: Uploads) -> Prediction:
+async def frames(request: Request, clips: ClipsDep, settings: SettingsDep, uploads: UploadsDep) -> Prediction:
     """Send the frames of a clip as JPEG in base64, with their rate or their times."""
-    service.check_ready()
-    service.jobs.check()
+    clips.check_ready()
     with uploads.enter():
         _require_json(request)
-        body = await receive_body(request, service.settings.upload_idle_timeout_s)
+        body = await receive_body(request, settings.upload_idle_timeout_s)
 
         async def work() -> Prediction:
-            pictures, times = await asyncio.to_thread(_read_frames, body, service)
-            outcome = await service.process_frames(decoded(pictures, times))
+            pictures, times = await asyncio.to_thread(_read_frames, body, settings.max_duration_s)
+            outcome = await clips.process_frames(decoded(pictures, times))
             return Prediction.of(outcome)
 
         return await unless_gone(request, work())
 
 
-def _read_frames(body: bytes, service: InferenceService) -> tuple[Sequence[JpegPicture], list[float]]:
+def _read_frames(body: bytes, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float]]:
     try:
         asked = FramesRequest.model_validate_json(body)
     except ValidationError as problem:
@@ -161,7 +156,7 @@ def _read_frames(body: bytes, service: InferenceService) -> tuple[Sequence[JpegP
             raise errors.MalformedRequest("The body is not valid JSON.") from None
         raise invalid_request(list(found)) from None
     times = asked.times_s()
-    check_duration(times[-1], service.settings)
+    check_duration(times[-1], max_duration_s)
     return pictures_from_base64(asked.frames), times
 
 
@@ -182,28 +177,27 @@ def _read_frames(body: bytes, service: InferenceService) -> tuple[Sequence[JpegP
         }
     },
 )
-async def landmarks(request: Request, service: Service, uploads: Uploads) -> Prediction:
+async def landmarks(request: Request, clips: ClipsDep, settings: SettingsDep, uploads: UploadsDep) -> Prediction:
     """Send body landmarks instead of pictures: the camera's picture never leaves the device."""
-    service.check_ready()
-    service.jobs.check()
-    timeout = service.settings.upload_idle_timeout_s
+    clips.check_ready()
+    timeout = settings.upload_idle_timeout_s
     with uploads.enter():
         if _media_type(request) == "application/json":
             body = await receive_body(request, timeout)
-            outcome = await unless_gone(request, _recognise(service, body, None))
+            outcome = await unless_gone(request, _recognise(clips, body, None))
         else:
             async with receive_file(request, timeout) as upload:
-                outcome = await unless_gone(request, _recognise(service, upload.path, upload.filename))
+                outcome = await unless_gone(request, _recognise(clips, upload.path, upload.filename))
     return Prediction.of(outcome)
 
 
-async def _recognise(service: InferenceService, source: Path | bytes, filename: str | None) -> Outcome:
-    return await service.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
+async def _recognise(clips: ClipService, source: Path | bytes, filename: str | None) -> Outcome:
+    return await clips.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
 
 
 def _read_landmarks(source: Path | bytes, filename: str | None) -> Keypoints:
     """A landmark file, whose client-given `filename` tells its format; without one, a JSON body."""
-    with translated():
+    with pipeline_errors_as_service_errors():
         if isinstance(source, Path):
             return load_landmarks(source, filename or "unnamed")
         try:

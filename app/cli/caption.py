@@ -109,10 +109,10 @@ def caption_files(paths: list[Path], settings: Settings, show_progress: bool = F
 def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Caption:
     from app.core.errors import ServiceError
     from app.services.recognition.clips import nothing_seen, warnings_about
-    from app.services.recognition.errors import translated
+    from app.services.recognition.errors import pipeline_errors_as_service_errors
 
     try:
-        with translated():
+        with pipeline_errors_as_service_errors():
             clip = _keypoints(path, settings, recogniser, pool, bar)
             warnings = tuple(warnings_about(clip))
             if any(warning.code == "no_person" for warning in warnings):
@@ -127,17 +127,18 @@ def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: Extra
 def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Any:
     from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
     from app.pipeline.module1_preprocessing.video import probe
-    from app.services.recognition.clips import LANDMARK_SUFFIXES, keypoints_from_video, limits_from
+    from app.services.recognition.clips import LANDMARK_SUFFIXES, ClipOptions, keypoints_from_video
 
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return load_landmarks(path, path.name)
-    info = probe(path, limits_from(settings))
+    on_frame: Callable[[], Any] = bar.update
+    options = ClipOptions.of(settings, recogniser=recogniser, on_frame=on_frame)
+    info = probe(path, options.limits)
     if info.duration_s:
         bar.total += round(info.duration_s * min(info.fps or 25, 25))
         bar.refresh()
-    on_frame: Callable[[], Any] = bar.update
     with pool.acquire() as extractor:
-        return keypoints_from_video(path, extractor, settings, on_frame=on_frame, recogniser=recogniser)
+        return keypoints_from_video(path, extractor, options)
 
 
 def rendered(caption: Caption, output: str, sign_language: str, model: str, several: bool) -> str:

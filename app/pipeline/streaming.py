@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -422,9 +423,19 @@ class CaptionStream:
         return self._put_into_words[1]
 
 
-def read_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
-    """Windows of several streams in one pass of the network; frames that a stream has shown it before cost nothing."""
-    pieces = [stream.pieces(job) for stream, job in jobs]
+class WindowSource(Protocol):
+    """What has windows for the network: a stream, or a clip."""
+
+    def pieces(self, job: WindowJob) -> list[Piece]: ...
+
+    def steps(
+        self, job: WindowJob, pieces: Sequence[Piece], rows: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.float32]: ...
+
+
+def read_jobs(recogniser: Recogniser, jobs: Sequence[tuple[WindowSource, WindowJob]]) -> list[Reading]:
+    """Windows of several sources in one pass of the network; frames that a stream has shown it before cost nothing."""
+    pieces = [source.pieces(job) for source, job in jobs]
     rows = iter(
         recogniser.steps(
             [
@@ -434,5 +445,5 @@ def read_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, Window
             ]
         )
     )
-    steps = [stream.steps(job, own, [next(rows) for _ in own]) for (stream, job), own in zip(jobs, pieces, strict=True)]
+    steps = [source.steps(job, own, [next(rows) for _ in own]) for (source, job), own in zip(jobs, pieces, strict=True)]
     return recogniser.read_steps(steps, [job.features for _, job in jobs])

@@ -18,8 +18,7 @@ from app.rpc.captioner import Captioner
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.health import SERVICE, Health
 from app.rpc.uploads import RoomFirst
-from app.services.captions.hub import LiveHub
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
 
 #: Calls that still run when the service stops get this long to finish.
 GRACE_S = 20.0
@@ -28,20 +27,20 @@ OTHER_CALLS = 64
 
 
 @asynccontextmanager
-async def rpc_server(service: InferenceService, hub: LiveHub, host: str, port: int) -> AsyncIterator[int]:
+async def rpc_server(services: Services, host: str, port: int) -> AsyncIterator[int]:
     """Serve while the block lasts; gives the port (0 asks for any). At its end calls that run get GRACE_S.
 
-    Raises SettingsError when nothing can be heard on that address.
+    Raises SettingsError when it cannot listen on that address.
     """
     calls = Calls()
-    settings = service.settings
+    settings, hub = services.settings, services.captions
     server = grpc.aio.server(
-        interceptors=[RoomFirst(SERVICE, service, hub, calls)],
+        interceptors=[RoomFirst(SERVICE, services, calls)],
         options=_options(settings),
         maximum_concurrent_rpcs=settings.max_clients + settings.max_concurrent_requests + OTHER_CALLS,
     )
-    captioner_pb2_grpc.add_CaptionerServicer_to_server(Captioner(service, hub, calls), server)
-    health_pb2_grpc.add_HealthServicer_to_server(Health(service, hub), server)
+    captioner_pb2_grpc.add_CaptionerServicer_to_server(Captioner(services, calls), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(services), server)
     names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     bound = _bind(server, host, port)
@@ -67,7 +66,7 @@ def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
         bound = 0
     if bound == 0:
         raise SettingsError(
-            f"GRPC_PORT={port}: nothing can be heard on {address}. Another program has that port, or HOST is no "
+            f"GRPC_PORT={port}: cannot listen on {address}. Another program has that port, or HOST is no "
             "address of this machine. Choose another GRPC_PORT, or leave it out to do without gRPC."
         )
     return bound

@@ -10,10 +10,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from app.core.errors import MalformedRequest, NotReady, UploadTimeout
-from app.core.limits import Gate
+from app.core.limits import ConcurrencyLimit
 from app.rpc.calls import Calls, Context
-from app.services.captions.hub import LiveHub
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
 
 #: A message that is not whole after so long is given up; how far it has come is not to be seen.
 UPLOAD_S = 300.0
@@ -25,10 +24,10 @@ class RoomFirst(grpc.aio.ServerInterceptor):
     """Serves the unary methods of one service as if their request were a stream of one message, which is the same on
     the wire: then the message is not taken from the network before it is asked for."""
 
-    def __init__(self, name: str, service: InferenceService, hub: LiveHub, calls: Calls) -> None:
+    def __init__(self, name: str, services: Services, calls: Calls) -> None:
         self._prefix = f"/{name}/"
-        self._service, self._hub, self._calls = service, hub, calls
-        self._room = Gate(service.settings.max_concurrent_requests, "uploads")
+        self._services, self._calls = services, calls
+        self._room = ConcurrencyLimit(services.settings.max_concurrent_requests, "uploads")
 
     async def intercept_service(
         self,
@@ -55,10 +54,9 @@ class RoomFirst(grpc.aio.ServerInterceptor):
         return answer
 
     def _check_open(self) -> None:
-        self._service.check_ready()
-        if self._hub.draining:
+        if self._services.captions.draining:
             raise NotReady
-        self._service.jobs.check()
+        self._services.clips.check_ready()
 
 
 async def _message(context: Context) -> Any:

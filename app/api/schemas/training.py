@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.db.models import ACTIVE, TrainingJob
+from app.db.models.training import ACTIVE, TrainingJob
 from app.services.training_jobs.run_folder import Numbers, Piece
 
 State = Literal["queued", "starting", "running", "stopping", "stopped", "finished", "failed", "lost"]

@@ -65,7 +65,7 @@ class MotionGate:
         self._last = None
 
 
-class ThriftyExtractor:
+class SkippingExtractor:
     """A PoseExtractor that spares another one: skipped frames are left out, still ones repeat the last landmarks.
 
     extract() applies both; extract_frame() only the gate, because whoever feeds it frame by frame asks FrameSkip

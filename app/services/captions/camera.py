@@ -27,7 +27,7 @@ from app.pipeline.picture_reader import PictureReader
 from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
 from app.services.captions.commands import Close, LiveError
 from app.services.captions.session import LiveSession, WaitingPicture
-from app.services.recognition.device_faults import Device, told_apart
+from app.services.recognition.device_faults import Device, raising_device_errors
 
 #: Pictures of one camera in its graph at once: while the hands of one are found, the body of the next is. More would
 #: not be faster and would be older when they come out.
@@ -146,7 +146,7 @@ class Camera:
         watch.tell(self._on_stage)
         if self._pictures is None or pixels is None:
             return points, None
-        with told_apart(self._device):
+        with raising_device_errors(self._device):
             return points, self._pictures.push(pixels, points)[None]
 
     @property

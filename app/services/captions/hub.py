@@ -5,28 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
-from app.core.limits import Gate
+from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.keypoints import DEFAULT_ASPECT
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
-from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions.camera import Camera
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Close, Landmarks, LiveError, Picture, Resume, Start
-from app.services.captions.engine import CaptionEngine, WindowReader
 from app.services.captions.session import TOO_SLOW, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.outbox import Event, SlowReader
-from app.services.recognition.device_faults import Device
+from app.services.recognition.model_host import ModelHost
 
 #: A session waits that long for its client to come back.
 RESUME_S = 30.0
@@ -37,8 +34,6 @@ IDLE_S = 60.0
 MAX_SESSION_S = 4 * 3600.0
 #: The sign language of a recogniser whose training did not say which one it is (ISO 639-3).
 UNDETERMINED = "und"
-#: Python's lock changes hands after so long; see where it is set.
-SWITCH_S = 0.0005
 
 
 @dataclass(slots=True)
@@ -53,55 +48,33 @@ class _Place:
 
 
 class LiveHub:
-    """For one event loop; `start` and `close` with the service."""
+    """For one event loop, which has to be running; it begins here and ends with `close`."""
 
-    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
-        self._settings = settings
-        self.metrics = metrics or Metrics()
-        self.metrics.before_reading(self._tell_numbers)
-        self._on_stage = self.metrics.stages("live")
+    def __init__(self, settings: Settings, host: ModelHost, graphs: ExtractorPool, metrics: Metrics) -> None:
+        """host: reads the windows, and names the recogniser of each new session. graphs: lends one to each camera."""
+        self._settings, self._host, self._graphs, self.metrics = settings, host, graphs, metrics
+        self._on_stage = metrics.stages("live")
         self._places: dict[str, _Place] = {}
         self._draining = False
+        #: Sessions with a client.
+        self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
         self._limits = AddressLimits(
             at_once=settings.max_clients_per_address,
             burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
         )
-        self._sweeper: asyncio.Task[None] | None = None
-
-    def start(
-        self,
-        recogniser: Recogniser,
-        model_thread: Executor,
-        graphs: ExtractorPool,
-        streams: Gate,
-        device: Device,
-    ) -> None:
-        """streams: counts MAX_CLIENTS for this hub and whoever else opens live streams of the same recogniser."""
-        self._streams, self._graphs, self._device = streams, graphs, device
         # Of its own: uploaded videos keep theirs for as long as they last.
         self._camera_threads = ThreadPoolExecutor(max(2, graphs.size), thread_name_prefix="camera")
-        self._recogniser = recogniser
-        # The model's thread gives Python's lock away with every call of the network, and gets it back only when this
-        # long has passed on a busy event loop; the usual 5 ms starve it.
-        sys.setswitchinterval(SWITCH_S)
-        self.engine = CaptionEngine(WindowReader(metrics=self.metrics, device=device), model_thread)
-        self.engine.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
-
-    def use(self, recogniser: Recogniser) -> None:
-        """New sessions read with this one; those that run go on with theirs."""
-        self._recogniser = recogniser
+        metrics.before_reading(self._tell_numbers)
 
     async def close(self) -> None:
         """End everything at once; `drain` first for an orderly end."""
         self._draining = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
-            for session_id in list(self._places):
-                await self.drop(session_id)
-            await self.engine.close()
-            await asyncio.to_thread(self._camera_threads.shutdown)
+        self._sweeper.cancel()
+        await asyncio.gather(self._sweeper, return_exceptions=True)
+        for session_id in list(self._places):
+            await self.drop(session_id)
+        await asyncio.to_thread(self._camera_threads.shutdown)
 
     # -- coming and going ---------------------------------------------------------------------------------------------
 
@@ -129,16 +102,16 @@ class LiveHub:
     def _check_open(self) -> None:
         if self._draining:
             raise LiveError("draining", "The service is shutting down; connect again in a moment.", Close.DRAINING)
-        if self._device.fault is not None:
+        if self._host.device.fault is not None:
             raise LiveError("device_fault", "The device has failed; the service has to be restarted.", Close.INTERNAL)
 
     def check_room(self) -> None:
         """Raises LiveError when no new session can begin."""
         self._check_open()
-        if self._streams.full:
+        if self.streams.full:
             raise LiveError(
                 "full",
-                f"{self._streams.inside} live sessions are open, as many as this service takes. Try again later.",
+                f"{self.streams.in_use} live sessions are open, as many as this service takes. Try again later.",
                 Close.FULL,
             )
 
@@ -149,7 +122,8 @@ class LiveHub:
     def open(self, start: Start) -> LiveSession:
         """A new session. Raises LiveError: full, draining, or a start that asks for what cannot be had."""
         self.check_room()
-        known = self._recogniser.sign_language
+        recogniser = self._host.recogniser
+        known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise LiveError(
                 "bad_start",
@@ -165,7 +139,7 @@ class LiveHub:
         except ValueError as problem:
             raise LiveError("bad_start", f"window, stride: {problem}", Close.BAD_START) from problem
         self._make_room()
-        stream = CaptionStream(self._recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage)
+        stream = CaptionStream(recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage)
         effective = start.model_copy(
             update={
                 "window": config.window,
@@ -174,10 +148,10 @@ class LiveHub:
                 "sign_language": start.sign_language or known,
             }
         )
-        session = LiveSession(effective, stream, self.engine, on_lag=self.metrics.caption_lag.observe)
+        session = LiveSession(effective, stream, self._host.live, on_lag=self.metrics.caption_lag.observe)
         self._places[session.id] = _Place(session)
         self.metrics.live_opened.inc()
-        self._streams.inside += 1
+        self.streams.in_use += 1
         session.tell("ready", **self._ready(session))
         for target in start.targets:
             if target != "en":
@@ -197,7 +171,7 @@ class LiveHub:
             raise LiveError("unknown_session", "There is no such session (any more); start a new one.", Close.BAD_START)
         if not place.connected:
             place.connected = True
-            self._streams.inside += 1
+            self.streams.in_use += 1
         place.connection += 1
         session = place.session
         session.last_heard = time.monotonic()
@@ -215,7 +189,7 @@ class LiveHub:
         place = self._places.get(session.id)
         if place is not None and place.connection == connection and place.connected:
             place.connected = False
-            self._streams.inside -= 1
+            self.streams.in_use -= 1
             place.left.set()
             place.lost_at = time.monotonic()
 
@@ -223,10 +197,10 @@ class LiveHub:
         place = self._places.pop(session_id, None)
         if place is not None:
             if place.connected:
-                self._streams.inside -= 1
+                self.streams.in_use -= 1
             place.left.set()
             place.session.finished = True
-            self.engine.forget(place.session)
+            self._host.live.forget(place.session)
             try:
                 if place.camera is not None:
                     await place.camera.close()
@@ -241,7 +215,7 @@ class LiveHub:
         if isinstance(command, Picture):
             place = self._places[session.id]
             if place.camera is None:
-                place.camera = Camera(session, self._camera_threads, self._graphs, self._device, self._on_stage)
+                place.camera = Camera(session, self._camera_threads, self._graphs, self._host.device, self._on_stage)
             place.camera.wake()
 
     # -- numbers ------------------------------------------------------------------------------------------------------
@@ -249,8 +223,8 @@ class LiveHub:
     def _count_frames(self, place: _Place) -> None:
         """Frames enter the metrics when somebody looks and when a session ends: they come too often for more."""
         now, before = place.session.counters, place.counted
-        for what in FRAMES:
-            self.metrics.live_frames.labels(what).inc(getattr(now, what) - getattr(before, what))
+        for outcome in FRAMES:
+            self.metrics.live_frames.labels(outcome).inc(getattr(now, outcome) - getattr(before, outcome))
         place.counted = replace(now)
 
     def _tell_numbers(self) -> None:
@@ -259,7 +233,6 @@ class LiveHub:
             self._count_frames(place)
         metrics.live_sessions.set(self.active)
         metrics.live_connected.set(self.connected)
-        metrics.waiting.labels("sessions").set(self.engine.waiting if self._sweeper is not None else 0)
         metrics.waiting.labels("frames").set(sum(place.session.frames_waiting for place in places))
         metrics.waiting.labels("pictures").set(sum(len(place.session.pictures) for place in places))
 

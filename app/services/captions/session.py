@@ -22,8 +22,9 @@ from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.pipeline.streaming import CaptionStream, EndReason, StreamUpdate
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import Close, Landmarks, LiveError, Picture, Start
-from app.services.captions.engine import CaptionEngine, Outcome, Work
+from app.services.captions.turn import LiveTurn, Outcome
 from app.services.conversation.outbox import Event, Outbox, SlowReader
+from app.services.recognition.scheduler import Client, Lane
 
 #: Landmark frames that may wait for the model: ten seconds. More means that the machine is too slow for its clients.
 MAX_WAITING_FRAMES = 250
@@ -111,7 +112,7 @@ class LiveSession:
         self,
         start: Start,
         stream: CaptionStream,
-        engine: CaptionEngine,
+        engine: Lane[Client],
         now: Now = time.monotonic,
         on_lag: Callable[[float], None] | None = None,
     ) -> None:
@@ -267,7 +268,7 @@ class LiveSession:
 
     # -- the engine's side --------------------------------------------------------------------------------------------
 
-    def take_work(self) -> Work | None:
+    def take_work(self) -> LiveTurn | None:
         flush = self._flush_asked and not (self.pictures or self.looking)
         if not flush and not self._due:
             return None
@@ -278,7 +279,7 @@ class LiveSession:
         self.counters.used += len(times)
         if flush:
             self._flush_asked = False
-        return Work(self._stream, points, times, flush, rgb)
+        return LiveTurn(self._stream, points, times, flush, rgb)
 
     def deliver(self, outcome: Outcome) -> None:
         if isinstance(outcome, Exception):

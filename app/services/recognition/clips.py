@@ -8,13 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import cast
+from typing import Any, cast
 
 from app.core.errors import VideoTooLong
 from app.core.settings import Settings
 from app.pipeline.keypoints import Keypoints, hand_present, person_present
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import PoseExtractor
-from app.pipeline.module1_preprocessing.motion import ThriftyExtractor
+from app.pipeline.module1_preprocessing.motion import SkippingExtractor
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
 from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
@@ -33,10 +33,6 @@ class ClipWarning:
 
     code: str
     message: str
-
-
-def limits_from(settings: Settings) -> VideoLimits:
-    return VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
 
 
 class _Decoding:
@@ -64,68 +60,75 @@ class _Decoding:
         return frame
 
 
-def keypoints_from_frames(
-    frames: Iterable[Frame],
-    extractor: PoseExtractor,
-    settings: Settings,
-    cancel: Event | None = None,
-    on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = unheard,
-    recogniser: Recogniser | None = None,
-) -> Keypoints:
-    """Find the landmarks in pictures that are decoded as they are asked for; `on_frame` is called for each.
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """How a clip becomes keypoints."""
 
-    recogniser: who will read them; its RGB encoder, if it has one, sees the pictures. Raises LandmarksUnavailable,
-    Cancelled, and whatever the decoder raises.
+    limits: VideoLimits
+    """Of the video file."""
+    frame_skip: int = 0
+    """Frames left out behind each one that is read."""
+    motion_threshold: float = 0.0
+    """Frames that differ less than this from the one before repeat its landmarks; 0 switches that off."""
+    recogniser: Recogniser | None = None
+    """What will read the clip; its RGB encoder, if it has one, sees the images."""
+    cancel: Event | None = None
+    """Once it is set, Cancelled is raised before the next frame."""
+    on_frame: Callable[[], object] | None = None
+    """Called for each frame that has been decoded."""
+    on_stage: OnStage = unheard
+    """Gets the seconds of each stage."""
+
+    @classmethod
+    def of(cls, settings: Settings, **rest: Any) -> ClipOptions:
+        """Those that the settings name; `rest` are other fields."""
+        limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
+        return cls(limits, settings.frame_skip, settings.motion_threshold, **rest)
+
+
+def keypoints_from_frames(frames: Iterable[Frame], extractor: PoseExtractor, options: ClipOptions) -> Keypoints:
+    """Find the landmarks in images that are decoded as they are asked for.
+
+    Raises LandmarksUnavailable, Cancelled, and whatever the decoder raises.
     """
-    decoding = _Decoding(frames, cancel, on_frame)
-    looked = 0.0
+    decoding = _Decoding(frames, options.cancel, options.on_frame)
+    encoding_s = 0.0
 
-    def on_picture(stage: str, seconds: float) -> None:
-        nonlocal looked
-        looked += seconds
+    def on_encoded(stage: str, seconds: float) -> None:
+        nonlocal encoding_s
+        encoding_s += seconds
 
-    reader = PictureReader.of(recogniser, on_picture) if recogniser is not None else None
+    reader = PictureReader.of(options.recogniser, on_encoded) if options.recogniser is not None else None
     began = time.perf_counter()
-    keypoints = thrifty(extractor, settings).extract(decoding, reader.push if reader is not None else None)
-    on_stage(DECODE, decoding.seconds)
+    keypoints = with_frame_skipping(extractor, options).extract(decoding, reader.push if reader is not None else None)
+    options.on_stage(DECODE, decoding.seconds)
     if reader is not None:
-        on_stage(PICTURES, looked)
-    on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds - looked)
+        options.on_stage(PICTURES, encoding_s)
+    options.on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds - encoding_s)
     return keypoints
 
 
-def keypoints_from_video(
-    path: Path,
-    extractor: PoseExtractor,
-    settings: Settings,
-    cancel: Event | None = None,
-    on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = unheard,
-    recogniser: Recogniser | None = None,
-) -> Keypoints:
+def keypoints_from_video(path: Path, extractor: PoseExtractor, options: ClipOptions) -> Keypoints:
     """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
 
     Raises InvalidVideo, LandmarksUnavailable, Cancelled.
     """
-    frames = read_frames(path, limits_from(settings))
+    frames = read_frames(path, options.limits)
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, extractor, settings, cancel, on_frame, on_stage, recogniser)
+        return keypoints_from_frames(frames, extractor, options)
 
 
-def thrifty(extractor: PoseExtractor, settings: Settings) -> PoseExtractor:
+def with_frame_skipping(extractor: PoseExtractor, options: ClipOptions) -> PoseExtractor:
     """The same extractor, or one that spares it work where FRAME_SKIP or MOTION_THRESHOLD ask for that."""
-    if settings.frame_skip == 0 and settings.motion_threshold == 0:
+    if options.frame_skip == 0 and options.motion_threshold == 0:
         return extractor
-    return ThriftyExtractor(extractor, settings.frame_skip, settings.motion_threshold)
+    return SkippingExtractor(extractor, options.frame_skip, options.motion_threshold)
 
 
-def check_duration(duration_s: float, settings: Settings) -> None:
-    """Raise VideoTooLong for a clip that lasts longer than MAX_DURATION_S."""
-    if duration_s > settings.max_duration_s:
-        raise VideoTooLong(
-            f"The clip lasts {duration_s:.1f} s; at most {settings.max_duration_s:g} s are read. Cut it into parts."
-        )
+def check_duration(duration_s: float, max_s: float) -> None:
+    """Raise VideoTooLong for a clip that lasts longer than `max_s`, which is MAX_DURATION_S."""
+    if duration_s > max_s:
+        raise VideoTooLong(f"The clip lasts {duration_s:.1f} s; at most {max_s:g} s are read. Cut it into parts.")
 
 
 def warnings_about(clip: Keypoints) -> list[ClipWarning]:

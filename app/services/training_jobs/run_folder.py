@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-from app.db.models import STATES
+from app.db.models.training import STATES
 
 LOG = "train.log"
 #: Exit code of the trainer when it was stopped and can go on.

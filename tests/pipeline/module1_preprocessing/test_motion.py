@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import OnLandmarks
-from app.pipeline.module1_preprocessing.motion import FrameSkip, MotionGate, ThriftyExtractor
+from app.pipeline.module1_preprocessing.motion import FrameSkip, MotionGate, SkippingExtractor
 from app.pipeline.module1_preprocessing.video import Frame
 
 
@@ -97,7 +97,7 @@ def test_bad_settings(threshold: float) -> None:
 
 def test_still_frames_repeat_the_last_landmarks_at_their_own_time() -> None:
     inner = Counting()
-    clip = ThriftyExtractor(inner, motion_threshold=0.1).extract(frames([0, 0, 100, 100, 100, 200]))
+    clip = SkippingExtractor(inner, motion_threshold=0.1).extract(frames([0, 0, 100, 100, 100, 200]))
     np.testing.assert_allclose(clip.points[:, 0, 0] * 255, [0, 0, 100, 100, 100, 200], atol=1e-3)
     np.testing.assert_allclose(clip.times, np.arange(6) / 25)
     assert inner.seen == [0.0, 2 / 25, 5 / 25]
@@ -111,7 +111,7 @@ def test_pictures_are_looked_at_once_and_repeated_with_their_landmarks() -> None
         told.append(rgb.mean())
         return np.array([rgb.mean(), points[0, 0]], np.float32)
 
-    clip = ThriftyExtractor(Counting(), frame_skip=1, motion_threshold=0.1).extract(
+    clip = SkippingExtractor(Counting(), frame_skip=1, motion_threshold=0.1).extract(
         frames([0, 9, 0, 9, 100, 9, 100, 9, 200]), look
     )
     assert told == [0, 100, 200]
@@ -122,18 +122,18 @@ def test_pictures_are_looked_at_once_and_repeated_with_their_landmarks() -> None
 
 def test_skipped_frames_are_left_out() -> None:
     inner = Counting()
-    clip = ThriftyExtractor(inner, frame_skip=2).extract(frames(range(0, 70, 10)))
+    clip = SkippingExtractor(inner, frame_skip=2).extract(frames(range(0, 70, 10)))
     np.testing.assert_allclose(clip.times, [0, 3 / 25, 6 / 25])
     assert len(inner.seen) == 3
 
 
 def test_no_frames() -> None:
-    assert len(ThriftyExtractor(Counting(), 1, 0.5).extract([])) == 0
+    assert len(SkippingExtractor(Counting(), 1, 0.5).extract([])) == 0
 
 
 def test_frame_by_frame_the_gate_repeats_and_close_is_passed_on() -> None:
     inner = Counting()
-    thrifty = ThriftyExtractor(inner, motion_threshold=0.1)
+    thrifty = SkippingExtractor(inner, motion_threshold=0.1)
     got = [float(thrifty.extract_frame(f.rgb, f.time_s)[0, 0]) for f in frames([50, 50, 150])]
     assert got == pytest.approx([50 / 255, 50 / 255, 150 / 255])
     assert len(inner.seen) == 2

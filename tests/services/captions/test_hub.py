@@ -15,19 +15,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.core.limits import Gate
 from app.core.settings import Settings
+from app.monitoring.metrics import Metrics
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
-from app.pipeline.recogniser import Reading, Recogniser
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.stages import unheard as no_stage
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import Close, Landmarks, LiveError, Resume, Start
-from app.services.captions.engine import CaptionEngine, WindowReader, Work
 from app.services.captions.hub import LiveHub
 from app.services.captions.session import MAX_WAITING_FRAMES, LiveSession
 from app.services.recognition.device_faults import Device
+from app.services.recognition.scheduler import Scheduler
+from app.services.recognition.windows import WindowReader
 from tests.support.recognisers import performance
+
+
+def no_call(windows: int) -> None:
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +41,30 @@ def recogniser(tiny_checkpoints: Path) -> Recogniser:
     return Recogniser.load(tiny_checkpoints / "tiny")
 
 
+class Hosted:
+    """What the hub needs of a ModelHost, around a recogniser that is loaded already."""
+
+    def __init__(self, recogniser: Recogniser, scheduler: Scheduler, device: Device) -> None:
+        self.recogniser, self.live, self.device = recogniser, scheduler.live, device
+
+
+@asynccontextmanager
+async def scheduling(device: Device | None = None) -> AsyncIterator[Scheduler]:
+    reader = WindowReader(device or Device(), no_stage, no_call)
+    with ThreadPoolExecutor(1) as model:
+        scheduler = Scheduler(reader, reader, model)
+        try:
+            yield scheduler
+        finally:
+            await scheduler.close()
+
+
 @asynccontextmanager
 async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
-    hub = LiveHub(settings)
-    with ThreadPoolExecutor(1) as model:
-        hub.start(recogniser, model, ExtractorPool(1), Gate(settings.max_clients, "live streams"), Device())
-        del recogniser  # held by the hub alone
+    device = Device()
+    async with scheduling(device) as scheduler:
+        hub = LiveHub(settings, Hosted(recogniser, scheduler, device), ExtractorPool(1), Metrics())  # type: ignore[arg-type]
+        del recogniser  # held by the host alone
         try:
             yield hub
         finally:
@@ -164,41 +188,6 @@ async def test_a_resume_needs_the_token(recogniser: Recogniser, tiny_settings: S
         assert hub.resume(Resume(session_id=session.id, token=session.token)) is session
 
 
-def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogniser) -> None:
-    class Small:
-        def __init__(self) -> None:
-            self.calls: list[int] = []
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(recogniser, name)
-
-        def steps(self, windows: list[np.ndarray]) -> list[np.ndarray]:
-            self.calls.append(len(windows))
-            if len(windows) > 2:
-                raise MemoryError
-            return recogniser.steps(windows)
-
-        def read_steps(self, steps: list[np.ndarray], windows: list[np.ndarray]) -> list[Reading]:
-            return recogniser.read_steps(steps, windows)
-
-    small = Small()
-    reader = WindowReader()
-    streams = [CaptionStream(small) for _ in range(4)]  # type: ignore[arg-type]
-    times = [i / 25 for i in range(20)]
-    outcomes = reader.advance([Work(s, performance(20, i), times) for i, s in enumerate(streams)])
-    assert small.calls == [4, 2, 2]
-    assert all(isinstance(outcome, list) for outcome in outcomes)
-
-
-def test_one_stream_that_cannot_go_on_fails_alone(recogniser: Recogniser) -> None:
-    good, bad = CaptionStream(recogniser), CaptionStream(recogniser)
-    first, second = WindowReader().advance(
-        [Work(good, performance(10), [i / 25 for i in range(10)]), Work(bad, performance(2), [1.0, 0.5])]
-    )
-    assert isinstance(first, list)
-    assert isinstance(second, ValueError)
-
-
 def test_the_clock_goes_forward_whatever_the_client_says() -> None:
     clock = StreamClock(25)
     assert clock.times(2, 10_000_000) == ([0.0, 0.04], False)
@@ -217,9 +206,8 @@ def test_the_clock_goes_forward_whatever_the_client_says() -> None:
 @pytest.mark.asyncio
 async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recogniser: Recogniser) -> None:
     now = 100.0
-    with ThreadPoolExecutor(1) as thread:
-        engine = CaptionEngine(WindowReader(), thread)
-        session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), engine, lambda: now)
+    async with scheduling() as scheduler:
+        session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), scheduler.live, lambda: now)
         points = performance(1)[0]
         shown = []
         for i in range(15 * 4):
@@ -254,7 +242,7 @@ async def test_a_session_finishes_on_the_recogniser_it_began_with(
         before = hub.open(Start())
         hub.take(before, Landmarks(track[:50]))
         await asyncio.sleep(0)
-        hub.use(new)
+        hub._host.recogniser = new  # type: ignore[misc]
         after = hub.open(Start())
         hub.take(after, Landmarks(track))
         hub.take(before, Landmarks(track[50:]))

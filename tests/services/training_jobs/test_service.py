@@ -19,7 +19,7 @@ import pytest
 from app.core import errors
 from app.core.settings import Settings
 from app.db.database import Database
-from app.db.models import ACTIVE, TrainingJob
+from app.db.models.training import ACTIVE, TrainingJob
 from app.services.training_jobs import process
 from app.services.training_jobs import repository as training_jobs
 from app.services.training_jobs import service as module
@@ -73,7 +73,6 @@ async def service(settings: Settings, database_url: str, **changes: Any) -> Asyn
     database = Database(database_url, settings.data_dir)
     await database.open()
     jobs = TrainingJobs(settings.model_copy(update=changes), database, lambda: "cpu")
-    jobs.start()
     try:
         yield jobs
     finally:
