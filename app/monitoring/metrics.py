@@ -65,7 +65,7 @@ class Metrics:
 
         self.stage_seconds = Histogram(
             "glossline_stage_seconds",
-            "Time of one piece of work in a stage: a clip, a look at new frames of a session, or a call of the network.",
+            "Time of one piece of work in a stage: a clip, a look at new frames of a session, a call of the network.",
             ["stage", "source"],
             buckets=STAGE_BUCKETS,
             registry=registry,
