@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -19,20 +15,25 @@ from app import __version__
 from app.api import captions_ws as live
 from app.api import health, inference, openapi, pages, problems, training
 from app.api import metrics as metrics_route
+from app.api.captions_socketio import MAX_PACKET, SocketIODoor
 from app.api.captions_socketio import PATH as SOCKETIO_PATH
-from app.api.captions_socketio import SocketIODoor
 from app.api.middleware import BodyLimit, RequestContext
+from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
+from app.api.uploads import UploadPlaces
 from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
+from app.core.temp_files import remove_leftovers
 from app.db.database import Database, DatabaseUnavailable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.monitoring.readings import gpu_readings
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
-from app.server.shutdown import draining_first
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
+from app.server.protect import protect_server
+from app.server.serve import built_or_exit
+from app.server.shutdown import PART_S, draining_first, exiting_in_time, within
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
 from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial_checkpoint
@@ -57,17 +58,18 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
     """
     async with AsyncExitStack() as stack:
         database, choose = await _database(stack, settings)
-        extractors = ExtractorPool(settings.extractor_workers)
-        stack.callback(extractors.close)
-        warming = asyncio.ensure_future(asyncio.to_thread(warm_up, extractors))  # beside the recogniser
+        # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
+        landmarks = MediaPipeEngine(settings.extractor_workers)
+        stack.push_async_callback(_closed, "landmarks", lambda: asyncio.to_thread(landmarks.close))
+        warming = asyncio.ensure_future(asyncio.to_thread(warm_up, landmarks))  # beside the recogniser
         stack.push_async_callback(asyncio.wait, {warming})
         host = await ModelHost.load(settings, metrics, choose)
-        stack.push_async_callback(host.close)
+        stack.push_async_callback(_closed, "the recogniser", host.close)
         await warming
-        clips = ClipService(settings, host, extractors, metrics)
-        stack.push_async_callback(clips.close)
-        captions = LiveHub(settings, host, extractors, metrics)
-        stack.push_async_callback(captions.close)
+        clips = ClipService(settings, host, landmarks, metrics)
+        stack.push_async_callback(_closed, "clips", clips.close)
+        captions = LiveHub(settings, host, landmarks, metrics)
+        stack.push_async_callback(_closed, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
         if database is not None:
@@ -84,11 +86,14 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             captions=captions,
             checkpoint=checkpoint,
             training=training,
-            uploads=ConcurrencyLimit(settings.max_concurrent_requests, "uploads"),
             followers=ConcurrencyLimit(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10),
         )
         await _grpc(stack, services)
         yield services
+
+
+async def _closed(what: str, close: Callable[[], Awaitable[None]]) -> None:
+    await within(PART_S, close(), what)
 
 
 async def _database(
@@ -148,11 +153,15 @@ async def _grpc(stack: AsyncExitStack, services: Services) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio: SocketIODoor) -> AsyncIterator[None]:
+    protect_server(settings)
+    removed = await asyncio.to_thread(remove_leftovers)
+    if removed:
+        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
     try:
-        async with _services(settings, metrics) as services:
+        async with exiting_in_time(), _services(settings, metrics) as services:
             app.state.services = services
             try:
-                with draining_first(lambda: _drain(services)):
+                with draining_first(lambda: _drain(services), settings.training_stop_s):
                     yield
             finally:
                 await socketio.close()
@@ -188,6 +197,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = None  # a Services from the start of the lifespan to its end
     app.state.startup_problem = None
+    app.state.uploads = UploadPlaces(settings)
     app.mount(SOCKETIO_PATH, socketio)
     app.include_router(inference.router)
     app.include_router(health.router)
@@ -196,13 +206,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.metrics:
         app.include_router(metrics_route.router)
     pages.install(app)
-    problems.install(app)
+    problems.install(app, live.PATH)
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's
     # own `send`; right inside of it everything is counted.
-    app.add_middleware(
-        BodyLimit, limit=settings.max_upload_bytes, smaller={training.router.prefix: training.MAX_BODY_BYTES}
-    )
+    limits = {
+        inference.router.prefix: settings.max_upload_bytes,
+        training.router.prefix: training.MAX_BODY_BYTES,
+        SOCKETIO_PATH: MAX_PACKET,
+    }
+    app.add_middleware(BodyLimit, limits=limits)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -211,25 +224,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    hosts = [*settings.allowed_hosts, settings.host.lower()]
+    app.add_middleware(CheckOrigin, policy=OriginPolicy(hosts, settings.cors_origins))
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(RequestContext)
     return app
 
 
 def __getattr__(name: str) -> FastAPI:
-    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings.
-
-    A setting that cannot be used ends the process with its message and exit code 2 instead of a traceback.
-    """
+    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        built = create_app()
-    except SettingsError as problem:
-        print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
-        if multiprocessing.parent_process() is not None:
-            # One of several workers: their supervisor would start it again for ever, and no setting mends itself.
-            os.kill(os.getppid(), signal.SIGTERM)
-        sys.exit(2)
-    globals()["app"] = built
+    globals()["app"] = built = built_or_exit(create_app)
     return built

@@ -18,7 +18,7 @@ from app.core.settings import Settings, SettingsError
 from app.db.database import Database
 from app.main import create_app
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
@@ -29,7 +29,7 @@ from tests.support.problems import assert_problem
 
 #: In the order in which they are built.
 PARTS: tuple[type[Any], ...] = (
-    Database, ExtractorPool, ModelHost, ClipService, LiveHub, TrainingJobs, ActiveCheckpoint,
+    Database, MediaPipeEngine, ModelHost, ClipService, LiveHub, TrainingJobs, ActiveCheckpoint,
 )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ async def test_what_needs_a_database_is_not_there_without_one(tiny_settings: Set
     async with app.router.lifespan_context(app):
         services = app.state.services
         assert services.database is services.checkpoint is services.training is None
-    assert closed == ["LiveHub", "ClipService", "ModelHost", "ExtractorPool"]
+    assert closed == ["LiveHub", "ClipService", "ModelHost", "MediaPipeEngine"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_a_broken_checkpoint_ends_the_start_and_closes_the_rest(
     with pytest.raises(CheckpointError):
         async with app.router.lifespan_context(app):
             pass
-    assert closed == ["ExtractorPool", "Database"]
+    assert closed == ["MediaPipeEngine", "Database"]
     assert app.state.startup_problem
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket
 from loguru import logger
@@ -17,27 +15,17 @@ from app.services.conversation.outbox import Event
 
 router = APIRouter()
 SUBPROTOCOL = "glossline.v1"
+PATH = "/api/ws/stream"
 
 
-@router.websocket("/api/ws/stream")
+@router.websocket(PATH)
 @router.websocket("/ws/stream")
 async def stream(websocket: WebSocket) -> None:
     """Live captions; the messages are described in docs/live.md."""
-    services = services_of(websocket.scope)
-    headers, allowed = websocket.headers, services.settings.cors_origins
-    if not allowed_origin(headers.get("origin"), headers.get("host", ""), allowed):
-        await websocket.close(Close.POLICY)
-        return
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
     address = websocket.client.host if websocket.client is not None else None
-    await Conversation(_WebSocketDoor(websocket), services.captions, address).run()
-
-
-def allowed_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
-    """Browsers send cookies and reach local services from any page, so only pages of this host and those named in
-    CORS_ORIGINS may open a socket; programs send no Origin."""
-    return origin is None or "*" in allowed or origin in allowed or urlsplit(origin).netloc == host
+    await Conversation(_WebSocketDoor(websocket), services_of(websocket.scope).captions, address).run()
 
 
 class _WebSocketDoor:
@@ -63,8 +51,6 @@ class _WebSocketDoor:
             raise _broken(broken) from broken
 
     async def close(self, code: Close) -> None:
-        if code is Close.POLICY:  # perhaps to a client that does not read: it finds the code behind the rest
-            self._ws.scope["unblock"]()
         try:
             await self._ws.close(code)
         except (RuntimeError, WebSocketDisconnect) as broken:

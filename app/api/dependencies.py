@@ -8,6 +8,7 @@ from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from starlette.types import Scope
 
+from app.api.uploads import UploadPlaces
 from app.core.errors import NotReady, TrainingForbidden
 from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
@@ -58,18 +59,20 @@ def _captions(services: ServicesDep) -> LiveHub:
 
 def _training(services: ServicesDep) -> TrainingJobs:
     if services.training is None:
-        raise TrainingForbidden("Training over HTTP is switched off here: TRAINING=false.")
+        raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
     return services.training
 
 
 def _checkpoint(services: ServicesDep) -> ActiveCheckpoint:
     if services.checkpoint is None:
-        raise TrainingForbidden("Training over HTTP is switched off here: TRAINING=false.")
+        raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
     return services.checkpoint
 
 
-def _uploads(services: ServicesDep) -> ConcurrencyLimit:
-    return services.uploads
+def _uploads(connection: HTTPConnection) -> UploadPlaces:
+    """Of the HTTP door, so they are none of the services."""
+    places: UploadPlaces = connection.app.state.uploads
+    return places
 
 
 def _followers(services: ServicesDep) -> ConcurrencyLimit:
@@ -83,5 +86,5 @@ ClipsDep = Annotated[ClipService, Depends(_clips)]
 CaptionsDep = Annotated[LiveHub, Depends(_captions)]
 TrainingDep = Annotated[TrainingJobs, Depends(_training)]
 CheckpointDep = Annotated[ActiveCheckpoint, Depends(_checkpoint)]
-UploadsDep = Annotated[ConcurrencyLimit, Depends(_uploads)]
+UploadsDep = Annotated[UploadPlaces, Depends(_uploads)]
 FollowersDep = Annotated[ConcurrencyLimit, Depends(_followers)]

@@ -1,4 +1,4 @@
-"""Is it there, is it ready, what is it made of: the health routes and the vocabulary."""
+"""Liveness, readiness, system information and the vocabulary."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from fastapi import APIRouter, Request
 from app import __version__
 from app.api.dependencies import HostDep, MetricsDep, ServicesDep, SettingsDep, services
 from app.api.problems import responses
-from app.api.schemas.recognition import (
+from app.api.schemas.health import (
     Alive,
     Frames,
     Health,
     Healthz,
-    Label,
-    Labels,
+    LatencySummary,
     Live,
     Load,
     Memory,
@@ -27,9 +26,9 @@ from app.api.schemas.recognition import (
     Models,
     Ready,
     Served,
-    Spread,
     System,
 )
+from app.api.schemas.vocabulary import Label, LabelNames, Labels
 from app.core import errors
 from app.monitoring.metrics import FRAMES, SOURCES, Metrics
 from app.monitoring.readings import gpu_readings, memory_readings
@@ -46,7 +45,7 @@ _STARTED = time.monotonic()
 
 @router.get("/api/health", tags=["health"], summary="Overall health")
 async def health(request: Request) -> Health:
-    """Always 200 while the process answers; read `status`. For a status code that tells, ask /api/health/ready."""
+    """Always 200 while the process responds; read `status`. /api/health/ready answers with a status code instead."""
     status, loaded = "starting", False
     try:
         host = services(request).host
@@ -58,16 +57,17 @@ async def health(request: Request) -> Health:
     return Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": loaded})
 
 
-@router.get("/api/health/live", tags=["health"], summary="Does the process answer?")
+@router.get("/api/health/live", tags=["health"], summary="Liveness")
 async def live() -> Alive:
+    """200 while the process responds. Answers under any host name, so that orchestrators can probe it."""
     return Alive()
 
 
-@router.get("/api/health/ready", tags=["health"], summary="Would a request be served?", responses=_NOT_READY)
+@router.get("/api/health/ready", tags=["health"], summary="Readiness", responses=_NOT_READY)
 async def ready(services: ServicesDep) -> Ready:
-    """200 when the recogniser is loaded and its device works, 503 before, while stopping, and after a device fault.
+    """200 when the recogniser is loaded and its device works; 503 before, at shutdown and after a device fault.
 
-    Recognition needs no database: without it this is 200 with `database` 'unavailable'."""
+    Recognition needs no database: without one, this is 200 with `database: "unavailable"`."""
     services.host.check_ready()
     if services.captions.draining:
         raise errors.NotReady
@@ -80,7 +80,7 @@ async def ready(services: ServicesDep) -> Ready:
 
 @router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
 async def system(services: ServicesDep) -> System:
-    """The figures of `live` and `stages` are those of /metrics."""
+    """`live` and `stages` show the same figures as /metrics."""
     import torch
 
     metrics = services.metrics
@@ -126,14 +126,20 @@ async def models(host: HostDep, settings: SettingsDep, metrics: MetricsDep) -> M
     )
 
 
-@router.get("/labels", tags=["vocabulary"], summary="The numbered vocabulary", responses=_NOT_READY)
+@router.get("/api/labels", tags=["vocabulary"], summary="The vocabulary", responses=_NOT_READY)
 async def labels(host: HostDep) -> Labels:
-    """Every gloss the loaded recogniser can say."""
+    """Every gloss that the active recogniser can produce, with its class index."""
     recogniser = host.recogniser
     return Labels(
         model=recogniser.model_id,
         labels=[Label(id=number, gloss=gloss) for number, gloss in enumerate(recogniser.vocabulary, start=1)],
     )
+
+
+@router.get("/labels", tags=["vocabulary"], summary="The vocabulary, short form", responses=_NOT_READY)
+async def label_names(host: HostDep) -> LabelNames:
+    """The glosses in lower case, numbered from 0: the form that clients of the older Socket.IO protocol read."""
+    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(host.recogniser.vocabulary)})
 
 
 @router.get("/healthz", tags=["health"], summary="The short form", responses=_NOT_READY)
@@ -149,20 +155,20 @@ def _live(metrics: Metrics) -> Live:
         opened=int(value(metrics.live_opened)),
         refused={reason: int(count) for reason, count in by_label(metrics.live_refused).items()},
         frames=Frames(**{outcome: int(value(metrics.live_frames.labels(outcome))) for outcome in FRAMES}),
-        caption_lag=Spread.of(distribution(metrics.caption_lag)),
+        caption_lag=LatencySummary.of(distribution(metrics.caption_lag)),
     )
 
 
-def _stages(metrics: Metrics) -> dict[str, dict[str, Spread]]:
+def _stages(metrics: Metrics) -> dict[str, dict[str, LatencySummary]]:
     found = {
         stage: {
-            source: spread
+            source: summary
             for source in SOURCES
-            if (spread := Spread.of(distribution(metrics.stage_seconds.labels(stage, source)))) is not None
+            if (summary := LatencySummary.of(distribution(metrics.stage_seconds.labels(stage, source)))) is not None
         }
         for stage in STAGES
     }
-    return {stage: spreads for stage, spreads in found.items() if spreads}
+    return {stage: summaries for stage, summaries in found.items() if summaries}
 
 
 def _served(metrics: Metrics) -> Served:

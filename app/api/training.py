@@ -37,7 +37,7 @@ from app.services.training_jobs.service import TrainingJobs
 Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
 
 #: Of a request to start; room for some thousand glosses.
-MAX_BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 64 * 1024
 
 _ALWAYS = (
     errors.Unauthorized,

@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.core.settings import Settings
-    from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
     from app.pipeline.recogniser import Recogniser, Recognition
     from app.services.recognition.clips import ClipWarning
 
@@ -88,7 +89,7 @@ def caption_files(paths: list[Path], settings: Settings, show_progress: bool = F
 
     from app.core.settings import SettingsError
     from app.pipeline.checkpoint import CheckpointError
-    from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
     from app.services.recognition.loading import load_recogniser
 
     try:
@@ -96,24 +97,24 @@ def caption_files(paths: list[Path], settings: Settings, show_progress: bool = F
     except CheckpointError as problem:
         raise SettingsError(str(problem)) from problem
     workers = min(len(paths), settings.extractor_workers)
-    pool = ExtractorPool(workers)
+    landmarks = MediaPipeEngine(workers)
     bar = tqdm(total=0, unit="frame", file=sys.stderr, disable=not show_progress, leave=False, desc="reading")
     try:
         with ThreadPoolExecutor(workers) as threads, bar:
-            jobs = [threads.submit(_caption, path, settings, recogniser, pool, bar) for path in paths]
+            jobs = [threads.submit(_caption, path, settings, recogniser, landmarks, bar) for path in paths]
             return [(job.result(), recogniser.sign_language) for job in jobs]
     finally:
-        pool.close()
+        landmarks.close()
 
 
-def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Caption:
+def _caption(path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any) -> Caption:
     from app.core.errors import ServiceError
     from app.services.recognition.clips import nothing_seen, warnings_about
     from app.services.recognition.errors import pipeline_errors_as_service_errors
 
     try:
         with pipeline_errors_as_service_errors():
-            clip = _keypoints(path, settings, recogniser, pool, bar)
+            clip = _keypoints(path, settings, recogniser, landmarks, bar)
             warnings = tuple(warnings_about(clip))
             if any(warning.code == "no_person" for warning in warnings):
                 return Caption(path, nothing_seen(clip, recogniser.fps), warnings)
@@ -124,7 +125,7 @@ def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: Extra
         return Caption(path, failure=problem.strerror or str(problem))
 
 
-def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Any:
+def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any) -> Any:
     from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
     from app.pipeline.module1_preprocessing.video import probe
     from app.services.recognition.clips import LANDMARK_SUFFIXES, ClipOptions, keypoints_from_video
@@ -137,8 +138,8 @@ def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: Ext
     if info.duration_s:
         bar.total += round(info.duration_s * min(info.fps or 25, 25))
         bar.refresh()
-    with pool.acquire() as extractor:
-        return keypoints_from_video(path, extractor, options)
+    with closing(landmarks.open()) as track:
+        return keypoints_from_video(path, track, options)
 
 
 def rendered(caption: Caption, output: str, sign_language: str, model: str, several: bool) -> str:

@@ -132,16 +132,12 @@ def _checkpoint() -> Iterator[Finding]:
 
 
 def _landmarks() -> Iterator[Finding]:
-    import numpy as np
-
-    from app.pipeline.module1_preprocessing.landmarks.mediapipe import LandmarksUnavailable, MediaPipeExtractor
+    from app.pipeline.module1_preprocessing.landmarks.engine import LandmarksUnavailable
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 
     try:
-        extractor = MediaPipeExtractor()
-        try:
-            extractor.extract_frame(np.zeros((256, 256, 3), np.uint8), 0.0)
-        finally:
-            extractor.close()
+        with MediaPipeEngine(1) as engine:
+            engine.warm_up()
     except LandmarksUnavailable as problem:
         yield Finding("missing", "landmarks", str(problem), "videos cannot be read without; landmark files can")
     else:

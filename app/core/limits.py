@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from app.core.errors import Busy
@@ -39,3 +40,18 @@ class ConcurrencyLimit:
             yield
         finally:
             self.in_use -= 1
+
+
+class RateLimit:
+    """At most `limit` events in each period of `per_s` seconds. Not thread-safe; use from one event loop."""
+
+    def __init__(self, limit: int, per_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._limit, self._per_s, self._now = limit, per_s, now
+        self._began, self._count = now(), 0
+
+    def allows(self) -> bool:
+        """Count an event; False if it is one too many."""
+        if self._now() - self._began >= self._per_s:
+            self._began, self._count = self._now(), 0
+        self._count += 1
+        return self._count <= self._limit

@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.addresses import parse_host, parse_origin
 from app.core.ids import NAME
+from app.core.network import AddressList
 
 MEBIBYTE = 1024 * 1024
 #: Checkpoints are named, never given as a path: an id can be logged, listed and asked for over the network.
@@ -86,10 +88,21 @@ class Settings(BaseSettings):
 
     max_upload_mb: float = Field(200.0, gt=0, le=4096, description="Largest body of a request, in MiB.")
     max_duration_s: float = Field(120.0, gt=0, le=3600, description="Longest clip, in seconds.")
-    upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="An upload that is silent for so long ends.")
+    upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="Idle timeout of an upload, in seconds.")
+    upload_timeout_s: float = Field(1800.0, gt=0, le=86400, description="Longest time for a whole upload, in seconds.")
+    upload_min_kb_s: float = Field(
+        16.0, ge=0, description="Slower uploads, in KiB per second, give up their places when others need them."
+    )
+    header_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds for the headers of a request.")
+    max_connections: int | None = Field(
+        None, ge=16, le=1_000_000, description="Open connections of a process; unset = what the open files allow."
+    )
+    clip_timeout_s: float = Field(
+        60.0, gt=0, le=3600, description="Seconds that reading a clip may take, plus ten for each second it lasts."
+    )
     max_clients: int = Field(16, ge=1, le=4096, description="Live caption streams at once.")
     max_clients_per_address: int | None = Field(
-        None, ge=1, le=4096, description="Live streams of one address at once; unset = any."
+        None, ge=1, le=4096, description="Live streams of one address at once; unset = 3/4 of MAX_CLIENTS."
     )
     connects_per_address: int | None = Field(
         None, ge=1, description="Live connections an address may open at a go, then two a second; unset = chosen."
@@ -105,8 +118,17 @@ class Settings(BaseSettings):
     max_batch: int = Field(8, ge=1, le=64, description="Clips that share one model call.")
     batch_wait_ms: float = Field(10.0, ge=0, le=1000, description="How long a clip waits for others to share the call.")
 
+    forwarded_allow_ips: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma separated, or *.",
+    )
     cors_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list, description="Web origins that may call the API from a browser, comma separated, or *."
+    )
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Host names the service answers under, besides localhost, IP addresses and HOST; comma separated, "
+        "*.NAME for all names below NAME, or * for any.",
     )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
     metrics: bool = Field(True, description="Numbers for Prometheus at /metrics.")
@@ -128,18 +150,43 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "forwarded_allow_ips", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _check_proxies(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            try:
+                AddressList([entry])
+            except ValueError:
+                raise ValueError(
+                    f"'{entry}' is not a valid address or network; write 127.0.0.1 or 10.0.0.0/8"
+                ) from None
+        return value
 
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, value: list[str]) -> list[str]:
         for origin in value:
-            if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
-                raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://example.org")
+            if origin != "*" and parse_origin(origin) is None:
+                raise ValueError(
+                    f"'{origin}' is not a valid origin; write scheme and host, such as https://example.org"
+                )
         return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, value: list[str]) -> list[str]:
+        for host in value:
+            parsed = parse_host(host.removeprefix("*."))
+            if host != "*" and (parsed is None or parsed.port is not None):
+                raise ValueError(
+                    f"'{host}' is not a valid host name; write it without scheme and port, such as asl.example.org"
+                )
+        return [host.lower() for host in value]
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from app.pipeline.module1_preprocessing.crops import Cropper
 from app.pipeline.module3_sequence.model import RGBConfig
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.stages import PICTURES, OnStage, Stopwatch, unheard
+from app.pipeline.stages import PICTURES, OnStage, Stopwatch, no_op_observer
 
 
 class PictureReader:
@@ -18,11 +18,11 @@ class PictureReader:
     encoder once, however many windows look at it later.
     """
 
-    def __init__(self, recogniser: Recogniser, rgb: RGBConfig, on_stage: OnStage = unheard) -> None:
+    def __init__(self, recogniser: Recogniser, rgb: RGBConfig, on_stage: OnStage = no_op_observer) -> None:
         self._recogniser, self._cropper, self._on_stage = recogniser, Cropper(rgb.size, rgb.hands), on_stage
 
     @classmethod
-    def of(cls, recogniser: Recogniser, on_stage: OnStage = unheard) -> PictureReader | None:
+    def of(cls, recogniser: Recogniser, on_stage: OnStage = no_op_observer) -> PictureReader | None:
         """None for a recogniser that reads landmarks alone."""
         rgb = recogniser.backend.rgb
         return cls(recogniser, rgb, on_stage) if rgb is not None else None

@@ -25,7 +25,7 @@ from app.pipeline.module3_sequence.model import BLANK, SignModel
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.pipeline.module4_language import to_english
 from app.pipeline.module4_language import warm_up as warm_up_language
-from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, Stopwatch, unheard
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, Stopwatch, no_op_observer
 
 STEP_S = TIME_DIVISOR / MODEL_FPS
 #: Frames around a lattice step in which a hand counts as near: a fast hand is lost for up to a third of a second.
@@ -103,7 +103,7 @@ class Recogniser:
         self.model = model.eval()
         self.device = device
         self.backend: Backend = backend or TorchBackend(self.model, device, amp)
-        self.on_stage: OnStage = unheard  # told of each batch of clips
+        self.on_stage: OnStage = no_op_observer  # told of each batch of clips
 
     @classmethod
     def load(

@@ -1,4 +1,4 @@
-"""The stages of recognition, and how the pipeline tells whoever wants to know how long each took."""
+"""The stages of recognition, and how an observer is called with the time that each took."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DECODE, LANDMARKS, PICTURES, FEATURES, TEMPORAL, DECODING, LANGUAGE = STAGES = (
 OnStage = Callable[[str, float], None]
 
 
-def unheard(stage: str, seconds: float) -> None:
-    """For whoever does not want to know."""
+def no_op_observer(stage: str, seconds: float) -> None:
+    """An observer for callers that need no times."""
 
 
 class Stopwatch:

@@ -26,7 +26,7 @@ from app.pipeline.module3_sequence.model import BLANK
 from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import STEP_S, GlossSegment, Reading, Recogniser
-from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, unheard
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, no_op_observer
 from app.pipeline.step_cache import Piece, StepCache
 
 #: A new sentence looks back over this many frames of the one before: a sign may begin while the pause still runs.
@@ -199,7 +199,7 @@ class CaptionStream:
         recogniser: Recogniser,
         config: StreamConfig | None = None,
         aspect: float = DEFAULT_ASPECT,
-        on_stage: OnStage = unheard,
+        on_stage: OnStage = no_op_observer,
     ) -> None:
         self.recogniser, self.config = recogniser, config or StreamConfig()
         self._on_stage = on_stage

@@ -47,7 +47,8 @@ def _frames(frames: pb.Frames, max_duration_s: float) -> tuple[Sequence[JpegPict
         raise InvalidRequest(f"jpeg: {len(frames.jpeg)} frames; 1 to {MAX_FRAMES} are taken.")
     times = [index / fps for index in range(len(frames.jpeg))]
     check_duration(times[-1], max_duration_s)
-    return pictures_from_bytes(frames.jpeg), times
+    with pipeline_errors_as_service_errors():
+        return pictures_from_bytes(frames.jpeg), times
 
 
 def _landmarks(landmarks: pb.ClipLandmarks) -> Keypoints:

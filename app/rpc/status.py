@@ -25,6 +25,7 @@ _BY_HTTP: dict[int, StatusCode] = {
     422: StatusCode.INVALID_ARGUMENT,
     429: StatusCode.RESOURCE_EXHAUSTED,
     503: StatusCode.UNAVAILABLE,
+    507: StatusCode.RESOURCE_EXHAUSTED,
 }
 #: ... and those for which gRPC, whose clients try UNAVAILABLE again by themselves, tells more than HTTP.
 _BY_CODE: dict[str, StatusCode] = {

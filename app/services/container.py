@@ -28,7 +28,5 @@ class Services:
     captions: LiveHub
     checkpoint: ActiveCheckpoint | None
     training: TrainingJobs | None
-    uploads: ConcurrencyLimit
-    """Uploads that are coming in."""
     followers: ConcurrencyLimit
     """Connections that follow the log of a training job."""

@@ -47,6 +47,7 @@ async def test_models_and_labels(client: httpx.AsyncClient) -> None:
         "clips", "clip_calls", "clips_per_call", "windows", "window_calls", "windows_per_call",
     }  # fmt: skip
     assert model == {"id": "tiny", "loaded": True, "vocabulary_size": len(GLOSSES), "sign_language": "ase"}
-    body = (await client.get("/labels")).json()
+    assert (await client.get("/labels")).json() == {str(n): gloss.lower() for n, gloss in enumerate(GLOSSES)}
+    body = (await client.get("/api/labels")).json()
     assert body["model"] == "tiny"
     assert body["labels"] == [{"id": number, "gloss": gloss} for number, gloss in enumerate(GLOSSES, start=1)]

@@ -97,5 +97,10 @@ async def test_numbers_json_cannot_hold(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "application/json; charset=utf-8"}
     body = f'{{"points": [[{", ".join(["[NaN, 0.5, 1]"] * 75)}]], "fps": 25}}'.encode()
     assert_problem(await client.post(ROUTE, content=body, headers=headers), 422, "invalid_landmarks")
-    assert_problem(await client.post(ROUTE, content=b"[" * 100_000, headers=headers), 400, "malformed_request")
+    assert_problem(
+        await client.post(ROUTE, content=b'{"x": ' + b"[" * 100_000, headers=headers), 400, "malformed_request"
+    )
+    digits = b'{"fps": ' + b"9" * 5000 + b"}"
+    assert_problem(await client.post(ROUTE, content=digits, headers=headers), 422, "invalid_landmarks")
+    assert_problem(await client.post(ROUTE, files={"file": ("a.json", digits)}), 422, "invalid_landmarks")
     assert_problem(await client.post(ROUTE, content=b"\xff", headers=headers), 400, "malformed_request")

@@ -197,8 +197,8 @@ async def test_two_applications_in_one_process_share_no_numbers(tiny_settings: S
     async with (
         one.router.lifespan_context(one),
         other.router.lifespan_context(other),
-        httpx.AsyncClient(transport=httpx.ASGITransport(one), base_url="http://one") as asked,
-        httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://other") as idle,
+        httpx.AsyncClient(transport=httpx.ASGITransport(one), base_url="http://localhost") as asked,
+        httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://localhost") as idle,
     ):
         for _ in range(3):
             await asked.get("/api/health/live")
@@ -210,7 +210,7 @@ async def test_two_applications_in_one_process_share_no_numbers(tiny_settings: S
 
 async def test_switched_off(tiny_settings: Settings) -> None:
     app = create_app(tiny_settings.model_copy(update={"metrics": False}))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://off") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         assert_problem(await client.get("/metrics"), 404, "not_found")
         assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
 
@@ -222,7 +222,7 @@ async def test_a_scrape_does_not_hold_up_the_loop(client: httpx.AsyncClient, app
         app = create_app(application.state.services.settings)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cards") as cards,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as cards,
     ):
         await scrape(cards)
     assert read_in

@@ -20,7 +20,8 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
     paths = (await document(client))["paths"]
     assert set(paths) == {
         "/api/inference/predict", "/api/inference/frames", "/api/inference/landmarks", "/api/health",
-        "/api/health/live", "/api/health/ready", "/api/health/system", "/api/health/models", "/labels", "/healthz",
+        "/api/health/live", "/api/health/ready", "/api/health/system", "/api/health/models", "/labels", "/api/labels",
+        "/healthz",
         "/metrics", "/api/training/start", "/api/training/status", "/api/training/jobs", "/api/training/jobs/{job_id}",
         "/api/training/jobs/{job_id}/metrics", "/api/training/jobs/{job_id}/logs", "/api/training/jobs/{job_id}/stop",
         "/api/training/jobs/{job_id}/resume", "/api/training/checkpoints",

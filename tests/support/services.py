@@ -8,7 +8,7 @@ from typing import Any
 
 from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.services.recognition.checkpoint_store import CheckpointEntry, configured_checkpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
@@ -29,13 +29,13 @@ async def model_host(settings: Settings, metrics: Metrics | None = None) -> Asyn
 @asynccontextmanager
 async def clip_service(settings: Settings, **changes: Any) -> AsyncIterator[tuple[ClipService, ModelHost]]:
     settings, metrics = settings.model_copy(update=changes), Metrics()
-    extractors = ExtractorPool(settings.extractor_workers)
+    landmarks = MediaPipeEngine(settings.extractor_workers)
     try:
         async with model_host(settings, metrics) as host:
-            clips = ClipService(settings, host, extractors, metrics)
+            clips = ClipService(settings, host, landmarks, metrics)
             try:
                 yield clips, host
             finally:
                 await clips.close()
     finally:
-        extractors.close()
+        landmarks.close()

@@ -11,8 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
+from app.pipeline.module1_preprocessing.images import JpegPicture
 from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, InvalidVideo, VideoLimits
 
+_CODES = {"bad_dimensions": "bad_dimensions", "too_expensive": "too_expensive"}
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
@@ -49,20 +52,30 @@ def read_pictures(
         if slot <= last_slot:
             continue
         last_slot = slot
-        picture = _read(file)
+        picture = _read(file, limits)
         if size is None:
-            height, width = picture.shape[:2]
-            if min(width, height) < limits.min_side or width * height > limits.max_pixels:
-                raise InvalidVideo("bad_dimensions", f"the picture {file.name} is {width}x{height}, which is not taken")
-            size = (width, height)
+            size = picture.shape[1], picture.shape[0]
         if picture.shape[1::-1] != size:
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8)
         yield Frame(picture, number / fps)
 
 
-def _read(file: Path) -> NDArray[np.uint8]:
-    data = np.frombuffer(file.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if picture is None:
-        raise InvalidVideo("undecodable", f"the picture {file.name} is damaged or not a picture; fetch it again")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+def _read(file: Path, limits: VideoLimits) -> NDArray[np.uint8]:
+    """Size and cost are read from the bytes, before anything is decoded."""
+    data = file.read_bytes()
+    damaged = InvalidVideo("undecodable", f"the picture {file.name} is damaged or not a picture; fetch it again")
+    try:
+        if data.startswith(b"\xff\xd8"):
+            picture = JpegPicture.check(data)
+            width, height = picture.width, picture.height
+        elif data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
+            width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+        else:
+            raise damaged
+        check_dimensions(width, height, f"the picture {file.name}", limits.max_pixels)
+    except InvalidImage as problem:
+        raise InvalidVideo(_CODES.get(problem.code, "undecodable"), f"{file.name}: {problem}") from problem
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise damaged
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)

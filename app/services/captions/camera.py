@@ -17,19 +17,20 @@ from numpy.typing import NDArray
 
 from app.core.errors import DeviceFault, OutOfMemory, ServiceError
 from app.pipeline.module1_preprocessing.images import picture_from_bytes
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
+from app.pipeline.module1_preprocessing.landmarks.engine import (
     ExtractionFailed,
-    ExtractorPool,
+    LandmarkEngine,
     LandmarksUnavailable,
-    MediaPipeExtractor,
+    LandmarkTrack,
 )
 from app.pipeline.picture_reader import PictureReader
-from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
+from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_observer
 from app.services.captions.commands import Close, LiveError
 from app.services.captions.session import LiveSession, WaitingPicture
 from app.services.recognition.device_faults import Device, raising_device_errors
+from app.services.recognition.errors import pipeline_errors_as_service_errors
 
-#: Pictures of one camera in its graph at once: while the hands of one are found, the body of the next is. More would
+#: Pictures of one camera on its track at once: while the hands of one are found, the body of the next is. More would
 #: not be faster and would be older when they come out.
 IN_FLIGHT = 2
 
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A picture that is in the graph; pixels: kept where the recogniser reads them too."""
+    """A picture whose landmarks are being found; pixels: kept where the recogniser reads them too."""
 
     picture: WaitingPicture
     width: int
@@ -47,22 +48,21 @@ class _Sent:
 
 
 class Camera:
-    """Reads a session's waiting pictures until `close`. A landmark graph follows one person, so each borrows its own
-    from `graphs`, which keeps it for the next session."""
+    """Reads a session's waiting pictures until `close`, on a landmark track of its own."""
 
     def __init__(
         self,
         session: LiveSession,
         threads: Executor,
-        graphs: ExtractorPool,
+        landmarks: LandmarkEngine,
         device: Device,
-        on_stage: OnStage = unheard,
+        on_stage: OnStage = no_op_observer,
     ) -> None:
         self._device = device
-        self._session, self._threads, self._graphs, self._on_stage = session, threads, graphs, on_stage
-        self._extractor: MediaPipeExtractor | None = None
+        self._session, self._threads, self._landmarks, self._on_stage = session, threads, landmarks, on_stage
+        self._opened: LandmarkTrack | None = None
         self._pictures = PictureReader.of(session.recogniser, on_stage)
-        self._graph_lock, self._closed = Lock(), False
+        self._track_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"camera-{session.id}")
 
@@ -73,14 +73,14 @@ class Camera:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         # In a thread, behind a picture that may still be looked at there.
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._give_back)
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._close_track)
 
     async def _run(self) -> None:
         session = self._session
         sent: deque[_Sent] = deque()
         await self._something.wait()
         try:  # first of all: it takes a moment, in which old pictures make room for new ones
-            await self._in_thread(self._borrow)
+            await self._in_thread(self._open)
         except (LandmarksUnavailable, ExtractionFailed) as problem:
             self._fail(problem)
             return
@@ -123,26 +123,26 @@ class Camera:
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
-    def _borrow(self) -> None:
-        with self._graph_lock:
+    def _open(self) -> None:
+        with self._track_lock:
             if not self._closed:
-                self._extractor = self._graphs.borrow()
+                self._opened = self._landmarks.open()
 
     def _send(self, picture: WaitingPicture) -> _Sent:
-        """Decode a picture and hand it to the graph."""
+        """Decode a picture and hand it to the landmark engine."""
         watch = Stopwatch()
-        with watch.stage(DECODE):
+        with watch.stage(DECODE), pipeline_errors_as_service_errors():
             rgb = picture_from_bytes(picture.data)
         watch.tell(self._on_stage)
-        with self._graph_lock:
-            self._graph.send(rgb)
+        with self._track_lock:
+            self._track.send(rgb)
         return _Sent(picture, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
 
     def _receive(self, pixels: NDArray[np.uint8] | None) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Landmarks (75, 3) of the oldest picture in the graph, and what the RGB encoder makes of its pixels (1, D)."""
+        """Landmarks (75, 3) of the oldest picture sent, and what the RGB encoder makes of its pixels (1, D)."""
         watch = Stopwatch()
-        with self._graph_lock, watch.stage(LANDMARKS):
-            points = self._graph.receive()
+        with self._track_lock, watch.stage(LANDMARKS):
+            points = self._track.receive()
         watch.tell(self._on_stage)
         if self._pictures is None or pixels is None:
             return points, None
@@ -150,14 +150,14 @@ class Camera:
             return points, self._pictures.push(pixels, points)[None]
 
     @property
-    def _graph(self) -> MediaPipeExtractor:
-        if self._extractor is None:
+    def _track(self) -> LandmarkTrack:
+        if self._opened is None:
             raise ExtractionFailed("the session has ended")
-        return self._extractor
+        return self._opened
 
-    def _give_back(self) -> None:
-        with self._graph_lock:
-            extractor, self._extractor = self._extractor, None
+    def _close_track(self) -> None:
+        with self._track_lock:
+            track, self._opened = self._opened, None
             self._closed = True
-        if extractor is not None:
-            self._graphs.give_back(extractor)
+        if track is not None:
+            track.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import struct
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from app.core import bounded_json
 from app.pipeline.keypoints import NUM_KEYPOINTS
 
 #: Version, kind, flags, sequence number, capture time in microseconds; little-endian.
@@ -156,9 +156,9 @@ Command = Start | Picture | Landmarks | Flush | Pause | Ack | Ping | Stop
 def parse_text(text: str) -> Command:
     """A JSON message. Raises LiveError that names the fault."""
     try:
-        content = json.loads(text, parse_constant=_no_constant)
+        content = bounded_json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise LiveError("malformed_message", "The message is not valid JSON.") from None
+        raise LiveError("malformed_message", "The message is not valid JSON, or has too many elements.") from None
     return parse_object(content)
 
 

@@ -16,7 +16,7 @@ from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.keypoints import DEFAULT_ASPECT
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions.camera import Camera
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Close, Landmarks, LiveError, Picture, Resume, Start
@@ -32,6 +32,9 @@ FINISH_S = 10.0
 #: A client that says nothing for so long is gone; a session that lasts longer than this begins anew.
 IDLE_S = 60.0
 MAX_SESSION_S = 4 * 3600.0
+#: Pings keep a session open without frames for this long; one that has had none for SILENT_S gives its place to a
+#: newcomer where all are taken.
+NO_FRAMES_S, SILENT_S = 900.0, 30.0
 #: The sign language of a recogniser whose training did not say which one it is (ISO 639-3).
 UNDETERMINED = "und"
 
@@ -50,20 +53,21 @@ class _Place:
 class LiveHub:
     """For one event loop, which has to be running; it begins here and ends with `close`."""
 
-    def __init__(self, settings: Settings, host: ModelHost, graphs: ExtractorPool, metrics: Metrics) -> None:
-        """host: reads the windows, and names the recogniser of each new session. graphs: lends one to each camera."""
-        self._settings, self._host, self._graphs, self.metrics = settings, host, graphs, metrics
+    def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
+        """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera."""
+        self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
         self._places: dict[str, _Place] = {}
         self._draining = False
         #: Sessions with a client.
         self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
         self._limits = AddressLimits(
-            at_once=settings.max_clients_per_address,
+            at_once=settings.max_clients_per_address or max(1, settings.max_clients * 3 // 4),
             burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
+            loopback_exempt=settings.max_clients_per_address is None,
         )
         # Of its own: uploaded videos keep theirs for as long as they last.
-        self._camera_threads = ThreadPoolExecutor(max(2, graphs.size), thread_name_prefix="camera")
+        self._camera_threads = ThreadPoolExecutor(max(2, landmarks.size), thread_name_prefix="camera")
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
         metrics.before_reading(self._tell_numbers)
 
@@ -108,7 +112,7 @@ class LiveHub:
     def check_room(self) -> None:
         """Raises LiveError when no new session can begin."""
         self._check_open()
-        if self.streams.full:
+        if self.streams.full and self._silent() is None:
             raise LiveError(
                 "full",
                 f"{self.streams.in_use} live sessions are open, as many as this service takes. Try again later.",
@@ -139,6 +143,11 @@ class LiveHub:
         except ValueError as problem:
             raise LiveError("bad_start", f"window, stride: {problem}", Close.BAD_START) from problem
         self._make_room()
+        if self.streams.full and (silent := self._silent()) is not None:
+            silent.session.failed = LiveError(
+                "idle", f"No frame came for {SILENT_S:g} seconds, and another client needed the place.", Close.IDLE
+            )
+            self.lost(silent.session, silent.connection)
         stream = CaptionStream(recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage)
         effective = start.model_copy(
             update={
@@ -157,6 +166,16 @@ class LiveHub:
             if target != "en":
                 session.tell("warning", code="no_translation", message=f"No translation to '{target}' is installed.")
         return session
+
+    def _silent(self) -> _Place | None:
+        """The session that has had no frame for longest, if that is long enough to give its place to another."""
+        latest = time.monotonic() - SILENT_S
+        silent = [
+            place
+            for place in self._places.values()
+            if place.connected and place.session.failed is None and place.session.last_frame < latest
+        ]
+        return min(silent, key=lambda place: place.session.last_frame, default=None)
 
     def _make_room(self) -> None:
         """Clients that went away may come back only while nobody else needs their place."""
@@ -215,7 +234,7 @@ class LiveHub:
         if isinstance(command, Picture):
             place = self._places[session.id]
             if place.camera is None:
-                place.camera = Camera(session, self._camera_threads, self._graphs, self._host.device, self._on_stage)
+                place.camera = Camera(session, self._camera_threads, self._landmarks, self._host.device, self._on_stage)
             place.camera.wake()
 
     # -- numbers ------------------------------------------------------------------------------------------------------
@@ -277,6 +296,9 @@ class LiveHub:
                         await self.drop(session_id)
                 elif session.failed is None and session.idle_s > IDLE_S:
                     session.failed = LiveError("idle", f"Nothing came for {IDLE_S:g} seconds.", Close.IDLE)
+                elif session.failed is None and now - session.last_frame > NO_FRAMES_S:
+                    message = f"No frame came for {NO_FRAMES_S / 60:g} minutes."
+                    session.failed = LiveError("idle", message, Close.IDLE)
                 elif session.failed is None and now - session.began > MAX_SESSION_S:
                     session.failed = LiveError("too_long", "The session has lasted its four hours.", Close.TOO_LONG)
 

@@ -126,7 +126,7 @@ class LiveSession:
         self.predictions = False  # answer every frame with the sign that is being made
         self.finished = False
         self.failed: LiveError | None = None
-        self.last_heard = self.began = now()
+        self.last_heard = self.last_frame = self.began = now()
         self.pictures: deque[WaitingPicture] = deque()
         self.looking = False  # a picture is on its way to landmarks
         self._stream, self._engine, self._now = stream, engine, now
@@ -158,6 +158,7 @@ class LiveSession:
         """Frames from the client. Raises LiveError when they cannot be used; the session goes on."""
         count = len(command.points) if isinstance(command, Landmarks) else 1
         self.counters.received += count
+        self.last_frame = self._now()
         if self.paused or self.finished:
             self.counters.dropped += count
             return

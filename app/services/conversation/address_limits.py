@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from app.core.network import address_key, is_loopback
 from app.services.captions.commands import Close, LiveError
 
 #: Attempts an address gets back each second.
@@ -24,10 +25,22 @@ class _Address:
 
 
 class AddressLimits:
-    """For one event loop. at_once: connections of one address, None = any number; burst: attempts at a go."""
+    """Not thread-safe; use from one event loop. An IPv6 address counts with its /64 network."""
 
-    def __init__(self, at_once: int | None, burst: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        at_once: int | None,
+        burst: int,
+        now: Callable[[], float] = time.monotonic,
+        loopback_exempt: bool = False,
+    ) -> None:
+        """
+        at_once: connections of one address; None = any number
+        burst: attempts at once, before ATTEMPTS_PER_S holds
+        loopback_exempt: programs on this machine, a proxy among them, may hold any number of connections
+        """
         self._at_once, self._burst, self._now = at_once, burst, now
+        self._loopback_exempt = loopback_exempt
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
 
     def attempt(self, address: str | None) -> None:
@@ -51,7 +64,8 @@ class AddressLimits:
             yield
             return
         known = self._known(address)
-        if self._at_once is not None and known.inside >= self._at_once:
+        exempt = self._loopback_exempt and is_loopback(address)
+        if self._at_once is not None and not exempt and known.inside >= self._at_once:
             raise LiveError(
                 "address_full",
                 f"{known.inside} connections are open from this address, as many as this service takes from one.",
@@ -64,7 +78,7 @@ class AddressLimits:
             known.inside -= 1
 
     def _known(self, address: str) -> _Address:
-        now = self._now()
+        address, now = address_key(address), self._now()
         known = self._addresses.pop(address, None)
         if known is None:
             known = _Address(float(self._burst), now)

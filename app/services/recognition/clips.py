@@ -10,16 +10,19 @@ from pathlib import Path
 from threading import Event
 from typing import Any, cast
 
-from app.core.errors import VideoTooLong
+from app.core.errors import ClipTimeout, VideoTooLong
 from app.core.settings import Settings
 from app.pipeline.keypoints import Keypoints, hand_present, person_present
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import PoseExtractor
-from app.pipeline.module1_preprocessing.motion import SkippingExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkTrack
+from app.pipeline.module1_preprocessing.motion import find_landmarks_with_skipping
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
 from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
-from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, unheard
+from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, no_op_observer
 
+#: A clip that takes longer than this for each of its seconds, beside CLIP_TIMEOUT_S for all of it, is given up: twice
+#: what a machine needs on which five clips share each core.
+SECONDS_PER_SECOND = 10
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
 
@@ -36,12 +39,21 @@ class ClipWarning:
 
 
 class _Decoding:
-    """The same frames; raises Cancelled before the next one once `cancel` is set. Adds up what getting them took."""
+    """The same frames, with the time that decoding them took added up.
+
+    Raises Cancelled before the next frame once `cancel` is set, and ClipTimeout when decoding and everything done
+    between two frames has taken more than timeout_s, plus SECONDS_PER_SECOND for each second of the clip so far.
+    """
 
     def __init__(
-        self, frames: Iterable[Frame], cancel: Event | None, on_frame: Callable[[], object] | None = None
+        self,
+        frames: Iterable[Frame],
+        timeout_s: float,
+        cancel: Event | None = None,
+        on_frame: Callable[[], object] | None = None,
     ) -> None:
-        self._frames, self._cancel, self._on_frame = iter(frames), cancel, on_frame
+        self._frames, self._timeout_s, self._cancel, self._on_frame = iter(frames), timeout_s, cancel, on_frame
+        self._began = time.perf_counter()
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
@@ -55,6 +67,12 @@ class _Decoding:
             frame = next(self._frames)
         finally:
             self.seconds += time.perf_counter() - began
+        if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * frame.time_s:
+            raise ClipTimeout(
+                f"Reading the first {frame.time_s:.1f} s of the clip took more than {self._timeout_s:g} s plus "
+                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
+                "when the service is less busy."
+            )
         if self._on_frame is not None:
             self._on_frame()
         return frame
@@ -66,6 +84,8 @@ class ClipOptions:
 
     limits: VideoLimits
     """Of the video file."""
+    timeout_s: float
+    """Seconds that a clip may take, beside SECONDS_PER_SECOND for each of its own."""
     frame_skip: int = 0
     """Frames left out behind each one that is read."""
     motion_threshold: float = 0.0
@@ -76,22 +96,22 @@ class ClipOptions:
     """Once it is set, Cancelled is raised before the next frame."""
     on_frame: Callable[[], object] | None = None
     """Called for each frame that has been decoded."""
-    on_stage: OnStage = unheard
+    on_stage: OnStage = no_op_observer
     """Gets the seconds of each stage."""
 
     @classmethod
     def of(cls, settings: Settings, **rest: Any) -> ClipOptions:
         """Those that the settings name; `rest` are other fields."""
         limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
-        return cls(limits, settings.frame_skip, settings.motion_threshold, **rest)
+        return cls(limits, settings.clip_timeout_s, settings.frame_skip, settings.motion_threshold, **rest)
 
 
-def keypoints_from_frames(frames: Iterable[Frame], extractor: PoseExtractor, options: ClipOptions) -> Keypoints:
+def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions) -> Keypoints:
     """Find the landmarks in images that are decoded as they are asked for.
 
     Raises LandmarksUnavailable, Cancelled, and whatever the decoder raises.
     """
-    decoding = _Decoding(frames, options.cancel, options.on_frame)
+    decoding = _Decoding(frames, options.timeout_s, options.cancel, options.on_frame)
     encoding_s = 0.0
 
     def on_encoded(stage: str, seconds: float) -> None:
@@ -100,7 +120,13 @@ def keypoints_from_frames(frames: Iterable[Frame], extractor: PoseExtractor, opt
 
     reader = PictureReader.of(options.recogniser, on_encoded) if options.recogniser is not None else None
     began = time.perf_counter()
-    keypoints = with_frame_skipping(extractor, options).extract(decoding, reader.push if reader is not None else None)
+    keypoints = find_landmarks_with_skipping(
+        decoding,
+        track,
+        options.frame_skip,
+        options.motion_threshold,
+        reader.push if reader is not None else None,
+    )
     options.on_stage(DECODE, decoding.seconds)
     if reader is not None:
         options.on_stage(PICTURES, encoding_s)
@@ -108,21 +134,14 @@ def keypoints_from_frames(frames: Iterable[Frame], extractor: PoseExtractor, opt
     return keypoints
 
 
-def keypoints_from_video(path: Path, extractor: PoseExtractor, options: ClipOptions) -> Keypoints:
+def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions) -> Keypoints:
     """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
 
     Raises InvalidVideo, LandmarksUnavailable, Cancelled.
     """
     frames = read_frames(path, options.limits)
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, extractor, options)
-
-
-def with_frame_skipping(extractor: PoseExtractor, options: ClipOptions) -> PoseExtractor:
-    """The same extractor, or one that spares it work where FRAME_SKIP or MOTION_THRESHOLD ask for that."""
-    if options.frame_skip == 0 and options.motion_threshold == 0:
-        return extractor
-    return SkippingExtractor(extractor, options.frame_skip, options.motion_threshold)
+        return keypoints_from_frames(frames, track, options)
 
 
 def check_duration(duration_s: float, max_s: float) -> None:

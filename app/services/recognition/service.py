@@ -10,12 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-import numpy as np
 from loguru import logger
 
 from app.core.errors import InvalidLandmarks, NotReady
@@ -24,11 +24,11 @@ from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
 from app.pipeline.clip_reading import ClipReading
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
+from app.pipeline.module1_preprocessing.landmarks.engine import (
     ExtractionFailed,
-    ExtractorPool,
+    LandmarkEngine,
     LandmarksUnavailable,
-    PoseExtractor,
+    LandmarkTrack,
 )
 from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser, Recognition
@@ -63,12 +63,12 @@ class Outcome:
 class ClipService:
     """One per process, for one event loop. Give it time with `warm_up`, end it with `close`."""
 
-    def __init__(self, settings: Settings, host: ModelHost, extractors: ExtractorPool, metrics: Metrics) -> None:
-        self._settings, self._host, self._extractors, self._metrics = settings, host, extractors, metrics
+    def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
+        self._settings, self._host, self._landmarks, self._metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("clip")
         #: Clips that are waiting or being read.
         self.limit = ConcurrencyLimit(settings.max_concurrent_requests, "recognition requests")
-        self._extract_threads = ThreadPoolExecutor(extractors.size, thread_name_prefix="extract")
+        self._extract_threads = ThreadPoolExecutor(landmarks.size, thread_name_prefix="extract")
         self._clip_thread = ThreadPoolExecutor(1, thread_name_prefix="clip")
         self._running: set[Event] = set()
         self._closed = False
@@ -94,11 +94,11 @@ class ClipService:
 
         Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
         """
-        return await self._process(lambda extractor, options: keypoints_from_video(path, extractor, options))
+        return await self._process(lambda track, options: keypoints_from_video(path, track, options))
 
     async def process_frames(self, frames: Iterable[Frame]) -> Outcome:
         """Images with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
-        return await self._process(lambda extractor, options: keypoints_from_frames(frames, extractor, options))
+        return await self._process(lambda track, options: keypoints_from_frames(frames, track, options))
 
     async def process_landmarks(self, keypoints: Keypoints) -> Outcome:
         """Landmarks of one clip -> their recognition. Raises InvalidLandmarks, VideoTooLong."""
@@ -110,15 +110,15 @@ class ClipService:
         with self.limit.enter():
             return await self._recognise(keypoints, self._host.recogniser, began)
 
-    async def _process(self, extract: Callable[[PoseExtractor, ClipOptions], Keypoints]) -> Outcome:
+    async def _process(self, extract: Callable[[LandmarkTrack, ClipOptions], Keypoints]) -> Outcome:
         began = time.perf_counter()
         self.check_ready()
         recogniser, cancel = self._host.recogniser, Event()
         options = ClipOptions.of(self._settings, recogniser=recogniser, cancel=cancel, on_stage=self._on_stage)
 
         def in_thread() -> Keypoints:
-            with self._extractors.acquire() as extractor, raising_device_errors(self._host.device):
-                return extract(extractor, options)
+            with closing(self._landmarks.open()) as track, raising_device_errors(self._host.device):
+                return extract(track, options)
 
         with self.limit.enter():
             self._running.add(cancel)
@@ -151,14 +151,13 @@ async def _in(executor: Executor, work: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
 
 
-def warm_up(extractors: ExtractorPool) -> None:
+def warm_up(landmarks: LandmarkEngine) -> None:
     """Find landmarks once, so that the first clip does not wait for the networks to load. Blocks for about a second.
 
     A machine on which MediaPipe does not work still starts: landmarks can be sent to it, and videos are answered with
     503 `landmarks_unavailable`.
     """
     try:
-        with extractors.acquire() as extractor:
-            extractor.extract([Frame(np.zeros((256, 256, 3), np.uint8), 0.0)])
+        landmarks.warm_up()
     except (LandmarksUnavailable, ExtractionFailed) as problem:
         logger.warning("videos cannot be read on this machine, landmarks can: {}", problem)

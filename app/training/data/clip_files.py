@@ -17,7 +17,12 @@ from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, VideoL
 from app.training.data.manifest import Entry
 
 #: A corpus is trusted further than an upload. What comes out must fit a landmark file.
-LIMITS = VideoLimits(max_bytes=8 * 1024**3, max_duration_s=MAX_FRAMES / MODEL_FPS - 1, max_frames=60_000)
+LIMITS = VideoLimits(
+    max_bytes=8 * 1024**3,
+    max_duration_s=MAX_FRAMES / MODEL_FPS - 1,
+    max_frames=60_000,
+    max_total_pixels=60_000 * 1920 * 1080,
+)
 
 
 def frames_of(path: Path, entry: Entry, limits: VideoLimits = LIMITS) -> Iterator[Frame]:

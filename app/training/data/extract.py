@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +18,8 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import person_present
 from app.pipeline.module1_preprocessing.crops import Cropper
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
-    ExtractionFailed,
-    LandmarksUnavailable,
-    MediaPipeExtractor,
-)
+from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, LandmarksUnavailable, find_landmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import InvalidVideo
 from app.pipeline.whole_files import write_whole
 from app.training.data.cache import Cache, Content, PictureConfig, PictureTrack
@@ -148,8 +146,8 @@ def remove_leftovers(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-#: One landmark graph for a process; it is reset for every clip, and made anew after a failure.
-_extractor: MediaPipeExtractor | None = None
+#: One landmark graph for a process; it starts afresh for every clip, and is made again after a failure.
+_engine: MediaPipeEngine | None = None
 
 
 def extract_clip(job: Job) -> Outcome:
@@ -172,9 +170,9 @@ def extract_clip(job: Job) -> Outcome:
 
 def _extract(job: Job, cache: Cache, key: str) -> tuple[int, int]:
     """Frames and frames with a body of a clip that was extracted and saved. Raises what is wrong with it."""
-    global _extractor
-    if _extractor is None or not _extractor.usable:
-        _extractor = MediaPipeExtractor()
+    global _engine
+    if _engine is None:
+        _engine = MediaPipeEngine(1)
     cropper = Cropper(job.pictures.size, job.pictures.hands) if job.pictures else None
     crops: list[NDArray[np.uint8]] = []
 
@@ -183,7 +181,8 @@ def _extract(job: Job, cache: Cache, key: str) -> tuple[int, int]:
             crops.append(cropper.push(rgb, points))
 
     frames = frames_of(job.root / job.entry.file, job.entry)
-    clip = _extractor.extract(frames, keep)
+    with closing(_engine.open()) as track:
+        clip = find_landmarks(frames, track, keep)
     if not len(clip):
         raise ValueError("there is no frame in the part from start_s to end_s")
     pictures = (job.pictures, PictureTrack.of(crops)) if job.pictures else None

@@ -17,9 +17,9 @@ import pytest
 
 from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.stages import unheard as no_stage
+from app.pipeline.stages import no_op_observer as no_stage
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
 from app.services.captions.clock import StreamClock
@@ -63,7 +63,7 @@ async def scheduling(device: Device | None = None) -> AsyncIterator[Scheduler]:
 async def running(recogniser: Recogniser, settings: Settings) -> AsyncIterator[LiveHub]:
     device = Device()
     async with scheduling(device) as scheduler:
-        hub = LiveHub(settings, Hosted(recogniser, scheduler, device), ExtractorPool(1), Metrics())  # type: ignore[arg-type]
+        hub = LiveHub(settings, Hosted(recogniser, scheduler, device), MediaPipeEngine(1), Metrics())  # type: ignore[arg-type]
         del recogniser  # held by the host alone
         try:
             yield hub

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from unittest.mock import patch
 
 import cv2
@@ -17,7 +18,8 @@ from app.core.errors import DeviceFault, OutOfMemory
 from app.core.settings import Settings
 from app.main import create_app
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
 from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser
@@ -50,8 +52,8 @@ def seen(settings: Settings) -> Keypoints:
     """The video as its recogniser sees it, without a service."""
     reader = PictureReader.of(Recogniser.load(settings.checkpoint_path))
     assert reader is not None
-    with MediaPipeExtractor() as extractor:
-        return extractor.extract(film(), reader.push)
+    with MediaPipeEngine(1) as engine, closing(engine.open()) as track:
+        return find_landmarks(film(), track, reader.push)
 
 
 async def test_a_video_is_read_with_its_pictures_and_landmarks_without(settings: Settings, seen: Keypoints) -> None:

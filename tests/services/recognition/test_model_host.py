@@ -112,8 +112,9 @@ async def test_a_device_fault_ends_readiness_and_the_rest_of_the_clip(tiny_setti
 
 
 async def test_closing_leaves_neither_a_thread_nor_a_task(tiny_settings: Settings) -> None:
+    before = set(threading.enumerate())
     async with model_host(tiny_settings) as host:
         await host.read(ClipReading(host.recogniser, clip(100)))
         assert isinstance(host._scheduler, Scheduler)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("model")]
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("model")]
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "model-scheduler"]

@@ -221,10 +221,11 @@ async def test_a_damaged_checkpoint_is_refused_at_start(tiny_settings: Settings,
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text("{}")
     (tmp_path / "tiny" / "model.safetensors").touch()
+    before = set(threading.enumerate())
     with pytest.raises(CheckpointError):
         async with model_host(tiny_settings.model_copy(update={"checkpoint_dir": tmp_path})):
             pass
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("model") and thread.is_alive()]
+    assert not {thread for thread in threading.enumerate() if thread.name.startswith("model")} - before
 
 
 async def test_another_checkpoint_takes_over_while_requests_come(tiny_settings: Settings, tmp_path: Path) -> None:

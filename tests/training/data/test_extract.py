@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import pytest
 
 from app.cli import main
 from app.pipeline.keypoints import hand_present, person_present
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import read_frames
 from app.signer import SAMPLES
 from app.training.data.cache import Cache, PictureConfig
@@ -61,8 +63,8 @@ def test_a_corpus_is_extracted_once_and_what_fails_is_listed(corpus: Path, capsy
     hello, _, _, pictures, _ = read_manifest(corpus).entries
     clip = cache.load(cache.key(hello))
     assert clip is not None
-    with MediaPipeExtractor() as extractor:
-        alone = extractor.extract(read_frames(corpus / hello.file))
+    with MediaPipeEngine(1) as engine, closing(engine.open()) as track:
+        alone = find_landmarks(read_frames(corpus / hello.file), track)
     np.testing.assert_array_equal(person_present(clip.points), person_present(alone.points))
     np.testing.assert_array_equal(clip.points[:, :33], alone.points[:, :33])
     assert hand_present(clip.points).any()
