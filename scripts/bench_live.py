@@ -36,7 +36,7 @@ import psutil  # noqa: E402
 import simplejpeg  # noqa: E402
 import websockets  # noqa: E402
 
-from app.pipeline.wer import corpus_errors  # noqa: E402
+from app.training.evaluation.wer import corpus_errors  # noqa: E402
 
 HEADER = struct.Struct("<BBHIQ")
 
@@ -101,7 +101,7 @@ def landmark_tracks(data: Path | None, frames: int, count: int, seed: int = 0) -
     rng = np.random.default_rng(seed)
     if data is not None:
         from app.pipeline.module1_preprocessing.resample import resample
-        from app.training.corpus import load_signs
+        from app.training.corpora.signs.clips import load_signs
 
         clips = [c for c in load_signs(data, "dev") if c.gloss != "NONE"]
         by_signer: dict[str, list[Any]] = {}

@@ -41,7 +41,7 @@ from app.pipeline.module1_preprocessing.resample import resample  # noqa: E402
 from app.pipeline.module1_preprocessing.video import Frame, read_frames  # noqa: E402
 from app.pipeline.module2_feature.rgb_encoder import RGBEncoder  # noqa: E402
 from app.pipeline.module3_sequence.decoders import BeamDecoder, GreedyDecoder  # noqa: E402
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR  # noqa: E402
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR  # noqa: E402
 from app.pipeline.module4_language import to_english  # noqa: E402
 from app.pipeline.recogniser import Recogniser  # noqa: E402
 from app.signer import prototypes  # noqa: E402
@@ -184,7 +184,7 @@ def bench_model(folder: Path, device: str) -> dict[str, float]:
     features = normalise(grid, clip.aspect)
     model = recogniser.model
     window, length = torch.from_numpy(features)[None].to(device), torch.tensor([len(features)], device=device)
-    encoded, _ = model.encode_frames(window)
+    encoded, _ = model.fuse_frames(window)
     lattice = recogniser.log_probs([features])[0][0]
     glosses = recogniser.recognise(clip).gloss
 
@@ -207,7 +207,7 @@ def bench_model(folder: Path, device: str) -> dict[str, float]:
     stages = {
         "resample_ms": lambda: resample(clip),
         "normalise_ms": lambda: normalise(grid, clip.aspect),
-        "pose_encoder_ms": wait(lambda: model.encode_frames(window)),
+        "pose_encoder_ms": wait(lambda: model.fuse_frames(window)),
         "temporal_ms": wait(lambda: model.sequence(model.convolution(encoded, length), length // TIME_DIVISOR)),
         "decode_greedy_ms": decode(GreedyDecoder()),
         "decode_beam5_ms": decode(BeamDecoder(5)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -25,13 +25,16 @@ from app.api.schemas.training import (
     TrainingStatus,
 )
 from app.core import errors
-from app.core.ids import config_names, dataset_names
+from app.core.ids import dataset_names
 from app.core.limits import ConcurrencyLimit
+from app.db.models import TrainingJob
 from app.services.recognition.checkpoint_store import described, stored_checkpoints
-from app.services.training_jobs import run_folder
+from app.services.training_jobs import job_log
 from app.services.training_jobs.follow import follow
+from app.services.training_jobs.plan import config_descriptions
 from app.services.training_jobs.request import TrainingRequest
 from app.services.training_jobs.service import TrainingJobs
+from app.training import run_folder
 
 #: Any text is a question; only ids that exist have an answer.
 Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
@@ -60,6 +63,14 @@ _STARTING = (
 router = APIRouter(prefix="/api/training", tags=["training"], dependencies=[Depends(may_train)])
 
 
+async def _jobs(training: TrainingJobs, jobs: Sequence[TrainingJob]) -> list[Job]:
+    return await asyncio.to_thread(lambda: [Job.of(job, training.resumable(job)) for job in jobs])
+
+
+async def _job(training: TrainingJobs, job: TrainingJob) -> Job:
+    return (await _jobs(training, [job]))[0]
+
+
 @router.post("/start", status_code=202, summary="Start a training job", responses=responses((*_ALWAYS, *_STARTING)))
 async def start(request: TrainingRequest, training: TrainingDep) -> Job:
     """Train a recogniser on a named dataset with a named config.
@@ -67,22 +78,24 @@ async def start(request: TrainingRequest, training: TrainingDep) -> Job:
     `curl -X POST localhost:8000/api/training/start -H 'Content-Type: application/json'
     -d '{"dataset": "signs", "config": "asl_everyday", "num_epochs": 10}'`
 
-    It runs as a process of its own, survives a restart of the answer you get, and is stopped with the service. What it
-    makes can be activated under its id.
+    It runs in its own process, keeps running if you disconnect, and stops with the service. The resulting checkpoint
+    can be activated under the job's id.
     """
-    return Job.of(await training.begin(request))
+    return await _job(training, await training.begin(request))
 
 
-@router.get("/status", summary="What trains now, and what may be asked for", responses=responses(_ALWAYS))
+@router.get("/status", summary="Running jobs and available inputs", responses=responses(_ALWAYS))
 async def status(training: TrainingDep, services: ServicesDep) -> TrainingStatus:
     active, counts = await training.overview()
+    configs = await asyncio.to_thread(config_descriptions, services.settings.configs_dir)
     settings, host = services.settings, services.host
     return TrainingStatus(
-        active=[Job.of(job) for job in active],
+        active=await _jobs(training, active),
         places=settings.max_training_jobs,
         counts=counts,
         datasets=await asyncio.to_thread(dataset_names, settings.datasets_dir),
-        configs=await asyncio.to_thread(config_names, settings.configs_dir),
+        configs=list(configs),
+        config_descriptions=configs,
         device=host.recogniser.device,
         checkpoint=host.checkpoint,
     )
@@ -96,12 +109,12 @@ async def jobs(
     state: Annotated[State | None, Query(description="Only those in this state.")] = None,
 ) -> Jobs:
     found, total = await training.page(limit, offset, state)
-    return Jobs(jobs=[Job.of(job) for job in found], total=total, limit=limit, offset=offset)
+    return Jobs(jobs=await _jobs(training, found), total=total, limit=limit, offset=offset)
 
 
 @router.get("/jobs/{job_id}", summary="One job", responses=responses((*_ALWAYS, errors.UnknownJob)))
 async def job(job_id: Id, training: TrainingDep) -> Job:
-    return Job.of(await training.get(job_id))
+    return await _job(training, await training.get(job_id))
 
 
 @router.get(
@@ -115,23 +128,36 @@ async def metrics(
 ) -> Points:
     """The lines of the trainer's log.jsonl, oldest first."""
     known = await training.get(job_id)
-    found = await asyncio.to_thread(run_folder.numbers, training.run_folder(known.id), since, limit)
+    found = await asyncio.to_thread(run_folder.read_metrics, training.run_folder(known.id), since, limit)
     return Points.of(found, known.attempt)
 
 
+#: Of server-sent events, one object for each event of the stream.
+_EVENT_STREAM = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "event": {"enum": ["log", "state", "end"]},
+            "id": {"type": "string", "description": "Byte offset in the log; send it as Last-Event-ID to continue."},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+            "retry": {"type": "integer"},
+        },
+    },
+}
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Log,
         "description": "A part of the log; with follow, server-sent events: `log` {text}, `state` {state, reason, "
         "progress}, `end` with the same, each with the byte offset as its id.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT_STREAM}},
     }
 }
 
 
 @router.get(
     "/jobs/{job_id}/logs",
-    summary="What the job says",
+    summary="Log of a job",
     response_model=None,
     responses={**responses((*_ALWAYS, errors.UnknownJob, errors.Busy)), **_EVENTS},
 )
@@ -152,16 +178,16 @@ async def logs(
     if follow or "text/event-stream" in request.headers.get("accept", ""):
         followers.check()
         if offset is None:
-            offset = (await asyncio.to_thread(run_folder.log_tail, run, tail)).offset
+            offset = (await asyncio.to_thread(job_log.log_tail, run, tail)).offset
         return StreamingResponse(
             _events(training, followers, known.id, offset),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
     if offset is None:
-        piece = await asyncio.to_thread(run_folder.log_tail, run, tail)
+        piece = await asyncio.to_thread(job_log.log_tail, run, tail)
     else:
-        piece = await asyncio.to_thread(run_folder.log_piece, run, offset)
+        piece = await asyncio.to_thread(job_log.log_chunk, run, offset)
     return JSONResponse(Log.of(piece).model_dump())
 
 
@@ -183,18 +209,18 @@ async def _events(training: TrainingJobs, followers: ConcurrencyLimit, job_id: s
 )
 async def stop(job_id: Id, training: TrainingDep) -> Job:
     """It saves, ends, and can be resumed; one that does not end within TRAINING_STOP_S is killed."""
-    return Job.of(await training.stop(job_id))
+    return await _job(training, await training.stop(job_id))
 
 
 @router.post(
     "/jobs/{job_id}/resume",
     status_code=202,
-    summary="Go on with a job",
+    summary="Resume a job",
     responses=responses((*_ALWAYS, *_STARTING, errors.UnknownJob, errors.WrongState)),
 )
 async def resume(job_id: Id, training: TrainingDep) -> Job:
     """From its last checkpoint; for jobs that were stopped, failed or got lost."""
-    return Job.of(await training.resume(job_id))
+    return await _job(training, await training.resume(job_id))
 
 
 @router.get("/checkpoints", summary="Recognisers on this machine", responses=responses(_ALWAYS))
@@ -213,7 +239,7 @@ async def checkpoints(services: ServicesDep) -> Checkpoints:
 
 @router.post(
     "/checkpoints/{checkpoint_id}/activate",
-    summary="Answer with another recogniser",
+    summary="Activate a checkpoint",
     responses=responses(
         (*_ALWAYS, errors.UnknownCheckpoint, errors.CheckpointRefused, errors.NotReady, errors.DeviceFault)
     ),

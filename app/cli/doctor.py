@@ -47,12 +47,13 @@ class Finding:
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    commands.add_parser("doctor", help="check this machine and say what is missing")
+    parser = commands.add_parser("doctor", help="check this machine and say what is missing")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     failed = False
-    for check in (_python, _packages, _settings, _device, _checkpoint, _landmarks):
+    for check in (_python, _packages, _training, _settings, _device, _checkpoint, _landmarks):
         for finding in _guarded(check):
             failed = failed or finding.state == "missing"
             print(f"{finding.state:<8}{finding.what:<12}{finding.detail}")
@@ -88,6 +89,17 @@ def _packages() -> Iterator[Finding]:
         yield Finding("missing", "packages", ", ".join(missing), f"{sys.executable} -m pip install -r requirements.txt")
     else:
         yield Finding("ok", "packages", ", ".join(there))
+
+
+def _training() -> Iterator[Finding]:
+    from app.training.run_folder import PACKAGES as TRAINING
+    from app.training.run_folder import missing_packages
+
+    if missing := missing_packages():
+        # The service runs without them.
+        yield Finding("note", "training", missing)
+    else:
+        yield Finding("ok", "training", ", ".join(f"{name} {version(name)}" for name in TRAINING))
 
 
 def _settings() -> Iterator[Finding]:

@@ -11,6 +11,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--host", help="address to listen on, default: the setting HOST")
     parser.add_argument("--port", type=int, help="port, default: the setting PORT")
     parser.add_argument("--workers", type=int, default=1, help="processes; each holds its own recogniser")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

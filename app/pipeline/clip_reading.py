@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module3_sequence.lattice import GlobalLattice
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
-from app.pipeline.recogniser import Reading, Recogniser, Recognition, window_starts
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
+from app.pipeline.recogniser import Recogniser, Recognition, WindowOutput, window_starts
 from app.pipeline.stages import FEATURES, Stopwatch
-from app.pipeline.step_cache import Piece
+from app.pipeline.step_cache import FrameRange
 from app.pipeline.streaming import WindowJob
 
 
@@ -25,7 +25,7 @@ class ClipReading:
 
     def __init__(self, recogniser: Recogniser, clip: Keypoints) -> None:
         self.recogniser, self._clip, self._watch = recogniser, clip, Stopwatch()
-        decoder = recogniser.settings.decoder
+        decoder = recogniser.config.decoder
         with self._watch.stage(FEATURES):
             features = recogniser.features(clip)
         self._waiting = deque(
@@ -44,19 +44,19 @@ class ClipReading:
         """The next windows, in order, at most `limit`; their outputs come back through `apply` in the same order."""
         return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
 
-    def pieces(self, job: WindowJob) -> list[Piece]:
+    def ranges(self, job: WindowJob) -> list[FrameRange]:
         """All frames of the window: windows of one clip may be read in one call, before any of them has an output."""
-        return [Piece(job.start, job.end)]
+        return [FrameRange(job.start, job.end)]
 
     def steps(
-        self, job: WindowJob, pieces: Sequence[Piece], rows: Sequence[NDArray[np.float32]]
+        self, job: WindowJob, ranges: Sequence[FrameRange], rows: Sequence[NDArray[np.float32]]
     ) -> NDArray[np.float32]:
         return rows[0]
 
-    def apply(self, job: WindowJob, reading: Reading) -> None:
+    def apply(self, job: WindowJob, output: WindowOutput) -> None:
         """Take what the network says of `job`."""
-        self._lattice.add(job.start // TIME_DIVISOR, reading.log_probs)
-        self._rgb.append(reading.rgb)
+        self._lattice.add(job.start // TIME_DIVISOR, output.log_probs)
+        self._rgb.append(output.rgb)
 
     def recognition(self) -> Recognition:
         """The answer, once every window has been applied."""

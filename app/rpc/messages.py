@@ -120,20 +120,6 @@ def response(event: Event) -> pb.StreamCaptionsResponse:
 
 
 def recognition(outcome: Outcome) -> pb.Recognition:
-    found = outcome.recognition
-    return pb.Recognition(
-        gloss=found.gloss,
-        sentence=found.sentence,
-        confidence=found.confidence,
-        fps=found.fps,
-        frame_count=found.frame_count,
-        duration_s=found.duration_s,
-        segments=[
-            pb.Segment(gloss=s.gloss, start_s=s.start_s, end_s=s.end_s, confidence=s.confidence) for s in found.segments
-        ],
-        text=pb.Text(en=found.sentence),
-        attention=pb.Attention(**found.attention),
-        warnings=[pb.ClipWarning(code=w.code, message=w.message) for w in outcome.warnings],
-        processing_time_s=outcome.processing_time_s,
-        model=outcome.model,
-    )
+    message = pb.Recognition(processing_time_s=outcome.processing_time_s)
+    ParseDict(outcome.caption.as_clip(), message)
+    return message

@@ -145,6 +145,8 @@ async def test_switched_off_it_answers_nobody_and_starts_no_database(settings: S
         ({"num_epochs": -1}, 422, "invalid_request"),
         ({"device": "cuda:7"}, 422, "invalid_request"),
         ({"overrides": {"model.rgb.weights": "/etc/passwd"}}, 422, "invalid_request"),
+        ({"overrides": {"model.rgb.weights": "README.md"}}, 422, "invalid_request"),
+        ({"overrides": {"model.rgb.weights": ["README.md"]}}, 422, "invalid_request"),
     ],
 )
 async def test_a_start_that_cannot_be_is_refused_and_leaves_nothing(
@@ -218,6 +220,7 @@ async def test_without_a_database_training_says_so_and_recognition_goes_on(setti
 async def test_what_may_be_asked_for(client: httpx.AsyncClient) -> None:
     told = (await client.get("/status")).json()
     assert (told["datasets"], told["configs"], told["places"]) == (["tiny"], ["tiny"], 1)
+    assert told["config_descriptions"] == {"tiny": "Small enough for tests."}
     assert (told["active"], told["counts"], told["device"], told["checkpoint"]) == ([], {}, "cpu", "tiny")
 
 
@@ -225,7 +228,14 @@ async def test_pages_of_jobs(settings: Settings) -> None:
     async with running(settings) as app, client_of(app) as client:
         for i in range(5):
             await add_job(app, f"j{i}", created_at=datetime(2026, 1, 1, i, tzinfo=UTC))
-        await add_job(app, "bad", state="failed", reason="disk full", log_tail="x", exit_code=1)
+        run = await add_job(app, "bad", state="failed", reason="disk full", log_tail="x", exit_code=1)
+        early = (await client.get("/jobs/bad")).json()
+        assert not early["resumable"]  # it failed before its first checkpoint
+        assert (
+            "before its first checkpoint"
+            in assert_problem(await client.post("/jobs/bad/resume"), 409, "wrong_state")["detail"]
+        )
+        (run / "checkpoints" / "step-00000200").mkdir(parents=True)
         page = (await client.get("/jobs", params={"limit": 2, "offset": 2})).json()
         assert [job["id"] for job in page["jobs"]] == ["j3", "j2"]
         assert (page["total"], page["limit"], page["offset"]) == (6, 2, 2)

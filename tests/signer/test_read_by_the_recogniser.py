@@ -13,9 +13,9 @@ from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.wer import corpus_errors
 from app.signer.prototypes import CORE, PHRASES, load
 from app.signer.render import pictures
+from app.training.evaluation.wer import corpus_errors
 
 pytestmark = [pytest.mark.golden, pytest.mark.slow]
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -28,6 +28,15 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
 }
 
 
+#: A grey JPEG of 16x16 pixels, the smallest that is accepted.
+_JPEG = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5mo"
+    "q6T/wAALCAAQABABAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AAP/Z"
+)
+#: One frame of landmarks: 33 body points, 21 of the left and 21 of the right hand.
+_POINTS: list[Any] = [[0.5, 0.5, 0.99]] * 33 + [[0.4, 0.6, 1]] * 21 + [[0.6, 0.6, 1]] * 21
+
+
 class Segment(BaseModel):
     """One recognised sign."""
 
@@ -80,38 +89,8 @@ class Prediction(BaseModel):
 
     @classmethod
     def of(cls, outcome: Outcome) -> Prediction:
-        found = outcome.recognition
-        return cls(
-            gloss=found.gloss,
-            sentence=found.sentence,
-            confidence=_share(found.confidence),
-            fps=round(found.fps, 3),
-            frame_count=found.frame_count,
-            duration_s=round(found.duration_s, 3),
-            segments=[
-                Segment(
-                    gloss=segment.gloss,
-                    start_s=round(segment.start_s, 3),
-                    end_s=round(segment.end_s, 3),
-                    confidence=_share(segment.confidence),
-                )
-                for segment in found.segments
-            ],
-            text=Text(en=found.sentence, es=None),
-            attention=Attention(
-                rgb=_share(found.attention.get("rgb", 0.0)), pose=_share(found.attention.get("pose", 0.0))
-            ),
-            warnings=[
-                ClipWarningModel.model_validate({"code": warning.code, "message": warning.message})
-                for warning in outcome.warnings
-            ],
-            processing_time_s=round(outcome.processing_time_s, 4),
-            model=outcome.model,
-        )
-
-
-def _share(value: float) -> float:
-    return round(min(1.0, max(0.0, float(value))), 4)
+        times = {"processing_time_s": round(outcome.processing_time_s, 4)}
+        return cls.model_validate({**outcome.caption.as_clip(), **times})
 
 
 #: One frame: base64 text. Its length is bounded by the body limit; the pattern only keeps the empty string out.
@@ -123,7 +102,7 @@ class FramesRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"frames": ["/9j/4AAQSkZJRgABAQ...", "/9j/4AAQSkZJRgABAQ..."], "fps": 25}]},
+        json_schema_extra={"examples": [{"frames": [_JPEG, _JPEG], "fps": 25}]},
     )
 
     frames: list[_Base64] = Field(
@@ -161,7 +140,7 @@ class LandmarksRequest(BaseModel):
     the landmark reader itself checks what is sent."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"fps": 25, "width": 640, "height": 480, "points": [[[0.51, 0.22, 0.99]]]}]}
+        json_schema_extra={"examples": [{"fps": 25, "width": 640, "height": 480, "points": [_POINTS]}]}
     )
 
     fps: float = Field(ge=1, le=240, description="Frames per second.")

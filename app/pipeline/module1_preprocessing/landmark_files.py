@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import (
     DEFAULT_ASPECT,
     LEFT_HAND,
-    NUM_HAND,
     NUM_KEYPOINTS,
-    NUM_POSE,
     POSE,
     RIGHT_HAND,
     InvalidKeypoints,
     Keypoints,
+    joined_blocks,
 )
 from app.pipeline.module1_preprocessing.landmark_json import NotAnObject, NotJson, WrongValue, read_arrays
 from app.pipeline.module1_preprocessing.npz import InvalidNpz, read_npz
@@ -32,7 +31,7 @@ MAX_BYTES = 64 * 1024 * 1024
 DEFAULT_FPS = 25.0
 #: Relative coordinates beyond this are pixels or damage: a hand ten pictures away is never found.
 _MAX_COORDINATE = 10.0
-_BLOCKS = {"pose": (NUM_POSE, 3), "left": (NUM_HAND, 2), "right": (NUM_HAND, 2)}
+_BLOCKS = ("pose", "left", "right")
 _POSE_COMPONENTS = {"POSE_LANDMARKS": POSE, "LEFT_HAND_LANDMARKS": LEFT_HAND, "RIGHT_HAND_LANDMARKS": RIGHT_HAND}
 
 
@@ -168,20 +167,10 @@ def _joined_blocks(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         raise InvalidLandmarkFile(
             "missing_array", f"'{missing[0]}' is missing; needed are 'pose' (T,33,3), 'left' and 'right' (T,21,2)"
         )
-    frames = len(arrays["pose"]) if arrays["pose"].ndim else 0
-    for name, shape in _BLOCKS.items():
-        if arrays[name].shape != (frames, *shape):
-            raise InvalidLandmarkFile(
-                "bad_shape",
-                f"'{name}' should be (frames, {shape[0]}, {shape[1]}) with as many frames as 'pose', "
-                f"got {tuple(arrays[name].shape)}",
-            )
-    points = np.zeros((frames, NUM_KEYPOINTS, 3))
-    points[:, POSE] = arrays["pose"]
-    for name, where in (("left", LEFT_HAND), ("right", RIGHT_HAND)):
-        points[:, where, :2] = arrays[name]
-        points[:, where, 2] = (arrays[name] != 0).any(axis=(1, 2))[:, None]
-    return points
+    try:
+        return joined_blocks(arrays["pose"], arrays["left"], arrays["right"], np.float64)
+    except InvalidKeypoints as error:
+        raise InvalidLandmarkFile("bad_shape", str(error)) from error
 
 
 def _number(arrays: Mapping[str, NDArray[Any]], name: str, default: float) -> float:

@@ -85,5 +85,5 @@ def find_landmarks_with_skipping(
                 yield frame
 
     clip = find_landmarks(moving(), track, on_landmarks)
-    rgb = None if clip.rgb is None else clip.rgb[rows]
+    rgb = None if clip.rgb_features is None else clip.rgb_features[rows]
     return Keypoints(clip.points[rows], np.asarray(times, np.float64), clip.aspect, rgb)

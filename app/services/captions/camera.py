@@ -16,6 +16,7 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.core.errors import DeviceFault, OutOfMemory, ServiceError
+from app.pipeline.image_reader import ImageReader
 from app.pipeline.module1_preprocessing.images import picture_from_bytes
 from app.pipeline.module1_preprocessing.landmarks.engine import (
     ExtractionFailed,
@@ -23,7 +24,6 @@ from app.pipeline.module1_preprocessing.landmarks.engine import (
     LandmarksUnavailable,
     LandmarkTrack,
 )
-from app.pipeline.picture_reader import PictureReader
 from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_observer
 from app.services.captions.commands import Close, LiveError
 from app.services.captions.session import LiveSession, WaitingPicture
@@ -61,7 +61,7 @@ class Camera:
         self._device = device
         self._session, self._threads, self._landmarks, self._on_stage = session, threads, landmarks, on_stage
         self._opened: LandmarkTrack | None = None
-        self._pictures = PictureReader.of(session.recogniser, on_stage)
+        self._pictures = ImageReader.of(session.recogniser, on_stage)
         self._track_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"camera-{session.id}")
@@ -119,7 +119,9 @@ class Camera:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         # Shielded: a thread cannot be stopped, and whoever waits for it may be.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, work))
+        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # also where nobody waits
+        return await asyncio.shield(done)
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
@@ -133,7 +135,7 @@ class Camera:
         watch = Stopwatch()
         with watch.stage(DECODE), pipeline_errors_as_service_errors():
             rgb = picture_from_bytes(picture.data)
-        watch.tell(self._on_stage)
+        watch.report(self._on_stage)
         with self._track_lock:
             self._track.send(rgb)
         return _Sent(picture, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
@@ -143,7 +145,7 @@ class Camera:
         watch = Stopwatch()
         with self._track_lock, watch.stage(LANDMARKS):
             points = self._track.receive()
-        watch.tell(self._on_stage)
+        watch.report(self._on_stage)
         if self._pictures is None or pixels is None:
             return points, None
         with raising_device_errors(self._device):

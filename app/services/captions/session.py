@@ -16,6 +16,7 @@ import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
+from app.pipeline.caption import Caption
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import GlossSegment, Recogniser
@@ -363,21 +364,8 @@ class LiveSession:
         self._revision, self._shown = 0, ()
 
     def _content(self, update: StreamUpdate) -> Event:
-        segments = update.segments
-        confidence = round(float(np.mean([s.confidence for s in segments])), 4) if segments else 0.0
-        return {
-            "segment": self._segment,
-            "start_ms": _ms(segments[0].start_s) if segments else _ms(update.until_s),
-            "end_ms": _ms(segments[-1].end_s) if segments else _ms(update.until_s),
-            "until_ms": _ms(update.until_s),
-            "gloss": [_gloss(s, i < len(update.final) or update.ended is not None) for i, s in enumerate(segments)],
-            "gloss_text": " ".join(update.gloss),
-            "sentence": update.sentence,
-            "text": {"en": update.sentence, "es": None},
-            "confidence": confidence,
-            "attention": {"rgb": round(update.rgb, 4), "pose": round(1 - update.rgb, 4)},
-            "lag_ms": round(self._lag_ms, 1),
-        }
+        caption = Caption.of_update(update, self.recogniser.model_id)
+        return {"segment": self._segment, **caption.as_event(), "lag_ms": round(self._lag_ms, 1)}
 
 
 _REASONS = {EndReason.PAUSE: "endpoint", EndReason.TOO_LONG: "too_long", EndReason.FLUSH: "flush"}
@@ -385,13 +373,3 @@ _REASONS = {EndReason.PAUSE: "endpoint", EndReason.TOO_LONG: "too_long", EndReas
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _gloss(segment: GlossSegment, final: bool) -> dict[str, Any]:
-    return {
-        "gloss": segment.gloss,
-        "confidence": round(segment.confidence, 4),
-        "start_ms": _ms(segment.start_s),
-        "end_ms": _ms(segment.end_s),
-        "final": final,
-    }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.recogniser import Reading, Recogniser
+from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
 from app.services.recognition.windows import Window
 
@@ -75,7 +75,7 @@ class LiveTurn:
     def fail(self, problem: Exception) -> None:
         self._problem = problem
 
-    def take(self, window: Window, output: Reading) -> None:
+    def take(self, window: Window, output: WindowOutput) -> None:
         job = window[1]
         try:
             update = self.stream.end_sentence(job, output) if job is self._last else self.stream.apply(job, output)

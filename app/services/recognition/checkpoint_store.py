@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 from app.core.errors import CheckpointRefused
 from app.core.settings import CHECKPOINT_ID, Settings, SettingsError
-from app.pipeline.checkpoint import KEYPOINTS, CheckpointConfig, CheckpointError, looks_pickled, read_config
+from app.pipeline.checkpoint import (
+    KEYPOINTS,
+    CheckpointConfig,
+    CheckpointError,
+    OtherKeypoints,
+    looks_pickled,
+    read_config,
+)
 
 #: Files that hold weights as pickles, which run whatever their maker wrote into them when they are opened.
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
@@ -87,15 +94,14 @@ def check_usable(entry: CheckpointEntry) -> CheckpointConfig:
     """Its config. Raises CheckpointRefused for pickles, damaged files and what another kind of recogniser needs."""
     try:
         _check_files(entry)
-        config = read_config(entry.folder)
+        return read_config(entry.folder)
+    except OtherKeypoints as problem:
+        raise CheckpointRefused(
+            f"'{entry.id}' reads keypoints of the kind '{problem.keypoints}'; this service finds '{KEYPOINTS}'. Use a "
+            "checkpoint that was trained on those."
+        ) from problem
     except (CheckpointError, OSError) as problem:
         raise refused(entry, problem) from problem
-    if config.keypoints != KEYPOINTS:
-        raise CheckpointRefused(
-            f"'{entry.id}' reads keypoints of the kind '{config.keypoints}'; this service finds '{KEYPOINTS}'. Use a "
-            "checkpoint that was trained on those."
-        )
-    return config
 
 
 def _check_files(entry: CheckpointEntry) -> None:

@@ -12,13 +12,14 @@ from typing import Any, cast
 
 from app.core.errors import ClipTimeout, VideoTooLong
 from app.core.settings import Settings
+from app.pipeline.caption import CaptionWarning
+from app.pipeline.image_reader import ImageReader
 from app.pipeline.keypoints import Keypoints, hand_present, person_present
 from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkTrack
 from app.pipeline.module1_preprocessing.motion import find_landmarks_with_skipping
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
-from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser, Recognition
-from app.pipeline.stages import DECODE, LANDMARKS, PICTURES, OnStage, no_op_observer
+from app.pipeline.stages import DECODE, IMAGES, LANDMARKS, OnStage, no_op_observer
 
 #: A clip that takes longer than this for each of its seconds, beside CLIP_TIMEOUT_S for all of it, is given up: twice
 #: what a machine needs on which five clips share each core.
@@ -28,14 +29,6 @@ LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
 class Cancelled(Exception):
     """Nobody waits for this clip any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipWarning:
-    """Something the user should know about an answer that is valid all the same."""
-
-    code: str
-    message: str
 
 
 class _Decoding:
@@ -118,7 +111,7 @@ def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options
         nonlocal encoding_s
         encoding_s += seconds
 
-    reader = PictureReader.of(options.recogniser, on_encoded) if options.recogniser is not None else None
+    reader = ImageReader.of(options.recogniser, on_encoded) if options.recogniser is not None else None
     began = time.perf_counter()
     keypoints = find_landmarks_with_skipping(
         decoding,
@@ -129,7 +122,7 @@ def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options
     )
     options.on_stage(DECODE, decoding.seconds)
     if reader is not None:
-        options.on_stage(PICTURES, encoding_s)
+        options.on_stage(IMAGES, encoding_s)
     options.on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds - encoding_s)
     return keypoints
 
@@ -150,12 +143,12 @@ def check_duration(duration_s: float, max_s: float) -> None:
         raise VideoTooLong(f"The clip lasts {duration_s:.1f} s; at most {max_s:g} s are read. Cut it into parts.")
 
 
-def warnings_about(clip: Keypoints) -> list[ClipWarning]:
+def warnings_about(clip: Keypoints) -> list[CaptionWarning]:
     """What was not to be seen in a clip."""
     if not person_present(clip.points).any():
-        return [ClipWarning("no_person", "No person was found in any frame, so there is nothing to recognise.")]
+        return [CaptionWarning("no_person", "No person was found in any frame, so there is nothing to recognise.")]
     if not hand_present(clip.points).any():
-        return [ClipWarning("no_hands", "A person was found, but no hand in any frame; signs need visible hands.")]
+        return [CaptionWarning("no_hands", "A person was found, but no hand in any frame; signs need visible hands.")]
     return []
 
 

@@ -14,7 +14,7 @@ from loguru import logger
 
 from app.core.limits import ConcurrencyLimit
 from app.pipeline.clip_reading import ClipReading
-from app.pipeline.recogniser import Reading, Recogniser
+from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.services.recognition.windows import MAX_WINDOWS, Turn, Window, WindowReader
 
 #: Sessions in one round.
@@ -95,7 +95,7 @@ class _ClipTurn:
         windows, self._windows = self._windows, []
         return windows
 
-    def take(self, window: Window, output: Reading) -> None:
+    def take(self, window: Window, output: WindowOutput) -> None:
         if self.outcome is None:
             self._reading.apply(window[1], output)
 

@@ -22,6 +22,7 @@ from app.core.errors import InvalidLandmarks, NotReady
 from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
+from app.pipeline.caption import Caption, CaptionWarning
 from app.pipeline.clip_reading import ClipReading
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.landmarks.engine import (
@@ -34,7 +35,6 @@ from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.services.recognition.clips import (
     ClipOptions,
-    ClipWarning,
     check_duration,
     keypoints_from_frames,
     keypoints_from_video,
@@ -53,11 +53,16 @@ class Outcome:
     """What became of one clip."""
 
     recognition: Recognition
-    warnings: list[ClipWarning]
+    warnings: list[CaptionWarning]
     processing_time_s: float
     """Seconds from the call to the answer, waiting included."""
     model: str
     """Id of the recogniser that answered; another one may have been put in its place since."""
+
+    @property
+    def caption(self) -> Caption:
+        """What every door renders."""
+        return Caption.of_recognition(self.recognition, self.model, self.warnings)
 
 
 class ClipService:

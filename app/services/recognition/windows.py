@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from app.pipeline.recogniser import Reading, Recogniser
+from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.stages import TEMPORAL, OnStage
-from app.pipeline.streaming import WindowJob, WindowSource, read_jobs
+from app.pipeline.streaming import WindowJob, WindowSource, run_jobs
 from app.services.recognition.device_faults import Device, FaultTolerant
 
 #: Windows in one call of the network.
@@ -34,7 +34,7 @@ class Turn(Protocol):
         """The windows to read next; none when the turn is over."""
         ...
 
-    def take(self, window: Window, output: Reading) -> None:
+    def take(self, window: Window, output: WindowOutput) -> None:
         """The output of a window; in the order of `next_windows`."""
         ...
 
@@ -62,15 +62,15 @@ class WindowReader:
                     else:
                         turn.take(window, output)
 
-    def _read(self, windows: Sequence[tuple[Turn, Window]]) -> list[Reading]:
+    def _read(self, windows: Sequence[tuple[Turn, Window]]) -> list[WindowOutput]:
         """One call of the network; one of each network while some turns belong to one that has been replaced."""
         by_recogniser: dict[Recogniser, list[int]] = {}
         for place, (turn, _) in enumerate(windows):
             by_recogniser.setdefault(turn.recogniser, []).append(place)
-        outputs: dict[int, Reading] = {}
+        outputs: dict[int, WindowOutput] = {}
         for recogniser, places in by_recogniser.items():
             began = time.perf_counter()
-            outputs |= zip(places, read_jobs(recogniser, [windows[place][1] for place in places]), strict=True)
+            outputs |= zip(places, run_jobs(recogniser, [windows[place][1] for place in places]), strict=True)
             self._on_stage(TEMPORAL, time.perf_counter() - began)
             self._on_call(len(places))
         return [outputs[place] for place in range(len(windows))]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from app.core.errors import DatabaseUnavailable
 from app.db.models.training import ACTIVE
-from app.services.training_jobs import run_folder
+from app.services.training_jobs import job_log
 from app.services.training_jobs.service import TrainingJobs
 
 #: How often the log is looked at, and how often the state.
@@ -52,7 +52,7 @@ async def follow(jobs: TrainingJobs, job_id: str, offset: int) -> AsyncIterator[
                 state = {"state": job.state, "reason": job.reason, "progress": job.progress}
                 ended = job.state not in ACTIVE
         # After the state: what is in the log of a job that has ended is all of it.
-        while (piece := await asyncio.to_thread(run_folder.log_piece, run, offset, _PIECE)).text:
+        while (piece := await asyncio.to_thread(job_log.log_chunk, run, offset, _PIECE)).text:
             offset, told = piece.end, now
             yield JobEvent("log", offset, {"text": piece.text})
         if state is not None and ended:

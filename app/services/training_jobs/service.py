@@ -29,9 +29,10 @@ from app.core.settings import Settings
 from app.db.database import Database, DatabaseUnavailable
 from app.db.models.training import ACTIVE, TrainingJob
 from app.db.transactions import transaction
-from app.services.training_jobs import process, repository, run_folder
+from app.services.training_jobs import job_log, process, repository
 from app.services.training_jobs.plan import Plan, check_cards, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
+from app.training import run_folder
 
 #: How often an owner looks at its jobs, tells that it is there, and looks for jobs without an owner.
 WATCH_S = 0.5
@@ -114,6 +115,11 @@ class TrainingJobs:
                 session.add(job)
             return await self._spawn(job, plan)
 
+    def resumable(self, job: TrainingJob) -> bool:
+        """Has the job ended early, with a checkpoint to go on from? Looks into its folder: not for the event loop."""
+        ended_early = job.state not in ACTIVE and job.state != "finished"
+        return ended_early and run_folder.has_checkpoint(self.run_folder(job.id))
+
     async def resume(self, job_id: str) -> TrainingJob:
         """Go on from the last checkpoint of a job that was stopped, failed or got lost.
 
@@ -130,6 +136,10 @@ class TrainingJobs:
                     raise errors.WrongState(
                         "The folder of this job is not in RUNS_DIR any more, so there is nothing to go on from. "
                         "Start a new job."
+                    )
+                if not await asyncio.to_thread(run_folder.has_checkpoint, self.run_folder(job_id)):
+                    raise errors.WrongState(
+                        "The job ended before its first checkpoint, so there is nothing to go on from. Start a new job."
                     )
                 request = TrainingRequest.model_validate(job.request)
                 plan = await asyncio.to_thread(make_plan, self._settings, request, self.run_folder(job_id), resume=True)
@@ -225,7 +235,7 @@ class TrainingJobs:
         asked = {"id": job.id, "attempt": job.attempt, "request": job.request, "command": plan.command}
         (run / "job.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
         child = process.start(
-            job.id, plan.command, run / run_folder.LOG, 0 if plan.cards else self._settings.training_nice
+            job.id, plan.command, run / job_log.LOG, 0 if plan.cards else self._settings.training_nice
         )
         self._children[job.id] = child
         return child
@@ -285,7 +295,7 @@ class TrainingJobs:
             run = self.run_folder(job.id)
             # The state first: what has begun by then has told how far it is. A resumed job says nothing until it has
             # begun: it stands where it was.
-            begun = job.state == "starting" and await asyncio.to_thread(run_folder.begun, run)
+            begun = job.state == "starting" and await asyncio.to_thread(run_folder.has_started, run)
             state = "running" if begun else job.state
             progress = await asyncio.to_thread(run_folder.progress, run) or job.progress
             if (state, progress) != (job.state, job.progress):
@@ -315,15 +325,13 @@ class TrainingJobs:
         await asyncio.to_thread(process.kill_all, job.id)
         run = self.run_folder(job.id)
         never = job.pid is None
-        found = await asyncio.to_thread(
-            run_folder.verdict, run, code, job.stop_asked or (why is not None and not never)
-        )
+        found = await asyncio.to_thread(job_log.verdict, run, code, job.stop_asked or (why is not None and not never))
         if never:
-            found = run_folder.Verdict("failed", why)
+            found = job_log.Verdict("failed", why)
         reason = why if why is not None and found.state == "stopped" else found.reason
         if found.state == "stopped" and code == -signal.SIGKILL:
             reason = f"It did not end within {self._settings.training_stop_s:g} seconds and was killed."
-        tail = (await asyncio.to_thread(run_folder.log_tail, run)).text
+        tail = (await asyncio.to_thread(job_log.log_tail, run)).text
         async with self._database.session() as session:
             await repository.change(
                 session,

@@ -18,7 +18,7 @@ from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
-from tests.pipeline.test_recogniser import VOCABULARY, tiny_checkpoint, varied
+from tests.support.recognisers import VOCABULARY, tiny_checkpoint, varied
 
 FRAMES = normalise(varied(130).points, 4 / 3)
 

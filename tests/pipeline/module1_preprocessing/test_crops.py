@@ -14,7 +14,7 @@ from app.pipeline.keypoints import (
     RIGHT_SHOULDER,
     Keypoints,
 )
-from app.pipeline.module1_preprocessing.crops import BODY_SIDE, Cropper, cut, views
+from app.pipeline.module1_preprocessing.crops import BODY_SIDE, Cropper, cut, num_views
 from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
@@ -78,7 +78,7 @@ def test_the_body_stays_in_the_middle_wherever_it_stands() -> None:
 def test_hands_get_their_own_pictures_and_a_missing_one_is_black() -> None:
     points = performance(1, seed=2)[0]
     cropper = Cropper(32, hands=True)
-    assert views(True) == 3
+    assert num_views(True) == 3
     body, left, right = cropper.push(gradient(), points)
     for picture, where, mirrored in ((left, LEFT_HAND, True), (right, RIGHT_HAND, False)):
         hand = points[where, :2]

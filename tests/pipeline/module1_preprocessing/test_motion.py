@@ -97,9 +97,9 @@ def test_pictures_are_looked_at_once_and_repeated_with_their_landmarks() -> None
         frames([0, 9, 0, 9, 100, 9, 100, 9, 200]), Counting(), frame_skip=1, motion_threshold=0.1, on_landmarks=look
     )
     assert told == [0, 100, 200]
-    assert clip.rgb is not None
-    np.testing.assert_allclose(clip.rgb[:, 0], [0, 0, 100, 100, 200])
-    np.testing.assert_allclose(clip.rgb[:, 1], clip.points[:, 0, 0])
+    assert clip.rgb_features is not None
+    np.testing.assert_allclose(clip.rgb_features[:, 0], [0, 0, 100, 100, 200])
+    np.testing.assert_allclose(clip.rgb_features[:, 1], clip.points[:, 0, 0])
 
 
 def test_skipped_frames_are_left_out() -> None:

@@ -108,7 +108,7 @@ def test_declared_size_is_checked_before_unpacking() -> None:
 def test_json_with_a_number_of_5000_digits() -> None:
     with pytest.raises(InvalidLandmarkFile) as caught:
         load_landmarks(b'{"fps": ' + b"9" * 5000 + b"}", "clip.json")
-    assert caught.value.code == "not_landmarks"
+    assert caught.value.code == "bad_shape"
 
 
 @pytest.mark.parametrize("seed", range(4))

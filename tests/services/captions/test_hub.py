@@ -227,7 +227,7 @@ async def test_a_session_finishes_on_the_recogniser_it_began_with(
     tiny_checkpoints: Path, tiny_settings: Settings
 ) -> None:
     old, new = (Recogniser.load(tiny_checkpoints / "tiny") for _ in range(2))
-    new.settings = replace(new.settings, model_id="new", vocabulary=("ONE", "TWO", "THREE", "FOUR", "FIVE"))
+    new.config = replace(new.config, model_id="new", vocabulary=("ONE", "TWO", "THREE", "FOUR", "FIVE"))
     track = performance(100)
     alone = {}
     for recogniser in (old, new):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.pipeline.recogniser import Reading, Recogniser
+from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.streaming import CaptionStream
 from app.services.captions.turn import LiveTurn
 from app.services.recognition.device_faults import Device
@@ -35,8 +35,8 @@ def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogn
                 raise MemoryError
             return recogniser.steps(windows)
 
-        def read_steps(self, steps: list[np.ndarray], windows: list[np.ndarray]) -> list[Reading]:
-            return recogniser.read_steps(steps, windows)
+        def decode_steps(self, steps: list[np.ndarray], windows: list[np.ndarray]) -> list[WindowOutput]:
+            return recogniser.decode_steps(steps, windows)
 
     small = Small()
     reader = WindowReader(Device(), lambda stage, seconds: None, lambda windows: None)

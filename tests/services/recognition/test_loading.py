@@ -10,7 +10,7 @@ from app.core.settings import Settings, SettingsError
 from app.pipeline.backends.export import export_checkpoint
 from app.services.recognition.loading import load_recogniser
 from tests.services.recognition.test_service import clip
-from tests.support.image_recognisers import pictured_checkpoint
+from tests.support.image_recognisers import image_checkpoint
 from tests.support.services import clip_service, model_host
 
 
@@ -51,7 +51,7 @@ def test_auto_is_the_cpu_where_onnx_runtime_has_no_cuda(
 @pytest.mark.slow
 def test_a_recogniser_that_cannot_have_its_pictures_says_so(tiny_settings: Settings, tmp_path: Path) -> None:
     for backbone in ("resnet18", "s3d"):
-        pictured_checkpoint(tmp_path / backbone, backbone=backbone)
+        image_checkpoint(tmp_path / backbone, backbone=backbone)
     said: list[str] = []
     sink = logger.add(lambda message: said.append(message.record["message"]), level="WARNING")
     try:

@@ -27,7 +27,7 @@ from app.core.errors import (
 )
 from app.core.settings import Settings
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.keypoints import Keypoints
+from app.pipeline.keypoints import Keypoints, joined_blocks
 from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser
 from app.services.recognition.checkpoint_store import CheckpointEntry
@@ -43,7 +43,7 @@ async def running(settings: Settings, **changes: Any) -> AsyncIterator[ClipServi
 
 
 def clip(frames: int = 40, seed: int = 0) -> Keypoints:
-    return Keypoints.from_blocks(**signer(frames, seed), fps=25.0)
+    return Keypoints.at_rate(joined_blocks(**signer(frames, seed)), 25.0)
 
 
 def still(frames: int, pause_s: float = 0.0) -> Iterator[Frame]:
@@ -107,7 +107,7 @@ async def test_a_person_without_hands_is_said(tiny_settings: Settings) -> None:
     blocks["left"][:] = 0
     blocks["right"][:] = 0
     async with running(tiny_settings) as service:
-        outcome = await service.process_landmarks(Keypoints.from_blocks(**blocks, fps=25))
+        outcome = await service.process_landmarks(Keypoints.at_rate(joined_blocks(**blocks), 25))
     assert [warning.code for warning in outcome.warnings] == ["no_hands"]
 
 

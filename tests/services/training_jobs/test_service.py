@@ -35,6 +35,7 @@ out = sys.argv[1]
 def say(state, **more):
     with open(out + "/part", "w") as f: json.dump({"state": state, "step": 5, "steps": 9, **more}, f)
     os.replace(out + "/part", out + "/status.json")
+    os.makedirs(out + "/checkpoints/step-00000005", exist_ok=True)
 def stopped(*_):
     say("stopped"); print("saved", flush=True); os._exit(3)
 """
@@ -42,7 +43,7 @@ SCRIPTS = {
     "ends": SAY + 'say("running"); print("working", flush=True); time.sleep(2.5); say("finished")',
     "runs": SAY + 'signal.signal(signal.SIGTERM, stopped); say("running"); print("go", *sys.argv[2:], flush=True)\n'
     "time.sleep(600)",
-    "deaf": SAY + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "ignores": SAY + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     'child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)\n'
     'say("running", child=child.pid); time.sleep(600)',
     "refused": 'import sys; print("error: no gloss UNICORN", file=sys.stderr); sys.exit(2)',
@@ -135,10 +136,10 @@ async def test_stop_then_resume(settings: Settings, database_url: str, script: C
         assert log.split("\n")[:3] == ["go", "saved", "go --resume"]
 
 
-async def test_a_job_that_does_not_hear_is_killed_with_its_helpers(
+async def test_a_job_that_ignores_the_signal_is_killed_with_its_helpers(
     settings: Settings, database_url: str, script: Callable[[str], None]
 ) -> None:
-    script("deaf")
+    script("ignores")
     async with service(settings, database_url, training_stop_s=0.3) as jobs:
         job = await jobs.begin(REQUEST)
         await until(jobs, job.id, "running")
@@ -204,7 +205,7 @@ async def test_the_end_of_the_service_stops_its_jobs(
     async with service(settings, database_url, max_training_jobs=2) as jobs:
         kind = await jobs.begin(REQUEST)
         await until(jobs, kind.id, "running")
-        script("deaf")
+        script("ignores")
         deaf = await jobs.begin(REQUEST)
         await until(jobs, deaf.id, "running")
         jobs._settings = jobs._settings.model_copy(update={"training_stop_s": 0.5})
@@ -256,7 +257,7 @@ async def test_a_job_whose_process_died_with_its_service_is_marked(
     """Its number belongs to another process by now."""
     async with abandoned(settings, database_url, monkeypatch, pid=os.getpid(), pid_started=1.0) as (jobs, job):
         failed = await until(jobs, job.id, "failed")
-        assert "while nobody watched it. Its last words: go" in str(failed.reason)
+        assert "while no process watched it. Its last words: go" in str(failed.reason)
         assert failed.log_tail == "go\n"
 
 

@@ -85,7 +85,7 @@ def find_landmarks(frames: Iterable[Frame], track: LandmarkTrack, on_landmarks: 
     """Landmarks of a whole clip on a track that is new; only `track.depth` images are held at once.
 
     on_landmarks: called for every image, in order, as soon as its landmarks are known; what it returns becomes
-    Keypoints.rgb. No frames give an empty Keypoints. Raises what the track and `frames` raise.
+    Keypoints.rgb_features. No frames give an empty Keypoints. Raises what the track and `frames` raise.
     """
     waiting: deque[NDArray[np.uint8]] = deque()
     rows: list[NDArray[np.float32]] = []
