@@ -8,11 +8,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from app.api.dependencies import get_service
+from app.api.dependencies import SettingsDep
 from app.api.origins import same_origin
 from app.core.addresses import is_loopback, parse_host, parse_origin
 from app.core.errors import TrainingForbidden, Unauthorized
-from app.services.recognition.service import InferenceService
 
 _bearer = HTTPBearer(auto_error=False, description="The value of TRAINING_TOKEN, if that is set.")
 #: Headers that proxies add: behind a proxy, every client appears to be on this machine.
@@ -21,11 +20,10 @@ _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real
 
 def may_train(
     request: Request,
-    service: Annotated[InferenceService, Depends(get_service)],
+    settings: SettingsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> None:
     """Raises Unauthorized or TrainingForbidden."""
-    settings = service.settings
     if not settings.training:
         raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
     if settings.training_token is not None:

@@ -15,12 +15,12 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.captions_ws import close_code
+from app.api.dependencies import services_of
 from app.core import bounded_json
 from app.core.errors import Close, MalformedMessage, ServiceError
 from app.core.settings import Settings
 from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_object
 from app.services.captions.events import Prediction
-from app.services.captions.hub import LiveHub
 from app.services.captions.session import LiveSession
 from app.services.conversation.conversation import ClientDisconnected, Conversation
 from app.services.conversation.events import Event, Ready
@@ -42,10 +42,10 @@ T = TypeVar("T")
 
 
 class SocketIODoor:
-    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH."""
+    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH. It exists before the
+    services do, and finds them through each connection."""
 
-    def __init__(self, hub: LiveHub, settings: Settings) -> None:
-        self._hub = hub
+    def __init__(self, settings: Settings) -> None:
         self._clients: dict[str, tuple[_Client, asyncio.Task[None]]] = {}
         quiet = logging.getLogger("glossline.socketio")
         quiet.setLevel(logging.CRITICAL)  # what hostile clients send is answered, not logged line by line
@@ -69,9 +69,9 @@ class SocketIODoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "sid" not in parse_qs(scope.get("query_string", b"").decode("latin-1")):
             try:  # the first request of a connection makes the server remember it
-                self._hub.attempt(_address(scope))
+                services_of(scope).captions.attempt(_address(scope))
             except ServiceError as problem:
-                self._hub.count_refusal(problem)
+                services_of(scope).captions.count_refusal(problem)
                 refusal = JSONResponse({"code": problem.code, "message": problem.detail}, problem.status)
                 if scope["type"] == "http":
                     await refusal(scope, receive, send)
@@ -90,17 +90,18 @@ class SocketIODoor:
     async def _connected(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
         if sid in self._clients:  # a client may send any event, also one that is called 'connect'
             return
-        address = _address(environ["asgi.scope"])
+        scope = environ["asgi.scope"]
+        hub = services_of(scope).captions
         try:
-            self._hub.check_room()
+            hub.check_room()
         except ServiceError as problem:
-            self._hub.count_refusal(problem)
+            hub.count_refusal(problem)
             raise socketio.exceptions.ConnectionRefusedError(
                 problem.detail, {"code": problem.code, "close": close_code(problem)}
             ) from None
         client = _Client(self._server, sid)
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(client, self._hub, address, 0, on_open=LiveSession.answer_every_frame)
+        talk = Conversation(client, hub, _address(scope), 0, on_open=LiveSession.answer_every_frame)
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))

@@ -6,6 +6,7 @@ from fastapi import APIRouter, WebSocket
 from loguru import logger
 from starlette.websockets import WebSocketDisconnect
 
+from app.api.dependencies import services_of
 from app.core.errors import Close, ServiceError, TooBig
 from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_text
 from app.services.conversation.conversation import ClientDisconnected, Conversation
@@ -23,7 +24,7 @@ async def stream(websocket: WebSocket) -> None:
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
     address = websocket.client.host if websocket.client is not None else None
-    await Conversation(_WebSocketDoor(websocket), websocket.app.state.live, address).run()
+    await Conversation(_WebSocketDoor(websocket), services_of(websocket.scope).captions, address).run()
 
 
 def close_code(problem: ServiceError | None) -> Close:

@@ -6,12 +6,12 @@ import asyncio
 import os
 import platform
 import time
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Request
 
 from app import __version__
-from app.api.dependencies import get_database, get_hub, get_metrics, get_service
+from app.api.dependencies import HostDep, MetricsDep, ServicesDep, SettingsDep, services
 from app.api.problems import responses
 from app.api.schemas.health import (
     Alive,
@@ -30,36 +30,31 @@ from app.api.schemas.health import (
 )
 from app.api.schemas.vocabulary import Label, LabelNames, Labels
 from app.core import errors
-from app.db.database import Database
 from app.monitoring.metrics import FRAMES, SOURCES, Metrics
+from app.monitoring.readings import gpu_readings, memory_readings
 from app.monitoring.summary import by_label, distribution, value
 from app.pipeline.stages import STAGES
-from app.services.captions.hub import LiveHub
 from app.services.recognition.checkpoint_store import checkpoint_ids
-from app.services.recognition.devices import cuda_available, gpu_readings, memory_readings
-from app.services.recognition.service import InferenceService
+from app.services.recognition.devices import cuda_available
 
 router = APIRouter()
-Service = Annotated[InferenceService, Depends(get_service)]
-Hub = Annotated[LiveHub, Depends(get_hub)]
-Base = Annotated[Database, Depends(get_database)]
-Numbers = Annotated[Metrics, Depends(get_metrics)]
 
 _NOT_READY = responses((errors.NotReady, errors.DeviceFault))
 _STARTED = time.monotonic()
 
 
 @router.get("/api/health", tags=["health"], summary="Overall health")
-async def health(service: Service) -> Health:
+async def health(request: Request) -> Health:
     """Always 200 while the process responds; read `status`. /api/health/ready answers with a status code instead."""
-    status = "healthy"
+    status, loaded = "starting", False
     try:
-        service.check_ready()
-    except errors.NotReady:
-        status = "starting" if not service.loaded else "unhealthy"
-    except errors.DeviceFault:
-        status = "unhealthy"
-    return Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": service.loaded})
+        host = services(request).host
+        status, loaded = "unhealthy", True
+        host.check_ready()
+        status = "healthy"
+    except (errors.NotReady, errors.DeviceFault):
+        pass
+    return Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": loaded})
 
 
 @router.get("/api/health/live", tags=["health"], summary="Liveness")
@@ -69,39 +64,41 @@ async def live() -> Alive:
 
 
 @router.get("/api/health/ready", tags=["health"], summary="Readiness", responses=_NOT_READY)
-async def ready(service: Service, hub: Hub, database: Base) -> Ready:
+async def ready(services: ServicesDep) -> Ready:
     """200 when the recogniser is loaded and its device works; 503 before, at shutdown and after a device fault.
 
     Recognition needs no database: without one, this is 200 with `database: "unavailable"`."""
-    service.check_ready()
-    if hub.draining:
+    services.host.check_ready()
+    if services.captions.draining:
         raise errors.NotReady
     state: Literal["ok", "unavailable", "off"] = "off"
-    if service.settings.uses_database:
-        state = "ok" if database.problem is None else "unavailable"
-    return Ready(model=service.recogniser.model_id, device=service.recogniser.device, database=state)
+    if services.database is not None:
+        state = "ok" if services.database.problem is None else "unavailable"
+    recogniser = services.host.recogniser
+    return Ready(model=recogniser.model_id, device=recogniser.device, database=state)
 
 
 @router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
-async def system(service: Service, metrics: Numbers) -> System:
+async def system(services: ServicesDep) -> System:
     """`live` and `stages` show the same figures as /metrics."""
     import torch
 
+    metrics = services.metrics
     metrics.refresh()
     resident, available, total = await asyncio.to_thread(memory_readings)
-    device = service.recogniser.device if service.loaded else None
+    device, clips, streams = services.host.recogniser.device, services.clips.limit, services.captions.streams
     return System(
         version=__version__,
         python=platform.python_version(),
         torch=torch.__version__,
         device=device,
-        amp=bool(device and device.startswith("cuda") and service.settings.use_amp),
+        amp=device.startswith("cuda") and services.settings.use_amp,
         cpu_count=os.cpu_count() or 1,
         load=Load(
-            requests=service.jobs.inside,
-            requests_limit=service.jobs.limit,
-            streams=service.streams.inside,
-            streams_limit=service.settings.max_clients,
+            requests=clips.in_use,
+            requests_limit=clips.limit,
+            streams=streams.in_use,
+            streams_limit=streams.limit,
         ),
         live=_live(metrics),
         stages=_stages(metrics),
@@ -112,10 +109,9 @@ async def system(service: Service, metrics: Numbers) -> System:
 
 
 @router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
-async def models(service: Service, metrics: Numbers) -> Models:
-    recogniser = service.recogniser
-    loaded = service.checkpoint
-    ids = await asyncio.to_thread(checkpoint_ids, service.settings.checkpoint_dir)
+async def models(host: HostDep, settings: SettingsDep, metrics: MetricsDep) -> Models:
+    recogniser, loaded = host.recogniser, host.checkpoint
+    ids = await asyncio.to_thread(checkpoint_ids, settings.checkpoint_dir)
     return Models(
         models=[
             Model(
@@ -131,9 +127,9 @@ async def models(service: Service, metrics: Numbers) -> Models:
 
 
 @router.get("/api/labels", tags=["vocabulary"], summary="The vocabulary", responses=_NOT_READY)
-async def labels(service: Service) -> Labels:
+async def labels(host: HostDep) -> Labels:
     """Every gloss that the active recogniser can produce, with its class index."""
-    recogniser = service.recogniser
+    recogniser = host.recogniser
     return Labels(
         model=recogniser.model_id,
         labels=[Label(id=number, gloss=gloss) for number, gloss in enumerate(recogniser.vocabulary, start=1)],
@@ -141,15 +137,15 @@ async def labels(service: Service) -> Labels:
 
 
 @router.get("/labels", tags=["vocabulary"], summary="The vocabulary, short form", responses=_NOT_READY)
-async def label_names(service: Service) -> LabelNames:
+async def label_names(host: HostDep) -> LabelNames:
     """The glosses in lower case, numbered from 0: the form that clients of the older Socket.IO protocol read."""
-    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(service.recogniser.vocabulary)})
+    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(host.recogniser.vocabulary)})
 
 
 @router.get("/healthz", tags=["health"], summary="The short form", responses=_NOT_READY)
-async def healthz(service: Service) -> Healthz:
-    service.check_ready()
-    return Healthz(model=service.recogniser.model_id)
+async def healthz(host: HostDep) -> Healthz:
+    host.check_ready()
+    return Healthz(model=host.recogniser.model_id)
 
 
 def _live(metrics: Metrics) -> Live:
@@ -158,7 +154,7 @@ def _live(metrics: Metrics) -> Live:
         connected=int(value(metrics.live_connected)),
         opened=int(value(metrics.live_opened)),
         refused={reason: int(count) for reason, count in by_label(metrics.live_refused).items()},
-        frames=Frames(**{what: int(value(metrics.live_frames.labels(what))) for what in FRAMES}),
+        frames=Frames(**{outcome: int(value(metrics.live_frames.labels(outcome))) for outcome in FRAMES}),
         caption_lag=LatencySummary.of(distribution(metrics.caption_lag)),
     )
 
@@ -178,7 +174,7 @@ def _stages(metrics: Metrics) -> dict[str, dict[str, LatencySummary]]:
 def _served(metrics: Metrics) -> Served:
     clips, windows = distribution(metrics.batch_clips), distribution(metrics.batch_windows)
     return Served(
-        clips=int(clips.sum),
+        clips=int(value(metrics.clips_read)),
         clip_calls=clips.count,
         clips_per_call=round(clips.mean, 2),
         windows=int(windows.sum),

@@ -6,16 +6,16 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.api.dependencies import get_service, get_uploads
+from app.api.dependencies import ClipsDep, SettingsDep, UploadsDep
 from app.api.problems import invalid_request, responses
 from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
-from app.api.uploads import UploadPlaces, receive_body, receive_file
+from app.api.uploads import receive_body, receive_file
 from app.core import errors
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
@@ -26,12 +26,10 @@ from app.pipeline.module1_preprocessing.landmark_files import (
     load_landmarks,
 )
 from app.services.recognition.clips import check_duration
-from app.services.recognition.errors import sentence, translated
-from app.services.recognition.service import InferenceService, Outcome
+from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
+from app.services.recognition.service import ClipService, Outcome
 
 T = TypeVar("T")
-Service = Annotated[InferenceService, Depends(get_service)]
-Uploads = Annotated[UploadPlaces, Depends(get_uploads)]
 
 router = APIRouter(prefix="/api/inference", tags=["inference"])
 
@@ -119,7 +117,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         }
     },
 )
-async def predict(request: Request, service: Service, uploads: Uploads) -> Prediction:
+async def predict(request: Request, clips: ClipsDep, uploads: UploadsDep) -> Prediction:
     """Upload a video of a person signing and get the recognised signs.
 
     `curl -F file=@clip.mp4 http://localhost:8000/api/inference/predict`
@@ -127,10 +125,9 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
     An upload over the size limit is refused while it arrives. The file is deleted once the response is sent. Closing
     the connection stops the work.
     """
-    service.check_ready()
-    service.jobs.check()
+    clips.check_ready()
     async with uploads.enter(request) as incoming, receive_file(incoming) as upload:
-        outcome = await unless_gone(request, service.process_video(upload.path))
+        outcome = await unless_gone(request, clips.process_video(upload.path))
     return Prediction.of(outcome)
 
 
@@ -155,10 +152,9 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
         }
     },
 )
-async def frames(request: Request, service: Service, uploads: Uploads) -> Prediction:
+async def frames(request: Request, clips: ClipsDep, settings: SettingsDep, uploads: UploadsDep) -> Prediction:
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
-    service.check_ready()
-    service.jobs.check()
+    clips.check_ready()
     async with uploads.enter(request) as incoming:
         _require_json(request)
         body = await receive_body(
@@ -166,14 +162,14 @@ async def frames(request: Request, service: Service, uploads: Uploads) -> Predic
         )
 
         async def work() -> Prediction:
-            pictures, times = await asyncio.to_thread(_read_frames, body, service)
-            outcome = await service.process_frames(decoded(pictures, times))
+            pictures, times = await asyncio.to_thread(_read_frames, body, settings.max_duration_s)
+            outcome = await clips.process_frames(decoded(pictures, times))
             return Prediction.of(outcome)
 
         return await unless_gone(request, work())
 
 
-def _read_frames(body: bytearray, service: InferenceService) -> tuple[Sequence[JpegPicture], list[float]]:
+def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float]]:
     if body.count(b",") > _MAX_COMMAS:  # before a parser makes an object of each element
         raise errors.InvalidRequest(f"frames: the body has more elements than {MAX_FRAMES} frames, which is the limit")
     try:
@@ -185,8 +181,8 @@ def _read_frames(body: bytearray, service: InferenceService) -> tuple[Sequence[J
             raise errors.MalformedRequest("The body is not valid JSON.") from None
         raise invalid_request(list(found)) from None
     times = asked.times_s()
-    check_duration(times[-1], service.settings)
-    with translated():
+    check_duration(times[-1], max_duration_s)
+    with pipeline_errors_as_service_errors():
         return pictures_from_base64(asked.frames), times
 
 
@@ -209,28 +205,27 @@ def _read_frames(body: bytearray, service: InferenceService) -> tuple[Sequence[J
         }
     },
 )
-async def landmarks(request: Request, service: Service, uploads: Uploads) -> Prediction:
+async def landmarks(request: Request, clips: ClipsDep, uploads: UploadsDep) -> Prediction:
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
-    service.check_ready()
-    service.jobs.check()
+    clips.check_ready()
     async with uploads.enter(request) as incoming:
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."
             body = await receive_body(incoming, MAX_LANDMARKS_JSON, instead)
-            outcome = await unless_gone(request, _recognise(service, body, None))
+            outcome = await unless_gone(request, _recognise(clips, body, None))
         else:
             async with receive_file(incoming) as upload:
-                outcome = await unless_gone(request, _recognise(service, upload.path, upload.filename))
+                outcome = await unless_gone(request, _recognise(clips, upload.path, upload.filename))
     return Prediction.of(outcome)
 
 
-async def _recognise(service: InferenceService, source: Path | bytearray, filename: str | None) -> Outcome:
-    return await service.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
+async def _recognise(clips: ClipService, source: Path | bytearray, filename: str | None) -> Outcome:
+    return await clips.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
 
 
 def _read_landmarks(source: Path | bytearray, filename: str | None) -> Keypoints:
     """A landmark file, whose format follows from the client's `filename`, or a JSON body."""
-    with translated(), _parsing:
+    with pipeline_errors_as_service_errors(), _parsing:
         if isinstance(source, Path):
             return load_landmarks(source, filename or "unnamed")
         try:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from app.api.access import may_train
-from app.api.dependencies import get_followers, get_hub, get_jobs, get_service, get_switch
+from app.api.dependencies import CheckpointDep, FollowersDep, ServicesDep, TrainingDep
 from app.api.problems import responses
 from app.api.schemas.training import (
     Activated,
@@ -26,12 +26,9 @@ from app.api.schemas.training import (
 )
 from app.core import errors
 from app.core.ids import dataset_names
-from app.core.limits import Gate
+from app.core.limits import ConcurrencyLimit
 from app.db.models import TrainingJob
-from app.services.captions.hub import LiveHub
-from app.services.recognition.active_checkpoint import CheckpointSwitch
 from app.services.recognition.checkpoint_store import described, stored_checkpoints
-from app.services.recognition.service import InferenceService
 from app.services.training_jobs import job_log
 from app.services.training_jobs.follow import follow
 from app.services.training_jobs.plan import config_descriptions
@@ -39,11 +36,6 @@ from app.services.training_jobs.request import TrainingRequest
 from app.services.training_jobs.service import TrainingJobs
 from app.training import run_folder
 
-Service = Annotated[InferenceService, Depends(get_service)]
-Training = Annotated[TrainingJobs, Depends(get_jobs)]
-Switch = Annotated[CheckpointSwitch, Depends(get_switch)]
-Hub = Annotated[LiveHub, Depends(get_hub)]
-Followers = Annotated[Gate, Depends(get_followers)]
 #: Any text is a question; only ids that exist have an answer.
 Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
 
@@ -80,7 +72,7 @@ async def _job(training: TrainingJobs, job: TrainingJob) -> Job:
 
 
 @router.post("/start", status_code=202, summary="Start a training job", responses=responses((*_ALWAYS, *_STARTING)))
-async def start(request: TrainingRequest, training: Training) -> Job:
+async def start(request: TrainingRequest, training: TrainingDep) -> Job:
     """Train a recogniser on a named dataset with a named config.
 
     `curl -X POST localhost:8000/api/training/start -H 'Content-Type: application/json'
@@ -93,10 +85,10 @@ async def start(request: TrainingRequest, training: Training) -> Job:
 
 
 @router.get("/status", summary="Running jobs and available inputs", responses=responses(_ALWAYS))
-async def status(training: Training, service: Service) -> TrainingStatus:
+async def status(training: TrainingDep, services: ServicesDep) -> TrainingStatus:
     active, counts = await training.overview()
-    configs = await asyncio.to_thread(config_descriptions, service.settings.configs_dir)
-    settings = service.settings
+    configs = await asyncio.to_thread(config_descriptions, services.settings.configs_dir)
+    settings, host = services.settings, services.host
     return TrainingStatus(
         active=await _jobs(training, active),
         places=settings.max_training_jobs,
@@ -104,14 +96,14 @@ async def status(training: Training, service: Service) -> TrainingStatus:
         datasets=await asyncio.to_thread(dataset_names, settings.datasets_dir),
         configs=list(configs),
         config_descriptions=configs,
-        device=service.recogniser.device if service.loaded else None,
-        checkpoint=service.checkpoint,
+        device=host.recogniser.device,
+        checkpoint=host.checkpoint,
     )
 
 
 @router.get("/jobs", summary="Jobs, newest first", responses=responses(_ALWAYS))
 async def jobs(
-    training: Training,
+    training: TrainingDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
     state: Annotated[State | None, Query(description="Only those in this state.")] = None,
@@ -121,7 +113,7 @@ async def jobs(
 
 
 @router.get("/jobs/{job_id}", summary="One job", responses=responses((*_ALWAYS, errors.UnknownJob)))
-async def job(job_id: Id, training: Training) -> Job:
+async def job(job_id: Id, training: TrainingDep) -> Job:
     return await _job(training, await training.get(job_id))
 
 
@@ -130,7 +122,7 @@ async def job(job_id: Id, training: Training) -> Job:
 )
 async def metrics(
     job_id: Id,
-    training: Training,
+    training: TrainingDep,
     since: Annotated[int, Query(ge=0, le=10**9, description="Leave out so many lines.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 2_000,
 ) -> Points:
@@ -172,8 +164,8 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 async def logs(
     request: Request,
     job_id: Id,
-    training: Training,
-    followers: Followers,
+    training: TrainingDep,
+    followers: FollowersDep,
     tail: Annotated[int, Query(ge=1, le=5_000, description="The last lines; counts where no offset is given.")] = 200,
     offset: Annotated[int | None, Query(ge=0, le=10**15, description="From this byte on, at most a MiB.")] = None,
     follow: Annotated[bool, Query(description="Server-sent events; so does `Accept: text/event-stream`.")] = False,
@@ -199,7 +191,7 @@ async def logs(
     return JSONResponse(Log.of(piece).model_dump())
 
 
-async def _events(training: TrainingJobs, followers: Gate, job_id: str, offset: int) -> AsyncIterator[str]:
+async def _events(training: TrainingJobs, followers: ConcurrencyLimit, job_id: str, offset: int) -> AsyncIterator[str]:
     with followers.enter():
         yield "retry: 2000\n\n"
         async for happened in follow(training, job_id, offset):
@@ -215,7 +207,7 @@ async def _events(training: TrainingJobs, followers: Gate, job_id: str, offset: 
     summary="Stop a job",
     responses=responses((*_ALWAYS, errors.UnknownJob, errors.WrongState)),
 )
-async def stop(job_id: Id, training: Training) -> Job:
+async def stop(job_id: Id, training: TrainingDep) -> Job:
     """It saves, ends, and can be resumed; one that does not end within TRAINING_STOP_S is killed."""
     return await _job(training, await training.stop(job_id))
 
@@ -226,15 +218,15 @@ async def stop(job_id: Id, training: Training) -> Job:
     summary="Resume a job",
     responses=responses((*_ALWAYS, *_STARTING, errors.UnknownJob, errors.WrongState)),
 )
-async def resume(job_id: Id, training: Training) -> Job:
+async def resume(job_id: Id, training: TrainingDep) -> Job:
     """From its last checkpoint; for jobs that were stopped, failed or got lost."""
     return await _job(training, await training.resume(job_id))
 
 
 @router.get("/checkpoints", summary="Recognisers on this machine", responses=responses(_ALWAYS))
-async def checkpoints(service: Service) -> Checkpoints:
+async def checkpoints(services: ServicesDep) -> Checkpoints:
     """Those in CHECKPOINT_DIR, and those that training jobs made."""
-    settings, active = service.settings, service.checkpoint
+    settings, active = services.settings, services.host.checkpoint
 
     def look() -> list[Checkpoint]:
         return [
@@ -254,18 +246,17 @@ async def checkpoints(service: Service) -> Checkpoints:
 )
 async def activate(
     checkpoint_id: Annotated[str, Path(max_length=200, description="Id of the checkpoint.")],
-    service: Service,
-    switch: Switch,
-    hub: Hub,
+    active: CheckpointDep,
+    services: ServicesDep,
 ) -> Activated:
     """New requests and live sessions use it at once, sessions that are open finish on theirs. The choice lasts, also
     over a restart, as long as the setting CHECKPOINT stays what it is."""
-    service.check_ready()
-    recogniser = await switch.activate(checkpoint_id)
+    services.host.check_ready()
+    recogniser = await active.activate(checkpoint_id)
     return Activated(
         checkpoint=checkpoint_id,
         model=recogniser.model_id,
         glosses=len(recogniser.vocabulary),
         sign_language=recogniser.sign_language,
-        live_sessions=hub.active,
+        live_sessions=services.captions.active,
     )

@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
-from app.core.limits import Gate
+from app.core.limits import ConcurrencyLimit
 from app.core.network import address_key
 from app.core.settings import Settings
 from app.core.temp_files import temporary_file
@@ -160,7 +160,7 @@ class UploadPlaces:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._places = Gate(settings.max_concurrent_requests, "uploads")
+        self._places = ConcurrencyLimit(settings.max_concurrent_requests, "uploads")
         self._bodies: set[IncomingBody] = set()
 
     @contextlib.asynccontextmanager

@@ -116,10 +116,10 @@ def _caption(
     from app.core.errors import ServiceError
     from app.pipeline.caption import Caption
     from app.services.recognition.clips import nothing_seen, warnings_about
-    from app.services.recognition.errors import translated
+    from app.services.recognition.errors import pipeline_errors_as_service_errors
 
     try:
-        with translated():
+        with pipeline_errors_as_service_errors():
             clip = _keypoints(path, settings, recogniser, landmarks, bar)
             warnings = warnings_about(clip)
             unseen = any(warning.code == "no_person" for warning in warnings)
@@ -134,17 +134,18 @@ def _caption(
 def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any) -> Any:
     from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
     from app.pipeline.module1_preprocessing.video import probe
-    from app.services.recognition.clips import LANDMARK_SUFFIXES, keypoints_from_video, limits_from
+    from app.services.recognition.clips import LANDMARK_SUFFIXES, ClipOptions, keypoints_from_video
 
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return load_landmarks(path, path.name)
-    info = probe(path, limits_from(settings))
+    on_frame: Callable[[], Any] = bar.update
+    options = ClipOptions.of(settings, recogniser=recogniser, on_frame=on_frame)
+    info = probe(path, options.limits)
     if info.duration_s:
         bar.total += round(info.duration_s * min(info.fps or 25, 25))
         bar.refresh()
-    on_frame: Callable[[], Any] = bar.update
     with closing(landmarks.open()) as track:
-        return keypoints_from_video(path, track, settings, on_frame=on_frame, recogniser=recogniser)
+        return keypoints_from_video(path, track, options)
 
 
 def rendered(caption: Caption, output: str, sign_language: str, path: Path, several: bool) -> str:

@@ -115,7 +115,8 @@ def _settings() -> Iterator[Finding]:
 
 def _device() -> Iterator[Finding]:
     from app.core.settings import SettingsError, load_settings
-    from app.services.recognition.devices import gpu_readings, resolve_device
+    from app.monitoring.readings import gpu_readings
+    from app.services.recognition.devices import resolve_device
 
     try:
         device = resolve_device(load_settings().device)

@@ -1,4 +1,4 @@
-"""A bounded door: so many may be inside at once, the next one is told `busy` instead of waiting for ever."""
+"""How many may do the same thing at once: the next one gets `Busy` instead of waiting for ever."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from contextlib import contextmanager
 from app.core.errors import Busy
 
 
-class Gate:
-    """Counts what is inside. For one event loop: not thread safe."""
+class ConcurrencyLimit:
+    """Counts what is in use. Not thread-safe; use from one event loop."""
 
     def __init__(self, limit: int, what: str, retry_after_s: int = 2) -> None:
         self.limit = limit
-        self.inside = 0
+        self.in_use = 0
         self._what = what
         self._retry_after_s = retry_after_s
 
     @property
     def full(self) -> bool:
-        return self.inside >= self.limit
+        return self.in_use >= self.limit
 
     def check(self) -> None:
-        """Raise Busy if nobody else can come in now."""
+        """Raise Busy when nothing more can be taken now."""
         if self.full:
             raise Busy(
-                f"{self.inside} {self._what} are running or waiting already, as many as this service takes. "
+                f"{self.in_use} {self._what} are running or waiting already, as many as this service takes. "
                 f"Try again in {self._retry_after_s} seconds (header Retry-After).",
                 retry_after_s=self._retry_after_s,
             )
@@ -35,11 +35,11 @@ class Gate:
     def enter(self) -> Iterator[None]:
         """Hold one place. Raises Busy when there is none."""
         self.check()
-        self.inside += 1
+        self.in_use += 1
         try:
             yield
         finally:
-            self.inside -= 1
+            self.in_use -= 1
 
 
 class RateLimit:

@@ -156,28 +156,33 @@ class Recogniser:
             features = [self.features(clip) for clip in clips]
         with watch.stage(TEMPORAL):
             lattices = self.lattices(features)
-        results = []
-        for clip, (lattice, attention) in zip(clips, lattices, strict=True):
-            with watch.stage(DECODING):
-                decoder = self.new_decoder()
-                decoder.feed(lattice)
-                segments = self.segments(decoder.best().tokens, lattice)
-            with watch.stage(LANGUAGE):
-                sentence = to_english([s.gloss for s in segments], self.sign_language)
-            results.append(
-                Recognition(
-                    segments=segments,
-                    sentence=sentence,
-                    confidence=float(np.mean([s.confidence for s in segments])) if segments else 0.0,
-                    frame_count=len(clip),
-                    duration_s=clip.duration_s,
-                    fps=MODEL_FPS,
-                    attention=attention,
-                    stage_s=watch.seconds,
-                )
-            )
+        results = [
+            self.recognition(clip, lattice, attention, watch)
+            for clip, (lattice, attention) in zip(clips, lattices, strict=True)
+        ]
         watch.report(self.on_stage)
         return results
+
+    def recognition(
+        self, clip: Keypoints, lattice: NDArray[np.float32], attention: dict[str, float], watch: Stopwatch
+    ) -> Recognition:
+        """The answer for a clip, given its whole lattice (S, 1 + vocabulary) and its `attention`; `watch` times it."""
+        with watch.stage(DECODING):
+            decoder = self.new_decoder()
+            decoder.feed(lattice)
+            segments = self.segments(decoder.best().tokens, lattice)
+        with watch.stage(LANGUAGE):
+            sentence = to_english([s.gloss for s in segments], self.sign_language)
+        return Recognition(
+            segments=segments,
+            sentence=sentence,
+            confidence=float(np.mean([s.confidence for s in segments])) if segments else 0.0,
+            frame_count=len(clip),
+            duration_s=clip.duration_s,
+            fps=MODEL_FPS,
+            attention=attention,
+            stage_s=watch.seconds,
+        )
 
     @property
     def frame_dim(self) -> int:

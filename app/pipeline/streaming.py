@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -428,9 +429,19 @@ class CaptionStream:
         return self._last_sentence[1]
 
 
-def run_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[WindowOutput]:
-    """Windows of several streams in one pass of the network; frames that it has encoded before cost nothing."""
-    ranges = [stream.ranges(job) for stream, job in jobs]
+class WindowSource(Protocol):
+    """What has windows for the network: a stream, or a clip."""
+
+    def ranges(self, job: WindowJob) -> list[FrameRange]: ...
+
+    def steps(
+        self, job: WindowJob, ranges: Sequence[FrameRange], rows: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.float32]: ...
+
+
+def run_jobs(recogniser: Recogniser, jobs: Sequence[tuple[WindowSource, WindowJob]]) -> list[WindowOutput]:
+    """Windows of several sources in one pass of the network; frames that it has encoded before cost nothing."""
+    ranges = [source.ranges(job) for source, job in jobs]
     rows = iter(
         recogniser.steps(
             [
@@ -440,5 +451,5 @@ def run_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, WindowJ
             ]
         )
     )
-    steps = [stream.steps(job, own, [next(rows) for _ in own]) for (stream, job), own in zip(jobs, ranges, strict=True)]
+    steps = [source.steps(job, own, [next(rows) for _ in own]) for (source, job), own in zip(jobs, ranges, strict=True)]
     return recogniser.decode_steps(steps, [job.features for _, job in jobs])

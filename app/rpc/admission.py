@@ -19,8 +19,7 @@ from google.protobuf.message import DecodeError
 from app.core.errors import Busy, MalformedRequest, NotReady, ServiceError, UploadTimeout
 from app.rpc.calls import ActiveCalls, Context, address_of, refuse
 from app.rpc.status import refusal
-from app.services.captions.hub import LiveHub
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
 
 #: A message that is not complete after this many seconds is given up; gRPC does not tell how much of it has arrived.
 UPLOAD_S = 300.0
@@ -93,10 +92,10 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
     message is not taken from the network before it is asked for. Methods of the service `name` share the places for
     recognition, all other methods those for side calls; live streams are limited by the hub."""
 
-    def __init__(self, name: str, service: InferenceService, hub: LiveHub, calls: ActiveCalls) -> None:
+    def __init__(self, name: str, services: Services, calls: ActiveCalls) -> None:
         self._prefix = f"/{name}/"
-        self._service, self._hub, self._calls = service, hub, calls
-        self._uploads = Places(service.settings.max_concurrent_requests, "clips")
+        self._services, self._calls = services, calls
+        self._uploads = Places(services.settings.max_concurrent_requests, "clips")
         self._side_calls = Places(SIDE_CALLS, "health and reflection calls")
 
     async def intercept_service(
@@ -150,10 +149,9 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
         return as_stream(admitted, handler.request_deserializer, handler.response_serializer)
 
     def _check_open(self) -> None:
-        self._service.check_ready()
-        if self._hub.draining:
+        if self._services.captions.draining:
             raise NotReady
-        self._service.jobs.check()
+        self._services.clips.check_ready()
 
 
 async def _message(context: Context, timeout_s: float) -> Any:

@@ -18,8 +18,7 @@ from app.rpc.calls import ActiveCalls
 from app.rpc.captioner import Captioner
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.health import SERVICE, Health
-from app.services.captions.hub import LiveHub
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
 
 #: Calls that still run when the service stops get this long to finish.
 GRACE_S = 20.0
@@ -28,20 +27,20 @@ REFUSALS = 512
 
 
 @asynccontextmanager
-async def rpc_server(service: InferenceService, hub: LiveHub, host: str, port: int) -> AsyncIterator[int]:
+async def rpc_server(services: Services, host: str, port: int) -> AsyncIterator[int]:
     """Serve while the block lasts; gives the port (0 asks for any). At its end calls that run get GRACE_S.
 
     Raises SettingsError when the server cannot listen on that address.
     """
     calls = ActiveCalls()
-    settings = service.settings
+    settings, hub = services.settings, services.captions
     server = grpc.aio.server(
-        interceptors=[AdmissionInterceptor(SERVICE, service, hub, calls)],
+        interceptors=[AdmissionInterceptor(SERVICE, services, calls)],
         options=_options(settings),
         maximum_concurrent_rpcs=settings.max_clients + settings.max_concurrent_requests + SIDE_CALLS + REFUSALS,
     )
-    captioner_pb2_grpc.add_CaptionerServicer_to_server(Captioner(service, hub, calls), server)
-    health_pb2_grpc.add_HealthServicer_to_server(Health(service, hub), server)
+    captioner_pb2_grpc.add_CaptionerServicer_to_server(Captioner(services, calls), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(services), server)
     names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     bound = _bind(server, host, port)
@@ -50,7 +49,7 @@ async def rpc_server(service: InferenceService, hub: LiveHub, host: str, port: i
     try:
         yield bound
     finally:
-        if not hub.draining:  # nobody caught the signal: the server has none of its own (see live/drain.py)
+        if not hub.draining:  # nobody caught the signal: the server has none of its own (see app/server/shutdown.py)
             await hub.drain()
         # New calls are refused from here on. Health watchers would use up the time of grace, hence the two steps.
         stopping = asyncio.create_task(server.stop(GRACE_S))

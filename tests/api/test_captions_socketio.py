@@ -144,14 +144,14 @@ async def test_a_bad_event_is_named_and_the_session_goes_on(
 
 async def nobody_inside(application: FastAPI) -> None:
     async with asyncio.timeout(10):
-        while application.state.service.streams.inside:  # noqa: ASYNC110 - looks at state that has no event of its own
+        while application.state.services.captions.streams.in_use:  # noqa: ASYNC110 - looks at state that has no event of its own
             await asyncio.sleep(0.01)
 
 
 async def test_no_room_is_said_at_the_door(address: str, application: FastAPI) -> None:
     await nobody_inside(application)
-    streams = application.state.service.streams
-    streams.inside = streams.limit
+    streams = application.state.services.captions.streams
+    streams.in_use = streams.limit
     try:
         sio = socketio.AsyncClient(reconnection=False)
         said: list[dict[str, Any]] = []
@@ -161,14 +161,14 @@ async def test_no_room_is_said_at_the_door(address: str, application: FastAPI) -
         assert "live sessions are open" in said[0]["message"]
         assert said[0]["data"]["code"] == "full"
     finally:
-        streams.inside = 0
+        streams.in_use = 0
 
 
 async def test_a_client_that_leaves_without_a_word_frees_its_place(address: str, application: FastAPI) -> None:
     await nobody_inside(application)
     async with connected(address, transports=["websocket"]) as client:
         await client.caption("ready")
-        assert application.state.service.streams.inside == 1
+        assert application.state.services.captions.streams.in_use == 1
         await client.sio.eio.ws.close()
     await nobody_inside(application)
 
@@ -225,7 +225,7 @@ async def test_broken_packets_end_at_most_their_own_connection(
             await asyncio.sleep(0.1)
         await other.sio.emit("ping")
         await other.caption("pong")
-        assert application.state.service.streams.inside <= 2
+        assert application.state.services.captions.streams.in_use <= 2
     await nobody_inside(application)
 
 

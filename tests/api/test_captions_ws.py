@@ -38,7 +38,7 @@ async def address(application: FastAPI) -> AsyncIterator[str]:
 async def empty(application: FastAPI) -> None:
     """Nothing of the tests before: clients that have left keep their places until the service has read their pictures,
     and those that broke off may come back."""
-    hub = application.state.live
+    hub = application.state.services.captions
     async with asyncio.timeout(60):
         while hub.connected:  # noqa: ASYNC110 - no event of its own
             await asyncio.sleep(0.01)
@@ -316,7 +316,7 @@ async def test_a_client_that_sends_too_fast_is_told_so(address: str) -> None:
 
 
 async def test_no_more_sessions_than_there_is_room_for(address: str, application: FastAPI) -> None:
-    hub = application.state.live
+    hub = application.state.services.captions
     places = hub._settings.max_clients
     clients = [await websockets.connect(address) for _ in range(places)]
     try:
@@ -385,7 +385,7 @@ async def test_a_client_that_never_reads_costs_little_and_is_disconnected(
     address: str, application: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation, "SEND_S", 1.0)
-    hub = application.state.live
+    hub = application.state.services.captions
     others = set(hub._entries)
     async with connected(address, max_queue=1, close_timeout=1) as client:
         await client.send(type="start")

@@ -25,7 +25,7 @@ async def test_healthy(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(("fault", "code"), [(NotReady(), "not_ready"), (DeviceFault(), "device_fault")])
 async def test_not_ready(client: httpx.AsyncClient, application: FastAPI, fault: Exception, code: str) -> None:
-    with patch.object(application.state.service, "check_ready", side_effect=fault):
+    with patch.object(application.state.services.host, "check_ready", side_effect=fault):
         assert (await client.get("/api/health")).json()["status"] == "unhealthy"
         assert (await client.get("/api/health/live")).status_code == 200
         assert_problem(await client.get("/api/health/ready"), 503, code)

@@ -105,8 +105,8 @@ async def test_a_clip_that_takes_too_long(
     client: httpx.AsyncClient, application: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = video(tmp_path / "clip.mp4", frames=10)
-    service = application.state.service
-    monkeypatch.setattr(service, "settings", service.settings.model_copy(update={"clip_timeout_s": 1e-9}))
+    service = application.state.services.clips
+    monkeypatch.setattr(service, "_settings", service._settings.model_copy(update={"clip_timeout_s": 1e-9}))
     monkeypatch.setattr(clips, "SECONDS_PER_SECOND", 0)
     answer = await predict(client, path.read_bytes())
     assert_problem(answer, 503, "clip_timeout")

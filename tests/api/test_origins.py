@@ -139,7 +139,6 @@ async def test_settings_let_hosts_and_origins_in(tiny_settings: Settings) -> Non
         answer = await client.post("/api/inference/predict", headers={"Origin": PAGE, "Sec-Fetch-Site": "cross-site"})
         assert_problem(answer, 503, "not_ready")
         assert answer.headers["access-control-allow-origin"] == PAGE
-    await app.state.service.stop()
 
 
 async def test_a_socket_from_a_foreign_page_or_by_a_foreign_name(address: str) -> None:

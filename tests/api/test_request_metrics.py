@@ -121,6 +121,7 @@ async def test_a_body_refused_before_its_route_counts_there(tiny_settings: Setti
         "type": "http", "method": "POST", "path": "/api/inference/predict", "query_string": b"",
         "headers": [(b"content-length", b"99999999999")],
     }  # fmt: skip
-    await app(scope, never, quiet)
-    requests = app.state.metrics.requests
+    async with app.router.lifespan_context(app):
+        await app(scope, never, quiet)
+        requests = app.state.services.metrics.requests
     assert value(requests.labels("POST", "/api/inference/predict", "413")) == 1

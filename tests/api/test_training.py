@@ -69,9 +69,9 @@ async def add_job(app: FastAPI, job_id: str, **values: Any) -> Path:
         "id": job_id, "state": "finished", "request": {**START, "nproc": 1}, "command": [], "device": "cpu",
         "host": "here", "owner": "here/1/0", "finished_at": datetime.now(UTC),
     }  # fmt: skip
-    async with app.state.database.session() as session:
+    async with app.state.services.database.session() as session:
         session.add(TrainingJob(**given | values))
-    run: Path = app.state.training.run_folder(job_id)
+    run: Path = app.state.services.training.run_folder(job_id)
     os.mkdir(run)
     return run
 
@@ -179,7 +179,7 @@ async def test_a_card_that_the_service_answers_on_is_not_taken_unnoticed(
     async with running(settings) as app, client_of(app) as client:
         monkeypatch.setattr("torch.cuda.is_available", lambda: True)
         monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-        app.state.training._serving = lambda: "cuda:0"
+        app.state.services.training._serving = lambda: "cuda:0"
         for sharing in (None, "exclusive"):
             answer = await client.post("/start", json={**START, "device": "auto", "gpu_sharing": sharing})
             assert "gpu_sharing 'share'" in assert_problem(answer, 409, "gpu_in_use")["detail"]
@@ -286,7 +286,7 @@ async def test_a_log_as_server_sent_events(
         assert json.loads(events[0]["data"]) == {"text": expected}
         assert events[0]["id"] == events[1]["id"] == "8"
         assert json.loads(events[1]["data"]) == {"state": "failed", "reason": "boom", "progress": {}}
-        app.state.followers.inside = app.state.followers.limit
+        app.state.services.followers.in_use = app.state.services.followers.limit
         assert_problem(await client.get("/jobs/j/logs", params={"follow": "true"}), 503, "busy")
 
 
@@ -350,7 +350,7 @@ async def test_the_other_processes_of_the_service_follow(settings: Settings, mon
     async with running(settings) as one, running(settings) as two, client_of(one) as client, client_of(two) as second:
         await client.post("/checkpoints/other/activate")
         await until_answers(second, "other")
-        async with one.state.database.session() as session:
+        async with one.state.services.database.session() as session:
             await active_checkpoints.choose(session, "tiny", "broken")
         for _ in range(20):
             assert await predict(second) == "other"

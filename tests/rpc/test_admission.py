@@ -41,7 +41,7 @@ async def served(channel: grpc.aio.Channel) -> bool:
 @pytest.mark.parametrize("kind", ["watchers", "checks without a message", "reflection", "clips without a message"])
 async def test_calls_that_only_hold_a_place_lock_nobody_out(port: int, application: FastAPI, kind: str) -> None:
     """More of them than there are places for all calls together."""
-    settings = application.state.service.settings
+    settings = application.state.services.settings
     count = settings.max_clients + settings.max_concurrent_requests + SIDE_CALLS + 20
     target = f"127.0.0.1:{port}"
     async with (

@@ -133,7 +133,7 @@ async def test_every_kind_of_event_has_all_its_fields(stub: CaptionerStub, appli
     async with streaming(stub) as client:
         await client.send(start=pb.Start())
         ready = await client.until("ready")
-        session = application.state.live._entries[ready["session_id"]].session
+        session = application.state.services.captions._entries[ready["session_id"]].session
         session.outbox.put(session.stats())
         session.send_event(Closing(resume_token="token"))
         await client.until("closing")
@@ -258,7 +258,7 @@ async def test_a_client_that_sends_too_fast_is_told_so(stub: CaptionerStub, monk
 
 
 async def test_no_more_sessions_than_there_is_room_for(stub: CaptionerStub, application: FastAPI) -> None:
-    gate = application.state.live._streams
+    gate = application.state.services.captions.streams
     calls = []
     try:
         while not gate.full:
@@ -309,7 +309,7 @@ async def test_a_client_that_never_reads_is_noticed_and_its_session_dropped(
     stub: CaptionerStub, application: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation, "SEND_S", 1.0)
-    hub = application.state.live
+    hub = application.state.services.captions
     others = set(hub._entries)
     async with streaming(stub) as client:
         await client.send(start=pb.Start())

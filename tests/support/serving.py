@@ -17,7 +17,7 @@ async def served(application: FastAPI) -> AsyncIterator[str]:
     """Host and port of `application`, whose lifespan runs already."""
     config = uvicorn.Config(application, port=0, lifespan="off", log_config=None)
     config.load()
-    protect(config, application.state.service.settings)
+    protect(config, application.state.services.settings)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for

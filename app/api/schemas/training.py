@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.db.models import TrainingJob
+from app.db.models.training import TrainingJob
 from app.services.training_jobs.job_log import LogChunk
 from app.training.run_folder import MetricPage
 

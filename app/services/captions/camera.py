@@ -26,8 +26,8 @@ from app.pipeline.module1_preprocessing.landmarks.engine import (
 )
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_observer
-from app.services.recognition.device_faults import Device, told_apart
-from app.services.recognition.errors import translated
+from app.services.recognition.device_faults import Device, raising_device_errors
+from app.services.recognition.errors import pipeline_errors_as_service_errors
 
 #: Images that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
 MAX_WAITING_IMAGES = 4
@@ -228,7 +228,7 @@ class Camera:
     def _send(self, image: WaitingImage) -> _Sent:
         """Decode an image and hand it to the landmark engine."""
         watch = Stopwatch()
-        with watch.stage(DECODE), translated():
+        with watch.stage(DECODE), pipeline_errors_as_service_errors():
             rgb = picture_from_bytes(image.data)
         watch.report(self._on_stage)
         with self._track_lock:
@@ -243,7 +243,7 @@ class Camera:
         watch.report(self._on_stage)
         if self._pictures is None or pixels is None:
             return points, None
-        with told_apart(self._device):
+        with raising_device_errors(self._device):
             return points, self._pictures.push(pixels, points)[None]
 
     @property

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from loguru import logger
@@ -23,22 +22,20 @@ from app.core.errors import (
     SessionTooLong,
     UnknownSession,
 )
-from app.core.limits import Gate
+from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.keypoints import DEFAULT_ASPECT
 from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
-from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
-from app.services.captions.engine import CaptionEngine, WindowReader
 from app.services.captions.events import Config, Limits, Model, Ready
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
 from app.services.conversation.events import Closing, Event, Warning
-from app.services.recognition.device_faults import Device
+from app.services.recognition.model_host import ModelHost
 
 #: A session waits this many seconds for its client to come back.
 RESUME_S = 30.0
@@ -50,8 +47,6 @@ MAX_SESSION_S = 4 * 3600.0
 NO_FRAMES_S, SILENT_S = 900.0, 30.0
 #: The sign language of a recogniser whose training did not say which one it is (ISO 639-3).
 UNDETERMINED = "und"
-#: Python's lock changes hands after this many seconds; see where it is set.
-SWITCH_S = 0.0005
 
 
 @dataclass(slots=True)
@@ -69,56 +64,34 @@ class _Entry:
 
 
 class LiveHub:
-    """For one event loop; `start` and `close` with the service."""
+    """Not thread-safe; needs a running event loop, and uses that one until `close`."""
 
-    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
-        self._settings = settings
-        self.metrics = metrics or Metrics()
-        self.metrics.before_reading(self._update_metrics)
-        self._on_stage = self.metrics.stages("live")
+    def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
+        """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera."""
+        self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
+        self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
         self._draining = False
+        self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
+        """Sessions with a client."""
         self._limits = AddressLimits(
             at_once=settings.max_clients_per_address or max(1, settings.max_clients * 3 // 4),
             burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
             loopback_exempt=settings.max_clients_per_address is None,
         )
-        self._sweeper: asyncio.Task[None] | None = None
-
-    def start(
-        self,
-        recogniser: Recogniser,
-        model_thread: Executor,
-        landmarks: LandmarkEngine,
-        streams: Gate,
-        device: Device,
-    ) -> None:
-        """streams: counts MAX_CLIENTS for this hub and whoever else opens live streams of the same recogniser."""
-        self._streams, self._landmarks, self._device = streams, landmarks, device
-        # Of its own: uploaded videos keep theirs for as long as they last.
+        # Separate threads: uploaded videos keep theirs until they are read.
         self._camera_threads = ThreadPoolExecutor(max(2, landmarks.size), thread_name_prefix="camera")
-        self._recogniser = recogniser
-        # The model's thread gives Python's lock away with every call of the network, and gets it back only when this
-        # long has passed on a busy event loop; the usual 5 ms starve it.
-        sys.setswitchinterval(SWITCH_S)
-        self.engine = CaptionEngine(WindowReader(metrics=self.metrics, device=device), model_thread)
-        self.engine.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
-
-    def use(self, recogniser: Recogniser) -> None:
-        """New sessions read with this one; those that run go on with theirs."""
-        self._recogniser = recogniser
+        metrics.before_reading(self._update_metrics)
 
     async def close(self) -> None:
         """End everything at once; `drain` first for an orderly end."""
         self._draining = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
-            for session_id in list(self._entries):
-                await self.drop(session_id)
-            await self.engine.close()
-            await asyncio.to_thread(self._camera_threads.shutdown)
+        self._sweeper.cancel()
+        await asyncio.gather(self._sweeper, return_exceptions=True)
+        for session_id in list(self._entries):
+            await self.drop(session_id)
+        await asyncio.to_thread(self._camera_threads.shutdown)
 
     # -- coming and going ---------------------------------------------------------------------------------------------
 
@@ -146,15 +119,15 @@ class LiveHub:
     def _check_open(self) -> None:
         if self._draining:
             raise Draining
-        if self._device.fault is not None:
+        if self._host.device.fault is not None:
             raise DeviceFault("The device has failed; the service has to be restarted.")
 
     def check_room(self) -> None:
         """Raises Draining, DeviceFault or Full when no new session can begin."""
         self._check_open()
-        if self._streams.full and self._silent() is None:
+        if self.streams.full and self._silent() is None:
             raise Full(
-                f"{self._streams.inside} live sessions are open, as many as this service accepts. Try again later."
+                f"{self.streams.in_use} live sessions are open, as many as this service accepts. Try again later."
             )
 
     def attempt(self, address: str | None) -> None:
@@ -165,13 +138,13 @@ class LiveHub:
         """A new session; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart."""
         self.check_room()
         start = start or Start()
-        recogniser = self._recogniser
+        recogniser = self._host.recogniser
         config = self._stream_config(start)
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
         self._make_room()
-        if self._streams.full and (silent := self._silent()) is not None:
+        if self.streams.full and (silent := self._silent()) is not None:
             message = f"No frame came for {SILENT_S:g} seconds, and another client needed the place."
             silent.session.fail(Idle(message))
             self.lost(silent.session, silent.connection)
@@ -185,13 +158,13 @@ class LiveHub:
                 }
             ),
             CaptionStream(recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage),
-            self.engine,
+            self._host.live,
             self._open_camera,
             on_lag=self.metrics.caption_lag.observe,
         )
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
-        self._streams.inside += 1
+        self.streams.in_use += 1
         session.send_event(_ready(session))
         if start.save:
             message = "save: this service keeps no history; nothing is saved."
@@ -213,7 +186,7 @@ class LiveHub:
             raise BadStart(f"window, stride: {problem}") from problem
 
     def _open_camera(self, client: CameraClient) -> Camera:
-        return Camera(client, self._camera_threads, self._landmarks, self._device, self._on_stage)
+        return Camera(client, self._camera_threads, self._landmarks, self._host.device, self._on_stage)
 
     def _silent(self) -> _Entry | None:
         """The session that has had no frame for longest, if that is long enough to give its place to another."""
@@ -238,7 +211,7 @@ class LiveHub:
             raise UnknownSession
         if not entry.connected:
             entry.connected = True
-            self._streams.inside += 1
+            self.streams.in_use += 1
         entry.connection += 1
         session = entry.session
         session.resume()
@@ -256,7 +229,7 @@ class LiveHub:
         entry = self._entries.get(session.id)
         if entry is not None and entry.connection == connection and entry.connected:
             entry.connected = False
-            self._streams.inside -= 1
+            self.streams.in_use -= 1
             entry.left.set()
             entry.lost_at = time.monotonic()
 
@@ -265,7 +238,7 @@ class LiveHub:
         entry = self._entries.pop(session_id, None)
         if entry is not None:
             if entry.connected:
-                self._streams.inside -= 1
+                self.streams.in_use -= 1
             entry.left.set()
             try:
                 await entry.session.close()
@@ -295,7 +268,6 @@ class LiveHub:
             self._count_frames(entry)
         metrics.live_sessions.set(self.active)
         metrics.live_connected.set(self.connected)
-        metrics.waiting.labels("sessions").set(self.engine.waiting if self._sweeper is not None else 0)
         metrics.waiting.labels("frames").set(sum(entry.session.frames_waiting for entry in entries))
         metrics.waiting.labels("pictures").set(sum(entry.session.images_waiting for entry in entries))
 

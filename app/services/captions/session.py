@@ -21,11 +21,12 @@ from app.services.captions.camera import CameraLike, FoundInImage, OpenCamera, W
 from app.services.captions.captions import Captions, milliseconds
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import Command, Flush, Landmarks, Pause, Picture, Start
-from app.services.captions.engine import CaptionEngine, Outcome, Work
 from app.services.captions.events import Done, FoundLandmarks, Stats, Usage
 from app.services.captions.frames import FrameQueue
+from app.services.captions.turn import LiveTurn, Outcome
 from app.services.conversation.events import Error, Event, Warning
 from app.services.conversation.outbox import Outbox
+from app.services.recognition.scheduler import Client, Lane
 
 #: Landmark frames that may wait for the model: ten seconds. More means that the machine is too slow for its clients.
 MAX_WAITING_FRAMES = 250
@@ -50,13 +51,13 @@ class Counters:
 
 
 class LiveSession:
-    """Not thread-safe; use from one event loop. `stream` is used by the engine's thread alone."""
+    """Not thread-safe; use from one event loop. `stream` is used by the model's thread alone."""
 
     def __init__(
         self,
         start: Start,
         stream: CaptionStream,
-        engine: CaptionEngine,
+        lane: Lane[Client],
         open_camera: OpenCamera | None = None,
         now: Now = time.monotonic,
         on_lag: Callable[[float], None] | None = None,
@@ -73,7 +74,7 @@ class LiveSession:
         """All has been said; there is nothing to come back for."""
         self._failed: ServiceError | None = None
         self._last_message_at = self._last_frame_at = self.began
-        self._stream, self._engine, self._now = stream, engine, now
+        self._stream, self._lane, self._now = stream, lane, now
         self._open_camera = open_camera
         self._camera: CameraLike | None = None
         self._on_lag = on_lag
@@ -190,7 +191,7 @@ class LiveSession:
     async def close(self) -> None:
         """Give back what it holds."""
         self._taking, self.finished = False, True
-        self._engine.forget(self)
+        self._lane.forget(self)
         if self._camera is not None:
             await self._camera.close()
 
@@ -243,7 +244,7 @@ class LiveSession:
         while len(self._frames) > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
-            self._engine.wants_turn(self)
+            self._lane.wants_turn(self)
 
     def _predict(self) -> None:
         """A frame has been dealt with: send the sign that is being made, where every frame is answered."""
@@ -268,7 +269,7 @@ class LiveSession:
     def on_images_read(self) -> None:
         """All waiting images have their landmarks: a flush that waited for them may run."""
         if self._flush_asked:
-            self._engine.wants_turn(self)
+            self._lane.wants_turn(self)
 
     def _show_landmarks(self, points: NDArray[np.float32], time_s: float) -> None:
         """Send back the landmarks (75, 3) of an image, if the client asked for them."""
@@ -286,7 +287,7 @@ class LiveSession:
         """End the sentence behind the frames that are there."""
         self._flush_asked = True
         self._at_rest.clear()
-        self._engine.wants_turn(self)
+        self._lane.wants_turn(self)
 
     def flush_if_quiet(self) -> None:
         """When nothing has come for longer than a pause, the sentence is over."""
@@ -315,9 +316,9 @@ class LiveSession:
         self._abandoned = True
         if self._camera is not None:
             self.counters.dropped += self._camera.clear()
-        self._engine.wants_turn(self)
+        self._lane.wants_turn(self)
 
-    # -- the engine's side --------------------------------------------------------------------------------------------
+    # -- the scheduler's side -----------------------------------------------------------------------------------------
 
     @property
     def _due(self) -> bool:
@@ -325,10 +326,10 @@ class LiveSession:
         if not self._frames.count:
             return False
         # A machine that is behind gets further behind by looking more often than it can answer.
-        rest_s = max(self._partial_s, min(2 * self._engine.delay_s, MAX_LOOK_S))
+        rest_s = max(self._partial_s, min(2 * self._lane.delay_s, MAX_LOOK_S))
         return self._frames.last_s >= min(self._looked_s + rest_s, self._captions.pause_s)
 
-    def take_work(self) -> Work | None:
+    def take_work(self) -> LiveTurn | None:
         waits_for_images = self._camera is not None and self._camera.busy and not self._abandoned
         flush = self._flush_asked and not waits_for_images
         if not flush and not self._due:
@@ -340,7 +341,7 @@ class LiveSession:
         self.counters.used += len(times)
         if flush:
             self._flush_asked = False
-        return Work(self._stream, points, times, flush, rgb)
+        return LiveTurn(self._stream, points, times, flush, rgb)
 
     def on_result(self, outcome: Outcome) -> None:
         """The captions of the work that was taken, or why there are none."""
@@ -359,7 +360,7 @@ class LiveSession:
         if not self._flush_asked:
             self._at_rest.set()
         if self._due or self._flush_asked:
-            self._engine.wants_turn(self)
+            self._lane.wants_turn(self)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import cast
+from typing import Any, cast
 
 from app.core.errors import ClipTimeout, VideoTooLong
 from app.core.settings import Settings
@@ -28,10 +29,6 @@ LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
 class Cancelled(Exception):
     """Nobody waits for this clip any more."""
-
-
-def limits_from(settings: Settings) -> VideoLimits:
-    return VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
 
 
 class _Decoding:
@@ -74,67 +71,76 @@ class _Decoding:
         return frame
 
 
-def keypoints_from_frames(
-    frames: Iterable[Frame],
-    track: LandmarkTrack,
-    settings: Settings,
-    cancel: Event | None = None,
-    on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = no_op_observer,
-    recogniser: Recogniser | None = None,
-) -> Keypoints:
-    """Find the landmarks in pictures that are decoded as they are asked for; `on_frame` is called for each.
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """How a clip becomes keypoints."""
 
-    recogniser: who will read them; its RGB encoder, if it has one, sees the pictures. Raises LandmarksUnavailable,
-    Cancelled, and whatever the decoder raises.
+    limits: VideoLimits
+    """Of the video file."""
+    timeout_s: float
+    """Seconds that a clip may take, beside SECONDS_PER_SECOND for each of its own."""
+    frame_skip: int = 0
+    """Frames left out behind each one that is read."""
+    motion_threshold: float = 0.0
+    """Frames that differ less than this from the one before repeat its landmarks; 0 switches that off."""
+    recogniser: Recogniser | None = None
+    """What will read the clip; its RGB encoder, if it has one, sees the images."""
+    cancel: Event | None = None
+    """Once it is set, Cancelled is raised before the next frame."""
+    on_frame: Callable[[], object] | None = None
+    """Called for each frame that has been decoded."""
+    on_stage: OnStage = no_op_observer
+    """Gets the seconds of each stage."""
+
+    @classmethod
+    def of(cls, settings: Settings, **rest: Any) -> ClipOptions:
+        """Those that the settings name; `rest` are other fields."""
+        limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
+        return cls(limits, settings.clip_timeout_s, settings.frame_skip, settings.motion_threshold, **rest)
+
+
+def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions) -> Keypoints:
+    """Find the landmarks in images that are decoded as they are asked for.
+
+    Raises LandmarksUnavailable, Cancelled, and whatever the decoder raises.
     """
-    decoding = _Decoding(frames, settings.clip_timeout_s, cancel, on_frame)
-    looked = 0.0
+    decoding = _Decoding(frames, options.timeout_s, options.cancel, options.on_frame)
+    encoding_s = 0.0
 
-    def on_picture(stage: str, seconds: float) -> None:
-        nonlocal looked
-        looked += seconds
+    def on_encoded(stage: str, seconds: float) -> None:
+        nonlocal encoding_s
+        encoding_s += seconds
 
-    reader = ImageReader.of(recogniser, on_picture) if recogniser is not None else None
+    reader = ImageReader.of(options.recogniser, on_encoded) if options.recogniser is not None else None
     began = time.perf_counter()
     keypoints = find_landmarks_with_skipping(
         decoding,
         track,
-        settings.frame_skip,
-        settings.motion_threshold,
+        options.frame_skip,
+        options.motion_threshold,
         reader.push if reader is not None else None,
     )
-    on_stage(DECODE, decoding.seconds)
+    options.on_stage(DECODE, decoding.seconds)
     if reader is not None:
-        on_stage(IMAGES, looked)
-    on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds - looked)
+        options.on_stage(IMAGES, encoding_s)
+    options.on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds - encoding_s)
     return keypoints
 
 
-def keypoints_from_video(
-    path: Path,
-    track: LandmarkTrack,
-    settings: Settings,
-    cancel: Event | None = None,
-    on_frame: Callable[[], object] | None = None,
-    on_stage: OnStage = no_op_observer,
-    recogniser: Recogniser | None = None,
-) -> Keypoints:
+def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions) -> Keypoints:
     """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
 
     Raises InvalidVideo, LandmarksUnavailable, Cancelled.
     """
-    frames = read_frames(path, limits_from(settings))
+    frames = read_frames(path, options.limits)
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, track, settings, cancel, on_frame, on_stage, recogniser)
+        return keypoints_from_frames(frames, track, options)
 
 
-def check_duration(duration_s: float, settings: Settings) -> None:
-    """Raise VideoTooLong for a clip that lasts longer than MAX_DURATION_S."""
-    if duration_s > settings.max_duration_s:
-        raise VideoTooLong(
-            f"The clip lasts {duration_s:.1f} s; at most {settings.max_duration_s:g} s are read. Cut it into parts."
-        )
+def check_duration(duration_s: float, max_s: float) -> None:
+    """Raise VideoTooLong for a clip that lasts longer than `max_s`, which is MAX_DURATION_S."""
+    if duration_s > max_s:
+        raise VideoTooLong(f"The clip lasts {duration_s:.1f} s; at most {max_s:g} s are read. Cut it into parts.")
 
 
 def warnings_about(clip: Keypoints) -> list[CaptionWarning]:

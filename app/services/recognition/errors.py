@@ -45,7 +45,7 @@ def sentence(problem: Exception) -> str:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def pipeline_errors_as_service_errors() -> Iterator[None]:
     """Re-raise what the pipeline raises as the documented error it means; the message is the pipeline's own."""
     try:
         yield

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import errors
 from app.core.settings import Settings
 from app.db.database import Database, DatabaseUnavailable
-from app.db.models import ACTIVE, TrainingJob
+from app.db.models.training import ACTIVE, TrainingJob
 from app.db.transactions import transaction
 from app.services.training_jobs import job_log, process, repository
 from app.services.training_jobs.plan import Plan, check_cards, make_plan, new_id
@@ -42,9 +42,10 @@ AWAY_S = 120.0
 
 
 class TrainingJobs:
-    """For one event loop; `start` and `close` with the service. serving: tells the device of the recogniser."""
+    """Watches from here until `close`. Needs a running event loop, and belongs to it."""
 
     def __init__(self, settings: Settings, database: Database, serving: Callable[[], str | None]) -> None:
+        """serving: gives the device on which the service answers."""
         self._settings, self._database, self._serving = settings, database, serving
         self._host = platform.node() or "localhost"
         self.owner = f"{self._host}/{os.getpid()}/{process.started_at(os.getpid()) or 0:.2f}"
@@ -52,29 +53,25 @@ class TrainingJobs:
         self._told: dict[str, float] = {}  # when a job was asked to stop, by the monotonic clock
         self._being_started: set[str] = set()
         self._look = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self.closing = asyncio.Event()
+        self._task = asyncio.create_task(self._watch(), name="training-jobs")
 
     def run_folder(self, job_id: str) -> Path:
         return self._settings.runs_dir.resolve() / job_id
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._watch(), name="training-jobs")
-
     async def close(self) -> None:
         """Stop the jobs of this process and return when none of their processes is left."""
         if self.closing.is_set():
             return
         self.closing.set()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
         jobs: Sequence[TrainingJob] = []
         with contextlib.suppress(DatabaseUnavailable):
             async with self._database.session() as session:
-                jobs = await repository.mine(session, self.owner)
+                jobs = await repository.owned_by(session, self.owner)
         known = {job.id: job for job in jobs}
         await asyncio.gather(*(self._end(job_id, known.get(job_id)) for job_id in {*known, *self._children}))
 
@@ -197,7 +194,7 @@ class TrainingJobs:
         return job
 
     async def _take_place(self, session: AsyncSession, plan: Plan, request: TrainingRequest) -> None:
-        await repository.alone(session)
+        await repository.lock_queue(session)
         active, limit = await repository.active(session), self._settings.max_training_jobs
         if len(active) >= limit:
             raise errors.TooManyJobs(
@@ -253,22 +250,22 @@ class TrainingJobs:
     # -- watching -----------------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        heard = -HEARTBEAT_S
+        beaten = -HEARTBEAT_S
         while True:
             rest = WATCH_S
             try:
-                if time.monotonic() - heard >= HEARTBEAT_S:
+                if time.monotonic() - beaten >= HEARTBEAT_S:
                     await self._heartbeat()
-                    heard = time.monotonic()
+                    beaten = time.monotonic()
                 async with self._database.session() as session:
-                    jobs = await repository.mine(session, self.owner)
+                    jobs = await repository.owned_by(session, self.owner)
                 if not jobs:  # one comes by a start, which wakes this, or by the next heartbeat
                     rest = HEARTBEAT_S
                 for job in jobs:
                     if job.id not in self._being_started:
                         await self._attend(job)
             except DatabaseUnavailable:
-                pass  # whoever keeps the database has said so; the processes go on meanwhile
+                pass  # the database has logged it; the processes go on meanwhile
             except Exception:  # noqa: BLE001 - one job that cannot be looked at must not leave the others alone
                 logger.exception("looking after the training jobs failed; it goes on")
             with contextlib.suppress(TimeoutError):
@@ -278,11 +275,11 @@ class TrainingJobs:
 
     async def _heartbeat(self) -> None:
         async with self._database.session() as session:
-            await repository.seen(session, self.owner)
-            for job, silent_s in await repository.others(session, self.owner):
+            await repository.touch_heartbeat(session, self.owner)
+            for job, silent_s in await repository.owned_by_others(session, self.owner):
                 gone = not _runs_here(job.owner) if job.host == self._host else silent_s > AWAY_S
                 if gone and await repository.take_over(session, job, self.owner):
-                    logger.info("training job {} has nobody who watches it; now this process does", job.id)
+                    logger.info("training job {} lost its watcher; this process takes over", job.id)
 
     async def _attend(self, job: TrainingJob) -> None:
         """One look at one job of ours."""
@@ -354,7 +351,7 @@ class TrainingJobs:
         logger.info("training job {} is {}{}", job.id, found.state, f": {reason}" if reason else "")
 
     async def _lose(self, job: TrainingJob) -> None:
-        reason = f"The machine that ran it ({job.host}) has not been heard of for over {AWAY_S:g} seconds."
+        reason = f"The machine that ran it ({job.host}) has been silent for over {AWAY_S:g} seconds."
         async with self._database.session() as session:
             await repository.change(session, job.id, self.owner, state="lost", reason=reason, finished_at=_now())
         logger.warning("training job {} is lost: {}", job.id, reason)

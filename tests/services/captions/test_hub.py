@@ -5,31 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from app.core.errors import Close, ServiceError, UnknownSession
-from app.core.limits import Gate
 from app.core.settings import Settings
-from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
-from app.pipeline.recogniser import Recogniser, WindowOutput
+from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
 from app.services.captions.commands import Landmarks, Picture, Start
-from app.services.captions.engine import WindowReader, Work
-from app.services.captions.hub import LiveHub
 from app.services.captions.session import LiveSession
 from app.services.conversation.commands import Resume
-from app.services.recognition.device_faults import Device
 from tests.support.graphs import PerformingGraphs
+from tests.support.hosting import running
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
 
@@ -37,20 +29,6 @@ from tests.support.recognisers import performance
 @pytest.fixture(scope="module")
 def recogniser(tiny_checkpoints: Path) -> Recogniser:
     return Recogniser.load(tiny_checkpoints / "tiny")
-
-
-@asynccontextmanager
-async def running(
-    recogniser: Recogniser, settings: Settings, graphs: LandmarkEngine | None = None
-) -> AsyncIterator[LiveHub]:
-    hub = LiveHub(settings)
-    with ThreadPoolExecutor(1) as model:
-        hub.start(recogniser, model, graphs or MediaPipeEngine(1), Gate(settings.max_clients, "live streams"), Device())
-        del recogniser  # held by the hub alone
-        try:
-            yield hub
-        finally:
-            await hub.close()
 
 
 async def events(session: LiveSession) -> list[dict[str, Any]]:
@@ -137,41 +115,6 @@ async def test_a_resume_needs_the_token(recogniser: Recogniser, tiny_settings: S
         assert hub.resume(Resume(session_id=session.id, token=session.token)) is session
 
 
-def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogniser) -> None:
-    class Small:
-        def __init__(self) -> None:
-            self.calls: list[int] = []
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(recogniser, name)
-
-        def steps(self, windows: list[np.ndarray]) -> list[np.ndarray]:
-            self.calls.append(len(windows))
-            if len(windows) > 2:
-                raise MemoryError
-            return recogniser.steps(windows)
-
-        def decode_steps(self, steps: list[np.ndarray], windows: list[np.ndarray]) -> list[WindowOutput]:
-            return recogniser.decode_steps(steps, windows)
-
-    small = Small()
-    reader = WindowReader()
-    streams = [CaptionStream(small) for _ in range(4)]  # type: ignore[arg-type]
-    times = [i / 25 for i in range(20)]
-    outcomes = reader.advance([Work(s, performance(20, i), times) for i, s in enumerate(streams)])
-    assert small.calls == [4, 2, 2]
-    assert all(isinstance(outcome, list) for outcome in outcomes)
-
-
-def test_one_stream_that_cannot_go_on_fails_alone(recogniser: Recogniser) -> None:
-    good, bad = CaptionStream(recogniser), CaptionStream(recogniser)
-    first, second = WindowReader().advance(
-        [Work(good, performance(10), [i / 25 for i in range(10)]), Work(bad, performance(2), [1.0, 0.5])]
-    )
-    assert isinstance(first, list)
-    assert isinstance(second, ValueError)
-
-
 @pytest.mark.asyncio
 @pytest.mark.parametrize("jammed", [False, True], ids=["a busy camera", "a camera whose graph hangs"])
 async def test_draining_a_camera_that_never_stops_gives_its_last_sentence_then_closing(
@@ -241,7 +184,7 @@ async def test_a_session_finishes_on_the_recogniser_it_began_with(
         before = hub.open(Start())
         before.take(Landmarks(track[:50]))
         await asyncio.sleep(0)
-        hub.use(new)
+        hub._host.recogniser = new  # type: ignore[misc]
         after = hub.open(Start())
         after.take(Landmarks(track))
         before.take(Landmarks(track[50:]))

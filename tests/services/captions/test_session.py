@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,10 @@ from app.core.settings import Settings
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
 from app.services.captions.commands import Flush, Landmarks, Pause, Start
-from app.services.captions.engine import CaptionEngine, WindowReader
 from app.services.captions.session import MAX_WAITING_FRAMES, LiveSession
 from app.services.conversation.events import Closing, Pong
-from tests.services.captions.test_hub import events, running, until
+from tests.services.captions.test_hub import events, until
+from tests.support.hosting import running, scheduling
 from tests.support.recognisers import performance
 
 
@@ -62,9 +61,8 @@ async def test_a_pause_ignores_frames(recogniser: Recogniser, tiny_settings: Set
 @pytest.mark.asyncio
 async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recogniser: Recogniser) -> None:
     now = 100.0
-    with ThreadPoolExecutor(1) as thread:
-        engine = CaptionEngine(WindowReader(), thread)
-        session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), engine, now=lambda: now)
+    async with scheduling() as scheduler:
+        session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), scheduler.live, now=lambda: now)
         points = performance(1)[0]
         shown = []
         for i in range(15 * 4):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Iterator
+from contextlib import closing
 from unittest.mock import patch
 
 import cv2
@@ -23,11 +23,12 @@ from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
 from app.pipeline.recogniser import Recogniser
-from app.services.recognition.service import InferenceService
+from app.services.recognition.checkpoint_store import CheckpointEntry
 from app.signer import SAMPLES
 from app.signer.render import sample_name
 from tests.api.test_captions_ws import Client
 from tests.support.image_recognisers import image_checkpoint
+from tests.support.services import clip_service
 from tests.support.serving import served
 
 pytestmark = pytest.mark.slow
@@ -40,16 +41,6 @@ def settings(tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) 
     image_checkpoint(folder / "rgb")
     image_checkpoint(folder / "hands", hands=True)
     return tiny_settings.model_copy(update={"checkpoint_dir": folder, "checkpoint": "rgb"})
-
-
-@asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[InferenceService]:
-    service = InferenceService(settings)
-    await service.start()
-    try:
-        yield service
-    finally:
-        await service.stop()
 
 
 def film() -> list[Frame]:
@@ -68,7 +59,7 @@ def seen(settings: Settings) -> Keypoints:
 async def test_a_video_is_read_with_its_pictures_and_landmarks_without(settings: Settings, seen: Keypoints) -> None:
     expected = Recogniser.load(settings.checkpoint_path).recognise(seen)
     assert expected.attention["rgb"] > 0.02
-    async with running(settings) as service:
+    async with clip_service(settings) as (service, _):
         by_file = await service.process_video(VIDEO)
         by_frames = await service.process_frames(iter(film()))
         alone = await service.process_landmarks(Keypoints(seen.points, seen.times, seen.aspect))
@@ -97,10 +88,10 @@ async def test_who_saw_the_pictures_reads_them_though_another_has_taken_over(set
                 go_on.wait(60)
             yield frame
 
-    async with running(settings) as service:
+    async with clip_service(settings) as (service, host):
         first = asyncio.create_task(service.process_frames(slowly()))
         await asyncio.to_thread(begun.wait, 60)
-        await service.use("hands", settings.checkpoint_dir / "hands")
+        await host.use(CheckpointEntry("hands", settings.checkpoint_dir / "hands", "shipped"))
         go_on.set()
         second = await service.process_frames(iter(film()))
         assert (await first).model == "rgb"
@@ -115,10 +106,10 @@ async def test_who_saw_the_pictures_reads_them_though_another_has_taken_over(set
 async def test_what_the_encoder_says_of_the_device_is_told(
     settings: Settings, problem: Exception, becomes: type[Exception]
 ) -> None:
-    async with running(settings) as service:
+    async with clip_service(settings) as (service, host):
         with patch.object(Recogniser, "encode_images", side_effect=problem), pytest.raises(becomes):
             await service.process_video(VIDEO)
-        assert (service.device.fault is not None) == (becomes is DeviceFault)
+        assert (host.device.fault is not None) == (becomes is DeviceFault)
 
 
 async def test_a_live_camera_is_read_with_its_pictures(settings: Settings) -> None:
@@ -128,7 +119,7 @@ async def test_a_live_camera_is_read_with_its_pictures(settings: Settings) -> No
             client = Client(socket)
             await client.send(type="start", endpoint_ms=5000)
             ready = await client.until("ready")
-            session = app.state.live._entries[ready["session_id"]].session
+            session = app.state.services.captions._entries[ready["session_id"]].session
             for sent, frame in enumerate(film()[:40], start=1):
                 _, jpeg = cv2.imencode(".jpg", frame.rgb[:, :, ::-1])
                 await client.picture(jpeg.tobytes(), round(frame.time_s * 1e6))

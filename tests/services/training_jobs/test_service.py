@@ -19,11 +19,11 @@ import pytest
 from app.core import errors
 from app.core.settings import Settings
 from app.db.database import Database
-from app.db.models import ACTIVE, TrainingJob
+from app.db.models.training import ACTIVE, TrainingJob
 from app.services.training_jobs import process
 from app.services.training_jobs import repository as training_jobs
 from app.services.training_jobs import service as module
-from app.services.training_jobs.follow import Happened, follow
+from app.services.training_jobs.follow import JobEvent, follow
 from app.services.training_jobs.plan import Plan
 from app.services.training_jobs.request import TrainingRequest
 from app.services.training_jobs.service import TrainingJobs
@@ -74,7 +74,6 @@ async def service(settings: Settings, database_url: str, **changes: Any) -> Asyn
     database = Database(database_url, settings.data_dir)
     await database.open()
     jobs = TrainingJobs(settings.model_copy(update=changes), database, lambda: "cpu")
-    jobs.start()
     try:
         yield jobs
     finally:
@@ -321,7 +320,7 @@ async def test_a_follower_sees_everything_once_and_the_end(
         async with asyncio.timeout(30):
             seen = [happened async for happened in follow(jobs, job.id, 0)]
     assert "".join(happened.data["text"] for happened in seen if happened.kind == "log") == "working\n"
-    assert seen[-1] == Happened("end", 8, {"state": "finished", "reason": None, "progress": {"step": 5, "steps": 9}})
+    assert seen[-1] == JobEvent("end", 8, {"state": "finished", "reason": None, "progress": {"step": 5, "steps": 9}})
     assert [happened.data["state"] for happened in seen if happened.kind == "state"][-1] == "running"
     async with service(settings, database_url) as jobs:
         again = [happened async for happened in follow(jobs, job.id, 8)]
