@@ -128,3 +128,14 @@ def test_no_corpus_imports_another() -> None:
     }
     loading = {"app.training.release.final", "app.training.release.average"}  # each corpus has its own checkpoints
     assert knowing <= {"app.training.train", "app.training.ray_train", *loading}
+
+
+def test_a_conversation_knows_no_signs() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        if module.startswith("app.services.conversation")
+        for other in others
+        if not other.startswith(("app.services.conversation", "app.core"))
+    ]
+    assert wrong == []

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 from fastapi import APIRouter, WebSocket
 from loguru import logger
 from starlette.websockets import WebSocketDisconnect
 
 from app.api.dependencies import services_of
-from app.services.captions.commands import MAX_MESSAGE, Close, Command, LiveError, parse_binary, parse_text
-from app.services.conversation.conversation import Conversation, HungUp
-from app.services.conversation.outbox import Event
+from app.core.errors import Close, ServiceError, TooBig
+from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_text
+from app.services.conversation.conversation import ClientDisconnected, Conversation
+from app.services.conversation.events import Event
 
 router = APIRouter()
 SUBPROTOCOL = "glossline.v1"
@@ -28,6 +27,13 @@ async def stream(websocket: WebSocket) -> None:
     await Conversation(_WebSocketDoor(websocket), services_of(websocket.scope).captions, address).run()
 
 
+def close_code(problem: ServiceError | None) -> Close:
+    """How a connection ends for this reason; None: the client asked for it."""
+    if problem is None:
+        return Close.NORMAL
+    return problem.close or Close.INTERNAL
+
+
 class _WebSocketDoor:
     def __init__(self, websocket: WebSocket) -> None:
         self._ws = websocket
@@ -38,25 +44,26 @@ class _WebSocketDoor:
         except RuntimeError as broken:  # what Starlette raises for a socket that is closed already
             raise _broken(broken) from broken
         if message["type"] == "websocket.disconnect":
-            raise HungUp(orderly=(message.get("code") or Close.NORMAL) == Close.NORMAL)
+            raise ClientDisconnected(clean=(message.get("code") or Close.NORMAL) == Close.NORMAL)
         data, text = message.get("bytes"), message.get("text")
         if len(data if data is not None else text or "") > MAX_MESSAGE:
-            raise LiveError("too_big", f"A message may have {MAX_MESSAGE} bytes.", Close.TOO_BIG)
+            raise TooBig(f"A message is limited to {MAX_MESSAGE} bytes.")
         return parse_binary(data) if data is not None else parse_text(text or "")
 
     async def send(self, event: Event) -> None:
         try:
-            await self._ws.send_text(json.dumps(event, separators=(",", ":"), ensure_ascii=False))
+            await self._ws.send_text(event.model_dump_json())
         except (RuntimeError, WebSocketDisconnect) as broken:
             raise _broken(broken) from broken
 
-    async def close(self, code: Close) -> None:
+    async def close(self, problem: ServiceError | None) -> None:
+        code = close_code(problem)
         try:
             await self._ws.close(code)
         except (RuntimeError, WebSocketDisconnect) as broken:
             raise _broken(broken) from broken
 
 
-def _broken(why: Exception) -> HungUp:
+def _broken(why: Exception) -> ClientDisconnected:
     logger.debug("live connection broke: {}", why)
-    return HungUp(orderly=False)
+    return ClientDisconnected(clean=False)

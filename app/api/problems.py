@@ -79,7 +79,7 @@ def responses(kinds: Iterable[type[errors.ServiceError]]) -> dict[int | str, dic
                 "request_id": "5f0c2a9e7d8b4c1f",
             },
         }
-        if kind in (errors.Busy, errors.NotReady, errors.ClipTimeout, errors.DatabaseUnavailable):
+        if kind.retry_after_s is not None:
             entry["headers"] = {
                 "Retry-After": {"description": "Seconds to wait before retrying.", "schema": {"type": "string"}}
             }

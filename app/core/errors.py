@@ -1,27 +1,56 @@
-"""Errors of the service: one class = one HTTP status = one stable code = one documented answer."""
+"""What can go wrong at a door of the service: one class = one HTTP status, one stable code, one documented answer, and
+one WebSocket close code where a live session ends with it. The tables of the docs and of gRPC derive from these."""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, ClassVar
 
 
+class Close(IntEnum):
+    """WebSocket close codes."""
+
+    NORMAL = 1000
+    UNSUPPORTED = 1003
+    INVALID = 1007
+    POLICY = 1008
+    TOO_BIG = 1009
+    INTERNAL = 1011
+    DRAINING = 1012
+    FULL = 1013
+    BAD_START = 4400
+    IDLE = 4408
+    TOO_LONG = 4410
+    TOO_FAST = 4429
+
+
 class ServiceError(Exception):
-    """Base of every documented error. `detail` says what happened, why, and what to do, and reveals no internals."""
+    """Base of every documented error."""
 
     status: ClassVar[int] = 500
+    """HTTP status."""
     code: ClassVar[str] = "internal_error"
+    """Stable name, for programs; the same at every door."""
     title: ClassVar[str] = "Internal error"
+    """What kind of problem it is; the same text every time."""
     example: ClassVar[str] = "An unexpected error. The request id in this answer identifies it in the service's log."
+    """A documented `detail`, and the one of an error that is raised without."""
+    close: ClassVar[Close | None] = None
+    """How a live session ends with it; None: the session goes on, or the error does not occur in one."""
+    retry_after_s: ClassVar[int | None] = None
+    """When a client should try again (header Retry-After)."""
 
     def __init__(self, detail: str | None = None, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
+        """detail: what happened, why, and what to do, without internals."""
         self.detail = detail or self.example
-        self.headers = headers or {}
+        retry = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+        self.headers = retry | (headers or {})
         self.extra = extra
         super().__init__(self.detail)
 
 
 class InternalError(ServiceError):
-    pass
+    close = Close.INTERNAL
 
 
 class MalformedRequest(ServiceError):
@@ -187,6 +216,7 @@ class CheckpointRefused(ServiceError):
 class Busy(ServiceError):
     status, code, title = 503, "busy", "The service is at capacity"
     example = "32 requests are already running or waiting. Try again in 2 seconds (header Retry-After)."
+    retry_after_s = 2
 
     def __init__(self, detail: str | None = None, *, retry_after_s: int = 2) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
@@ -203,17 +233,13 @@ class ClipTimeout(ServiceError):
 class NotReady(ServiceError):
     status, code, title = 503, "not_ready", "The service is not ready"
     example = "The recogniser is not loaded yet, or the service is shutting down. Try again in a moment."
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"Retry-After": "5"})
+    retry_after_s = 5
 
 
 class DatabaseUnavailable(ServiceError):
     status, code, title = 503, "database_unavailable", "The database is unavailable"
     example = "The database that holds training jobs does not respond. Start it, or correct DATABASE_URL."
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"Retry-After": "5"})
+    retry_after_s = 5
 
 
 class TrainingUnavailable(ServiceError):
@@ -229,11 +255,13 @@ class OutOfMemory(ServiceError):
 class DeviceFault(ServiceError):
     status, code, title = 503, "device_fault", "The GPU has failed"
     example = "The CUDA device reported an error that lasts until the service is restarted."
+    close = Close.INTERNAL
 
 
 class ExtractorUnavailable(ServiceError):
     status, code, title = 503, "landmarks_unavailable", "Landmark extraction is unavailable on this machine"
     example = "MediaPipe does not work on this machine; `python -m app doctor` says why. Sending landmarks still works."
+    close = Close.INTERNAL
 
 
 class InsufficientStorage(ServiceError):
@@ -241,6 +269,124 @@ class InsufficientStorage(ServiceError):
     example = "The disk that holds uploads is full. Free space in the directory of TMPDIR, then send the file again."
 
 
+# -- of live sessions --------------------------------------------------------------------------------------------------
+
+
+class LiveError(ServiceError):
+    """Base of the errors that occur in live sessions alone. One without a close code names a message that could not be
+    used; the session goes on."""
+
+
+class MalformedMessage(LiveError):
+    status, code, title = 400, "malformed_message", "The message cannot be read"
+    example = "The message is not valid JSON."
+
+
+class UnknownType(LiveError):
+    status, code, title = 400, "unknown_type", "There is no such message type"
+    example = "unknown message type 'dance'; known are start, frame, landmarks, flush, pause, ack, ping and stop."
+
+
+class InvalidMessage(LiveError):
+    status, code, title = 422, "invalid_message", "The message does not have the expected form"
+    example = "points: Field required"
+
+
+class InvalidFrame(LiveError):
+    status, code, title = 422, "invalid_frame", "The image of a message cannot be used"
+    example = "The image is not base64. Send base64 of a JPEG."
+
+
+class BadTimestamp(LiveError):
+    status, code, title = 422, "bad_timestamp", "The capture time cannot be used"
+    example = "The capture time is not later than that of the frame before; the frame was not used."
+
+
+class BadStart(LiveError):
+    status, code, title = 422, "bad_start", "The session cannot begin like this"
+    example = "sign_language: this service reads 'ase', not 'gsg'."
+    close = Close.BAD_START
+
+
+class UnknownSession(LiveError):
+    status, code, title = 404, "unknown_session", "There is no such session"
+    example = "There is no such session (any more); start a new one."
+    close = Close.BAD_START
+
+
+class TooBig(LiveError):
+    status, code, title = 413, "too_big", "The message is too large"
+    example = "A message is limited to 1048576 bytes. Scale the image down."
+    close = Close.TOO_BIG
+
+
+class TooFast(LiveError):
+    status, code, title = 429, "too_fast", "Too many messages a second"
+    example = "More than 100 messages a second; send fewer frames."
+    close = Close.TOO_FAST
+
+
+class TooManyFaults(LiveError):
+    status, code, title = 429, "too_many_faults", "Too many messages could not be used"
+    example = "200 messages could not be used. The errors before this one say why."
+    close = Close.POLICY
+
+
+class TooManyAttempts(LiveError):
+    status, code, title = 429, "too_many_attempts", "Too many connections in a short time"
+    example = "Too many connections from this address in a short time; wait a few seconds."
+    close = Close.TOO_FAST
+
+
+class AddressFull(LiveError):
+    status, code, title = 429, "address_full", "Too many connections of one address"
+    example = "4 connections are open from this address, as many as this service accepts from one."
+    close = Close.FULL
+
+
+class Full(LiveError):
+    status, code, title = 503, "full", "All live sessions are taken"
+    example = "16 live sessions are open, as many as this service accepts. Try again later."
+    close = Close.FULL
+
+
+class Draining(LiveError):
+    status, code, title = 503, "draining", "The service is shutting down"
+    example = "The service is shutting down; connect again in a moment."
+    close = Close.DRAINING
+
+
+class SlowReader(LiveError):
+    status, code, title = 408, "slow_reader", "The client does not read its events"
+    example = "The client does not read its captions fast enough."
+    close = Close.POLICY
+
+
+class TakenOver(LiveError):
+    status, code, title = 409, "taken_over", "Another connection has the session"
+    example = "The session was taken over by another connection."
+    close = Close.POLICY
+
+
+class Idle(LiveError):
+    status, code, title = 408, "idle", "Nothing came from the client"
+    example = "Nothing came for 60 seconds."
+    close = Close.IDLE
+
+
+class SessionTooLong(LiveError):
+    status, code, title = 408, "too_long", "The session reached its limit"
+    example = "The session reached its four-hour limit."
+    close = Close.TOO_LONG
+
+
 def all_errors() -> list[type[ServiceError]]:
-    """Every documented error, by status, then code."""
-    return sorted(ServiceError.__subclasses__(), key=lambda error: (error.status, error.code))
+    """Every documented error, by status, then code; without LiveError, a base that is never raised."""
+    found: list[type[ServiceError]] = []
+    pending = ServiceError.__subclasses__()
+    while pending:
+        kind = pending.pop()
+        pending += kind.__subclasses__()
+        if kind is not LiveError:
+            found.append(kind)
+    return sorted(found, key=lambda error: (error.status, error.code))

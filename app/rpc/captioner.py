@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from loguru import logger
 
 from app.core.errors import InternalError, InvalidRequest, ServiceError
-from app.rpc.calls import Calls, Context
+from app.rpc.calls import ActiveCalls, Context
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1 import captioner_pb2_grpc
@@ -22,9 +22,9 @@ MAX_CLIPS = 32
 
 
 class Captioner(captioner_pb2_grpc.CaptionerServicer):
-    """The unary methods raise ServiceError; RoomFirst, which stands before them, makes statuses of that."""
+    """The unary methods raise ServiceError; AdmissionInterceptor turns that into a status."""
 
-    def __init__(self, services: Services, calls: Calls) -> None:
+    def __init__(self, services: Services, calls: ActiveCalls) -> None:
         self._services, self._calls = services, calls
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:

@@ -17,8 +17,9 @@ import socketio
 from fastapi import FastAPI
 
 from app.api.captions_socketio import MAX_PACKET, _command
+from app.core.errors import MalformedMessage
 from app.pipeline.keypoints import NUM_KEYPOINTS
-from app.services.captions.commands import Flush, Landmarks, LiveError, Picture
+from app.services.captions.commands import Flush, Landmarks, Picture
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
 from tests.support.serving import served
@@ -83,10 +84,12 @@ async def test_a_picture_as_the_simplest_client_sends_it_is_answered_by_a_predic
         for image in (picture, f"data:image/jpeg;base64,{picture}", jpeg(64, 48)):  # text, data: URL, binary
             await client.sio.emit("frame", {"image": image})
         await client.until(lambda: len(client.predictions()) == 3)
+        await client.sio.emit("frame", {"data": picture})
+        await client.until(lambda: len(client.predictions()) == 4)
         assert client.predictions()[0] == {"label": "none", "score": 0.0}
         await client.sio.emit("stop")
         usage = (await client.caption("done"))["usage"]
-    assert (usage["received"], usage["used"], usage["dropped"]) == (3, 3, 0)
+    assert (usage["received"], usage["used"], usage["dropped"]) == (4, 4, 0)
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
@@ -236,10 +239,21 @@ async def test_broken_polls_are_answered(address: str, body: bytes) -> None:
             assert (await http.get(f"{address}/socket.io/?{bad}")).status == 400
 
 
+async def test_a_request_to_a_session_that_has_just_ended_is_refused(address: str, application: FastAPI) -> None:
+    async with aiohttp.ClientSession() as http:
+        for ask in (http.post, http.get):
+            opened = await (await http.get(f"{address}/socket.io/?EIO=4&transport=polling")).text()
+            sid = json.loads(opened[1:])["sid"]
+            application.state.socketio._server.eio.sockets[sid].closed = True  # and not yet swept away
+            answer = await ask(f"{address}/socket.io/?EIO=4&transport=polling&sid={sid}", data=b"40")
+            assert answer.status == 400
+            assert "disconnected" in await answer.text()
+
+
 async def test_events_are_the_messages_of_the_other_doors() -> None:
     assert _command("frame", ({"image": b"jpeg", "timestamp": 40},)) == Picture(b"jpeg", 40_000)
     assert isinstance(_command("flush", ()), Flush)
     points = np.zeros((NUM_KEYPOINTS, 3)).tolist()
     assert isinstance(_command("landmarks", ({"points": points},)), Landmarks)
-    with pytest.raises(LiveError):
+    with pytest.raises(MalformedMessage):
         _command("frame", ([],))

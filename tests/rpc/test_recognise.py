@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from google.protobuf.json_format import MessageToDict
 
-from app.rpc import uploads
+from app.rpc import admission
 from app.rpc.captioner import MAX_CLIPS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
@@ -146,7 +146,7 @@ async def test_a_full_service_refuses_a_clip_before_it_has_come(
 async def test_a_clip_that_does_not_come_is_given_up(
     channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "UPLOAD_S", 0.2)
+    monkeypatch.setattr(admission, "UPLOAD_S", 0.2)
     call = channel.stream_unary("/glossline.v1.Captioner/Recognise")()
     async with asyncio.timeout(10):
         assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED

@@ -36,7 +36,7 @@ class Client(Protocol):
         """What is to be read; None when there is nothing worth a call yet."""
         ...
 
-    def deliver(self, outcome: Any) -> None:
+    def on_result(self, outcome: Any) -> None:
         """The outcome of the turn, or the exception that ended the whole round."""
         ...
 
@@ -113,7 +113,7 @@ class _Clip:
     def take_work(self, windows: int) -> _ClipTurn:
         return _ClipTurn(self._reading, windows)
 
-    def deliver(self, outcome: Exception | None) -> None:
+    def on_result(self, outcome: Exception | None) -> None:
         if self.done.done():  # cancelled meanwhile
             return
         if outcome is not None:
@@ -221,7 +221,7 @@ class Scheduler:
         self._live_at = time.monotonic()
         self.live.answered(first)
         for client, turn in batch:
-            client.deliver(turn.outcome)
+            client.on_result(turn.outcome)
 
     async def _clip_round(self) -> None:
         beside_live = self.live.waiting or time.monotonic() - self._live_at < LIVE_S
@@ -232,7 +232,7 @@ class Scheduler:
         self._on_batch(len(batch))
         await self._run(self._clip_reader, batch)
         for clip, turn in batch:
-            clip.deliver(turn.outcome)
+            clip.on_result(turn.outcome)
         self._clips_at = time.monotonic()
         self._gathered = self.clips.waiting > 0
 

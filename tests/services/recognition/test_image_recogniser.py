@@ -119,11 +119,11 @@ async def test_a_live_camera_is_read_with_its_pictures(settings: Settings) -> No
             client = Client(socket)
             await client.send(type="start", endpoint_ms=5000)
             ready = await client.until("ready")
-            session = app.state.services.captions._places[ready["session_id"]].session
+            session = app.state.services.captions._entries[ready["session_id"]].session
             for sent, frame in enumerate(film()[:40], start=1):
                 _, jpeg = cv2.imencode(".jpg", frame.rgb[:, :, ::-1])
                 await client.picture(jpeg.tobytes(), round(frame.time_s * 1e6))
-                while session.counters.received < sent or session.pictures:  # noqa: ASYNC110 - no event of its own
+                while session.counters.received < sent or session.images_waiting:  # noqa: ASYNC110 - no event of its own
                     await asyncio.sleep(0.01)
             await client.send(type="stop")
             await client.until("done")

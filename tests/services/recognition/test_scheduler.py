@@ -58,7 +58,7 @@ class Session:
     def fail(self, problem: Exception) -> None:
         self.outcome = problem
 
-    def deliver(self, outcome: Any) -> None:
+    def on_result(self, outcome: Any) -> None:
         self.delivered.append(outcome)
         if not self.quiet():
             self.scheduler.live.wants_turn(self)
