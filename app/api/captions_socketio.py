@@ -42,8 +42,8 @@ T = TypeVar("T")
 
 
 class SocketIODoor:
-    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH. It is there before the
-    services are, and finds them through each connection."""
+    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH. It exists before the
+    services do, and finds them through each connection."""
 
     def __init__(self, settings: Settings) -> None:
         self._clients: dict[str, tuple[_Client, asyncio.Task[None]]] = {}

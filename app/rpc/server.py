@@ -49,7 +49,7 @@ async def rpc_server(services: Services, host: str, port: int) -> AsyncIterator[
     try:
         yield bound
     finally:
-        if not hub.draining:  # nobody caught the signal: the server has none of its own (see live/drain.py)
+        if not hub.draining:  # nobody caught the signal: the server has none of its own (see app/server/shutdown.py)
             await hub.drain()
         # New calls are refused from here on. Health watchers would use up the time of grace, hence the two steps.
         stopping = asyncio.create_task(server.stop(GRACE_S))

@@ -56,9 +56,12 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._table.leave(cast(Connection, self))
-        self._pending.clear()
         if self._feeding is not None:
             self._feeding.cancel()
+        self.read_paused = True  # there is nothing left to pause
+        while self._pending and self._wait_s() == 0 and self.conn.parser_exc is None:
+            self._parse_piece()  # what had arrived before the connection broke
+        self._pending.clear()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -95,11 +98,14 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
                 if wait_s > 0 and self._feeding is None:
                     self._feeding = self.loop.call_later(wait_s, self._feed_again)
                 return
-            piece = bytes(self._pending[:PIECE])
-            del self._pending[:PIECE]
-            super().data_received(piece)
+            self._parse_piece()
         if not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def _parse_piece(self) -> None:
+        piece = bytes(self._pending[:PIECE])
+        del self._pending[:PIECE]
+        super().data_received(piece)
 
     def _feed_again(self) -> None:
         self._feeding = None
@@ -140,10 +146,12 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         self._allowed -= 1
-        if self.transport.get_write_buffer_size() > MAX_UNREAD:
+        if self.transport.is_closing():
+            self.conn.data_to_send()  # nobody is there for the pong
+        elif self.transport.get_write_buffer_size() > MAX_UNREAD:
             self.transport.abort()
-            return
-        super().handle_ping()
+        else:
+            super().handle_ping()
 
     # -- out ----------------------------------------------------------------------------------------------------------
 

@@ -174,7 +174,7 @@ def test_a_client_that_leaves_during_the_work_stops_it(service: Service, tmp_pat
         until(lambda: load() == 1)
     until(lambda: load() == 0)
     until(lambda: uploads_left(service.process.pid) == [])
-    assert "the client went away" in service.log.read_text()
+    assert "the client disconnected" in service.log.read_text()
     short = video(tmp_path / "short.mp4", frames=3).read_bytes()
     answer = httpx.post(f"{service.address}/api/inference/predict", files={"file": short}, timeout=120)
     assert answer.status_code == 200, answer.text

@@ -64,7 +64,7 @@ class _Entry:
 
 
 class LiveHub:
-    """For one event loop, which has to be running; it begins here and ends with `close`."""
+    """Not thread-safe; needs a running event loop, and uses that one until `close`."""
 
     def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera."""
@@ -72,14 +72,14 @@ class LiveHub:
         self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
         self._draining = False
-        #: Sessions with a client.
         self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
+        """Sessions with a client."""
         self._limits = AddressLimits(
             at_once=settings.max_clients_per_address or max(1, settings.max_clients * 3 // 4),
             burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
             loopback_exempt=settings.max_clients_per_address is None,
         )
-        # Of its own: uploaded videos keep theirs for as long as they last.
+        # Separate threads: uploaded videos keep theirs until they are read.
         self._camera_threads = ThreadPoolExecutor(max(2, landmarks.size), thread_name_prefix="camera")
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
         metrics.before_reading(self._update_metrics)

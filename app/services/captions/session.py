@@ -57,7 +57,7 @@ class LiveSession:
         self,
         start: Start,
         stream: CaptionStream,
-        turns: Lane[Client],
+        lane: Lane[Client],
         open_camera: OpenCamera | None = None,
         now: Now = time.monotonic,
         on_lag: Callable[[float], None] | None = None,
@@ -74,7 +74,7 @@ class LiveSession:
         """All has been said; there is nothing to come back for."""
         self._failed: ServiceError | None = None
         self._last_message_at = self._last_frame_at = self.began
-        self._stream, self._turns, self._now = stream, turns, now
+        self._stream, self._lane, self._now = stream, lane, now
         self._open_camera = open_camera
         self._camera: CameraLike | None = None
         self._on_lag = on_lag
@@ -191,7 +191,7 @@ class LiveSession:
     async def close(self) -> None:
         """Give back what it holds."""
         self._taking, self.finished = False, True
-        self._turns.forget(self)
+        self._lane.forget(self)
         if self._camera is not None:
             await self._camera.close()
 
@@ -244,7 +244,7 @@ class LiveSession:
         while len(self._frames) > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
-            self._turns.wants_turn(self)
+            self._lane.wants_turn(self)
 
     def _predict(self) -> None:
         """A frame has been dealt with: send the sign that is being made, where every frame is answered."""
@@ -269,7 +269,7 @@ class LiveSession:
     def on_images_read(self) -> None:
         """All waiting images have their landmarks: a flush that waited for them may run."""
         if self._flush_asked:
-            self._turns.wants_turn(self)
+            self._lane.wants_turn(self)
 
     def _show_landmarks(self, points: NDArray[np.float32], time_s: float) -> None:
         """Send back the landmarks (75, 3) of an image, if the client asked for them."""
@@ -287,7 +287,7 @@ class LiveSession:
         """End the sentence behind the frames that are there."""
         self._flush_asked = True
         self._at_rest.clear()
-        self._turns.wants_turn(self)
+        self._lane.wants_turn(self)
 
     def flush_if_quiet(self) -> None:
         """When nothing has come for longer than a pause, the sentence is over."""
@@ -316,9 +316,9 @@ class LiveSession:
         self._abandoned = True
         if self._camera is not None:
             self.counters.dropped += self._camera.clear()
-        self._turns.wants_turn(self)
+        self._lane.wants_turn(self)
 
-    # -- at the model -------------------------------------------------------------------------------------------------
+    # -- the scheduler's side -----------------------------------------------------------------------------------------
 
     @property
     def _due(self) -> bool:
@@ -326,7 +326,7 @@ class LiveSession:
         if not self._frames.count:
             return False
         # A machine that is behind gets further behind by looking more often than it can answer.
-        rest_s = max(self._partial_s, min(2 * self._turns.delay_s, MAX_LOOK_S))
+        rest_s = max(self._partial_s, min(2 * self._lane.delay_s, MAX_LOOK_S))
         return self._frames.last_s >= min(self._looked_s + rest_s, self._captions.pause_s)
 
     def take_work(self) -> LiveTurn | None:
@@ -360,7 +360,7 @@ class LiveSession:
         if not self._flush_asked:
             self._at_rest.set()
         if self._due or self._flush_asked:
-            self._turns.wants_turn(self)
+            self._lane.wants_turn(self)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +14,14 @@ import pytest
 
 from app.core.errors import Close, ServiceError, UnknownSession
 from app.core.settings import Settings
-from app.monitoring.metrics import Metrics
-from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.stages import no_op_observer
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions import hub as hub_module
 from app.services.captions.commands import Landmarks, Picture, Start
-from app.services.captions.hub import LiveHub
 from app.services.captions.session import LiveSession
 from app.services.conversation.commands import Resume
-from app.services.recognition.device_faults import Device
-from app.services.recognition.scheduler import Scheduler
-from app.services.recognition.windows import WindowReader
 from tests.support.graphs import PerformingGraphs
+from tests.support.hosting import running
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
 
@@ -38,39 +29,6 @@ from tests.support.recognisers import performance
 @pytest.fixture(scope="module")
 def recogniser(tiny_checkpoints: Path) -> Recogniser:
     return Recogniser.load(tiny_checkpoints / "tiny")
-
-
-class Hosted:
-    """What the hub needs of a ModelHost, around a recogniser that is loaded already."""
-
-    def __init__(self, recogniser: Recogniser, scheduler: Scheduler, device: Device) -> None:
-        self.recogniser, self.live, self.device = recogniser, scheduler.live, device
-
-
-@asynccontextmanager
-async def scheduling(device: Device | None = None) -> AsyncIterator[Scheduler]:
-    reader = WindowReader(device or Device(), no_op_observer, lambda windows: None)
-    with ThreadPoolExecutor(1) as model:
-        scheduler = Scheduler(reader, reader, model)
-        try:
-            yield scheduler
-        finally:
-            await scheduler.close()
-
-
-@asynccontextmanager
-async def running(
-    recogniser: Recogniser, settings: Settings, graphs: LandmarkEngine | None = None
-) -> AsyncIterator[LiveHub]:
-    device = Device()
-    async with scheduling(device) as scheduler:
-        host = Hosted(recogniser, scheduler, device)
-        del recogniser  # held by the host alone
-        hub = LiveHub(settings, host, graphs or MediaPipeEngine(1), Metrics())  # type: ignore[arg-type]
-        try:
-            yield hub
-        finally:
-            await hub.close()
 
 
 async def events(session: LiveSession) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from app.pipeline.streaming import CaptionStream
 from app.services.captions.commands import Flush, Landmarks, Pause, Start
 from app.services.captions.session import MAX_WAITING_FRAMES, LiveSession
 from app.services.conversation.events import Closing, Pong
-from tests.services.captions.test_hub import events, running, scheduling, until
+from tests.services.captions.test_hub import events, until
+from tests.support.hosting import running, scheduling
 from tests.support.recognisers import performance
 
 
