@@ -16,7 +16,7 @@ import pytest_asyncio
 import socketio
 from fastapi import FastAPI
 
-from app.api.captions_socketio import MAX_PACKET, _command
+from app.api.captions_socketio import MAX_PACKET, SocketIODoor, _command
 from app.core.errors import MalformedMessage
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.services.captions.commands import Flush, Landmarks, Picture
@@ -240,11 +240,12 @@ async def test_broken_polls_are_answered(address: str, body: bytes) -> None:
 
 
 async def test_a_request_to_a_session_that_has_just_ended_is_refused(address: str, application: FastAPI) -> None:
+    (door,) = [route.app for route in application.routes if isinstance(getattr(route, "app", None), SocketIODoor)]
     async with aiohttp.ClientSession() as http:
         for ask in (http.post, http.get):
             opened = await (await http.get(f"{address}/socket.io/?EIO=4&transport=polling")).text()
             sid = json.loads(opened[1:])["sid"]
-            application.state.socketio._server.eio.sockets[sid].closed = True  # and not yet swept away
+            door._server.eio.sockets[sid].closed = True  # and not yet swept away
             answer = await ask(f"{address}/socket.io/?EIO=4&transport=polling&sid={sid}", data=b"40")
             assert answer.status == 400
             assert "disconnected" in await answer.text()
