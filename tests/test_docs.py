@@ -107,7 +107,9 @@ def test_every_setting_that_the_docs_name_exists() -> None:
     """Words such as MAX_UPLOAD_MB in code quotes; TMPDIR, POINTS and the like have no underscore."""
     others = {"LOG_JSON"} | {"FORWARDED_ALLOW_IPS"}
     statuses = {"DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED"}
-    known = {name.upper() for name in Settings.model_fields} | others | statuses | {"RESOURCE_EXHAUSTED", "NUM_FEATURES"}
+    known = (
+        {name.upper() for name in Settings.model_fields} | others | statuses | {"RESOURCE_EXHAUSTED", "NUM_FEATURES"}
+    )
     named = {
         f"{page}: {name}" for page, text in texts().items() for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", text)
     }

@@ -70,7 +70,7 @@ def _checkpoint(services: ServicesDep) -> ActiveCheckpoint:
 
 
 def _uploads(connection: HTTPConnection) -> UploadPlaces:
-    """Of the HTTP door, so they are none of the services."""
+    """Belong to the HTTP door, so they are not among the services."""
     places: UploadPlaces = connection.app.state.uploads
     return places
 

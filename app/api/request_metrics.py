@@ -12,7 +12,7 @@ from app.monitoring.metrics import Metrics
 
 UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: Codes the protocol knows; of the private ones only those this service sends. A client may make up others.
+#: Codes of the protocol; of the private ones only those that this service sends. A client may send any other.
 _PROTOCOL_CODES = frozenset({*range(1000, 1004), *range(1005, 1016)})
 
 
@@ -35,7 +35,7 @@ class Measure:
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        status = "cancelled"  # the client went away before there was an answer
+        status = "cancelled"  # the client disconnected before there was an answer
 
         async def watched(message: Message) -> None:
             nonlocal status

@@ -24,13 +24,13 @@ from app.core.temp_files import temporary_file
 
 _FLUSH_BYTES = 1 << 20
 _MAX_PARTS = 16
-#: An upload is not judged slow before this age; one that gives way has LEAVE_S to do so.
+#: An upload is not considered slow before this age; one that must give up its place has LEAVE_S to end.
 SETTLE_S, LEAVE_S = 2.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that lies on disk while the `receive_file` block lasts. `filename` is the client's word, untrusted."""
+    """A file on disk for the duration of the `receive_file` block. `filename` comes from the client, untrusted."""
 
     path: Path
     filename: str
@@ -39,7 +39,7 @@ class Upload:
 
 @dataclass(slots=True)
 class _Form:
-    """Callbacks of the multipart parser: keeps the bytes of the part called `wanted`, forgets all others."""
+    """Callbacks of the multipart parser: keeps the bytes of the part called `wanted`, discards all others."""
 
     wanted: str
     pending: bytearray = field(default_factory=bytearray)
@@ -90,7 +90,7 @@ class _Form:
 
 
 class IncomingBody:
-    """The body of a request that holds a place among the uploads, while it comes in."""
+    """The body of a request that holds an upload place, while it is received."""
 
     def __init__(self, request: Request, settings: Settings) -> None:
         self.request = request
@@ -101,7 +101,7 @@ class IncomingBody:
         self.complete = False
         self.gave_way = False
         self.left = asyncio.Event()
-        """Set when the request has given its place back."""
+        """Set when the request has released its place."""
         self._settings = settings
         self._waiting: asyncio.Timeout | None = None
 
@@ -136,7 +136,7 @@ class IncomingBody:
         raise self._timeout(False)
 
     def give_way(self) -> None:
-        """End the upload with UploadTimeout: others need its place."""
+        """End the upload with UploadTimeout because other requests need its place."""
         self.gave_way = True
         if self._waiting is not None:
             self._waiting.reschedule(asyncio.get_running_loop().time())
@@ -155,7 +155,7 @@ class UploadPlaces:
     """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on.
 
     Where all are taken, an upload that is slower than UPLOAD_MIN_KB_S, or one of an address that holds more than a
-    quarter of the places, gives way to a newcomer. Not thread-safe; use from one event loop.
+    quarter of the places, makes way for a new request. Not thread-safe; use from one event loop.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -165,7 +165,7 @@ class UploadPlaces:
 
     @contextlib.asynccontextmanager
     async def enter(self, request: Request) -> AsyncIterator[IncomingBody]:
-        """Hold one place. Raises Busy when there is none."""
+        """Hold one place. Raises Busy when none is free."""
         if self._places.full:
             await self._make_room()
         with self._places.enter():
@@ -250,7 +250,7 @@ async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes, fie
             "The body is not valid multipart/form-data. Send the file as form field 'file'."
         ) from problem
     if not form.finished:
-        raise MalformedRequest("The form breaks off before its end: the upload was cut short. Send it again.")
+        raise MalformedRequest("The form is incomplete: the upload was cut short. Send it again.")
     size += await _flush(file, form)
     if form.filename is None:
         raise MalformedRequest(
@@ -262,7 +262,7 @@ async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes, fie
 
 
 async def _flush(file: IO[bytes], form: _Form) -> int:
-    """Write what is pending, off the event loop: a disk may stall."""
+    """Write what is pending, off the event loop, because the disk may block."""
     pending, form.pending = bytes(form.pending), bytearray()
     await asyncio.to_thread(file.write, pending)
     return len(pending)

@@ -1,4 +1,4 @@
-"""How many may do the same thing at once: the next one gets `Busy` instead of waiting for ever."""
+"""Limits on concurrent work: a request over the limit gets `Busy` instead of waiting for ever."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class ConcurrencyLimit:
         return self.in_use >= self.limit
 
     def check(self) -> None:
-        """Raise Busy when nothing more can be taken now."""
+        """Raise Busy when the limit is reached."""
         if self.full:
             raise Busy(
-                f"{self.in_use} {self._what} are running or waiting already, as many as this service takes. "
+                f"{self.in_use} {self._what} are already running or waiting, the limit of this service. "
                 f"Try again in {self._retry_after_s} seconds (header Retry-After).",
                 retry_after_s=self._retry_after_s,
             )
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Hold one place. Raises Busy when there is none."""
+        """Hold one place. Raises Busy when none is free."""
         self.check()
         self.in_use += 1
         try:
@@ -50,7 +50,7 @@ class RateLimit:
         self._began, self._count = now(), 0
 
     def allows(self) -> bool:
-        """Count an event; False if it is one too many."""
+        """Count an event; False if it exceeds the limit."""
         if self._now() - self._began >= self._per_s:
             self._began, self._count = self._now(), 0
         self._count += 1

@@ -1,4 +1,4 @@
-"""Transactions for what is asked over the network: a database that is not there is an answer like others."""
+"""Transactions for routes: an unavailable database becomes a documented error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads metrics back in short, so that whatever shows them in another form shows the same numbers."""
+"""Reads metrics back as summaries, so that the health routes show the same numbers as /metrics."""
 
 from __future__ import annotations
 

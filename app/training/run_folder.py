@@ -113,7 +113,7 @@ class MetricPage:
     next: int
     """The line to ask for afterwards."""
     more: bool
-    """There are more lines already."""
+    """Whether more lines are available."""
 
 
 def read_status(run: Path) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def test_tracks_and_landmarks_are_not_mixed_up(
 ) -> None:
     tracks = write_boston104(tmp_path / "boston")
     assert evaluate(["--checkpoint", str(checkpoint), "--data", str(tracks)]) == 2
-    assert "take --checkpoint boston104" in capsys.readouterr().err
+    assert "use --checkpoint boston104" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         evaluate(["--checkpoint", str(checkpoint), "--data", str(tracks), "--live", "--full"])
     assert "take --full" in capsys.readouterr().err

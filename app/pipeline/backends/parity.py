@@ -1,4 +1,4 @@
-"""How far two backends are apart on the same windows, and how fast each is."""
+"""Largest difference between two backends on the same windows, and the speed of each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Speed:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast the other is."""
+        """Speed of the other relative to the reference."""
         return self.reference_ms / self.other_ms
 
 

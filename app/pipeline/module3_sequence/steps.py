@@ -1,4 +1,4 @@
-"""What a step of the lattice is: how many frames, which label says nothing, and its log-probabilities."""
+"""Steps of the lattice: how many frames they cover, the blank label, their log-probabilities."""
 
 from __future__ import annotations
 
