@@ -30,7 +30,8 @@ def load_recogniser(settings: Settings, threads: int | None = None, folder: Path
     if recogniser.config.model.rgb is not None and recogniser.backend.rgb is None:
         logger.warning(
             "checkpoint {} was trained on images and landmarks, but only landmarks are read here (figure: wer_pose). "
-            "Images are read with INFERENCE_BACKEND=torch and an RGB stream that reads single frames (resnet18, resnet34, resnet50)",
+            "Images are read with INFERENCE_BACKEND=torch and an RGB stream that reads single frames "
+            "(resnet18, resnet34, resnet50)",
             recogniser.model_id,
         )
     return recogniser
