@@ -159,7 +159,7 @@ def main() -> int:
         return 0
     on_gpu = args.device.startswith("cuda")
     where = torch.cuda.get_device_name() if on_gpu else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-    print(f"{where}, torch {torch.__version__}.{'' if on_gpu else ' No GPU was there: nothing here speaks for one.'}\n")
+    print(f"{where}, torch {torch.__version__}.{'' if on_gpu else ' Measured without a GPU.'}\n")
     print("| network | precision | compile | clips x frames | step | frames/s | peak memory | first step |")
     print("|---|---|---|---|---|---|---|---|")
     precisions = ["off", "bf16", "fp16"] if on_gpu else ["off", "bf16"]

@@ -59,7 +59,7 @@ class Measure:
         opened: str | None = None  # its route
         code: str | None = None
 
-        async def heard() -> Message:
+        async def counted_receive() -> Message:
             nonlocal code
             message = await receive()
             if message["type"] == "websocket.disconnect" and code is None:
@@ -78,7 +78,7 @@ class Measure:
             await send(message)
 
         try:
-            await self._app(scope, heard, said)
+            await self._app(scope, counted_receive, said)
         except Exception:
             code = code or "1011"
             raise

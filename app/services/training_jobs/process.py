@@ -61,7 +61,7 @@ def alive(pid: int, started: float) -> bool:
 
 
 def ask_to_stop(pid: int, started: float) -> None:
-    """SIGTERM to the job's first process, which saves and ends its children; sent to all, the children would die first."""
+    """SIGTERM to the job's first process, which saves and ends its children; sent to all, they would die first."""
     if alive(pid, started):
         os.kill(pid, signal.SIGTERM)
 
