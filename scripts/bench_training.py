@@ -37,25 +37,34 @@ LABELS = 34
 
 @dataclass(frozen=True)
 class Case:
-    """amp: off, bf16 or fp16; rgb: a backbone or "" for the pose stream alone; frames: of each clip."""
+    """One row of the table."""
 
     device: str
     amp: str
+    """off, bf16 or fp16."""
     compile: bool
     batch: int
+    """Clips per step."""
     rgb: str
+    """A backbone, or "" for the pose stream alone."""
     frames: int
+    """Of each clip."""
     size: int
+    """Side of the images in pixels."""
     steps: int
+    """Measured steps."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """step_s: the median; first_s: of the first step, compilation included; peak_mb: see the module's docstring."""
+    """Result of a case."""
 
     step_s: float
+    """Median duration of a step."""
     first_s: float
+    """Duration of the first step, compilation included."""
     peak_mb: float
+    """Peak memory, see the module's docstring."""
 
 
 class NoCorpus:

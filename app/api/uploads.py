@@ -30,11 +30,14 @@ SETTLE_S, LEAVE_S = 2.0, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file on disk for the duration of the `receive_file` block. `filename` comes from the client, untrusted."""
+    """A file on disk for the duration of the `receive_file` block."""
 
     path: Path
+    """Where it is."""
     filename: str
+    """Its name as given by the client, untrusted."""
     size: int
+    """Bytes."""
 
 
 @dataclass(slots=True)

@@ -40,10 +40,15 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """The result of one check."""
+
     state: Literal["ok", "note", "missing"]
     what: str
+    """What was checked."""
     detail: str
+    """What was found."""
     remedy: str = ""
+    """What to do, if something is missing."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

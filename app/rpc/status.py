@@ -53,12 +53,15 @@ CLOSED: dict[Close, StatusCode] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a call ends with instead of an answer."""
+    """How a failed call ends."""
 
     status: StatusCode
     code: str
+    """Stable name of the error, for programs."""
     message: str
+    """What happened, why, and what to do."""
     retry_after_s: str | None = None
+    """Seconds after which to try again."""
 
     @property
     def number(self) -> int:

@@ -8,7 +8,7 @@ import { draw, wipe } from "./skeleton.js";
 const FRAME_MS = 66;
 const MAX_QUEUED_BYTES = 256 * 1024;
 const HEADER_BYTES = 16;
-const MAX_WAIT_MS = 4000; // between two attempts to reconnect
+const MAX_WAIT_MS = 3000; // between two attempts to reconnect
 const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Reconnecting", ending: "Finishing" };
 const video = el("live-video");
 const skeleton = el("skeleton");

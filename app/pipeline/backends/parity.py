@@ -25,12 +25,16 @@ SIZES = ((1, 64), (1, 128), (16, 64), (16, 128))
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Median milliseconds of one pass over a batch."""
+    """Median duration of one pass over a batch."""
 
     rows: int
+    """Windows in the batch."""
     frames: int
+    """Frames of each window."""
     reference_ms: float
+    """Milliseconds of the reference."""
     other_ms: float
+    """Milliseconds of the other backend."""
 
     @property
     def ratio(self) -> float:

@@ -20,12 +20,16 @@ ENOUGH = 720
 
 @dataclass(frozen=True, slots=True)
 class JpegPicture:
-    """A JPEG whose header was read; `index` is its place in the request, for messages."""
+    """A JPEG whose header was read."""
 
     data: bytes
+    """The file."""
     width: int
+    """Pixels, from the header."""
     height: int
+    """Pixels, from the header."""
     index: int = 0
+    """Its position in the request, for messages."""
 
     @classmethod
     def check(cls, data: bytes, index: int = 0) -> JpegPicture:

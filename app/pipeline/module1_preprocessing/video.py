@@ -63,21 +63,30 @@ class VideoLimits:
 class VideoInfo:
     """What the header and the first frame say. None where the container does not state it (browser recordings)."""
 
-    width: int  # pixels as shown: after rotation and with square pixels
+    width: int
+    """Pixels as shown: after rotation and with square pixels."""
     height: int
+    """As `width`."""
     fps: float | None
+    """Claimed frames per second."""
     duration_s: float | None
+    """Claimed seconds."""
     frames: int | None
+    """Claimed number of frames."""
     codec: str
-    rotation: int  # degrees clockwise that the stored picture is turned for display: 0, 90, 180, 270
+    """FFmpeg's name of the codec."""
+    rotation: int
+    """Degrees clockwise that the stored image is turned for display: 0, 90, 180, 270."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """rgb: uint8 (H, W, 3), upright; time_s: seconds since the first frame of the file."""
+    """A decoded frame."""
 
     rgb: NDArray[np.uint8]
+    """(H, W, 3), upright."""
     time_s: float
+    """Seconds since the first frame of the file."""
 
 
 def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> VideoInfo:

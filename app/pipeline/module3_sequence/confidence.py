@@ -86,13 +86,16 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Answers whose confidence lies in (low, high] (the first bin holds 0 too); means are NaN where count is 0."""
+    """Answers with a confidence in (low, high]; the first bin includes 0."""
 
     low: float
     high: float
     count: int
+    """Number of answers."""
     confidence: float
+    """Mean confidence; NaN if count is 0."""
     accuracy: float
+    """Fraction of correct answers; NaN if count is 0."""
 
 
 def reliability_table(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> list[ReliabilityBin]:

@@ -16,6 +16,8 @@ MIN_CUE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Cue:
+    """One subtitle."""
+
     start_s: float
     end_s: float
     text: str

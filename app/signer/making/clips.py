@@ -27,17 +27,17 @@ _SWAP_BODY = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + 1 if i % 2 else i - 1 for 
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording in shoulder widths from the shoulder midpoint, y down; NaN = not seen; hand 0 = left, 1 = right.
-
-    body (T, 25, 2); wrists (T, 2, 2), lowered where unseen; shapes (T, 2, 21, 2) relative to the wrist in hand sizes;
-    hand_size (2,) shoulder widths.
-    """
+    """One recording in shoulder widths from the shoulder midpoint, y down; NaN = not seen; hand 0 = left, 1 = right."""
 
     signer: str
     body: Float
+    """(T, 25, 2)"""
     wrists: Float
+    """(T, 2, 2), lowered where not seen."""
     shapes: Float
+    """(T, 2, 21, 2) relative to the wrist, in hand sizes."""
     hand_size: Float
+    """(2,) in shoulder widths."""
 
     def mirrored(self) -> Clip:
         flip = np.array([-1.0, 1.0])

@@ -22,9 +22,10 @@ _GRACE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """What comes in place of a result. exitcode: negative for a signal, such as -9 when memory ran out."""
+    """Takes the place of a result when the worker died."""
 
     exitcode: int | None
+    """Negative for a signal, such as -9 when memory ran out."""
 
     def __str__(self) -> str:
         why = f"signal {-self.exitcode}" if self.exitcode is not None and self.exitcode < 0 else f"code {self.exitcode}"

@@ -63,19 +63,23 @@ class PhraseConfig:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A stretch of a phrase in which one gloss is signed: frames start..end (exclusive)."""
+    """A part of a phrase in which one gloss is signed."""
 
     gloss: str
     start: int
+    """First frame."""
     end: int
+    """One past the last frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """points: float32 (T, 75, 3) in body units; glosses: what is signed, in order, by whom; where each lies."""
+    """A composed phrase of one signer."""
 
     points: NDArray[np.float32]
+    """(T, 75, 3) in body coordinates."""
     signs: tuple[Sign, ...]
+    """In order of time."""
     signer: str = ""
 
     @property
