@@ -25,7 +25,7 @@ from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.temp_files import remove_leftovers
-from app.db.database import Database, DatabaseUnavailable
+from app.db.database import Database, DatabaseUnreachable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.monitoring.readings import gpu_readings
@@ -115,7 +115,7 @@ async def _database(
         try:
             async with asyncio.timeout(DATABASE_START_S):
                 await asyncio.shield(opening)
-        except (DatabaseUnavailable, TimeoutError) as problem:
+        except (DatabaseUnreachable, TimeoutError) as problem:
             logger.error(
                 "the database ({}) cannot be reached: {}. Recognition continues without it, training is answered with "
                 "503 until it is back; retrying every few seconds",

@@ -27,7 +27,7 @@ from app.pipeline.module1_preprocessing.landmark_files import (
 )
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
-from app.services.recognition.service import ClipService, Outcome
+from app.services.recognition.service import ClipResult, ClipService
 
 T = TypeVar("T")
 
@@ -219,7 +219,7 @@ async def landmarks(request: Request, clips: ClipsDep, uploads: UploadsDep) -> P
     return Prediction.of(outcome)
 
 
-async def _recognise(clips: ClipService, source: Path | bytearray, filename: str | None) -> Outcome:
+async def _recognise(clips: ClipService, source: Path | bytearray, filename: str | None) -> ClipResult:
     return await clips.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
 
 

@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     from app.core.settings import load_settings
-    from app.db.database import Database, DatabaseUnavailable
+    from app.db.database import Database, DatabaseUnreachable
 
     settings = load_settings()
     url = settings.database_url.get_secret_value() if settings.database_url is not None else None
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         print(f"The tables are up to date ({asyncio.run(upgrade())}).")
-    except (DatabaseUnavailable, ValueError) as problem:
+    except (DatabaseUnreachable, ValueError) as problem:
         print(f"The database cannot be reached: {problem}", file=sys.stderr)
         return 1
     return 0

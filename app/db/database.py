@@ -23,7 +23,7 @@ CONNECT_S = 5.0
 RETRY_S = 3.0
 
 
-class DatabaseUnavailable(RuntimeError):
+class DatabaseUnreachable(RuntimeError):
     """The database cannot be reached; the message says why, without a password."""
 
 
@@ -43,7 +43,7 @@ def async_url(text: str) -> URL:
 class Database:
     """PostgreSQL at `url`, or embedded under `folder` where url is None. For one event loop.
 
-    Usable between `open` and `close`; before that and after it was lost, `session` raises DatabaseUnavailable.
+    Usable between `open` and `close`; before that and after it was lost, `session` raises DatabaseUnreachable.
     """
 
     def __init__(self, url: str | None, folder: Path) -> None:
@@ -68,7 +68,7 @@ class Database:
     async def kept_open(self) -> AsyncIterator[asyncio.Task[None]]:
         """Open it in the background, open it again whenever it is lost, and close it at the end of the block.
 
-        Yields the first attempt, which raises DatabaseUnavailable.
+        Yields the first attempt, which raises DatabaseUnreachable.
         """
         opening = asyncio.create_task(self.open(), name="database-opening")
         keeping = asyncio.create_task(self._keep(), name="database-keeper")
@@ -86,14 +86,14 @@ class Database:
                 try:
                     await self.open()
                     logger.info("the database ({}) is available again", self.where)
-                except DatabaseUnavailable as problem:
+                except DatabaseUnreachable as problem:
                     logger.debug("the database is still unavailable: {}", problem)
 
     async def open(self) -> None:
-        """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnavailable."""
+        """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnreachable."""
         async with self._opening:
             if self._closed:
-                raise DatabaseUnavailable("the service is stopping")
+                raise DatabaseUnreachable("the service is stopping")
             with self._translated():
                 url = self._url
                 if self._embedded is not None:
@@ -111,9 +111,9 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnavailable."""
+        """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnreachable."""
         if self._engine is None or self._problem is not None:
-            raise DatabaseUnavailable(self._problem or "it is not connected yet")
+            raise DatabaseUnreachable(self._problem or "it is not connected yet")
         with self._translated():
             async with async_sessionmaker(self._engine, expire_on_commit=False)() as session, session.begin():
                 yield session
@@ -140,12 +140,12 @@ class Database:
                 raise
             raise self._lost(str(problem.orig)) from problem
 
-    def _lost(self, why: str) -> DatabaseUnavailable:
+    def _lost(self, why: str) -> DatabaseUnreachable:
         why = why.partition("\n")[0]
         if self._problem is None:
             logger.error("the database is lost: {}", why)
         self._problem = why
-        return DatabaseUnavailable(why)
+        return DatabaseUnreachable(why)
 
 
 def _about_the_connection(problem: DBAPIError) -> bool:

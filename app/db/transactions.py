@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import errors
-from app.db.database import Database, DatabaseUnavailable
+from app.db.database import Database, DatabaseUnreachable
 
 
 @asynccontextmanager
@@ -17,7 +17,7 @@ async def transaction(database: Database) -> AsyncIterator[AsyncSession]:
     try:
         async with database.session() as session:
             yield session
-    except DatabaseUnavailable as problem:
+    except DatabaseUnreachable as problem:
         raise errors.DatabaseUnavailable(
             f"The database does not answer ({problem}). Start it, or correct DATABASE_URL; the service tries again "
             "every few seconds."

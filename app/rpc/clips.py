@@ -1,4 +1,4 @@
-"""Whole clips in one message: a video, images or landmarks -> an Outcome of the ClipService."""
+"""Whole clips in one message: a video, images or landmarks -> an ClipResult of the ClipService."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.messages import BadPoints, unpacked
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors
-from app.services.recognition.service import ClipService, Outcome
+from app.services.recognition.service import ClipResult, ClipService
 
 
-async def recognise(clip: pb.Clip, service: ClipService, max_duration_s: float) -> Outcome:
+async def recognise(clip: pb.Clip, service: ClipService, max_duration_s: float) -> ClipResult:
     """Raises the documented errors of app.core.errors. Cancelling it stops the work."""
     match clip.WhichOneof("source"):
         case "video":
@@ -31,7 +31,7 @@ async def recognise(clip: pb.Clip, service: ClipService, max_duration_s: float) 
             raise InvalidRequest("The clip is empty. Send 'video', 'frames' or 'landmarks'.")
 
 
-async def _video(data: bytes, service: ClipService) -> Outcome:
+async def _video(data: bytes, service: ClipService) -> ClipResult:
     if not data:
         raise EmptyFile
     async with temporary_file() as path:

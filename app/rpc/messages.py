@@ -26,7 +26,7 @@ from app.services.captions.commands import (
 from app.services.captions.events import FoundLandmarks
 from app.services.conversation.commands import Ack, Ping, Stop
 from app.services.conversation.events import Event
-from app.services.recognition.service import Outcome
+from app.services.recognition.service import ClipResult
 
 _NUMBERS = {"float32": "<f4", "float16": "<f2"}
 
@@ -114,7 +114,7 @@ def response(event: Event) -> pb.StreamCaptionsResponse:
 # -- whole clips --------------------------------------------------------------------------------------------------
 
 
-def recognition(outcome: Outcome) -> pb.Recognition:
+def recognition(outcome: ClipResult) -> pb.Recognition:
     message = pb.Recognition(processing_time_s=outcome.processing_time_s)
     ParseDict(outcome.caption.as_clip(), message)
     return message

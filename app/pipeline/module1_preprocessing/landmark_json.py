@@ -35,7 +35,7 @@ class WrongValue(ValueError):
     """The JSON is valid, but a value has the wrong type, shape or range."""
 
 
-class _Clip(msgspec.Struct):
+class _Landmarks(msgspec.Struct):
     points: list[msgspec.Raw] | None = None
     pose: list[msgspec.Raw] | None = None
     left: list[msgspec.Raw] | None = None
@@ -46,7 +46,7 @@ class _Clip(msgspec.Struct):
     times: list[float] | None = None
 
 
-_clip = msgspec.json.Decoder(_Clip)
+_clip = msgspec.json.Decoder(_Landmarks)
 # Tuples of fixed length: the first superfluous element ends the decoding.
 _frame = {
     name: msgspec.json.Decoder(tuple[(tuple[(float,) * values],) * points])  # type: ignore[misc]

@@ -32,7 +32,7 @@ class Config(_Part):
     landmarks: bool
 
 
-class Model(_Part):
+class RecogniserInfo(_Part):
     """The recogniser of this session."""
 
     id: str
@@ -59,7 +59,7 @@ class Limits(_Part):
 class Ready(events.Ready):
     config: Config
     """The settings in use."""
-    model: Model
+    model: RecogniserInfo
     """The recogniser: `id`, `glosses` (their number), `sign_language`, `fps`."""
     limits: Limits
     """`idle_s`, `session_s`, `resume_s`, `landmark_frames_per_message`."""
@@ -77,14 +77,14 @@ class Gloss(_Part):
     """Whether it is final."""
 
 
-class Text(_Part):
+class SentenceText(_Part):
     """The sentence by language; null: not translated."""
 
     en: str
     es: str | None = None
 
 
-class Attention(_Part):
+class StreamWeights(_Part):
     """Mean weight of the two streams; their sum is 1."""
 
     rgb: float
@@ -108,11 +108,11 @@ class _Caption(events.Event):
     """The signs, separated by spaces."""
     sentence: str
     """In English."""
-    text: Text
+    text: SentenceText
     """The sentence by language: `en`, `es`."""
     confidence: float
     """Mean over the signs, 0 to 1."""
-    attention: Attention
+    attention: StreamWeights
     """Mean weight of the two streams, `rgb` and `pose`; their sum is 1."""
     lag_ms: float
     """From the arrival of the newest frame read to this event."""

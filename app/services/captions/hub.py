@@ -30,7 +30,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
-from app.services.captions.events import Config, Limits, Model, Ready
+from app.services.captions.events import Config, Limits, Ready, RecogniserInfo
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
@@ -310,7 +310,7 @@ def _ready(session: LiveSession) -> Ready:
         session_id=session.id,
         resume_token=session.token,
         config=Config(**start.model_dump(exclude={"type", "resume"})),
-        model=Model(
+        model=RecogniserInfo(
             id=recogniser.model_id,
             glosses=len(recogniser.vocabulary),
             sign_language=recogniser.sign_language,

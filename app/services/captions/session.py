@@ -23,7 +23,7 @@ from app.services.captions.clock import StreamClock
 from app.services.captions.commands import Command, Flush, Landmarks, Pause, Picture, Start
 from app.services.captions.events import Done, FoundLandmarks, Stats, Usage
 from app.services.captions.frames import FrameQueue
-from app.services.captions.turn import LiveTurn, Outcome
+from app.services.captions.turn import LiveTurn, TurnResult
 from app.services.conversation.events import Error, Event, Warning
 from app.services.conversation.outbox import Outbox
 from app.services.recognition.scheduler import Client, Lane
@@ -342,7 +342,7 @@ class LiveSession:
             self._flush_asked = False
         return LiveTurn(self._stream, points, times, flush, rgb)
 
-    def on_result(self, outcome: Outcome) -> None:
+    def on_result(self, outcome: TurnResult) -> None:
         """The result of the turn, or the error that ended it."""
         if isinstance(outcome, Exception):
             logger.opt(exception=outcome).error("a live session failed")

@@ -13,7 +13,7 @@ from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
 from app.services.recognition.windows import Window
 
 #: Result of a turn: finished sentences, then the running one; or why it failed.
-Outcome = list[StreamUpdate] | Exception
+TurnResult = list[StreamUpdate] | Exception
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class LiveTurn:
         return self.stream.recogniser
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TurnResult:
         """Of the updates in between only the last is kept, but every end of a sentence."""
         if self._problem is not None:
             return self._problem

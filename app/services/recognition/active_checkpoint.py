@@ -8,7 +8,7 @@ from loguru import logger
 
 from app.core.errors import CheckpointRefused, DeviceFault, ServiceError, UnknownCheckpoint
 from app.core.settings import Settings, SettingsError
-from app.db.database import Database, DatabaseUnavailable
+from app.db.database import Database, DatabaseUnreachable
 from app.db.transactions import transaction
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
@@ -35,7 +35,7 @@ async def initial_checkpoint(settings: Settings, database: Database) -> Checkpoi
         if chosen is None:
             return configured
         await asyncio.to_thread(check_usable, chosen)
-    except DatabaseUnavailable:
+    except DatabaseUnreachable:
         return configured
     except ServiceError as problem:
         logger.error("the chosen checkpoint cannot be used, using {} instead: {}", configured.id, problem)
@@ -95,7 +95,7 @@ class ActiveCheckpoint:
             try:
                 async with self._one_at_a_time:
                     await self._follow_once()
-            except (DatabaseUnavailable, UnknownCheckpoint):
+            except (DatabaseUnreachable, UnknownCheckpoint):
                 continue
             except Exception:  # noqa: BLE001 - the service keeps its current recogniser
                 logger.exception("reading the chosen checkpoint failed; trying again")
@@ -114,7 +114,7 @@ class ActiveCheckpoint:
 
 
 async def _chosen(settings: Settings, database: Database) -> CheckpointEntry | None:
-    """None if none was chosen. Raises DatabaseUnavailable, UnknownCheckpoint."""
+    """None if none was chosen. Raises DatabaseUnreachable, UnknownCheckpoint."""
     async with database.session() as session:
         wanted = await repository.chosen(session, settings.checkpoint)
     if wanted is None:

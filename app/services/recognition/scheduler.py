@@ -103,10 +103,10 @@ class _ClipTurn:
         self.outcome = self.outcome or problem
 
 
-class _Clip:
+class _QueuedClip:
     """A clip in the queue, until all its windows have been read."""
 
-    def __init__(self, reading: ClipReading, lane: Lane[_Clip]) -> None:
+    def __init__(self, reading: ClipReading, lane: Lane[_QueuedClip]) -> None:
         self._reading, self._lane = reading, lane
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -147,10 +147,10 @@ class Scheduler:
         self._live_reader, self._clip_reader, self._thread = live_reader, clip_reader, thread
         self._batch, self._wait_s, self._on_batch = batch, wait_s, on_batch
         self._limit = ConcurrencyLimit(max_clips, "clips")
-        self._inside: set[_Clip] = set()
+        self._inside: set[_QueuedClip] = set()
         self._wake = asyncio.Event()
         self.live: Lane[Client] = Lane(self._wake.set)
-        self.clips: Lane[_Clip] = Lane(self._wake.set)
+        self.clips: Lane[_QueuedClip] = Lane(self._wake.set)
         self._live_at = self._clips_at = float("-inf")  # when the latest round of each ended
         self._gathered = False  # the queued clips have waited for others, and are being read
         self._task = asyncio.create_task(self._serve(), name="model-scheduler")
@@ -172,7 +172,7 @@ class Scheduler:
         if self._task.done():
             raise asyncio.CancelledError
         with self._limit.enter():
-            clip = _Clip(reading, self.clips)
+            clip = _QueuedClip(reading, self.clips)
             self._inside.add(clip)
             self.clips.wants_turn(clip)
             try:

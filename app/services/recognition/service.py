@@ -49,7 +49,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ClipResult:
     """The result for one clip."""
 
     recognition: Recognition
@@ -94,18 +94,18 @@ class ClipService:
         self._host.check_ready()
         self.limit.check()
 
-    async def process_video(self, path: Path) -> Outcome:
+    async def process_video(self, path: Path) -> ClipResult:
         """A video file -> its recognition. Cancelling the call stops the decoder at its next frame.
 
         Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
         """
         return await self._process(lambda track, options: keypoints_from_video(path, track, options))
 
-    async def process_frames(self, frames: Iterable[Frame]) -> Outcome:
+    async def process_frames(self, frames: Iterable[Frame]) -> ClipResult:
         """Images with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
         return await self._process(lambda track, options: keypoints_from_frames(frames, track, options))
 
-    async def process_landmarks(self, keypoints: Keypoints) -> Outcome:
+    async def process_landmarks(self, keypoints: Keypoints) -> ClipResult:
         """Landmarks of one clip -> their recognition. Raises InvalidLandmarks, VideoTooLong."""
         began = time.perf_counter()
         self.check_ready()
@@ -115,7 +115,7 @@ class ClipService:
         with self.limit.enter():
             return await self._recognise(keypoints, self._host.recogniser, began)
 
-    async def _process(self, extract: Callable[[LandmarkTrack, ClipOptions], Keypoints]) -> Outcome:
+    async def _process(self, extract: Callable[[LandmarkTrack, ClipOptions], Keypoints]) -> ClipResult:
         began = time.perf_counter()
         self.check_ready()
         recogniser, cancel = self._host.recogniser, Event()
@@ -134,7 +134,7 @@ class ClipService:
                 self._running.discard(cancel)
             return await self._recognise(keypoints, recogniser, began)
 
-    async def _recognise(self, keypoints: Keypoints, recogniser: Recogniser, began: float) -> Outcome:
+    async def _recognise(self, keypoints: Keypoints, recogniser: Recogniser, began: float) -> ClipResult:
         warnings = warnings_about(keypoints)
         if any(warning.code == "no_person" for warning in warnings):
             recognition = nothing_seen(keypoints, recogniser.fps)
@@ -145,7 +145,7 @@ class ClipService:
             for stage, seconds in recognition.stage_s.items():
                 self._on_stage(stage, seconds)
             self._metrics.clips_read.inc()
-        return Outcome(recognition, warnings, time.perf_counter() - began, recogniser.model_id)
+        return ClipResult(recognition, warnings, time.perf_counter() - began, recogniser.model_id)
 
     def _update_metrics(self) -> None:
         self._metrics.requests_inside.set(self.limit.in_use)

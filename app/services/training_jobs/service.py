@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import errors
 from app.core.settings import Settings
-from app.db.database import Database, DatabaseUnavailable
+from app.db.database import Database, DatabaseUnreachable
 from app.db.models.training import ACTIVE, TrainingJob
 from app.db.transactions import transaction
 from app.services.training_jobs import job_log, process, repository
@@ -69,7 +69,7 @@ class TrainingJobs:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         jobs: Sequence[TrainingJob] = []
-        with contextlib.suppress(DatabaseUnavailable):
+        with contextlib.suppress(DatabaseUnreachable):
             async with self._database.session() as session:
                 jobs = await repository.owned_by(session, self.owner)
         known = {job.id: job for job in jobs}
@@ -88,7 +88,7 @@ class TrainingJobs:
                     break
                 await asyncio.sleep(0.1)
         if job is not None:
-            with contextlib.suppress(DatabaseUnavailable):
+            with contextlib.suppress(DatabaseUnreachable):
                 await self._finish(job, "The service was stopped, and the job with it. It can be resumed.")
         else:
             await asyncio.to_thread(process.kill_all, job_id)
@@ -264,7 +264,7 @@ class TrainingJobs:
                 for job in jobs:
                     if job.id not in self._being_started:
                         await self._attend(job)
-            except DatabaseUnavailable:
+            except DatabaseUnreachable:
                 pass  # already logged; the processes continue meanwhile
             except Exception:  # noqa: BLE001 - a job that cannot be checked must not affect the others
                 logger.exception("checking the training jobs failed; trying again")

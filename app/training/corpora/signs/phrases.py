@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import hand_present
 from app.pipeline.module1_preprocessing.resample import interpolate
 from app.training.augment import AugmentConfig, to_body
-from app.training.corpora.signs.clips import NONE, Clip, active_range, signs_of
+from app.training.corpora.signs.clips import NONE, SignClip, active_range, signs_of
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class SignerBook:
     clips: dict[str, dict[str, list[NDArray[np.float16]]]] = field(default_factory=lambda: defaultdict(dict))
 
     @classmethod
-    def of(cls, clips: Sequence[Clip], glosses: set[str]) -> SignerBook:
+    def of(cls, clips: Sequence[SignClip], glosses: set[str]) -> SignerBook:
         """Clips all of whose signs are in `glosses` (NONE is always kept); those without a body are left out."""
         book = cls()
         for clip in clips:
