@@ -68,7 +68,7 @@ class SocketIODoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "sid" not in parse_qs(scope.get("query_string", b"").decode("latin-1")):
-            try:  # the first request of a connection makes the server remember it
+            try:  # the first request of a connection registers it with the server
                 services_of(scope).captions.attempt(_address(scope))
             except ServiceError as problem:
                 services_of(scope).captions.count_refusal(problem)

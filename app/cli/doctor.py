@@ -128,8 +128,8 @@ def _device() -> Iterator[Finding]:
     except SettingsError as problem:
         yield Finding("missing", "device", str(problem))
         return
-    cards = ", ".join(str(card["name"]) for card in gpu_readings())
-    yield Finding("ok", "device", device + (f" ({cards})" if cards else "; no NVIDIA GPU, the CPU is used"))
+    gpus = ", ".join(str(gpu["name"]) for gpu in gpu_readings())
+    yield Finding("ok", "device", device + (f" ({gpus})" if gpus else "; no NVIDIA GPU, the CPU is used"))
 
 
 def _checkpoint() -> Iterator[Finding]:

@@ -36,7 +36,7 @@ class ServiceError(Exception):
     example: ClassVar[str] = "An unexpected error. The request id in this answer identifies it in the service's log."
     """A documented `detail`, and the one of an error that is raised without."""
     close: ClassVar[Close | None] = None
-    """How a live session ends with it; None: the session goes on, or the error does not occur in one."""
+    """How a live session ends with it; None: the session continues, or the error does not occur in one."""
     retry_after_s: ClassVar[int | None] = None
     """When a client should try again (header Retry-After)."""
 
@@ -274,7 +274,7 @@ class InsufficientStorage(ServiceError):
 
 class LiveError(ServiceError):
     """Base of the errors that occur in live sessions alone. One without a close code names a message that could not be
-    used; the session goes on."""
+    used; the session continues."""
 
 
 class MalformedMessage(LiveError):

@@ -24,12 +24,12 @@ class GpuCollector(Collector):
         self._read = read
 
     def collect(self) -> Iterable[Metric]:
-        cards = self._read()
+        gpus = self._read()
         for name, (meaning, key, factor) in _GAUGES.items():
             family = GaugeMetricFamily(name, meaning, labels=["gpu"])
-            for card in cards:
-                if key in card:
-                    family.add_metric([str(card["index"])], card[key] * factor)
+            for gpu in gpus:
+                if key in gpu:
+                    family.add_metric([str(gpu["index"])], gpu[key] * factor)
             if family.samples:
                 yield family
 

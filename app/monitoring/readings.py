@@ -25,7 +25,7 @@ def _nvml() -> Any | None:
 
 
 def gpu_readings() -> list[dict[str, Any]]:
-    """Name, memory (bytes), load (percent) and temperature (degrees Celsius) of each NVIDIA card; [] without one."""
+    """Name, memory (bytes), load (percent) and temperature (degrees Celsius) of each NVIDIA GPU; [] without one."""
     nvml = _nvml()
     if nvml is None:
         return []

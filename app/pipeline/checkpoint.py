@@ -167,7 +167,7 @@ def read_values(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         others = sorted(p.parent.name for p in folder.parent.glob("*/config.json"))
-        known = f"available there: {', '.join(others)}" if others else "there are no checkpoints in it"
+        known = f"available: {', '.join(others)}" if others else "it contains none"
         raise CheckpointError(
             f"no checkpoint '{folder.name}' in {folder.parent} ({known}). Set CHECKPOINT to an available one, "
             f"or train one: python -m app train --help"

@@ -249,7 +249,7 @@ def _checked_stream(container: InputContainer, limits: VideoLimits) -> VideoStre
             f"video coded as {context.name if context else 'an unknown format'} is not supported; "
             "send H.264, H.265, VP8, VP9 or AV1",
         )
-    if context.width or context.height:  # an unreadable start of the stream leaves both 0: decoding will tell
+    if context.width or context.height:  # an unreadable start of the stream leaves both 0; decoding checks it
         _check_size(context.width, context.height, limits)
     duration = _declared_duration(container, stream)
     if duration is not None and duration > limits.max_duration_s:

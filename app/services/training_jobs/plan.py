@@ -25,12 +25,12 @@ class Plan:
 
     command: list[str]
     """Argument list of the process."""
-    cards: tuple[int, ...]
+    gpus: tuple[int, ...]
     """Indices of the CUDA GPUs that it uses; () on the CPU."""
 
     @property
     def device(self) -> str:
-        return ",".join(f"cuda:{card}" for card in self.cards) or "cpu"
+        return ",".join(f"cuda:{gpu}" for gpu in self.gpus) or "cpu"
 
 
 def new_id(request: TrainingRequest) -> str:
@@ -44,16 +44,16 @@ def make_plan(settings: Settings, request: TrainingRequest, run: Path, *, resume
     if missing := missing_packages():
         raise TrainingUnavailable(missing)
     config, data = _config(settings.configs_dir, request.config), _dataset(settings.datasets_dir, request.dataset)
-    cards = _cards(request)
+    gpus = _gpus(request)
     command = [sys.executable, "-m"]
     if request.nproc > 1:
         command += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(request.nproc), "-m"]
     command += ["app", "train", "--config", str(config), "--data", str(data), "--out", str(run)]
-    command += ["--device", _device(request, cards)]
+    command += ["--device", _device(request, gpus)]
     if resume:
         command.append("--resume")
     changes = [f"{key}={_yaml(value)}" for key, value in request.settings().items()]
-    return Plan([*command, *(["--set", *changes] if changes else [])], cards)
+    return Plan([*command, *(["--set", *changes] if changes else [])], gpus)
 
 
 def config_descriptions(folder: Path) -> dict[str, str]:
@@ -69,12 +69,12 @@ def config_descriptions(folder: Path) -> dict[str, str]:
     return {name: description(name) for name in config_names(folder)}
 
 
-def check_cards(plan: Plan, request: TrainingRequest, serving: str | None, training: Iterable[str]) -> None:
+def check_gpus(plan: Plan, request: TrainingRequest, serving: str | None, training: Iterable[str]) -> None:
     """Refuse a job that would compete for a GPU. serving: device of the recogniser; training: those of other jobs.
 
     Raises GpuInUse.
     """
-    wanted = {f"cuda:{card}" for card in plan.cards}
+    wanted = {f"cuda:{gpu}" for gpu in plan.gpus}
     if not wanted:
         return
     if serving in wanted and request.gpu_sharing != "share":
@@ -84,7 +84,7 @@ def check_cards(plan: Plan, request: TrainingRequest, serving: str | None, train
             + ". Request device 'cpu' or another GPU, or gpu_sharing 'share' if both may be slower and the memory "
             "is enough for both; or run the service with DEVICE=cpu."
         )
-    taken = wanted & {card for device in training for card in device.split(",")}
+    taken = wanted & {gpu for device in training for gpu in device.split(",")}
     if taken and request.gpu_sharing != "share":
         raise GpuInUse(
             f"Another job trains on {', '.join(sorted(taken))}. Wait for it, request another GPU, or gpu_sharing "
@@ -113,7 +113,7 @@ def _list(known: list[str]) -> str:
     return f"available: {', '.join(known[:20])}" if known else "there is none"
 
 
-def _cards(request: TrainingRequest) -> tuple[int, ...]:
+def _gpus(request: TrainingRequest) -> tuple[int, ...]:
     if request.device == "cpu":
         return ()
     import torch
@@ -135,10 +135,10 @@ def _cards(request: TrainingRequest) -> tuple[int, ...]:
     return tuple(range(request.nproc))
 
 
-def _device(request: TrainingRequest, cards: tuple[int, ...]) -> str:
-    if not cards:
+def _device(request: TrainingRequest, gpus: tuple[int, ...]) -> str:
+    if not gpus:
         return "cpu"
-    return "cuda" if request.nproc > 1 else f"cuda:{cards[0]}"
+    return "cuda" if request.nproc > 1 else f"cuda:{gpus[0]}"
 
 
 def _yaml(value: Any) -> str:

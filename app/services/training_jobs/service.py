@@ -30,7 +30,7 @@ from app.db.database import Database, DatabaseUnreachable
 from app.db.models.training import ACTIVE, TrainingJob
 from app.db.transactions import transaction
 from app.services.training_jobs import job_log, process, repository
-from app.services.training_jobs.plan import Plan, check_cards, make_plan, new_id
+from app.services.training_jobs.plan import Plan, check_gpus, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
 from app.training import run_folder
 
@@ -202,7 +202,7 @@ class TrainingJobs:
                 f"hold{'' if len(active) > 1 else 's'} a place, as many as MAX_TRAINING_JOBS={limit} allows. Wait, or "
                 "stop one."
             )
-        check_cards(plan, request, self._serving(), [job.device for job in active if job.host == self._host])
+        check_gpus(plan, request, self._serving(), [job.device for job in active if job.host == self._host])
 
     async def _spawn(self, job: TrainingJob, plan: Plan) -> TrainingJob:
         """Start the process of a job whose row exists. On any failure, no unknown process is left running."""
@@ -234,9 +234,7 @@ class TrainingJobs:
         (run / "status.json").unlink(missing_ok=True)  # left by an earlier process
         asked = {"id": job.id, "attempt": job.attempt, "request": job.request, "command": plan.command}
         (run / "job.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
-        child = process.start(
-            job.id, plan.command, run / job_log.LOG, 0 if plan.cards else self._settings.training_nice
-        )
+        child = process.start(job.id, plan.command, run / job_log.LOG, 0 if plan.gpus else self._settings.training_nice)
         self._children[job.id] = child
         return child
 

@@ -204,7 +204,7 @@ def liveliness(average: Float, single: Float) -> float:
 
 
 def build_gloss(gloss: str, clips: Sequence[BodyClip], keep: float, at_most: int) -> AveragedSign:
-    """The prototype of one gloss from candidate clips (right-handed as far as one clip alone can tell)."""
+    """The prototype of one gloss from candidate clips (right-handed as far as a single clip shows)."""
     lengths = [len(c.body) for c in clips]
     middle, group, turned = densest_group([resampled(c, FRAMES) for c in clips], keep, 8, at_most)
     chosen = [turned[i] for i in group]

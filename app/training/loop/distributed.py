@@ -126,14 +126,14 @@ def shared_answers(
     ranks: Ranks,
 ) -> list[tuple[GlossSegment, ...]]:
     """`answer` to all examples, each rank answering its share; all ranks return everything, in order."""
-    mine = answer(ranks.share(examples))
+    own = answer(ranks.share(examples))
     if ranks.world == 1:
-        return mine
+        return own
     label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
-    width = int(_reduce(torch.tensor(max((len(a) for a in mine), default=0)), dist.ReduceOp.MAX))
-    # Rows of the other ranks are zero here, and 0 is no label, so the sum holds everybody's rows.
+    width = int(_reduce(torch.tensor(max((len(a) for a in own), default=0)), dist.ReduceOp.MAX))
+    # Rows of the other ranks are zero here, and 0 is not a label, so the sum holds the rows of all ranks.
     rows = torch.zeros(len(examples), width, 4, dtype=torch.float64)
-    for i, segments in enumerate(mine):
+    for i, segments in enumerate(own):
         for k, s in enumerate(segments):
             rows[ranks.rank + i * ranks.world, k] = torch.tensor([label[s.gloss], s.start_s, s.end_s, s.confidence])
     return [

@@ -130,7 +130,7 @@ class Cache:
     def key(self, entry: Entry) -> str:
         """Names the clip by content: of the file or of the folder's pictures, and of what the manifest says of it.
 
-        The hash of a file is remembered by its size and time of change. Raises OSError.
+        The hash of a file is cached by its size and modification time. Raises OSError.
         """
         path = self.root / entry.file
         size, changed_ns, files = _stamp(path)
@@ -141,10 +141,10 @@ class Cache:
         return f"{known.sha256[:40]}-{hashlib.sha256(details.encode()).hexdigest()[:8]}"
 
     def content(self, entry: Entry) -> Content | None:
-        """What is known of a file, for another process to `remember`; None where its key was never asked for."""
+        """What is known of a file, for another process to `store_hash`; None if its key was never computed."""
         return self._index.get(entry.file)
 
-    def remember(self, entry: Entry, content: Content) -> None:
+    def store_hash(self, entry: Entry, content: Content) -> None:
         self._index[entry.file] = content
 
     def save_index(self) -> None:

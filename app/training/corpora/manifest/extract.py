@@ -121,7 +121,7 @@ def extract_corpus(
             outcome = Extraction("failed", reason=str(result)) if isinstance(result, WorkerDied) else result
             report.add(job.entry, outcome)
             if outcome.content is not None:
-                cache.remember(job.entry, outcome.content)
+                cache.store_hash(job.entry, outcome.content)
             if on_clip is not None:
                 on_clip(number, len(jobs), report)
             if time.monotonic() - saved > _SAVE_INDEX_S:
@@ -159,7 +159,7 @@ def extract_clip(job: ExtractionJob) -> Extraction:
     began = time.monotonic()
     cache = Cache(job.root)
     if job.content is not None:
-        cache.remember(job.entry, job.content)
+        cache.store_hash(job.entry, job.content)
     try:
         key = cache.key(job.entry)
         content = cache.content(job.entry)

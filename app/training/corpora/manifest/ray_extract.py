@@ -43,8 +43,8 @@ def on_cluster(address: str) -> Doing:
         ) from error
 
     def doing(jobs: list[ExtractionJob]) -> Iterator[tuple[ExtractionJob, Extraction | WorkerDied]]:
-        mine = not ray.is_initialized()
-        if mine:
+        connected_here = not ray.is_initialized()
+        if connected_here:
             _connect(ray, address)
         try:
             context = ray.data.DataContext.get_current().copy()
@@ -61,7 +61,7 @@ def on_cluster(address: str) -> Doing:
                 for job in waiting.values():
                     yield job, WorkerDied(None)
         finally:
-            if mine:
+            if connected_here:
                 ray.shutdown()
 
     return doing
