@@ -17,8 +17,8 @@ _PROTOCOL_CODES = frozenset({*range(1000, 1004), *range(1005, 1016)})
 
 
 class Measure:
-    """To stand outside of whatever answers requests, refusals included, and inside of what looks at the server's own
-    `send`: this one wraps it."""
+    """Must be outside of everything that answers or refuses requests, and inside of what needs the server's own
+    `send`, because this wraps it."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics

@@ -100,7 +100,7 @@ class EmbeddedPostgres:
 
         data, fresh = self._folder / "postgres", self._folder / "postgres.new"
         if not (data / "PG_VERSION").is_file():
-            # Made aside: an initdb that is killed half-way would pass for a database.
+            # Created under another name: an interrupted initdb would otherwise be taken for a database.
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir()
             PostgresServer(fresh).ensure_pgdata_inited()

@@ -65,7 +65,7 @@ class Metrics:
 
         self.stage_seconds = Histogram(
             "glossline_stage_seconds",
-            "Time of one piece of work in a stage: a clip, a look at new frames of a session, a call of the network.",
+            "Time of one piece of work in a stage: a clip, new frames of a session, a call of the network.",
             ["stage", "source"],
             buckets=STAGE_BUCKETS,
             registry=registry,
@@ -136,6 +136,6 @@ class Metrics:
         self._before_reading.append(fetch)
 
     def refresh(self) -> None:
-        """Bring everything up to date. For the event loop, where what is fetched from does not change meanwhile."""
+        """Update everything. Call it on the event loop, where the sources do not change during the update."""
         for fetch in self._before_reading:
             fetch()

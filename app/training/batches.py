@@ -61,7 +61,7 @@ class Batch:
 def collate(items: list[tuple[NDArray[np.float32], list[int]]], frames: int = 0) -> Batch:
     """(features (T, F), labels) pairs -> Batch. A clip whose labels do not fit its lattice must have been left out.
 
-    frames: pad to at least so many, so that the share of one process is padded as the whole batch would be.
+    frames: pad to at least this length, so that the share of one process is padded like the whole batch.
     """
     lengths = [whole_steps(len(f)) for f, _ in items]
     width = max(1, *(len(labels) for _, labels in items))

@@ -142,7 +142,7 @@ class TrainConfig:
     def model_config(
         self, labels: int, imposed: dict[str, Any] | None = None, kind: type[ModelConfig] = ModelConfig
     ) -> ModelConfig:
-        """The network for so many labels; `imposed` and `kind` are what the corpus decides. Raises ConfigError."""
+        """The network for `labels` labels; `imposed` and `kind` come from the corpus. Raises ConfigError."""
         try:
             return kind.from_dict({**self.model, **(imposed or {}), "labels": labels})
         except (TypeError, ValueError) as error:

@@ -67,10 +67,10 @@ def find_landmarks_with_skipping(
     on_landmarks: OnLandmarks | None = None,
 ) -> Keypoints:
     """`find_landmarks` that leaves out `frame_skip` frames after each one taken and repeats the last landmarks for
-    frames that show what the last one showed. With both 0 every frame is looked at."""
+    frames that show no change. With both 0 every frame is processed."""
     skip, gate = FrameSkip(frame_skip), MotionGate(motion_threshold)
     times: list[float] = []
-    rows: list[int] = []  # for each frame kept, which of those looked at it repeats
+    rows: list[int] = []  # for each frame kept, the processed frame that it repeats
 
     def moving() -> Iterator[Frame]:
         looked_at = -1

@@ -72,7 +72,7 @@ def negative_log_likelihood(logits: ArrayLike, labels: ArrayLike, temperature: f
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """The temperature with the lowest negative log-likelihood, within `TEMPERATURE_RANGE`.
 
-    logits: (N, V), N >= 1, finite; log-probabilities serve, the softmax takes no notice of a constant.
+    logits: (N, V), N >= 1, finite; log-probabilities serve, because the softmax ignores a constant offset.
     labels: (N,) what is true, 0..V-1.
     The likelihood is convex in 1 / T, hence has one minimum along log T too, which golden-section search finds.
     """

@@ -322,7 +322,7 @@ class BeamDecoder:
                 stays.append(_stay(prefix, beam[parent], row, step))
 
         # A heap of the best so far, worst on top: (score, -place in the beam, -label to append, or 0 to stay).
-        # The places make ties come out the same every time.
+        # The positions break ties deterministically.
         best = [(stay.total + stay.lm, -i, BLANK) for i, stay in enumerate(stays) if stay.total > _IMPOSSIBLE]
         heapify(best)
         worst = best[0][0] if len(best) >= self._size else _IMPOSSIBLE

@@ -12,7 +12,7 @@ TIME_DIVISOR = 4
 
 
 def steps_in(frames: int) -> int:
-    """Lattice steps that cover so many frames; the last one may be covered in part."""
+    """Number of lattice steps that cover `frames`; the last one may be covered in part."""
     return -(-frames // TIME_DIVISOR)
 
 

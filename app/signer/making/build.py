@@ -145,7 +145,7 @@ def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int],
 
 
 def ended_low(prototype: AveragedSign, seconds: float = 1.0, hold_s: float = 0.24) -> AveragedSign:
-    """The sign up to where the right hand is lowest, in so many seconds, and held there."""
+    """The sign up to where the right hand is lowest, stretched to `seconds`, and held there."""
     lowest = int(prototype.wrists[:, 1, 1].argmax())
     way = np.linspace(0, lowest, round(seconds * FPS))
     at = np.concatenate([way, np.full(round(hold_s * FPS), lowest)])
@@ -267,7 +267,7 @@ class MakingConfig:
     """Which recordings are averaged."""
 
     candidates: int = 60
-    """Clips looked at per gloss."""
+    """Candidate clips per gloss."""
     per_signer: int = 6
     """Of these, most by one signer; more where a gloss has few signers."""
     keep: float = 0.4

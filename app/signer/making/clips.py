@@ -132,7 +132,7 @@ def hand_effort(clip: BodyClip) -> Float:
 
 
 def resampled(clip: BodyClip, frames: int) -> BodyClip:
-    """The clip with so many equally spaced frames; a frame is unseen when its nearest neighbour was."""
+    """The clip resampled to equally spaced frames; a frame is unseen when its nearest neighbour was."""
     at = np.linspace(0, len(clip.body) - 1, frames)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, len(clip.body) - 1)
@@ -147,7 +147,7 @@ def resampled(clip: BodyClip, frames: int) -> BodyClip:
 
 
 def features(clip: BodyClip) -> Float:
-    """What alignment looks at, scaled to about one: (T, F). Where the hands are, how they move, their shape."""
+    """Features for alignment, scaled to about one: (T, F). Position, motion and shape of the hands."""
     wrists = clip.wrists.copy()
     wrists[..., 1] = np.minimum(wrists[..., 1], LOWERED_Y + 0.1)
     speed = np.gradient(wrists, axis=0)

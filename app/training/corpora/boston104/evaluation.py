@@ -1,6 +1,6 @@
 """A recogniser of tracks on BOSTON-104: every way of reading, sentences of a known wording apart from new ones.
 
-No boundary of the split that is measured is looked at: a whole video goes in, glosses come out.
+No boundaries of the evaluated split are used: a whole video in, glosses out.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov")
 
 
 def import_wlasl(source: Path, out: Path, glosses: int | None = None) -> Imported:
-    """`glosses`: only the first so many, as WLASL100, 300, 1000 and 2000 are defined. Raises CorpusError."""
+    """`glosses`: only the first N, as WLASL100, 300, 1000 and 2000 are defined. Raises CorpusError."""
     if glosses is not None and glosses < 1:
         raise CorpusError(f"--glosses {glosses}: at least one gloss is needed")
     tables = sorted(source.glob("WLASL_v*.json"))

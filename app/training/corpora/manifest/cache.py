@@ -186,7 +186,7 @@ class Cache:
         return track if fits else None
 
     def usable(self, key: str, pictures: PictureConfig | None) -> bool:
-        """Like `has`, but the files are read: what is damaged is to be extracted again."""
+        """Like `has`, but the files are read: damaged ones must be extracted again."""
         try:
             clip = self.load(key)
         except (InvalidLandmarkFile, OSError):

@@ -43,7 +43,7 @@ class ClipPlan:
     clip: int
     """Its number."""
     frames: int
-    """How many come out."""
+    """Frames after the change of tempo."""
     rng: Generator
     """Draws everything else."""
 

@@ -103,7 +103,7 @@ def require_landmarks(manifest: Manifest, clips: Clips, pictures: PictureConfig 
 
 
 def too_long_for_ctc(frames: int, labels: list[int]) -> str | None:
-    """Why CTC cannot emit these labels in so many frames; None when it can."""
+    """Why CTC cannot emit these labels in `frames` frames; None if it can."""
     steps = steps_in(frames)
     if feasible(steps, labels):
         return None

@@ -150,7 +150,7 @@ def remove_leftovers(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-#: One landmark graph for a process; it starts afresh for every clip, and is made again after a failure.
+#: One landmark graph for a process; it is reset for every clip, and replaced after a failure.
 _engine: MediaPipeEngine | None = None
 
 
