@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import psutil
@@ -10,6 +9,7 @@ import pytest
 
 from app.server import memory
 from app.server.memory import FreedMemory, giving_memory_back
+from tests.services.captions.test_hub import until
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="glibc alone keeps freed memory and can be asked for it"
@@ -47,9 +47,7 @@ async def test_memory_is_given_back_while_the_service_runs(monkeypatch: pytest.M
         before = resident()
         last = held[-1]
         del held
-        async with asyncio.timeout(60):
-            while before - resident() < 128 << 20:
-                await asyncio.sleep(0.02)
+        await until(lambda: before - resident() > 128 << 20)
     assert len(last) == _BLOCK
 
 

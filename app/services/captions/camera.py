@@ -226,10 +226,12 @@ class Camera:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         # Shielded: a thread cannot be stopped, and whoever waits for it may be.
-        done = asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, work))
-        # Who waits may be cancelled when the work has just failed; asyncio would log that nobody took its exception.
-        done.add_done_callback(lambda future: future.cancelled() or future.exception())
-        return await done
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        waited = asyncio.shield(running)
+        # Cancelled just before or just after the work fails, nobody takes its exception, which asyncio would log.
+        for future in (running, waited):
+            future.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return await waited
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 

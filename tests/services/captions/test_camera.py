@@ -150,11 +150,15 @@ async def test_work_that_fails_while_its_session_closes_is_not_logged_as_forgott
     logged: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: logged.append(context))
-    for steps in range(6):  # of the loop, between the failure and the cancellation
+    for steps in range(-3, 6):  # of the loop, between the failure and the cancellation
         threads = _Threads()
         camera = Camera(client, threads, PerformingGraphs(), Device())
         waiting = asyncio.create_task(camera._in_thread(lambda: None))
         await asyncio.sleep(0)
+        if steps < 0:
+            waiting.cancel()
+            for _ in range(-steps):
+                await asyncio.sleep(0)
         threads.works[0].set_exception(ValueError("bad image"))
         for _ in range(steps):
             await asyncio.sleep(0)
