@@ -18,11 +18,12 @@ _H264 = frozenset(byte for byte in range(128) if byte & 31 in (1, 2, 5))
 _HEVC = frozenset(byte for byte in range(128) if byte >> 1 < 32)
 _NAL_SLICES = {"h264": _H264, "hevc": _HEVC}
 _START = rb"\0\0\x01"
+_NAL_UNIT = re.compile(_START + rb"(.)", re.DOTALL)
 #: Where slices begin in codecs without NAL units: MPEG-1 and MPEG-2 number rows in start codes 01 to AF, and every
 #: picture of a packet counts; the resynchronisation markers of MPEG-4 and its kin begin with two bytes of 0.
 _MARKERS = {
     **dict.fromkeys(("mpeg1video", "mpeg2video"), re.compile(_START + rb"[\x00-\xaf]")),
-    **dict.fromkeys(("mpeg4", "msmpeg4v3", "h263", "flv"), re.compile(rb"\0\0")),
+    **dict.fromkeys(("mpeg4", "h263", "flv"), re.compile(rb"\0{2,}")),
 }
 #: MPEG-2 begins a slice in every row of blocks, and may begin some in each.
 _ROWS = 4
@@ -48,7 +49,8 @@ def _nal_slices(data: bytes, extradata: bytes, codec: str) -> int:
         if found > MAX_SLICES:
             return found
     at_length = 4 if codec == "h264" else 21  # in the configuration record: the low two bits, less one
-    if len(extradata) <= at_length or extradata[0] != 1:
+    record = extradata.startswith(b"\x01") if codec == "h264" else not extradata.startswith((b"\0\0\0", b"\0\0\x01"))
+    if len(extradata) <= at_length or not record:
         return found
     width = (extradata[at_length] & 3) + 1
     at = 0
@@ -56,6 +58,3 @@ def _nal_slices(data: bytes, extradata: bytes, codec: str) -> int:
         found += data[at + width] in first_bytes
         at += width + int.from_bytes(data[at : at + width], "big")
     return found
-
-
-_NAL_UNIT = re.compile(_START + rb"(.)", re.DOTALL)

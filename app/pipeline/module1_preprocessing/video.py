@@ -216,7 +216,8 @@ def _check_slices(path: Path, container_format: str, options: dict[str, str]) ->
             if too_many_slices(packet.stream.codec_context.name, bytes(packet), extradata[packet.stream_index]):
                 raise InvalidVideo(
                     "too_expensive",
-                    "the video holds a picture in more slices than encoders write; convert it: ffmpeg -i in.mp4 out.mp4",
+                    "the video holds a picture of more slices than encoders write; convert it (ffmpeg -i in.mp4 "
+                    "out.mp4)",
                 )
 
 
