@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -16,7 +16,7 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
+from app.core.errors import Busy, EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
 from app.core.limits import ConcurrencyLimit
 from app.core.network import address_key
 from app.core.settings import Settings
@@ -24,6 +24,8 @@ from app.core.temp_files import temporary_file
 
 _FLUSH_BYTES = 1 << 20
 _MAX_PARTS = 16
+#: Bytes of request bodies held in memory (JSON), of all requests together; parsing takes about as much again.
+MAX_IN_MEMORY = 256 << 20
 #: An upload is not considered slow before this age; one that must give up its place has LEAVE_S to end.
 SETTLE_S, LEAVE_S = 2.0, 2.0
 
@@ -95,12 +97,14 @@ class _Form:
 class IncomingBody:
     """The body of a request that holds an upload place, while it is received."""
 
-    def __init__(self, request: Request, settings: Settings) -> None:
-        self.request = request
+    def __init__(self, request: Request, settings: Settings, places: UploadPlaces) -> None:
+        self.request, self._places = request, places
         self.address = address_key(request.client.host) if request.client is not None else ""
         self.began = time.monotonic()
         self.received = 0
         """Bytes so far."""
+        self.in_memory = 0
+        """Bytes of them that are held in memory until the request ends."""
         self.complete = False
         self.gave_way = False
         self.left = asyncio.Event()
@@ -138,6 +142,11 @@ class IncomingBody:
             yield piece
         raise self._timeout(False)
 
+    async def keep(self, count: int) -> None:
+        """Count `count` bytes that are held in memory until the request ends. Raises Busy when there is no room."""
+        self.in_memory += count
+        await self._places.check_memory(self)
+
     def give_way(self) -> None:
         """End the upload with UploadTimeout because other requests need its place."""
         self.gave_way = True
@@ -155,10 +164,11 @@ class IncomingBody:
 
 
 class UploadPlaces:
-    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on.
+    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on, and
+    the memory for bodies that are not written to disk, MAX_IN_MEMORY.
 
-    Where all are taken, an upload that is slower than UPLOAD_MIN_KB_S, or one of an address that holds more than a
-    quarter of the places, makes way for a new request. Not thread-safe; use from one event loop.
+    When either is exhausted, an upload that is slower than UPLOAD_MIN_KB_S, or one of an address that holds more than
+    a quarter of it, makes way for a new request. Not thread-safe; use from one event loop.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -170,9 +180,9 @@ class UploadPlaces:
     async def enter(self, request: Request) -> AsyncIterator[IncomingBody]:
         """Hold one place. Raises Busy when none is free."""
         if self._places.full:
-            await self._make_room()
+            await self._make_room(dict.fromkeys(self._bodies, 1 / self._places.limit))
         with self._places.enter():
-            body = IncomingBody(request, self._settings)
+            body = IncomingBody(request, self._settings, self)
             self._bodies.add(body)
             try:
                 yield body
@@ -180,15 +190,35 @@ class UploadPlaces:
                 self._bodies.discard(body)
                 body.left.set()
 
-    async def _make_room(self) -> None:
-        incoming = [body for body in self._bodies if not body.complete]
-        by_address = Counter(body.address for body in incoming)
+    async def check_memory(self, asking: IncomingBody) -> None:
+        """Raises Busy when the bodies in memory, that of `asking` included, are more than it may hold."""
+        if self._in_memory > MAX_IN_MEMORY:
+            others = self._bodies - {asking}
+            await self._make_room({body: body.in_memory / MAX_IN_MEMORY for body in others if body.in_memory})
+        if self._in_memory > MAX_IN_MEMORY:
+            raise Busy(
+                f"Requests with {MAX_IN_MEMORY >> 20} MiB of JSON are being received or worked on already, as many as "
+                "this service holds in memory. Try again in 2 seconds (header Retry-After), or send a file.",
+                retry_after_s=2,
+                headers={"Connection": "close"},
+            )
+
+    @property
+    def _in_memory(self) -> int:
+        return sum(body.in_memory for body in self._bodies)
+
+    async def _make_room(self, shares: Mapping[IncomingBody, float]) -> None:
+        """One of the bodies that are still coming in gives way, if it may have to. shares: of what is short."""
+        incoming = {body: share for body, share in shares.items() if not body.complete}
+        by_address: defaultdict[str, float] = defaultdict(float)
+        for body, share in incoming.items():
+            by_address[body.address] += share
         slow = [
             body
             for body in incoming
             if not body.gave_way
             and body.age_s > SETTLE_S
-            and (body.kb_s < self._settings.upload_min_kb_s or by_address[body.address] > self._places.limit / 4)
+            and (body.kb_s < self._settings.upload_min_kb_s or by_address[body.address] > 1 / 4)
         ]
         if not slow:
             return
@@ -274,7 +304,7 @@ async def _flush(file: IO[bytes], form: _Form) -> int:
 async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> bytearray:
     """The whole body in memory. limit: its largest size in bytes; instead: what to send in place of a larger one.
 
-    Raises UploadTooLarge, UploadTimeout, ClientDisconnect.
+    Raises UploadTooLarge, Busy, UploadTimeout, ClientDisconnect.
     """
     body = bytearray()
     announced = int(incoming.request.headers.get("content-length", 0))  # a number: BodyLimit has checked it
@@ -285,4 +315,5 @@ async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> byte
                 f"The JSON body is larger than {limit / (1 << 20):g} MiB, the limit of this route. {instead}",
                 headers={"Connection": "close"},
             )
+        await incoming.keep(len(piece))
     return body

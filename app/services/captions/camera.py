@@ -34,6 +34,9 @@ MAX_WAITING_IMAGES = 4
 #: Images of one camera in its track at once: while the hands of one are found, the body of the next is. More would
 #: add delay without being faster.
 IN_FLIGHT = 2
+#: Seconds without an image (paused, or connection lost) after which a camera releases its track, which holds about
+#: 190 MB. Its next image opens another; the sentence has ended by then.
+QUIET_S = 5.0
 
 T = TypeVar("T")
 
@@ -122,7 +125,7 @@ class _Sent:
 
 
 class Camera:
-    """Reads a session's images until `close`, on a landmark track of its own."""
+    """Reads a session's images until `close`, on a landmark track that it holds while they come."""
 
     def __init__(
         self,
@@ -172,22 +175,31 @@ class Camera:
 
     async def _run(self) -> None:
         try:
-            await self._something.wait()
-            # First, because it takes a moment, in which old images make room for new ones.
-            await self._in_thread(self._open)
-            sent: deque[_Sent] = deque()
             while True:
                 await self._something.wait()
-                self._something.clear()
-                while self._images or sent:
-                    await self._step(sent)
-                self._client.on_images_read()
+                # First, because it takes a moment, in which old images make room for new ones.
+                await self._in_thread(self._open)
+                await self._read_until_quiet()
+                await self._in_thread(self._give_back)
         except (OutOfMemory, DeviceFault) as problem:
             logger.opt(exception=problem).error("a live session failed")
             self._fail(InternalError("The session failed."))
         except (LandmarksUnavailable, ExtractionFailed) as problem:
             logger.warning("no landmarks for a live session: {}", problem)
             self._fail(ExtractorUnavailable(str(problem)))
+
+    async def _read_until_quiet(self) -> None:
+        sent: deque[_Sent] = deque()
+        while True:
+            self._something.clear()
+            while self._images or sent:
+                await self._step(sent)
+            self._client.on_images_read()
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    await self._something.wait()
+            except TimeoutError:
+                return
 
     def _fail(self, problem: ServiceError) -> None:
         self.clear()
@@ -214,11 +226,12 @@ class Camera:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         # Shielded: a thread cannot be stopped, but the task that waits for it can be.
-        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        done.add_done_callback(
-            lambda future: future.cancelled() or future.exception()
-        )  # retrieved even if nothing waits for it
-        return await asyncio.shield(done)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        waited = asyncio.shield(running)
+        # If the wait is cancelled around the time the work fails, its exception is not retrieved; asyncio would log it.
+        for future in (running, waited):
+            future.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return await waited
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
@@ -256,7 +269,11 @@ class Camera:
 
     def _close_track(self) -> None:
         with self._track_lock:
-            track, self._opened = self._opened, None
             self._closed = True
+        self._give_back()
+
+    def _give_back(self) -> None:
+        with self._track_lock:
+            track, self._opened = self._opened, None
         if track is not None:
             track.close()
