@@ -73,7 +73,7 @@ def test_slow_change_adds_up() -> None:
 def test_bad_settings(threshold: float) -> None:
     with pytest.raises(ValueError, match="threshold"):
         MotionGate(threshold)
-    with pytest.raises(ValueError, match="left out"):
+    with pytest.raises(ValueError, match="cannot skip"):
         FrameSkip(-1)
 
 
