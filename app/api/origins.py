@@ -15,9 +15,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import refuse
-from app.core.addresses import DEFAULT_PORTS, Address, Origin, parse_host, parse_origin
 from app.core.errors import HostRefused, MalformedRequest, OriginRefused, ServiceError
 from app.core.limits import RateLimit
+from app.core.network import DEFAULT_PORTS, Address, Origin, parse_host, parse_origin
 
 #: Reveals nothing, so orchestrators may probe it under any host name.
 LIVENESS = "/api/health/live"

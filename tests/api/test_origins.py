@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from loguru import logger
 
 from app.api.origins import OriginPolicy
-from app.core.addresses import Address, parse_host, parse_origin
 from app.core.limits import RateLimit
+from app.core.network import Address, parse_host, parse_origin
 from app.core.settings import Settings, SettingsError, load_settings
 from app.main import create_app
 from tests.support.problems import assert_problem
