@@ -20,7 +20,7 @@ from app.api.captions_socketio import PATH as SOCKETIO_PATH
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
-from app.api.uploads import UploadPlaces
+from app.api.uploads import Uploads
 from app.core.errors import DatabaseUnavailable
 from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
@@ -199,7 +199,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = None  # a Services from the start of the lifespan to its end
     app.state.startup_problem = None
-    app.state.uploads = UploadPlaces(settings)
+    app.state.uploads = Uploads(settings)
     app.mount(SOCKETIO_PATH, socketio)
     app.include_router(inference.router)
     app.include_router(health.router)

@@ -8,7 +8,7 @@ from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from starlette.types import Scope
 
-from app.api.uploads import UploadPlaces
+from app.api.uploads import Uploads
 from app.core.errors import NotReady, TrainingForbidden
 from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
@@ -69,10 +69,10 @@ def _checkpoint(services: ServicesDep) -> ActiveCheckpoint:
     return services.checkpoint
 
 
-def _uploads(connection: HTTPConnection) -> UploadPlaces:
+def _uploads(connection: HTTPConnection) -> Uploads:
     """Of the HTTP door, so they are none of the services."""
-    places: UploadPlaces = connection.app.state.uploads
-    return places
+    uploads: Uploads = connection.app.state.uploads
+    return uploads
 
 
 def _followers(services: ServicesDep) -> ConcurrencyLimit:
@@ -86,5 +86,5 @@ ClipsDep = Annotated[ClipService, Depends(_clips)]
 CaptionsDep = Annotated[LiveHub, Depends(_captions)]
 TrainingDep = Annotated[TrainingJobs, Depends(_training)]
 CheckpointDep = Annotated[ActiveCheckpoint, Depends(_checkpoint)]
-UploadsDep = Annotated[UploadPlaces, Depends(_uploads)]
+UploadsDep = Annotated[Uploads, Depends(_uploads)]
 FollowersDep = Annotated[ConcurrencyLimit, Depends(_followers)]

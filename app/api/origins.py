@@ -116,7 +116,7 @@ class CheckOrigin:
     def __init__(self, app: ASGIApp, policy: OriginPolicy) -> None:
         self._app = app
         self._policy = policy
-        self._log = RateLimit(_LOG_LINES_PER_MINUTE, per_s=60)
+        self._log = RateLimit(_LOG_LINES_PER_MINUTE, _LOG_LINES_PER_MINUTE / 60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._policy.refusal(scope) if scope["type"] in ("http", "websocket") else None

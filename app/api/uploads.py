@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +15,12 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
-from app.core.limits import ConcurrencyLimit
-from app.core.network import address_key
+from app.core.limits import Place, Places
 from app.core.settings import Settings
 from app.core.temp_files import temporary_file
 
 _FLUSH_BYTES = 1 << 20
 _MAX_PARTS = 16
-#: An upload is not judged slow before this age; one that gives way has LEAVE_S to do so.
-SETTLE_S, LEAVE_S = 2.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,110 +85,55 @@ class _Form:
 
 
 class IncomingBody:
-    """The body of a request that holds a place among the uploads, while it comes in."""
+    """The body of a request while it comes in."""
 
-    def __init__(self, request: Request, settings: Settings) -> None:
+    def __init__(self, request: Request, place: Place, settings: Settings) -> None:
         self.request = request
-        self.address = address_key(request.client.host) if request.client is not None else ""
-        self.began = time.monotonic()
-        self.received = 0
-        """Bytes so far."""
-        self.complete = False
-        self.gave_way = False
-        self.left = asyncio.Event()
-        """Set when the request has given its place back."""
-        self._settings = settings
-        self._waiting: asyncio.Timeout | None = None
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self.began
-
-    @property
-    def kb_s(self) -> float:
-        """Average rate so far, in KiB per second."""
-        return self.received / 1024 / max(self.age_s, 1e-3)
+        self._place, self._settings = place, settings
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises UploadTimeout, ClientDisconnect."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.upload_timeout_s
         stream = self.request.stream().__aiter__()
-        while not self.gave_way:
+        while True:
             try:
-                at = min(deadline, loop.time() + self._settings.upload_idle_timeout_s)
-                async with asyncio.timeout_at(at) as self._waiting:
+                async with asyncio.timeout_at(min(deadline, loop.time() + self._settings.upload_idle_timeout_s)):
                     piece = await anext(stream)
             except StopAsyncIteration:
-                self.complete = True
+                self._place.settled = True
                 return
             except TimeoutError:
-                raise self._timeout(loop.time() >= deadline) from None
-            finally:
-                self._waiting = None
-            self.received += len(piece)
+                if loop.time() >= deadline:
+                    what = f"The upload was not complete after {self._settings.upload_timeout_s:g} seconds."
+                else:
+                    what = f"Nothing arrived for {self._settings.upload_idle_timeout_s:g} seconds."
+                raise _timeout(what) from None
+            self._place.received += len(piece)
             yield piece
-        raise self._timeout(False)
-
-    def give_way(self) -> None:
-        """End the upload with UploadTimeout: others need its place."""
-        self.gave_way = True
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
-
-    def _timeout(self, deadline: bool) -> UploadTimeout:
-        if self.gave_way:
-            what = f"The upload came at {self.kb_s:.1f} KiB per second, and other requests needed its place."
-        elif deadline:
-            what = f"The upload was not complete after {self._settings.upload_timeout_s:g} seconds."
-        else:
-            what = f"Nothing arrived for {self._settings.upload_idle_timeout_s:g} seconds."
-        return UploadTimeout(f"{what} Send the file again over a better connection.", headers={"Connection": "close"})
 
 
-class UploadPlaces:
-    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on.
+def _timeout(what: str) -> UploadTimeout:
+    return UploadTimeout(f"{what} Send the file again over a better connection.", headers={"Connection": "close"})
 
-    Where all are taken, an upload that is slower than UPLOAD_MIN_KB_S, or one of an address that holds more than a
-    quarter of the places, gives way to a newcomer. Not thread-safe; use from one event loop.
-    """
+
+def _gave_way(place: Place) -> UploadTimeout:
+    return _timeout(f"The upload came at {place.kb_s:.1f} KiB per second, and other requests needed its place.")
+
+
+class Uploads:
+    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on; a
+    slow upload (UPLOAD_MIN_KB_S) gives way to a newcomer, and so does one of an address that holds many."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._places = ConcurrencyLimit(settings.max_concurrent_requests, "uploads")
-        self._bodies: set[IncomingBody] = set()
+        self._places = Places(settings.max_concurrent_requests, "uploads", _gave_way, settings.upload_min_kb_s)
 
     @contextlib.asynccontextmanager
     async def enter(self, request: Request) -> AsyncIterator[IncomingBody]:
-        """Hold one place. Raises Busy when there is none."""
-        if self._places.full:
-            await self._make_room()
-        with self._places.enter():
-            body = IncomingBody(request, self._settings)
-            self._bodies.add(body)
-            try:
-                yield body
-            finally:
-                self._bodies.discard(body)
-                body.left.set()
-
-    async def _make_room(self) -> None:
-        incoming = [body for body in self._bodies if not body.complete]
-        by_address = Counter(body.address for body in incoming)
-        slow = [
-            body
-            for body in incoming
-            if not body.gave_way
-            and body.age_s > SETTLE_S
-            and (body.kb_s < self._settings.upload_min_kb_s or by_address[body.address] > self._places.limit / 4)
-        ]
-        if not slow:
-            return
-        victim = max(slow, key=lambda body: (by_address[body.address], -body.kb_s))
-        victim.give_way()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LEAVE_S):
-                await victim.left.wait()
+        """Hold one place. Raises Busy when there is none, UploadTimeout when the upload has to give way."""
+        async with self._places.hold(request.client.host if request.client is not None else None) as place:
+            yield IncomingBody(request, place, self._settings)
 
 
 @contextlib.asynccontextmanager

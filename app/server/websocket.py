@@ -14,6 +14,7 @@ from typing import Any, cast
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from app.core.limits import RateLimit
 from app.server.connections import Connection, Connections, WriteDeadline
 
 #: Frames of one connection a second in the long run, and at once; control frames and fragments included. The limit on
@@ -39,7 +40,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self.last_data = self._began = time.monotonic()
         self._table = connections
         self._pending = bytearray()  # received, not parsed yet
-        self._allowed, self._allowed_at = BURST_FRAMES, self._began
+        self._rate = RateLimit(BURST_FRAMES, FRAMES_PER_S)
         self._feeding: asyncio.TimerHandle | None = None
         self._write_deadline = WriteDeadline()
 
@@ -59,7 +60,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if self._feeding is not None:
             self._feeding.cancel()
         self.read_paused = True  # there is nothing left to pause
-        while self._pending and self._wait_s() == 0 and self.conn.parser_exc is None:
+        while self._pending and self._rate.wait_s == 0 and self.conn.parser_exc is None:
             self._parse_piece()  # what had arrived before the connection broke
         self._pending.clear()
         super().connection_lost(exc)
@@ -92,7 +93,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def _feed(self) -> None:
         """Parse what is pending while the application keeps up and the allowance lasts; later for the rest."""
         while self._pending and not self.transport.is_closing():
-            wait_s = self._wait_s()
+            wait_s = self._rate.wait_s
             if wait_s > 0 or self.read_paused:
                 self.transport.pause_reading()
                 if wait_s > 0 and self._feeding is None:
@@ -111,13 +112,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._feeding = None
         self._feed()
 
-    def _wait_s(self) -> float:
-        """Seconds until the next frame may be read."""
-        now = time.monotonic()
-        self._allowed = min(BURST_FRAMES, self._allowed + (now - self._allowed_at) * FRAMES_PER_S)
-        self._allowed_at = now
-        return max(0.0, (1 - self._allowed) / FRAMES_PER_S)
-
     async def receive(self) -> Any:
         message = await super().receive()
         if self._pending:
@@ -125,15 +119,15 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return message
 
     def handle_text(self, event: Frame) -> None:
-        self._allowed -= 1
+        self._rate.count()
         super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        self._allowed -= 1
+        self._rate.count()
         super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        self._allowed -= 1
+        self._rate.count()
         if len(self.frames) >= MAX_FRAGMENTS:
             self.conn.fail(1008, f"a message may have {MAX_FRAGMENTS} fragments")
             self.handle_parser_exception()
@@ -141,11 +135,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def handle_pong(self, event: Frame) -> None:
-        self._allowed -= 1
+        self._rate.count()
         super().handle_pong(event)
 
     def handle_ping(self) -> None:
-        self._allowed -= 1
+        self._rate.count()
         if self.transport.is_closing():
             self.conn.data_to_send()  # nobody is there for the pong
         elif self.transport.get_write_buffer_size() > MAX_UNREAD:

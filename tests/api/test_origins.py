@@ -220,7 +220,7 @@ async def test_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_log_lines_of_refusals_are_limited() -> None:
     at = 0.0
-    limit = RateLimit(2, per_s=60, now=lambda: at)
+    limit = RateLimit(2, 2 / 60, now=lambda: at)
     assert [limit.allows() for _ in range(4)] == [True, True, False, False]
     at = 60.0
     assert limit.allows()
