@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from app.core.limits import RateLimit
-from app.server.connections import Connection, Connections, WriteDeadline
+from app.server.connections import Connection
 
 #: Frames of one connection a second in the long run, and at once; control frames and fragments included. The limit on
 #: messages (services/conversation) is far below: this one only slows reading down.
@@ -31,18 +31,15 @@ MAX_UNREAD = 4 * SEND_BUFFER
 HANDSHAKE_S = 30.0
 
 
-class BoundedWebSocket(WebSocketsSansIOProtocol):
+class BoundedWebSocket(Connection, WebSocketsSansIOProtocol):
     """One WebSocket connection. A client that sends frames too fast is read more slowly; nothing of it is lost."""
 
-    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.peer: str | None = None
-        self.last_data = self._began = time.monotonic()
-        self._table = connections
+        self._began = self.last_data
         self._pending = bytearray()  # received, not parsed yet
         self._rate = RateLimit(BURST_FRAMES, FRAMES_PER_S)
         self._feeding: asyncio.TimerHandle | None = None
-        self._write_deadline = WriteDeadline()
 
     # -- the connection -----------------------------------------------------------------------------------------------
 
@@ -52,11 +49,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        self.peer = self.client[0] if self.client is not None else None
-        self._table.join(cast(Connection, self))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._table.leave(cast(Connection, self))
         if self._feeding is not None:
             self._feeding.cancel()
         self.read_paused = True  # there is nothing left to pause
@@ -65,14 +59,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._pending.clear()
         super().connection_lost(exc)
 
-    def pause_writing(self) -> None:
-        self._write_deadline.paused_at = time.monotonic()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._write_deadline.paused_at = None
-        super().resume_writing()
-
     @property
     def unfinished(self) -> bool:
         return not self.handshake_complete
@@ -80,7 +66,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def check(self, now: float) -> None:
         """End the connection if a deadline has passed."""
         late = not self.handshake_complete and now - self._began > HANDSHAKE_S
-        if late or self._write_deadline.passed(self.transport, now):
+        if late or self.unread(now):
             self.transport.abort()
 
     # -- in -----------------------------------------------------------------------------------------------------------
