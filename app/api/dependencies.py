@@ -13,7 +13,6 @@ from app.core.errors import NotReady, TrainingForbidden
 from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
-from app.services.captions.hub import LiveHub
 from app.services.container import Services
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
@@ -53,10 +52,6 @@ def _clips(services: ServicesDep) -> ClipService:
     return services.clips
 
 
-def _captions(services: ServicesDep) -> LiveHub:
-    return services.captions
-
-
 def _training(services: ServicesDep) -> TrainingJobs:
     if services.training is None:
         raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
@@ -83,7 +78,6 @@ SettingsDep = Annotated[Settings, Depends(_settings)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 HostDep = Annotated[ModelHost, Depends(_host)]
 ClipsDep = Annotated[ClipService, Depends(_clips)]
-CaptionsDep = Annotated[LiveHub, Depends(_captions)]
 TrainingDep = Annotated[TrainingJobs, Depends(_training)]
 CheckpointDep = Annotated[ActiveCheckpoint, Depends(_checkpoint)]
 UploadsDep = Annotated[Uploads, Depends(_uploads)]

@@ -11,7 +11,6 @@ class Close(IntEnum):
     """WebSocket close codes."""
 
     NORMAL = 1000
-    UNSUPPORTED = 1003
     INVALID = 1007
     POLICY = 1008
     TOO_BIG = 1009
