@@ -10,9 +10,7 @@ from starlette.types import Scope
 
 from app.api.uploads import Uploads
 from app.core.errors import NotReady, TrainingForbidden
-from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
-from app.monitoring.metrics import Metrics
 from app.services.container import Services
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
@@ -38,10 +36,6 @@ ServicesDep = Annotated[Services, Depends(services)]
 
 def _settings(services: ServicesDep) -> Settings:
     return services.settings
-
-
-def _metrics(services: ServicesDep) -> Metrics:
-    return services.metrics
 
 
 def _host(services: ServicesDep) -> ModelHost:
@@ -70,15 +64,9 @@ def _uploads(connection: HTTPConnection) -> Uploads:
     return uploads
 
 
-def _followers(services: ServicesDep) -> ConcurrencyLimit:
-    return services.followers
-
-
 SettingsDep = Annotated[Settings, Depends(_settings)]
-MetricsDep = Annotated[Metrics, Depends(_metrics)]
 HostDep = Annotated[ModelHost, Depends(_host)]
 ClipsDep = Annotated[ClipService, Depends(_clips)]
 TrainingDep = Annotated[TrainingJobs, Depends(_training)]
 CheckpointDep = Annotated[ActiveCheckpoint, Depends(_checkpoint)]
 UploadsDep = Annotated[Uploads, Depends(_uploads)]
-FollowersDep = Annotated[ConcurrencyLimit, Depends(_followers)]
