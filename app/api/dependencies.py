@@ -26,6 +26,12 @@ def services_of(scope: Scope) -> Services:
     return found
 
 
+def client_address(scope: Scope) -> str | None:
+    """Where an ASGI connection comes from; None where the server does not say."""
+    client = scope.get("client")
+    return client[0] if client else None
+
+
 def services(connection: HTTPConnection) -> Services:
     """Raises NotReady."""
     return services_of(connection.scope)

@@ -230,7 +230,7 @@ class TrainingJobs:
     def _start_process(self, job: TrainingJob, plan: Plan) -> subprocess.Popen[bytes]:
         run = self.run_folder(job.id)
         run.mkdir(parents=True, exist_ok=True)
-        (run / "status.json").unlink(missing_ok=True)  # what a process before this one said
+        (run / run_folder.STATUS).unlink(missing_ok=True)  # what a process before this one said
         asked = {"id": job.id, "attempt": job.attempt, "request": job.request, "command": plan.command}
         (run / "job.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
         child = process.start(
