@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from app.pipeline.module1_preprocessing.av1_frames import MAX_FRAMES as MAX_AV1_FRAMES
+from app.pipeline.module1_preprocessing.av1_frames import has_too_many_frames
 from app.pipeline.module1_preprocessing.image_limits import MAX_PIXELS, InvalidImage, check_dimensions
 from app.pipeline.module1_preprocessing.jpeg_scans import MAX_SCANS, count_scans
 from app.pipeline.module1_preprocessing.layout import Layout
@@ -27,6 +30,7 @@ DECODERS = frozenset(
     | {"mpeg2video", "h263", "flv", "mjpeg", "prores", "theora", "ffv1", "rawvideo", "gif"}
 )
 _MOTION_JPEG = "mjpeg"
+_AV1 = frozenset({"av1", "libdav1d"})
 #: Used when a file states neither times nor a rate.
 FALLBACK_FPS = 25.0
 #: Frames arriving up to this part of a slot before its edge still count as on time (rounding of container clocks).
@@ -85,7 +89,7 @@ def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> Vi
     """Header checks and one decoded frame, without reading the rest. Raises InvalidVideo, OSError."""
     limits = limits or VideoLimits()
     with _opened(Path(path), limits) as (container, stream):
-        first = next(_decoded(container, stream), None)
+        first = next(_decoded(container, stream, limits), None)
         if first is None:
             raise _nothing_decoded(stream, limits)
         layout = Layout.of(first, stream.sample_aspect_ratio)
@@ -103,7 +107,10 @@ def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> Vi
 
 
 def read_frames(
-    path: str | os.PathLike[str], limits: VideoLimits | None = None, target_fps: float = FALLBACK_FPS
+    path: str | os.PathLike[str],
+    limits: VideoLimits | None = None,
+    target_fps: float = FALLBACK_FPS,
+    on_packet: Callable[[], object] = lambda: None,
 ) -> Iterator[Frame]:
     """Frames of a video file, at most one for each 1/target_fps slot, in order of strictly increasing time.
 
@@ -111,6 +118,9 @@ def read_frames(
     30 fps file loses every sixth frame and a jittering 25 fps file loses none. A variable frame rate needs nothing
     more. All frames have one shape: that of the first, upright, with square pixels. A Matroska or AVI file cut off in
     the middle gives what can be decoded, an MP4 is refused. One frame is held in memory at a time.
+
+    on_packet: called before each packet is decoded. A file may hold any number of packets without a picture to show;
+    what on_packet raises ends the reading also between those.
 
     Raises (on iteration) InvalidVideo; OSError when the file cannot be read.
     """
@@ -120,7 +130,7 @@ def read_frames(
         layout: Layout | None = None
         last_slot = -1
         pixels = 0
-        for count, picture in enumerate(_decoded(container, stream), start=1):
+        for count, picture in enumerate(_decoded(container, stream, limits, on_packet), start=1):
             pixels += picture.width * picture.height
             if pixels > limits.max_total_pixels:
                 raise _too_many_pixels(f"has {pixels} pixels in its first {count} frames", limits)
@@ -177,8 +187,9 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
     options = {
         # A container must never lead to another file or a host; the pixel limit also binds headers inside the stream.
         "protocol_whitelist": "file",
-        # FFmpeg decodes frames while it opens a file, before this module has seen a packet; Motion JPEG waits for that.
-        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG})),
+        # FFmpeg decodes frames while it opens a file, before this module has seen a packet: those whose packets are
+        # checked wait for that.
+        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG} - _AV1)),
         "max_pixels": str(limits.max_pixels),
     }
     _check_slices(path, container_format, options)
@@ -324,26 +335,43 @@ def _too_many_pixels(what: str, limits: VideoLimits) -> InvalidVideo:
     )
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _decoded(
+    container: InputContainer, stream: VideoStream, limits: VideoLimits, on_packet: Callable[[], object] = lambda: None
+) -> Iterator[VideoFrame]:
     """Every picture that decodes. A damaged packet costs its own pictures; where the file breaks off, it ends."""
     packets = container.demux(stream)
-    motion_jpeg = stream.codec_context.name == _MOTION_JPEG
+    context = stream.codec_context
+    pixels = 0  # of all packets: those of hidden frames cost as much as others
     while True:
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             return
-        if motion_jpeg and count_scans(bytes(packet)) > MAX_SCANS:
-            raise InvalidVideo(
-                "too_expensive", f"the video holds a JPEG picture of more than {MAX_SCANS} scans; send H.264 instead"
-            )
+        on_packet()
+        if pixels > limits.max_total_pixels:
+            raise _too_many_pixels(f"codes {pixels} pixels, hidden frames included", limits)
+        _check_packet(context.name, packet)
         try:
             pictures = packet.decode()
         except av.FFmpegError:
             continue
+        finally:
+            pixels += context.width * context.height
         for picture in pictures:
             if isinstance(picture, VideoFrame):
                 yield picture
+
+
+def _check_packet(codec: str, packet: Packet) -> None:
+    """What one call of the decoder may cost, for the codecs that set it no limit."""
+    if codec == _MOTION_JPEG and count_scans(bytes(packet)) > MAX_SCANS:
+        raise InvalidVideo(
+            "too_expensive", f"the video holds a JPEG picture of more than {MAX_SCANS} scans; send H.264 instead"
+        )
+    if codec in _AV1 and has_too_many_frames(bytes(packet)):
+        raise InvalidVideo(
+            "too_expensive", f"the video holds a packet of more than {MAX_AV1_FRAMES} AV1 frames; send H.264 instead"
+        )
 
 
 def _nothing_decoded(stream: VideoStream, limits: VideoLimits) -> InvalidVideo:
