@@ -66,7 +66,7 @@ async def test_a_full_disk_has_a_name_and_leaves_nothing(folder: Path, number: i
 
 
 async def test_a_directory_that_has_gone_has_a_name(folder: Path) -> None:
-    folder.rmdir()
+    await asyncio.to_thread(folder.rmdir)
     with pytest.raises(InsufficientStorage, match="TMPDIR"):
         async with temporary_file():
             pass

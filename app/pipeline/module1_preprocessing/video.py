@@ -29,6 +29,8 @@ DECODERS = frozenset(
     {"h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "msmpeg4v3", "mpeg1video"}
     | {"mpeg2video", "h263", "flv", "mjpeg", "prores", "theora", "ffv1", "rawvideo", "gif"}
 )
+#: Called before each packet of a video; what it raises ends the reading.
+OnPacket = Callable[[], object]
 _MOTION_JPEG = "mjpeg"
 _AV1 = frozenset({"av1", "libdav1d"})
 #: Used when a file states neither times nor a rate.
@@ -110,22 +112,20 @@ def read_frames(
     path: str | os.PathLike[str],
     limits: VideoLimits | None = None,
     target_fps: float = FALLBACK_FPS,
-    on_packet: Callable[[], object] = lambda: None,
+    on_packet: OnPacket = lambda: None,
 ) -> Iterator[Frame]:
     """Frames of a video file, at most one for each 1/target_fps slot, in order of strictly increasing time.
 
     Slots are centred on the multiples of 1/target_fps and the first frame of a slot is taken with its own time, so a
     30 fps file loses every sixth frame and a jittering 25 fps file loses none. A variable frame rate needs nothing
     more. All frames have one shape: that of the first, upright, with square pixels. A Matroska or AVI file cut off in
-    the middle gives what can be decoded, an MP4 is refused. One frame is held in memory at a time.
+    the middle gives what can be decoded, an MP4 is refused. One frame is held in memory at a time. on_packet: called
+    before each packet, whether it holds a picture or not.
 
-    on_packet: called before each packet is decoded. A file may hold any number of packets without a picture to show;
-    what on_packet raises ends the reading also between those.
-
-    Raises (on iteration) InvalidVideo; OSError when the file cannot be read.
+    Raises (on iteration) InvalidVideo, what on_packet raises; OSError when the file cannot be read.
     """
     limits = limits or VideoLimits()
-    with _opened(Path(path), limits) as (container, stream):
+    with _opened(Path(path), limits, on_packet) as (container, stream):
         clock = _Clock(stream)
         layout: Layout | None = None
         last_slot = -1
@@ -173,7 +173,9 @@ class _Clock:
 
 
 @contextmanager
-def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _opened(
+    path: Path, limits: VideoLimits, on_packet: OnPacket = lambda: None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     size = path.stat().st_size
     if size == 0:
         raise InvalidVideo("empty", "the file is empty; send a video of at least one frame")
@@ -192,7 +194,7 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
         "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG} - _AV1)),
         "max_pixels": str(limits.max_pixels),
     }
-    _check_slices(path, container_format, options)
+    _check_slices(path, container_format, options, on_packet)
     try:
         # The prefix keeps a file name that looks like an address from being one.
         container = av.open(
@@ -211,7 +213,7 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
         yield container, stream
 
 
-def _check_slices(path: Path, container_format: str, options: dict[str, str]) -> None:
+def _check_slices(path: Path, container_format: str, options: dict[str, str], on_packet: OnPacket) -> None:
     """Read all packets of all pictures without a decoder: once a file is opened with one, it has decoded some."""
     undecoded = {**options, "codec_whitelist": "none"}
     with (
@@ -222,6 +224,7 @@ def _check_slices(path: Path, container_format: str, options: dict[str, str]) ->
     ):
         extradata = {stream.index: stream.codec_context.extradata for stream in container.streams.video}
         for packet in container.demux(*container.streams.video) if extradata else ():
+            on_packet()
             if packet.has_sidedata("new_extradata"):
                 extradata[packet.stream_index] = bytes(packet.get_sidedata("new_extradata"))
             if too_many_slices(packet.stream.codec_context.name, bytes(packet), extradata[packet.stream_index]):
@@ -336,18 +339,18 @@ def _too_many_pixels(what: str, limits: VideoLimits) -> InvalidVideo:
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, limits: VideoLimits, on_packet: Callable[[], object] = lambda: None
+    container: InputContainer, stream: VideoStream, limits: VideoLimits, on_packet: OnPacket = lambda: None
 ) -> Iterator[VideoFrame]:
     """Every picture that decodes. A damaged packet costs its own pictures; where the file breaks off, it ends."""
     packets = container.demux(stream)
     context = stream.codec_context
     pixels = 0  # of all packets: those of hidden frames cost as much as others
     while True:
+        on_packet()
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             return
-        on_packet()
         if pixels > limits.max_total_pixels:
             raise _too_many_pixels(f"codes {pixels} pixels, hidden frames included", limits)
         _check_packet(context.name, packet)
