@@ -81,7 +81,7 @@ def live_errors() -> str:
     rows = []
     for kind in all_errors():
         if issubclass(kind, LiveError) or kind.code in SHARED_WITH_LIVE:
-            end = "the session goes on" if kind.close is None else str(int(kind.close))
+            end = "the session continues" if kind.close is None else str(int(kind.close))
             rows.append((f"`{kind.code}`", end, kind.title, kind.example))
     return table(("code", "close code", "what it means", "for example"), rows)
 

@@ -12,7 +12,7 @@ from app.cli.caption import rendered
 from app.pipeline.caption import Caption, CaptionWarning
 from app.pipeline.recogniser import GlossSegment, Recognition
 from app.rpc.messages import recognition as to_message
-from app.services.recognition.service import Outcome
+from app.services.recognition.service import ClipResult
 
 FOUND = Recognition(
     segments=(GlossSegment("HELLO", 0.3204, 1.12, 0.97126), GlossSegment("YOU", 1.44, 2.08, 0.5)),
@@ -27,7 +27,7 @@ WARNINGS = [CaptionWarning("no_hands", "A person was found, but no hand.")]
 
 
 def test_http_grpc_and_the_command_line_say_the_same() -> None:
-    outcome = Outcome(FOUND, WARNINGS, 1.23456, "tiny")
+    outcome = ClipResult(FOUND, WARNINGS, 1.23456, "tiny")
     caption = outcome.caption
     assert caption == Caption.of_recognition(FOUND, "tiny", WARNINGS)
     by_http = Prediction.of(outcome).model_dump(mode="json")

@@ -27,7 +27,7 @@ from app.pipeline.module1_preprocessing.landmark_files import (
 )
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
-from app.services.recognition.service import ClipService, Outcome
+from app.services.recognition.service import ClipResult, ClipService
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ router = APIRouter(prefix="/api/inference", tags=["inference"])
 MAX_LANDMARKS_JSON = 16 << 20
 #: Two minutes of small frames, or twenty seconds of frames of 100 KiB.
 MAX_FRAMES_JSON = 64 << 20
-#: Commas of an honest request: one after each frame and each time, and one in each data: URL.
+#: Commas of a valid request: one after each frame and each time, and one in each data: URL.
 _MAX_COMMAS = 3 * MAX_FRAMES + 100
 #: Parsing holds the interpreter lock, so parallel parsing would only cost memory.
 _parsing = threading.Lock()
@@ -217,7 +217,7 @@ async def landmarks(request: Request, clips: ClipsDep, uploads: UploadsDep) -> P
     return Prediction.of(outcome)
 
 
-async def _recognise(clips: ClipService, source: Path | bytearray, filename: str | None) -> Outcome:
+async def _recognise(clips: ClipService, source: Path | bytearray, filename: str | None) -> ClipResult:
     return await clips.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
 
 

@@ -62,7 +62,7 @@ def install(app: FastAPI) -> None:
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
-    """Add what holds for every operation: refusals by Host and Origin, and that the token is optional."""
+    """Add what applies to every operation: refusals by Host and Origin, and that the token is optional."""
     kinds: list[type[errors.ServiceError]] = [] if path == LIVENESS else [errors.MalformedRequest, errors.HostRefused]
     if method == "post":
         kinds.append(errors.OriginRefused)

@@ -1,7 +1,7 @@
 """Which hosts and origins may reach the service: one policy for HTTP, WebSocket and Socket.IO.
 
 A page of another site can make a visitor's browser send requests to a service on the visitor's machine or network. Two
-headers that pages cannot forge tell such requests apart. `Host` is the name that the browser opened: a foreign name
+headers that pages cannot forge identify such requests. `Host` is the name that the browser opened: a foreign name
 that resolves to this machine (DNS rebinding) is refused unless ALLOWED_HOSTS lists it. `Origin` is the page that sends
 the request: it must be a page of this service or listed in CORS_ORIGINS. Programs send no Origin and are not affected.
 """

@@ -139,7 +139,7 @@ def install(app: FastAPI, live_path: str) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:
-        # Nobody receives this response; it ends the exchange cleanly. 499 is the status proxies log for it.
+        # This response is never received; it ends the exchange cleanly. 499 is the status proxies log for it.
         logger.info("the client disconnected")
         return Response(status_code=499)
 

@@ -80,7 +80,7 @@ def remove_leftovers() -> int:
         named = _NAME.fullmatch(path.name)
         if named is None:
             continue
-        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to open
+        with contextlib.suppress(OSError):  # removed in the meantime, or not accessible
             removed += _remove_if_left(path, int(named[1]))
     return removed
 

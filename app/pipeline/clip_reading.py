@@ -1,6 +1,6 @@
-"""A clip read window by window: it says which windows the network has to read, and what their outputs add up to.
+"""A clip read window by window: it says which windows the network has to read, and combines their outputs.
 
-Like `CaptionStream` it never runs the network, so that windows of many clips and streams can take turns at one.
+Like `CaptionStream` it never runs the network, so that windows of many clips and streams can share one.
 """
 
 from __future__ import annotations

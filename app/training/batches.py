@@ -1,6 +1,6 @@
-"""Clips side by side as network batches, and batches of clips that are drawn at random.
+"""Clips padded to network batches, and batches of randomly drawn clips.
 
-Batch number `i` depends on the seed and `i` alone, so a resumed run sees what an unbroken one would have seen.
+Batch number `i` depends on the seed and `i` alone, so a resumed run sees the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Batch:
         return self.map(lambda t: t.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        """What the loader calls so that copies to a GPU need not wait."""
+        """Called by the data loader so that copies to a GPU are asynchronous."""
         return self.map(lambda t: t.pin_memory())
 
     def split(self, parts: int) -> list[Batch]:
@@ -61,7 +61,7 @@ class Batch:
 def collate(items: list[tuple[NDArray[np.float32], list[int]]], frames: int = 0) -> Batch:
     """(features (T, F), labels) pairs -> Batch. A clip whose labels do not fit its lattice must have been left out.
 
-    frames: pad to at least so many, so that the share of one process is padded as the whole batch would be.
+    frames: pad to at least this length, so that the share of one process is padded like the whole batch.
     """
     lengths = [whole_steps(len(f)) for f, _ in items]
     width = max(1, *(len(labels) for _, labels in items))

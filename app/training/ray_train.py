@@ -1,7 +1,7 @@
 """The same training on a Ray cluster: `python -m app train --ray ADDRESS --processes N`.
 
 Every machine has this repository, its environment, the corpus and the run folder under the same paths (a network file
-system). Ctrl-C ends the workers where they are; `--resume` goes on from the last checkpoint. Needs
+system). Ctrl-C ends the workers where they are; `--resume` continues from the last checkpoint. Needs
 requirements-ray.txt.
 """
 

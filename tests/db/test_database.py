@@ -73,7 +73,7 @@ async def test_a_database_that_comes_back_is_used_again(database_url: str, postg
         with pytest.raises(DatabaseUnavailable, match="terminat"):
             async with database.session() as session:
                 await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-        with pytest.raises(DatabaseUnavailable):  # until somebody has looked
+        with pytest.raises(DatabaseUnavailable):  # until the next check
             async with database.session():
                 pass
         await database.open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.services.captions.events import Attention, Partial, Text
+from app.services.captions.events import Partial, SentenceText, StreamWeights
 
 
 def long_partial(segment: int, size: int) -> Partial:
@@ -17,8 +17,8 @@ def long_partial(segment: int, size: int) -> Partial:
         gloss=(),
         gloss_text="",
         sentence=sentence,
-        text=Text(en=sentence),
+        text=SentenceText(en=sentence),
         confidence=0.5,
-        attention=Attention(rgb=0, pose=1),
+        attention=StreamWeights(rgb=0, pose=1),
         lag_ms=1.0,
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from app.services.recognition.service import Outcome
+from app.services.recognition.service import ClipResult
 
 PREDICTION_EXAMPLE: dict[str, Any] = {
     "gloss": ["HELLO", "YOU", "HOW"],
@@ -88,7 +88,7 @@ class Prediction(BaseModel):
     model: str = Field(description="Id of the checkpoint that produced this answer.")
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Prediction:
+    def of(cls, outcome: ClipResult) -> Prediction:
         times = {"processing_time_s": round(outcome.processing_time_s, 4)}
         return cls.model_validate({**outcome.caption.as_clip(), **times})
 

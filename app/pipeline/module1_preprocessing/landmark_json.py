@@ -1,6 +1,6 @@
 """Landmarks as JSON text, read with bounds on size, depth and number of elements.
 
-msgspec reads it, because hostile JSON must not cost more than honest JSON: it checks types while it parses, skips
+msgspec reads it, because hostile JSON must not cost more than valid JSON: it checks types while it parses, skips
 unknown keys without building objects, and returns each frame as raw text first. A generic parser builds millions of
 Python objects from 16 MiB of `[],[],...` while it holds the interpreter lock, which stops every other thread for
 seconds; here the same text is refused within a tenth of a second. Frames are decoded one by one, so the lock is
@@ -35,7 +35,7 @@ class WrongValue(ValueError):
     """The JSON is valid, but a value has the wrong type, shape or range."""
 
 
-class _Clip(msgspec.Struct):
+class _Landmarks(msgspec.Struct):
     points: list[msgspec.Raw] | None = None
     pose: list[msgspec.Raw] | None = None
     left: list[msgspec.Raw] | None = None
@@ -46,7 +46,7 @@ class _Clip(msgspec.Struct):
     times: list[float] | None = None
 
 
-_clip = msgspec.json.Decoder(_Clip)
+_clip = msgspec.json.Decoder(_Landmarks)
 # Tuples of fixed length: the first superfluous element ends the decoding.
 _frame = {
     name: msgspec.json.Decoder(tuple[(tuple[(float,) * values],) * points])  # type: ignore[misc]

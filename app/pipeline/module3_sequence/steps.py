@@ -1,4 +1,4 @@
-"""What a step of the lattice is: how many frames, which label is which, and its log-probabilities."""
+"""Steps of the lattice: how many frames they cover, which label is which, their log-probabilities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def label_ids(vocabulary: Sequence[str]) -> dict[str, int]:
 
 
 def steps_in(frames: int) -> int:
-    """Lattice steps that cover so many frames; the last one may be covered in part."""
+    """Number of lattice steps that cover `frames`; the last one may be covered in part."""
     return -(-frames // TIME_DIVISOR)
 
 

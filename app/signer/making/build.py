@@ -1,4 +1,4 @@
-"""Builds the prototype signer: for every gloss the DTW barycentre of its training clips, a performance of nobody.
+"""Builds the prototype signer, which shows no real person: for every gloss the DTW barycentre of its training clips.
 
 Run by `python -m app prototypes`.
 
@@ -20,7 +20,7 @@ from app.pipeline.keypoints import LEFT_ELBOW, NOSE, RIGHT_ELBOW
 from app.signer.making.barycentre import Barycentre, alignment_weights, barycentre, common_clock
 from app.signer.making.clips import (
     BAND,
-    Clip,
+    BodyClip,
     choose_clips,
     densest_group,
     features,
@@ -46,15 +46,15 @@ FRAMES = 36
 #: The corpus holds few frames a second (about 10 to 15); this many frames at 25 fps stand for one of them.
 STRETCH = 1.25
 SHORTEST_S, LONGEST_S = 1.0, 1.4
-#: Glosses of which the corpus' most common form is not the ASL citation form, and the number of hands that tells it
-#: apart: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
+#: Glosses whose most common form in the corpus is not the ASL citation form, and the number of hands that
+#: distinguishes it: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
 CITATION_HANDS = {"GOOD": 2, "THANK-YOU": 1}
 #: Glosses that the recordings repeat without a pause and that are complete when the right hand has come down.
 ENDS_LOW = ("GOOD",)
 
 
 @dataclass(frozen=True)
-class Prototype:
+class AveragedSign:
     """An averaged performance, in shoulder widths from the shoulder midpoint, y down; hand 0 = left, 1 = right."""
 
     gloss: str
@@ -76,7 +76,7 @@ class Prototype:
     """(T, 2)"""
 
 
-def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], aligned: Barycentre) -> Prototype:
+def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int], aligned: Barycentre) -> AveragedSign:
     """Averages aligned clips frame by frame. clips: all with FRAMES frames; lengths: their frames as recorded."""
     count, frames = len(clips), len(aligned.centre)
     weights = [alignment_weights(p, frames, len(c.body)) for p, c in zip(aligned.paths, clips, strict=True)]
@@ -130,7 +130,7 @@ def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], ali
 
     lengths_now = retimed(bone_lengths(hands), 1.2)
     shaped = with_bone_lengths(retimed(hands, 0.8), lengths_now)
-    return Prototype(
+    return AveragedSign(
         gloss,
         len({c.signer for c in clips}),
         count,
@@ -144,8 +144,8 @@ def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], ali
     )
 
 
-def ended_low(prototype: Prototype, seconds: float = 1.0, hold_s: float = 0.24) -> Prototype:
-    """The sign up to where the right hand is lowest, in so many seconds, and held there."""
+def ended_low(prototype: AveragedSign, seconds: float = 1.0, hold_s: float = 0.24) -> AveragedSign:
+    """The sign up to where the right hand is lowest, stretched to `seconds`, and held there."""
     lowest = int(prototype.wrists[:, 1, 1].argmax())
     way = np.linspace(0, lowest, round(seconds * FPS))
     at = np.concatenate([way, np.full(round(hold_s * FPS), lowest)])
@@ -203,8 +203,8 @@ def liveliness(average: Float, single: Float) -> float:
     return way(average) / max(float(np.median([way(path) for path in single])), 1e-9)
 
 
-def build_gloss(gloss: str, clips: Sequence[Clip], keep: float, at_most: int) -> Prototype:
-    """The prototype of one gloss from candidate clips (right-handed as far as one clip alone can tell)."""
+def build_gloss(gloss: str, clips: Sequence[BodyClip], keep: float, at_most: int) -> AveragedSign:
+    """The prototype of one gloss from candidate clips (right-handed as far as a single clip shows)."""
     lengths = [len(c.body) for c in clips]
     middle, group, turned = densest_group([resampled(c, FRAMES) for c in clips], keep, 8, at_most)
     chosen = [turned[i] for i in group]
@@ -215,7 +215,7 @@ def build_gloss(gloss: str, clips: Sequence[Clip], keep: float, at_most: int) ->
     return ended_low(prototype) if gloss in ENDS_LOW else prototype
 
 
-def as_json(prototypes: Iterable[Prototype], body: Float, provenance: Mapping[str, str]) -> dict[str, object]:
+def as_json(prototypes: Iterable[AveragedSign], body: Float, provenance: Mapping[str, str]) -> dict[str, object]:
     """The file's content: whole numbers in thousandths of a shoulder width, hands only where present."""
 
     def whole(values: Float) -> list[object]:
@@ -257,7 +257,7 @@ class Recording:
     right: Float
     """(T, 21, 2)"""
 
-    def clip(self, nose_y: float | None = None) -> Clip | None:
+    def clip(self, nose_y: float | None = None) -> BodyClip | None:
         """Measured in shoulder widths; None where it cannot be used. nose_y: height of the typical body's nose."""
         return read_clip(self.pose, self.left, self.right, self.signer, nose_y)
 
@@ -267,7 +267,7 @@ class MakingConfig:
     """Which recordings are averaged."""
 
     candidates: int = 60
-    """Clips looked at per gloss."""
+    """Candidate clips per gloss."""
     per_signer: int = 6
     """Of these, most by one signer; more where a gloss has few signers."""
     keep: float = 0.4

@@ -26,22 +26,22 @@ _SWAP_BODY = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + 1 if i % 2 else i - 1 for 
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One recording in shoulder widths from the shoulder midpoint, y down; NaN = not seen; hand 0 = left, 1 = right.
-
-    body (T, 25, 2); wrists (T, 2, 2), lowered where unseen; shapes (T, 2, 21, 2) relative to the wrist in hand sizes;
-    hand_size (2,) shoulder widths.
-    """
+class BodyClip:
+    """One recording in shoulder widths from the shoulder midpoint, y down; NaN = not seen; hand 0 = left, 1 = right."""
 
     signer: str
     body: Float
+    """(T, 25, 2)"""
     wrists: Float
+    """(T, 2, 2), lowered where not seen."""
     shapes: Float
+    """(T, 2, 21, 2) relative to the wrist, in hand sizes."""
     hand_size: Float
+    """(2,) in shoulder widths."""
 
-    def mirrored(self) -> Clip:
+    def mirrored(self) -> BodyClip:
         flip = np.array([-1.0, 1.0])
-        return Clip(
+        return BodyClip(
             self.signer,
             self.body[:, _SWAP_BODY] * flip,
             self.wrists[:, ::-1] * flip,
@@ -49,8 +49,8 @@ class Clip:
             self.hand_size[::-1],
         )
 
-    def cut(self, start: int, stop: int) -> Clip:
-        return Clip(
+    def cut(self, start: int, stop: int) -> BodyClip:
+        return BodyClip(
             self.signer, self.body[start:stop], self.wrists[start:stop], self.shapes[start:stop], self.hand_size
         )
 
@@ -75,8 +75,8 @@ def fill_gaps(values: Float, longest: int) -> Float:
     return out
 
 
-def read_clip(pose: Float, left: Float, right: Float, signer: str, nose_y: float | None = None) -> Clip | None:
-    """A corpus recording (pose (T,33,3), hands (T,21,2), zeros = missing) as a Clip; None where it is unusable.
+def read_clip(pose: Float, left: Float, right: Float, signer: str, nose_y: float | None = None) -> BodyClip | None:
+    """A corpus recording (pose (T,33,3), hands (T,21,2), zeros = missing) as a BodyClip; None where it is unusable.
 
     nose_y: height of the nose above the shoulders of the figure that will sign; what happens above the shoulders is
     stretched to it, so that a hand at the chin stays at the chin.
@@ -107,7 +107,7 @@ def read_clip(pose: Float, left: Float, right: Float, signer: str, nose_y: float
             return None
         for points in (body, wrists):
             points[..., 1] *= np.where(points[..., 1] < 0, nose_y / seen_nose, 1.0)
-    clip = Clip(signer, body, wrists, shapes, sizes)
+    clip = BodyClip(signer, body, wrists, shapes, sizes)
     raised = np.isfinite(shapes[:, :, 0, 0]).any(axis=1) & (wrists[..., 1].min(axis=1) < LOWERED_Y)
     at = np.flatnonzero(raised)
     # A hand that comes and goes is one that the landmark model could not follow: too little to average.
@@ -117,13 +117,13 @@ def read_clip(pose: Float, left: Float, right: Float, signer: str, nose_y: float
     return clip.mirrored() if hand_effort(clip)[0] > hand_effort(clip)[1] else clip
 
 
-def hands_used(clip: Clip) -> int:
-    """1 or 2: is the left hand of a right-handed clip in the sign (0 where that cannot be told)?"""
+def hands_used(clip: BodyClip) -> int:
+    """1 or 2: whether the left hand takes part in the sign of a right-handed clip; 0 if that is unclear."""
     share = float((np.isfinite(clip.shapes[:, 0, 0, 0]) & (clip.wrists[:, 0, 1] < LOWERED_Y)).mean())
     return 2 if share > 0.6 else 1 if share < 0.3 else 0
 
 
-def hand_effort(clip: Clip) -> Float:
+def hand_effort(clip: BodyClip) -> Float:
     """How much each hand does: seconds raised, weighted by height, plus way travelled: (2,)."""
     seen = np.isfinite(clip.shapes[:, :, 0, 0])
     height = np.clip(LOWERED_Y - clip.wrists[..., 1], 0, None)
@@ -131,8 +131,8 @@ def hand_effort(clip: Clip) -> Float:
     return (height * seen).mean(axis=0) + way.sum(axis=0) / 4
 
 
-def resampled(clip: Clip, frames: int) -> Clip:
-    """The clip with so many equally spaced frames; a frame is unseen when its nearest neighbour was."""
+def resampled(clip: BodyClip, frames: int) -> BodyClip:
+    """The clip resampled to equally spaced frames; a frame is unseen when its nearest neighbour was."""
     at = np.linspace(0, len(clip.body) - 1, frames)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, len(clip.body) - 1)
@@ -143,11 +143,11 @@ def resampled(clip: Clip, frames: int) -> Clip:
         mixed = (1 - w) * values[low] + w * values[high]
         return np.where(np.isfinite(mixed), mixed, values[np.rint(at).astype(int)])
 
-    return Clip(clip.signer, take(clip.body), take(clip.wrists), take(clip.shapes), clip.hand_size)
+    return BodyClip(clip.signer, take(clip.body), take(clip.wrists), take(clip.shapes), clip.hand_size)
 
 
-def features(clip: Clip) -> Float:
-    """What alignment looks at, scaled to about one: (T, F). Where the hands are, how they move, their shape."""
+def features(clip: BodyClip) -> Float:
+    """Features for alignment, scaled to about one: (T, F). Position, motion and shape of the hands."""
     wrists = clip.wrists.copy()
     wrists[..., 1] = np.minimum(wrists[..., 1], LOWERED_Y + 0.1)
     speed = np.gradient(wrists, axis=0)
@@ -190,7 +190,9 @@ def closeness(distances: Float, signers: Sequence[str]) -> Float:
     return out
 
 
-def densest_group(clips: Sequence[Clip], keep: float, at_least: int, at_most: int) -> tuple[int, list[int], list[Clip]]:
+def densest_group(
+    clips: Sequence[BodyClip], keep: float, at_least: int, at_most: int
+) -> tuple[int, list[int], list[BodyClip]]:
     """The clips that do the gloss in its most common form.
 
     Returns the number of the clip in their middle, the numbers of the group, and all the clips, now as the mirror
@@ -217,7 +219,7 @@ def densest_group(clips: Sequence[Clip], keep: float, at_least: int, at_most: in
     return middle, group, clips
 
 
-def typical_body(clips: Sequence[Clip]) -> Float:
-    """The body of nobody in particular: (25, 2) median over the clips, made symmetric, arms and hips hanging."""
+def typical_body(clips: Sequence[BodyClip]) -> Float:
+    """The average body: (25, 2) median over the clips, made symmetric, arms and hips hanging."""
     body = np.nanmedian(np.stack([np.nanmedian(c.body, axis=0) for c in clips]), axis=0)
     return (body + body[_SWAP_BODY] * [-1, 1]) / 2

@@ -1,4 +1,4 @@
-"""One crisp hand from many: averages that keep the form, the length of the bones and something to look at."""
+"""One crisp hand from many: averages that keep the shape, the bone lengths and visible detail."""
 
 from __future__ import annotations
 

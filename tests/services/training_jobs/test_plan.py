@@ -8,7 +8,7 @@ import pytest
 
 from app.core.errors import GpuInUse, InvalidRequest, TrainingUnavailable, UnknownConfig, UnknownDataset
 from app.core.settings import CHECKPOINT_ID, Settings
-from app.services.training_jobs.plan import Plan, check_cards, make_plan, new_id
+from app.services.training_jobs.plan import Plan, check_gpus, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
 from app.training import run_folder
 
@@ -42,7 +42,7 @@ def test_the_command_is_a_list_of_arguments(settings: Settings, tmp_path: Path) 
         "--data", str(tmp_path / "datasets/signs"), "--out", str(tmp_path / "run"), "--device", "cpu",
         "--set", "optim.epochs=2", "a.b=x y; rm *",
     ]  # fmt: skip
-    assert (made.cards, made.device) == ((), "cpu")
+    assert (made.gpus, made.device) == ((), "cpu")
 
 
 def test_several_processes_run_under_torchrun_and_a_resumed_job_goes_on(settings: Settings, tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_names_are_looked_up_and_links_are_not_followed(settings: Settings, tmp_
     os.symlink(tmp_path / "outside" / "secret.yaml", settings.configs_dir / "linked.yaml")
     (settings.datasets_dir / "file").touch()
     for name in ("linked", "file", "nowhere"):
-        with pytest.raises(UnknownDataset, match="there are: signs"):
+        with pytest.raises(UnknownDataset, match="available: signs"):
             make_plan(settings, asked(dataset=name), tmp_path)
-    with pytest.raises(UnknownConfig, match="there are: tiny"):
+    with pytest.raises(UnknownConfig, match="available: tiny"):
         make_plan(settings, asked(config="linked"), tmp_path)
 
 
@@ -89,20 +89,20 @@ def test_packages_that_training_needs_are_asked_for(
         (2, "auto", 2, (0, 1)),
     ],
 )
-def test_the_cards_a_job_computes_on(
+def test_the_gpus_of_a_job(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, device: str, nproc: int,
     expected: tuple[int, ...],
 ) -> None:  # fmt: skip
     cards(monkeypatch, count)
-    assert make_plan(settings, asked(device=device, nproc=nproc), tmp_path).cards == expected
+    assert make_plan(settings, asked(device=device, nproc=nproc), tmp_path).gpus == expected
 
 
 @pytest.mark.parametrize(
     ("count", "device", "nproc", "said"),
-    [(0, "cuda", 1, "0 CUDA cards"), (2, "cuda:2", 1, "2 CUDA cards"), (2, "cuda:1", 2, "write 'cuda'"),
-     (2, "cuda", 3, "as many cards")],
+    [(0, "cuda", 1, "0 CUDA GPUs"), (2, "cuda:2", 1, "2 CUDA GPUs"), (2, "cuda:1", 2, "write 'cuda'"),
+     (2, "cuda", 3, "as many GPUs")],
 )  # fmt: skip
-def test_cards_that_are_not_there_are_refused(
+def test_gpus_that_are_not_there_are_refused(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, device: str, nproc: int, said: str
 ) -> None:
     cards(monkeypatch, count)
@@ -113,9 +113,9 @@ def test_cards_that_are_not_there_are_refused(
 @pytest.mark.parametrize(
     ("cards", "sharing", "serving", "training", "said"),
     [
-        ((0,), None, "cuda:0", [], "the service answers on cuda:0. Ask for"),
-        ((0,), "exclusive", "cuda:0", [], "cannot have it alone"),
-        ((0, 1), None, "cuda:1", [], "the service answers on cuda:1"),
+        ((0,), None, "cuda:0", [], "the service uses cuda:0. Request"),
+        ((0,), "exclusive", "cuda:0", [], "cannot have it exclusively"),
+        ((0, 1), None, "cuda:1", [], "the service uses cuda:1"),
         ((0,), None, "cpu", ["cuda:0,cuda:1"], "Another job trains on cuda:0"),
         ((1,), "exclusive", "cuda:0", ["cuda:1"], "Another job trains on cuda:1"),
         ((0,), "share", "cuda:0", ["cuda:0"], None),
@@ -124,15 +124,15 @@ def test_cards_that_are_not_there_are_refused(
         ((0,), None, None, [], None),
     ],
 )
-def test_nobody_fights_for_a_card_unnoticed(
+def test_jobs_do_not_share_a_gpu_unasked(
     cards: tuple[int, ...], sharing: str | None, serving: str | None, training: list[str], said: str | None
 ) -> None:
     made, request = Plan([], cards), asked(gpu_sharing=sharing)
     if said is None:
-        check_cards(made, request, serving, training)
+        check_gpus(made, request, serving, training)
     else:
         with pytest.raises(GpuInUse, match=said):
-            check_cards(made, request, serving, training)
+            check_gpus(made, request, serving, training)
 
 
 def test_ids_are_names_of_checkpoints_and_differ() -> None:

@@ -15,7 +15,7 @@ from app.cli import main as app
 from app.signer.making.build import build_gloss, ended_low, steady_presence, with_amplitude
 from app.signer.making.clips import (
     LOWERED_Y,
-    Clip,
+    BodyClip,
     choose_clips,
     fill_gaps,
     hand_effort,
@@ -67,7 +67,7 @@ def recording(
     return full, empty, hand
 
 
-def clip(rng: np.random.Generator, signer: str = "a", **how: float | bool) -> Clip:
+def clip(rng: np.random.Generator, signer: str = "a", **how: float | bool) -> BodyClip:
     found = read_clip(*recording(rng, **how), signer)  # type: ignore[arg-type]
     assert found is not None
     return found

@@ -23,7 +23,7 @@ class TracksCheckpoint(CheckpointConfig):
     network: ClassVar[type[SignModel]] = TracksModel
 
     members: int = 1
-    """Networks of the same make whose answers are averaged."""
+    """Number of networks of the same architecture whose outputs are averaged."""
 
     def __post_init__(self) -> None:
         if self.members < 1:

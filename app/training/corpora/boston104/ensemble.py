@@ -1,4 +1,4 @@
-"""Several networks of one make as one: their lattices averaged."""
+"""Several networks of the same architecture as one: their lattices averaged."""
 
 from __future__ import annotations
 

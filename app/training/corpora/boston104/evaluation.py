@@ -1,6 +1,6 @@
 """A recogniser of tracks on BOSTON-104: every way of reading, sentences of a known wording apart from new ones.
 
-No boundary of the split that is measured is looked at: a whole video goes in, glosses come out.
+No boundaries of the evaluated split are used: a whole video in, glosses out.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ SETS = ("all", "wording of a training sentence", "new wording")
 
 @dataclass(frozen=True, slots=True)
 class TrackEvaluation:
-    """Answers per way of reading, in the order of the sentences."""
+    """Sentences and what was read from them."""
 
     sentences: tuple[Sentence, ...]
     known: frozenset[tuple[str, ...]]
+    """Wordings of training sentences."""
     answers: dict[str, list[Answer]]
+    """By way of reading, in the order of the sentences."""
 
     @classmethod
     def of(

@@ -19,11 +19,13 @@ _POINTS = ("left-x", "left-y", "right-x", "right-y", "nose-x", "nose-y")
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """One sign: frames start (inclusive) to end (exclusive)."""
+class SignSpan:
+    """One sign of a sentence."""
 
     start: int
+    """First frame."""
     end: int
+    """One past the last frame."""
     gloss: str
 
 
@@ -35,7 +37,7 @@ class Sentence:
     speaker: str
     tracks: NDArray[np.float32]
     """(T, 6) as `nose_relative` makes them."""
-    segments: tuple[Segment, ...]
+    segments: tuple[SignSpan, ...]
     """In order of time."""
 
     @property
@@ -55,12 +57,12 @@ def load_boston104(folder: Path, split: str) -> list[Sentence]:
     if split not in ("train", "test"):
         raise CorpusError(f"BOSTON-104 has the splits train and test, not {split!r}")
     words = f"{split}_words.csv"
-    segments: dict[str, list[Segment]] = defaultdict(list)
+    segments: dict[str, list[SignSpan]] = defaultdict(list)
     for line, row in _rows(folder / words, ("video", "word", "startframe", "endframe")):
         start, end = _number(row["startframe"], words, line), _number(row["endframe"], words, line) + 1
         if not 0 <= start < end:
             raise CorpusError(f"{words}, line {line}: a sign from frame {start:g} to {end - 1:g}")
-        segments[row["video"]].append(Segment(int(start), int(end), row["word"]))
+        segments[row["video"]].append(SignSpan(int(start), int(end), row["word"]))
     if not segments:
         raise CorpusError(f"{words} names no sign")
     speakers = {row["video"]: row["speaker"] for _, row in _rows(folder / SPEAKERS, ("video", "speaker"))}

@@ -18,7 +18,7 @@ __all__ = ["Imported", "Kind", "import_corpus"]
 
 
 def import_corpus(kind: str, source: Path, out: Path, glosses: int | None = None) -> Imported:
-    """Make the dataset `out` from the corpus in `source`. glosses: of WLASL, only so many.
+    """Make the dataset `out` from the corpus in `source`. glosses: WLASL only, number of glosses to take.
 
     Raises CorpusError when the layout is another, or `out` holds a dataset already.
     """

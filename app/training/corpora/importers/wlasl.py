@@ -2,7 +2,7 @@
 
 From the README of the corpus: `WLASL_v0.3.json` is a list of {"gloss", "instances": [{"video_id", "split" (train, val,
 test), "signer_id", "frame_start", "frame_end", "fps", ...}]}; frames count from 1 at 25 a second, an end of -1 is the
-end of the video. Many videos are no longer to be had: those that are missing are left out and listed.
+end of the video. Many videos are no longer available: missing ones are left out and listed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SUFFIXES = (".mp4", ".webm", ".mkv", ".avi", ".mov")
 
 
 def import_wlasl(source: Path, out: Path, glosses: int | None = None) -> Imported:
-    """`glosses`: only the first so many, as WLASL100, 300, 1000 and 2000 are defined. Raises CorpusError."""
+    """`glosses`: only the first N, as WLASL100, 300, 1000 and 2000 are defined. Raises CorpusError."""
     if glosses is not None and glosses < 1:
         raise CorpusError(f"--glosses {glosses}: at least one gloss is needed")
     tables = sorted(source.glob("WLASL_v*.json"))

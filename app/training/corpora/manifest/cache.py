@@ -53,12 +53,16 @@ class PictureConfig:
 
 @dataclass(frozen=True, slots=True)
 class PictureTrack:
-    """Crops of a clip as JPEG, frame by frame, `views` each. data: all bytes; offsets: where each begins; the end."""
+    """Crops of a clip as JPEG, frame by frame, `views` each."""
 
     data: NDArray[np.uint8]
+    """All JPEG files, one after the other."""
     offsets: NDArray[np.int64]
+    """Where each file begins, and the end of the last."""
     views: int
+    """Crops of each frame."""
     size: int
+    """Side of the crops in pixels."""
 
     def __len__(self) -> int:
         return (len(self.offsets) - 1) // self.views
@@ -100,12 +104,16 @@ class PictureTrack:
 
 
 class Content(NamedTuple):
-    """What a file or a folder of pictures was when it was hashed; changed_ns: newest time of change."""
+    """A file or a folder of images as it was when it was hashed."""
 
     size: int
+    """Bytes in all."""
     changed_ns: int
+    """Latest modification time."""
     files: int
+    """Number of files."""
     sha256: str
+    """Hash of the content."""
 
 
 class Cache:
@@ -122,7 +130,7 @@ class Cache:
     def key(self, entry: Entry) -> str:
         """Names the clip by content: of the file or of the folder's pictures, and of what the manifest says of it.
 
-        The hash of a file is remembered by its size and time of change. Raises OSError.
+        The hash of a file is cached by its size and modification time. Raises OSError.
         """
         path = self.root / entry.file
         size, changed_ns, files = _stamp(path)
@@ -133,10 +141,10 @@ class Cache:
         return f"{known.sha256[:40]}-{hashlib.sha256(details.encode()).hexdigest()[:8]}"
 
     def content(self, entry: Entry) -> Content | None:
-        """What is known of a file, for another process to `remember`; None where its key was never asked for."""
+        """What is known of a file, for another process to `store_hash`; None if its key was never computed."""
         return self._index.get(entry.file)
 
-    def remember(self, entry: Entry, content: Content) -> None:
+    def store_hash(self, entry: Entry, content: Content) -> None:
         self._index[entry.file] = content
 
     def save_index(self) -> None:
@@ -174,7 +182,7 @@ class Cache:
         return track if fits else None
 
     def usable(self, key: str, pictures: PictureConfig | None) -> bool:
-        """Whether there is nothing to extract. The files are read: what is damaged is to be extracted again."""
+        """Whether there is nothing to extract. The files are read: damaged ones must be extracted again."""
         try:
             clip = self.load(key)
         except (InvalidLandmarkFile, OSError):

@@ -1,6 +1,6 @@
 """Whole clips of a manifest as network batches: each once an epoch, those of like length together, augmented each time.
 
-Batch number `i` depends on the seed and `i` alone, so a resumed run sees what an unbroken one would have seen.
+Batch number `i` depends on the seed and `i` alone, so a resumed run sees the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ MAX_STRETCH = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ClipPlan:
     """How a clip is played in a batch."""
 
     clip: int
     """Its number."""
     frames: int
-    """How many come out."""
+    """Frames after the change of tempo."""
     rng: Generator
     """Draws everything else."""
 
@@ -102,16 +102,16 @@ class ClipBatches(Dataset[Batch]):
         rows = np.concatenate([g[np.argsort(lengths[g], kind="stable")] for g in groups])
         return rng.permutation(rows.reshape(self.epoch_steps, self.batch_size))
 
-    def _plan(self, clip: int, index: int, row: int) -> Plan:
+    def _plan(self, clip: int, index: int, row: int) -> ClipPlan:
         rng = np.random.default_rng([self.seed, 1, index, row])
         frames = len(self.clips[clip])
         stretch = np.clip(np.exp(rng.normal(0, self.config.speed)), 1 / MAX_STRETCH, MAX_STRETCH)
         played = max(1, round(frames * float(stretch)))
         if too_long_for_ctc(played, self.labels[clip]):
             played = frames
-        return Plan(clip, played, rng)
+        return ClipPlan(clip, played, rng)
 
-    def _play(self, plan: Plan) -> tuple[NDArray[np.float32], list[int], NDArray[np.uint8] | None]:
+    def _play(self, plan: ClipPlan) -> tuple[NDArray[np.float32], list[int], NDArray[np.uint8] | None]:
         """Features (T, F), labels and crops (T, 3 * views, S, S) of a clip as planned."""
         clip, rng = self.clips[plan.clip], plan.rng
         body = to_body(clip.points, clip.aspect)

@@ -16,7 +16,7 @@ from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, VideoLimits, probe, read_frames
 from app.training.corpora.manifest.manifest import Entry
 
-#: A corpus is trusted further than an upload. What comes out must fit a landmark file.
+#: Wider than for uploads, because corpora are trusted; the result must still fit a landmark file.
 LIMITS = VideoLimits(
     max_bytes=8 * 1024**3,
     max_duration_s=MAX_FRAMES / MODEL_FPS - 1,

@@ -28,7 +28,7 @@ _TOGETHER, _PICTURED = 32, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class DevClip:
     """A clip as a file would arrive."""
 
     clip: Clip
@@ -36,13 +36,13 @@ class Measured:
     """(T, F)"""
 
 
-def prepared(clips: Sequence[Clip]) -> list[Measured]:
+def prepared(clips: Sequence[Clip]) -> list[DevClip]:
     """The clips through module 1, not augmented, sorted by length so that little of a pass is padding."""
-    return sorted((Measured(c, normalise(c.points, c.aspect)) for c in clips), key=lambda m: len(m.features))
+    return sorted((DevClip(c, normalise(c.points, c.aspect)) for c in clips), key=lambda m: len(m.features))
 
 
 @torch.inference_mode()
-def measure(model: SignModel, clips: Sequence[Measured], vocabulary: Sequence[str]) -> dict[str, Any]:
+def measure(model: SignModel, clips: Sequence[DevClip], vocabulary: Sequence[str]) -> dict[str, Any]:
     """WER (greedy) with S, D and I over the clips of all ranks; each rank brings its own.
 
     A model with an RGB stream and clips with crops: also `wer_pose` (without pictures), `wer_rgb` (without landmarks,
@@ -81,7 +81,7 @@ def measure(model: SignModel, clips: Sequence[Measured], vocabulary: Sequence[st
 
 
 def _read(
-    model: SignModel, group: Sequence[Measured], pictured: bool
+    model: SignModel, group: Sequence[DevClip], pictured: bool
 ) -> tuple[dict[str, list[list[int]]], float, float]:
     """What is read in each way, label ids of each clip; the sum of the RGB gate over frames, and the frames."""
     device = next(model.parameters()).device

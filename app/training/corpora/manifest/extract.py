@@ -33,7 +33,7 @@ _SAVE_INDEX_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ExtractionJob:
     """One clip to extract."""
 
     root: Path
@@ -44,7 +44,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Extraction:
     """What became of a clip."""
 
     state: Literal["extracted", "cached", "failed"]
@@ -73,7 +73,7 @@ class Report:
     failed: list[dict[str, str]] = field(default_factory=list)
     nobody_seen: list[str] = field(default_factory=list)
 
-    def add(self, entry: Entry, outcome: Outcome) -> None:
+    def add(self, entry: Entry, outcome: Extraction) -> None:
         match outcome.state:
             case "failed":
                 self.failed.append({"file": entry.part, "reason": outcome.reason})
@@ -94,7 +94,7 @@ class Report:
         return root / REPORT
 
 
-Doing = Callable[[list[Job]], Iterable[tuple[Job, Outcome | WorkerDied]]]
+Doing = Callable[[list[ExtractionJob]], Iterable[tuple[ExtractionJob, Extraction | WorkerDied]]]
 
 
 def extract_corpus(
@@ -118,10 +118,10 @@ def extract_corpus(
     results = iter(doing(jobs) if doing else spread(extract_clip, jobs, min(workers, len(jobs))) if jobs else ())
     try:
         for number, (job, result) in enumerate(results, start=1):
-            outcome = Outcome("failed", reason=str(result)) if isinstance(result, WorkerDied) else result
+            outcome = Extraction("failed", reason=str(result)) if isinstance(result, WorkerDied) else result
             report.add(job.entry, outcome)
             if outcome.content is not None:
-                cache.remember(job.entry, outcome.content)
+                cache.store_hash(job.entry, outcome.content)
             if on_clip is not None:
                 on_clip(number, len(jobs), report)
             if time.monotonic() - saved > _SAVE_INDEX_S:
@@ -139,9 +139,9 @@ def extract_corpus(
     return report
 
 
-def jobs_of(manifest: Manifest, cache: Cache, pictures: PictureConfig | None) -> list[Job]:
+def jobs_of(manifest: Manifest, cache: Cache, pictures: PictureConfig | None) -> list[ExtractionJob]:
     """The clips that have to be extracted; landmark files are taken as they are."""
-    return [Job(manifest.root, e, pictures, cache.content(e)) for e in manifest.entries if not e.is_landmarks]
+    return [ExtractionJob(manifest.root, e, pictures, cache.content(e)) for e in manifest.entries if not e.is_landmarks]
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -150,29 +150,29 @@ def remove_leftovers(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-#: One landmark graph for a process; it starts afresh for every clip, and is made again after a failure.
+#: One landmark graph for a process; it is reset for every clip, and replaced after a failure.
 _engine: MediaPipeEngine | None = None
 
 
-def extract_clip(job: Job) -> Outcome:
+def extract_clip(job: ExtractionJob) -> Extraction:
     """One clip, in this process: nothing to do where the cache has it. Never raises for what is wrong with a clip."""
     began = time.monotonic()
     cache = Cache(job.root)
     if job.content is not None:
-        cache.remember(job.entry, job.content)
+        cache.store_hash(job.entry, job.content)
     try:
         key = cache.key(job.entry)
         content = cache.content(job.entry)
         if cache.usable(key, job.pictures):
             clip = cache.load(key)
-            return Outcome("cached", frames=len(clip) if clip is not None else 0, content=content)
+            return Extraction("cached", frames=len(clip) if clip is not None else 0, content=content)
         frames, bodies = _extract(job, cache, key)
     except (InvalidVideo, ExtractionFailed, LandmarksUnavailable, OSError, ValueError) as error:
-        return Outcome("failed", reason=_reason(error), seconds=time.monotonic() - began)
-    return Outcome("extracted", frames, bodies, time.monotonic() - began, content=content)
+        return Extraction("failed", reason=_reason(error), seconds=time.monotonic() - began)
+    return Extraction("extracted", frames, bodies, time.monotonic() - began, content=content)
 
 
-def _extract(job: Job, cache: Cache, key: str) -> tuple[int, int]:
+def _extract(job: ExtractionJob, cache: Cache, key: str) -> tuple[int, int]:
     """Frames and frames with a body of a clip that was extracted and saved. Raises what is wrong with it."""
     global _engine
     if _engine is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import app
 from app.training.corpora.manifest.cache import Content, PictureConfig
-from app.training.corpora.manifest.extract import Doing, Job, Outcome, extract_clip
+from app.training.corpora.manifest.extract import Doing, Extraction, ExtractionJob, extract_clip
 from app.training.corpora.manifest.manifest import Entry
 from app.training.corpora.manifest.workers import WorkerDied
 
@@ -42,9 +42,9 @@ def on_cluster(address: str) -> Doing:
             f"Ray is not installed ({error}); install it with: pip install -r requirements-ray.txt"
         ) from error
 
-    def doing(jobs: list[Job]) -> Iterator[tuple[Job, Outcome | WorkerDied]]:
-        mine = not ray.is_initialized()
-        if mine:
+    def doing(jobs: list[ExtractionJob]) -> Iterator[tuple[ExtractionJob, Extraction | WorkerDied]]:
+        connected_here = not ray.is_initialized()
+        if connected_here:
             _connect(ray, address)
         try:
             context = ray.data.DataContext.get_current().copy()
@@ -61,7 +61,7 @@ def on_cluster(address: str) -> Doing:
                 for job in waiting.values():
                     yield job, WorkerDied(None)
         finally:
-            if mine:
+            if connected_here:
                 ray.shutdown()
 
     return doing
@@ -83,7 +83,7 @@ def _connect(ray: Any, address: str) -> None:
         ) from error
 
 
-def _row(number: int, job: Job) -> dict[str, Any]:
+def _row(number: int, job: ExtractionJob) -> dict[str, Any]:
     """A job as plain values, which is what Ray Data sends."""
     values = {
         "root": str(job.root),
@@ -99,11 +99,11 @@ def _extract_row(row: dict[str, Any]) -> dict[str, Any]:
     entry = Entry(**{**values["entry"], "glosses": tuple(values["entry"]["glosses"])})
     pictures = PictureConfig(**values["pictures"]) if values["pictures"] else None
     content = Content(*values["content"]) if values["content"] else None
-    outcome = extract_clip(Job(Path(values["root"]), entry, pictures, content))
+    outcome = extract_clip(ExtractionJob(Path(values["root"]), entry, pictures, content))
     return {"number": row["number"], "outcome": json.dumps(asdict(outcome))}
 
 
-def _outcome(text: str) -> Outcome:
+def _outcome(text: str) -> Extraction:
     values = json.loads(text)
     content = Content(*values["content"]) if values["content"] else None
-    return Outcome(**{**values, "content": content})
+    return Extraction(**{**values, "content": content})

@@ -24,7 +24,7 @@ from app.training.corpora.manifest.clips import (
     require_landmarks,
     too_long_for_ctc,
 )
-from app.training.corpora.manifest.dev_wer import Measured, measure, prepared
+from app.training.corpora.manifest.dev_wer import DevClip, measure, prepared
 from app.training.corpora.manifest.manifest import Manifest, read_manifest, require_split
 from app.training.corpora.manifest.report import manifest_report
 from app.training.errors import CorpusError
@@ -67,7 +67,7 @@ class ManifestSource:
             )
         # Everything signed there counts, whether the network can say it or not: leaving it out would flatter the WER.
         self.dev = clips.split("dev")
-        self._prepared: list[Measured] | None = None
+        self._prepared: list[DevClip] | None = None
 
     @classmethod
     def open(cls, folder: Path, config: TrainConfig) -> ManifestSource:

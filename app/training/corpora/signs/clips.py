@@ -28,19 +28,21 @@ def signs_of(gloss: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """One recording. points: float16 (T, 75, 3) as recorded (image coordinates); gloss NONE = no sign."""
+class SignClip:
+    """One recording."""
 
     gloss: str
+    """NONE = no sign."""
     signer: str
     points: NDArray[np.float16]
+    """(T, 75, 3) as recorded, in image coordinates."""
 
     def keypoints(self, fps: float) -> Keypoints:
         """As if recorded at `fps`: the corpus does not say at which rate it was."""
         return Keypoints.at_rate(self.points.astype(np.float32), fps, DEFAULT_ASPECT)
 
 
-def load_signs(root: Path, split: str) -> list[Clip]:
+def load_signs(root: Path, split: str) -> list[SignClip]:
     """Clips of one split ("train" or "dev") of the signs corpus. Raises CorpusError when the files are not there."""
     archive, table = root / f"{split}.npz", root / "clips.csv"
     if not archive.is_file() or not table.is_file():
@@ -53,7 +55,7 @@ def load_signs(root: Path, split: str) -> list[Clip]:
     if len(rows) != len(offsets) - 1:
         raise CorpusError(f"clips.csv lists {len(rows)} {split} clips but {archive.name} holds {len(offsets) - 1}")
     return [
-        Clip(row["gloss"], row["signer"], points[offsets[int(row["clip"])] : offsets[int(row["clip"]) + 1]])
+        SignClip(row["gloss"], row["signer"], points[offsets[int(row["clip"])] : offsets[int(row["clip"]) + 1]])
         for row in rows
     ]
 

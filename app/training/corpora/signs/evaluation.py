@@ -20,7 +20,7 @@ from app.pipeline.module3_sequence.ngram import NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
 from app.training.augment import to_image_coords
-from app.training.corpora.signs.clips import NONE, Clip, active_range, load_signs, signs_of
+from app.training.corpora.signs.clips import NONE, SignClip, active_range, load_signs, signs_of
 from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, SignerBook
 from app.training.evaluation.decoders import ways_of
 from app.training.evaluation.live import live_figures, report_live
@@ -38,7 +38,7 @@ RATES = (12.5, 50 / 3, 25.0)
 FAST_RATES = (37.5, 50.0)
 
 
-def isolated_examples(clips: Sequence[Clip], fps: float) -> list[Example]:
+def isolated_examples(clips: Sequence[SignClip], fps: float) -> list[Example]:
     """The clips as files recorded at `fps` would arrive, through module 1. NONE has no glosses."""
     return [
         Example(
@@ -50,7 +50,7 @@ def isolated_examples(clips: Sequence[Clip], fps: float) -> list[Example]:
     ]
 
 
-def composed_examples(clips: Sequence[Clip], glosses: set[str], count: int, seed: int) -> list[Example]:
+def composed_examples(clips: Sequence[SignClip], glosses: set[str], count: int, seed: int) -> list[Example]:
     """Composed phrases of 3 to 6 signs by one signer each, not augmented; signers of fewer than 3 are left out."""
     by_signer: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
@@ -66,7 +66,7 @@ def composed_examples(clips: Sequence[Clip], glosses: set[str], count: int, seed
     return [Example(normalise(to_image_coords(p.points), 1.0), tuple(p.glosses), p.signer) for p in phrases]
 
 
-def idle_examples(clips: Sequence[Clip], count: int, seed: int) -> dict[str, list[Example]]:
+def idle_examples(clips: Sequence[SignClip], count: int, seed: int) -> dict[str, list[Example]]:
     """Input without signing: the NONE clips; a person who keeps still, hands in sight or not; an empty room.
 
     A still person is one frame of a NONE clip, or the first of a clip that begins without hands, held with landmark
@@ -92,7 +92,7 @@ def idle_examples(clips: Sequence[Clip], count: int, seed: int) -> dict[str, lis
 class Evaluation:
     """All dev figures of one vocabulary; the features are made once, so several recognisers can be compared."""
 
-    def __init__(self, clips: Sequence[Clip], vocabulary: Sequence[str], phrases: int = 300) -> None:
+    def __init__(self, clips: Sequence[SignClip], vocabulary: Sequence[str], phrases: int = 300) -> None:
         self.vocabulary = tuple(vocabulary)
         clips = [c for c in clips if set(signs_of(c.gloss)) <= set(self.vocabulary)]
         recorded = [c for c in clips if len(signs_of(c.gloss)) > 1]

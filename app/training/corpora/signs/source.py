@@ -16,7 +16,7 @@ from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.training.batches import Batch
 from app.training.config import OptimConfig, TrainConfig
 from app.training.corpora.signs.batches import PhraseBatches
-from app.training.corpora.signs.clips import NONE, Clip, load_signs, signs_of
+from app.training.corpora.signs.clips import NONE, SignClip, load_signs, signs_of
 from app.training.corpora.signs.evaluation import Evaluation
 from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, SignerBook
 from app.training.evaluation.reading import Example, read
@@ -44,7 +44,7 @@ class PhraseSource:
     checkpoint_type: ClassVar[type[CheckpointConfig]] = CheckpointConfig
     settings: ClassVar[type[Any]] = SignsConfig
 
-    def __init__(self, train: list[Clip], dev: list[Clip], config: TrainConfig) -> None:
+    def __init__(self, train: list[SignClip], dev: list[SignClip], config: TrainConfig) -> None:
         self.train, self.dev, self.config = train, dev, config
         self.own = config.own(SignsConfig)
         self.vocabulary = choose_vocabulary(config, {c.gloss for c in train})

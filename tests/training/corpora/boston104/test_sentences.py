@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.training.corpora.boston104.sentences import Segment, Sentence, hold_out, load_boston104
+from app.training.corpora.boston104.sentences import Sentence, SignSpan, hold_out, load_boston104
 from app.training.corpora.boston104.splicing import SpliceConfig, Splicer, smooth
 from app.training.errors import CorpusError
 from tests.support.boston104_corpus import GLOSSES, PLACES, TRAIN, write_boston104
@@ -18,7 +18,7 @@ def test_sentences_are_read_with_their_boundaries(tmp_path: Path) -> None:
     sentences = load_boston104(folder, "train")
     assert [" ".join(s.glosses) for s in sentences] == list(TRAIN)
     first = sentences[0]
-    assert first.segments[0] == Segment(3, 11, "JOHN")
+    assert first.segments[0] == SignSpan(3, 11, "JOHN")
     assert first.tracks.shape == (36, 6)
     labels = first.frame_labels(LABEL)
     assert labels[:14].tolist() == [0, 0, 0, *[1] * 8, 0, 0, 0]
@@ -57,7 +57,7 @@ def test_a_missing_file_and_an_unknown_split_are_named(tmp_path: Path) -> None:
 
 
 def sentence(video: str, glosses: str) -> Sentence:
-    signs = tuple(Segment(4 * i, 4 * i + 4, g) for i, g in enumerate(glosses.split()))
+    signs = tuple(SignSpan(4 * i, 4 * i + 4, g) for i, g in enumerate(glosses.split()))
     return Sentence(video, "man-1", np.zeros((4 * len(signs), 6), np.float32), signs)
 
 

@@ -21,14 +21,20 @@ from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngi
 from app.pipeline.module1_preprocessing.video import read_frames
 from app.signer import SAMPLES
 from app.training.corpora.manifest.cache import Cache, PictureConfig
-from app.training.corpora.manifest.extract import Job, Outcome, extract_clip, extract_corpus, remove_leftovers
+from app.training.corpora.manifest.extract import (
+    Extraction,
+    ExtractionJob,
+    extract_clip,
+    extract_corpus,
+    remove_leftovers,
+)
 from app.training.corpora.manifest.manifest import Entry, read_manifest
 from app.training.corpora.manifest.workers import WorkerDied, spread
 from tests.support import media
 from tests.support.manifest_corpus import landmark_clip, picture_folder, table
 
 
-def one_by_one(jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+def one_by_one(jobs: list[ExtractionJob]) -> Iterator[tuple[ExtractionJob, Extraction]]:
     """All jobs in this process, one after the other."""
     for job in jobs:
         yield job, extract_clip(job)
@@ -127,7 +133,7 @@ def test_a_full_disk_fails_the_clip_and_leaves_nothing_half_written(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        outcome = extract_clip(Job(root, Entry("pictures", ("NO",), "bob", "train", 25.0), None))
+        outcome = extract_clip(ExtractionJob(root, Entry("pictures", ("NO",), "bob", "train", 25.0), None))
     assert (outcome.state, outcome.reason) == ("failed", "No space left on device")
     assert not list(Cache(root).folder.iterdir())
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.training.corpora.manifest.extract import Job, Outcome, extract_corpus
+from app.training.corpora.manifest.extract import Extraction, ExtractionJob, extract_corpus
 from app.training.corpora.manifest.manifest import Entry
 from app.training.corpora.manifest.ray_extract import RayUnavailable, _extract_row, _outcome, _row, on_cluster
 from tests.support.manifest_corpus import picture_folder, table
@@ -14,10 +14,10 @@ pytest.importorskip("ray.data", reason="Ray Data or its pyarrow cannot be import
 
 
 def test_a_job_survives_the_journey(tmp_path: Path) -> None:
-    job = Job(tmp_path, Entry("gone.mp4", ("A", "B"), "ann", "train", 12.5, end_s=2.0), None)
+    job = ExtractionJob(tmp_path, Entry("gone.mp4", ("A", "B"), "ann", "train", 12.5, end_s=2.0), None)
     outcome = _outcome(_extract_row(_row(3, job))["outcome"])
     assert (outcome.state, outcome.reason) == ("failed", "No such file or directory")
-    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome, Extraction)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.training.corpora.signs.clips import NONE, Clip, load_signs
+from app.training.corpora.signs.clips import NONE, SignClip, load_signs
 from app.training.corpora.signs.evaluation import idle_examples
 from tests.support.commands import evaluate, train
 from tests.support.signs_corpus import CONFIG, write_corpus
@@ -17,8 +17,8 @@ def test_idle_input_is_made_of_what_the_clips_have(tmp_path: Path) -> None:
     assert set(idle_examples(clips, 10, seed=9)) == {"none clips", "still person", "empty"}
     signs = [c for c in clips if c.gloss != NONE]
     assert set(idle_examples(signs, 10, seed=9)) == {"still person", "empty"}  # at rest before their signs
-    assert set(idle_examples([Clip(c.gloss, c.signer, c.points[3:]) for c in signs], 10, seed=9)) == {"empty"}
-    with_hands = [Clip(c.gloss, c.signer, c.points[3:]) for c in clips]
+    assert set(idle_examples([SignClip(c.gloss, c.signer, c.points[3:]) for c in signs], 10, seed=9)) == {"empty"}
+    with_hands = [SignClip(c.gloss, c.signer, c.points[3:]) for c in clips]
     assert len(idle_examples(with_hands, 10, seed=9)["still person"]) == 10  # of NONE clips alone
     assert idle_examples([], 10, seed=9).keys() == {"empty"}
 
