@@ -32,6 +32,7 @@ from app.monitoring.metrics import Metrics
 from app.monitoring.readings import gpu_readings
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
+from app.server.memory import giving_memory_back
 from app.server.protect import protect_server
 from app.server.serve import built_or_exit
 from app.server.shutdown import PART_S, draining_first, exiting_in_time, within
@@ -160,7 +161,7 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     if removed:
         logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
     try:
-        async with exiting_in_time(), _services(settings, metrics) as services:
+        async with exiting_in_time(), giving_memory_back(), _services(settings, metrics) as services:
             app.state.services = services
             try:
                 with draining_first(lambda: _drain(services), settings.training_stop_s):

@@ -14,13 +14,15 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
+from app.core.errors import Busy, EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
 from app.core.limits import Place, Places
 from app.core.settings import Settings
 from app.core.temp_files import temporary_file
 
 _FLUSH_BYTES = 1 << 20
 _MAX_PARTS = 16
+#: Bodies that are held in memory, JSON, of all requests together; what is made of one takes about as much again.
+MAX_IN_MEMORY = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ class _Form:
 class IncomingBody:
     """The body of a request while it comes in."""
 
-    def __init__(self, request: Request, place: Place, settings: Settings) -> None:
+    def __init__(self, request: Request, place: Place, uploads: Uploads, settings: Settings) -> None:
         self.request = request
-        self._place, self._settings = place, settings
+        self._place, self._uploads, self._settings = place, uploads, settings
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises UploadTimeout, ClientDisconnect."""
@@ -112,6 +114,11 @@ class IncomingBody:
             self._place.received += len(piece)
             yield piece
 
+    def keep(self, count: int) -> None:
+        """Count `count` bytes that are held in memory until the request ends. Raises Busy when there is no room."""
+        self._place.in_memory += count
+        self._uploads.check_memory(self._place)
+
 
 def _timeout(what: str) -> UploadTimeout:
     return UploadTimeout(f"{what} Send the file again over a better connection.", headers={"Connection": "close"})
@@ -122,8 +129,9 @@ def _gave_way(place: Place) -> UploadTimeout:
 
 
 class Uploads:
-    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on; a
-    slow upload (UPLOAD_MIN_KB_S) gives way to a newcomer, and so does one of an address that holds many."""
+    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on, and
+    the memory for bodies that are not written to disk, MAX_IN_MEMORY. A slow upload (UPLOAD_MIN_KB_S) gives way to a
+    newcomer, and so does one of an address that holds much."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -133,7 +141,24 @@ class Uploads:
     async def enter(self, request: Request) -> AsyncIterator[IncomingBody]:
         """Hold one place. Raises Busy when there is none, UploadTimeout when the upload has to give way."""
         async with self._places.hold(request.client.host if request.client is not None else None) as place:
-            yield IncomingBody(request, place, self._settings)
+            yield IncomingBody(request, place, self, self._settings)
+
+    def check_memory(self, asking: Place) -> None:
+        """Raises Busy when the bodies in memory, that of `asking` included, are more than it may hold."""
+        if self._in_memory > MAX_IN_MEMORY:
+            others = self._places.taken - {asking}
+            self._places.make_room({place: place.in_memory / MAX_IN_MEMORY for place in others if place.in_memory})
+        if self._in_memory > MAX_IN_MEMORY:
+            raise Busy(
+                f"Requests with {MAX_IN_MEMORY >> 20} MiB of JSON are being received or worked on already, as many as "
+                "this service holds in memory. Try again in 2 seconds (header Retry-After), or send a file.",
+                retry_after_s=2,
+                headers={"Connection": "close"},
+            )
+
+    @property
+    def _in_memory(self) -> int:
+        return sum(place.in_memory for place in self._places.taken)
 
 
 @contextlib.asynccontextmanager
@@ -211,7 +236,7 @@ async def _flush(file: IO[bytes], form: _Form) -> int:
 async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> bytearray:
     """The whole body in memory. limit: its largest size in bytes; instead: what to send in place of a larger one.
 
-    Raises UploadTooLarge, UploadTimeout, ClientDisconnect.
+    Raises UploadTooLarge, Busy, UploadTimeout, ClientDisconnect.
     """
     body = bytearray()
     announced = int(incoming.request.headers.get("content-length", 0))  # a number: BodyLimit has checked it
@@ -222,4 +247,5 @@ async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> byte
                 f"The JSON body is larger than {limit / (1 << 20):g} MiB, the limit of this route. {instead}",
                 headers={"Connection": "close"},
             )
+        incoming.keep(len(piece))
     return body

@@ -217,8 +217,10 @@ class Busy(ServiceError):
     example = "32 requests are already running or waiting. Try again in 2 seconds (header Retry-After)."
     retry_after_s = 2
 
-    def __init__(self, detail: str | None = None, *, retry_after_s: int = 2) -> None:
-        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+    def __init__(
+        self, detail: str | None = None, *, retry_after_s: int = 2, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s), **(headers or {})})
 
 
 class ClipTimeout(ServiceError):

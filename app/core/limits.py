@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -84,6 +84,8 @@ class Place:
     began: float = field(default_factory=time.monotonic)
     received: int = 0
     """Bytes of the request so far; 0 where they are not counted."""
+    in_memory: int = 0
+    """Bytes of them that are held in memory until the request ends."""
     settled: bool = False
     """The request is complete: it does not give way any more."""
 
@@ -102,7 +104,7 @@ class Places:
 
     When all are taken, a newcomer gets the place of a request that only holds it: one that is not settled, older than
     `min_age_s`, and either slower than `min_kb_s` or of an address that holds more than a quarter of the places. The
-    address that holds most gives way first, with its slowest request.
+    address that holds most gives way first, with its slowest request. Memory may be shared out alike.
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class Places:
     @asynccontextmanager
     async def hold(self, address: str | None) -> AsyncIterator[Place]:
         """A place while the block lasts. Raises Busy when there is none, and in the block `gave_way`."""
-        if len(self._taken) >= self._limit and not self._make_room():
+        if len(self._taken) >= self._limit and not self.make_room(dict.fromkeys(self._taken, 1 / self._limit)):
             raise _busy(len(self._taken), self._what)
         place: Place | None = None
         try:
@@ -139,14 +141,21 @@ class Places:
         finally:
             self._taken.discard(place)
 
-    def _make_room(self) -> bool:
-        held = Counter(place.address for place in self._taken)
+    @property
+    def taken(self) -> Set[Place]:
+        return self._taken
+
+    def make_room(self, shares: Mapping[Place, float]) -> bool:
+        """Let one of these requests give way, if one may have to. shares: of what is short, 0..1."""
+        held: defaultdict[str, float] = defaultdict(float)
+        for place, share in shares.items():
+            held[place.address] += share
         idle = [
             place
-            for place in self._taken
+            for place in shares
             if not place.settled
             and place.age_s > self._min_age_s
-            and (place.kb_s < self._min_kb_s or held[place.address] > self._limit / 4)
+            and (place.kb_s < self._min_kb_s or held[place.address] > 1 / 4)
         ]
         if not idle:
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from app.pipeline.module1_preprocessing.image_limits import MAX_PIXELS, InvalidI
 from app.pipeline.module1_preprocessing.jpeg_scans import MAX_SCANS, count_scans
 from app.pipeline.module1_preprocessing.layout import Layout
 from app.pipeline.module1_preprocessing.mp4_header import claimed_duration_s
+from app.pipeline.module1_preprocessing.slices import too_many_slices
 
 #: Only decoders that cameras, browsers and editors really use; FFmpeg carries hundreds more that nobody fuzzes.
 DECODERS = frozenset(
@@ -180,6 +181,7 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
         "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG})),
         "max_pixels": str(limits.max_pixels),
     }
+    _check_slices(path, container_format, options)
     try:
         # The prefix keeps a file name that looks like an address from being one.
         container = av.open(
@@ -196,6 +198,27 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
         if container_format == "mp4":
             _check_whole(stream, size)
         yield container, stream
+
+
+def _check_slices(path: Path, container_format: str, options: dict[str, str]) -> None:
+    """Read all packets of all pictures without a decoder: once a file is opened with one, it has decoded some."""
+    undecoded = {**options, "codec_whitelist": "none"}
+    with (
+        suppress(av.FFmpegError),
+        av.open(  # a file that cannot be opened or read is named by what comes next
+            f"file:{path.resolve()}", mode="r", format=container_format, options=undecoded, metadata_errors="replace"
+        ) as container,
+    ):
+        extradata = {stream.index: stream.codec_context.extradata for stream in container.streams.video}
+        for packet in container.demux(*container.streams.video) if extradata else ():
+            if packet.has_sidedata("new_extradata"):
+                extradata[packet.stream_index] = bytes(packet.get_sidedata("new_extradata"))
+            if too_many_slices(packet.stream.codec_context.name, bytes(packet), extradata[packet.stream_index]):
+                raise InvalidVideo(
+                    "too_expensive",
+                    "the video holds a picture of more slices than encoders write; convert it (ffmpeg -i in.mp4 "
+                    "out.mp4)",
+                )
 
 
 def _sniff(head: bytes) -> str:

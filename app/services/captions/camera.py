@@ -34,6 +34,9 @@ MAX_WAITING_IMAGES = 4
 #: Images of one camera on its track at once: while the hands of one are found, the body of the next is. More would
 #: not be faster and would be older when they come out.
 IN_FLIGHT = 2
+#: A camera that has sent nothing for this long (paused, or its connection lost) gives its track back: a graph holds
+#: some 190 MB. Its next image opens another; the sentence is over by then.
+QUIET_S = 5.0
 
 T = TypeVar("T")
 
@@ -95,7 +98,7 @@ class _Sent:
 
 
 class Camera:
-    """Reads a session's images until `close`, on a landmark track of its own."""
+    """Reads a session's images until `close`, on a landmark track that it holds while they come."""
 
     def __init__(
         self,
@@ -149,22 +152,31 @@ class Camera:
 
     async def _run(self) -> None:
         try:
-            await self._something.wait()
-            # First of all: it takes a moment, in which old images make room for new ones.
-            await self._in_thread(self._open)
-            sent: deque[_Sent] = deque()
             while True:
                 await self._something.wait()
-                self._something.clear()
-                while self._images or sent:
-                    await self._step(sent)
-                self._client.on_images_read()
+                # First of all: it takes a moment, in which old images make room for new ones.
+                await self._in_thread(self._open)
+                await self._read_until_quiet()
+                await self._in_thread(self._give_back)
         except (OutOfMemory, DeviceFault) as problem:
             logger.opt(exception=problem).error("a live session failed")
             self._fail(InternalError("The session failed and cannot go on."))
         except (LandmarksUnavailable, ExtractionFailed) as problem:
             logger.warning("no landmarks for a live session: {}", problem)
             self._fail(ExtractorUnavailable(str(problem)))
+
+    async def _read_until_quiet(self) -> None:
+        sent: deque[_Sent] = deque()
+        while True:
+            self._something.clear()
+            while self._images or sent:
+                await self._step(sent)
+            self._client.on_images_read()
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    await self._something.wait()
+            except TimeoutError:
+                return
 
     def _fail(self, problem: ServiceError) -> None:
         self.clear()
@@ -191,9 +203,12 @@ class Camera:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         # Shielded: a thread cannot be stopped, and whoever waits for it may be.
-        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # also where nobody waits
-        return await asyncio.shield(done)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        waited = asyncio.shield(running)
+        # Cancelled just before or just after the work fails, nobody takes its exception, which asyncio would log.
+        for future in (running, waited):
+            future.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return await waited
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
@@ -231,7 +246,11 @@ class Camera:
 
     def _close_track(self) -> None:
         with self._track_lock:
-            track, self._opened = self._opened, None
             self._closed = True
+        self._give_back()
+
+    def _give_back(self) -> None:
+        with self._track_lock:
+            track, self._opened = self._opened, None
         if track is not None:
             track.close()

@@ -90,6 +90,7 @@ class LiveSession:
         self._predictions = False  # answer every frame with the sign that is being made
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._looked_s = 0.0  # stream time of the newest frame the model was given
+        self._added_s = -1.0  # stream time of the newest frame that was queued for the model
         self._shown_at = 0.0  # when landmarks were last due to be sent back
         self._read_until = 0.0  # arrival of the newest frame the model was given
         self._lag_due = False  # the model's next answer is about frames that it had not seen before
@@ -242,6 +243,7 @@ class LiveSession:
         """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream); rgb (n, D):
         what the recogniser's RGB encoder made of their images, if it has one and there were any."""
         self._frames.add(points, times, arrived, rgb)
+        self._added_s = times[-1]
         while len(self._frames) > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
@@ -256,6 +258,10 @@ class LiveSession:
 
     def on_landmarks(self, found: FoundInImage) -> None:
         image = found.image
+        if image.time_s <= self._added_s:
+            overtaken = "Landmarks of a later time came while the image was still being read; it was not used."
+            self.on_bad_image(BadTimestamp(f"{overtaken} Send either images or landmarks in one session."))
+            return
         if self.start.aspect is None and self.counters.used == 0 and not self._frames:
             self._stream.set_aspect(found.width / found.height)  # the first image gives the shape of all
         self._add_landmarks(found.points[None], [image.time_s], image.arrived, found.rgb)
