@@ -1,4 +1,4 @@
-"""How many may do the same thing at once or in a while, and who gives way when there are too many."""
+"""Limits on concurrent work and on rates, and which request makes room when the limit is reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from app.core.errors import Busy, ServiceError
 from app.core.network import address_key
 
-#: A request has to give way to others only after this many seconds.
+#: A request keeps its place for at least this many seconds.
 MIN_AGE_S = 2.0
 
 
@@ -31,13 +31,13 @@ class ConcurrencyLimit:
         return self.in_use >= self.limit
 
     def check(self) -> None:
-        """Raise Busy when nothing more can be taken now."""
+        """Raise Busy when the limit is reached."""
         if self.full:
             raise _busy(self.in_use, self._what, self._retry_after_s)
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Hold one place. Raises Busy when there is none."""
+        """Hold one place. Raises Busy when none is free."""
         self.check()
         self.in_use += 1
         try:
@@ -62,11 +62,11 @@ class RateLimit:
         return max(0.0, (1 - self._left) / self._per_second)
 
     def count(self) -> None:
-        """Count an event, also where it is one too many."""
+        """Count an event, even if it exceeds the limit."""
         self._left -= 1
 
     def allows(self) -> bool:
-        """Count an event and return True; one that is too many is not counted."""
+        """Count an event; False, and not counted, if it exceeds the limit."""
         if self.wait_s > 0:
             return False
         self.count()
@@ -75,19 +75,19 @@ class RateLimit:
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """What a request holds while it comes in and is worked on."""
+    """What a request holds while it is received and processed."""
 
     address: str
     """Whose it is, as limits count addresses."""
     timeout: asyncio.Timeout
-    """Ends the request when it has to give way."""
+    """Ends the request when it must make room."""
     began: float = field(default_factory=time.monotonic)
     received: int = 0
     """Bytes of the request so far; 0 where they are not counted."""
     in_memory: int = 0
     """Bytes of them that are held in memory until the request ends."""
     settled: bool = False
-    """The request is complete: it does not give way any more."""
+    """The request is complete and keeps its place from now on."""
 
     @property
     def age_s(self) -> float:
@@ -115,7 +115,7 @@ class Places:
         min_kb_s: float = math.inf,
         min_age_s: float = MIN_AGE_S,
     ) -> None:
-        """what: is counted, for the message of a refusal. gave_way: the error of a request that had to."""
+        """what: what is counted, for error messages. gave_way: the error of a request that loses its place."""
         self._limit, self._what, self._gave_way = limit, what, gave_way
         self._min_kb_s, self._min_age_s = min_kb_s, min_age_s
         self._taken: set[Place] = set()
@@ -125,7 +125,7 @@ class Places:
 
     @asynccontextmanager
     async def hold(self, address: str | None) -> AsyncIterator[Place]:
-        """A place while the block lasts. Raises Busy when there is none, and in the block `gave_way`."""
+        """A place while the block lasts. Raises Busy when none is free, `gave_way` in the block when it is lost."""
         if len(self._taken) >= self._limit and not self.make_room(dict.fromkeys(self._taken, 1 / self._limit)):
             raise _busy(len(self._taken), self._what)
         place: Place | None = None
@@ -146,7 +146,7 @@ class Places:
         return self._taken
 
     def make_room(self, shares: Mapping[Place, float]) -> bool:
-        """Let one of these requests give way, if one may have to. shares: of what is short, 0..1."""
+        """End one of these requests, if any may be ended. shares: of what is short, 0..1."""
         held: defaultdict[str, float] = defaultdict(float)
         for place, share in shares.items():
             held[place.address] += share
@@ -167,7 +167,7 @@ class Places:
 
 def _busy(count: int, what: str, retry_after_s: int = 2) -> Busy:
     return Busy(
-        f"{count} {what} are running or waiting already, as many as this service takes. "
+        f"{count} {what} are already running or waiting, the limit of this service. "
         f"Try again in {retry_after_s} seconds (header Retry-After).",
         retry_after_s=retry_after_s,
     )

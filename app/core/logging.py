@@ -1,8 +1,8 @@
 """Logging with loguru: one line per event, each with its request id, none with a payload.
 
 Whatever a client sends may end up in a message: a path, a header, the text of an exception. `_escape` is the one place
-where control characters and line breaks in it become visible escapes, so that nobody can forge a line or send escape
-sequences to a terminal. Lines of a traceback are indented, so they cannot pass for lines of their own either.
+where control characters and line breaks in it become visible escapes, so that a client can neither forge a line nor
+send escape sequences to a terminal. Lines of a traceback are indented, so they cannot pass for lines of their own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A clip read window by window: it says which windows the network has to read, and what their outputs add up to.
+"""A clip read window by window: it says which windows the network has to read, and combines their outputs.
 
-Like `CaptionStream` it never runs the network, so that windows of many clips and streams can take turns at one.
+Like `CaptionStream` it never runs the network, so that windows of many clips and streams can share one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ClipReading:
         return rows[0]
 
     def apply(self, job: WindowJob, output: WindowOutput) -> None:
-        """Take what the network says of `job`."""
+        """Take the network's output for `job`."""
         self._lattice.add(job.start // TIME_DIVISOR, output.log_probs)
         self._rgb.append(output.rgb)
 
