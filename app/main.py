@@ -45,7 +45,7 @@ from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService, warm_up
 from app.services.training_jobs.service import TrainingJobs
 
-#: How long the start waits for the database: one that is embedded and new needs some seconds.
+#: How long the start waits for the database; a new embedded one needs several seconds.
 DATABASE_START_S = 30.0
 #: Connections that follow the log of a training job at once.
 MAX_FOLLOWERS = 32
@@ -53,8 +53,8 @@ MAX_FOLLOWERS = 32
 
 @asynccontextmanager
 async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
-    """All parts of the service, each made of those before it. Whatever ends the block, or a start that fails half-way,
-    what has begun is closed in the reverse order.
+    """All parts of the service, each made of those before it. However the block ends, and if
+    the start fails half-way, the parts are closed in the reverse order.
 
     Raises SettingsError or CheckpointError with what to do.
     """
@@ -113,14 +113,14 @@ async def _database(
     opening = await stack.enter_async_context(database.kept_open())
 
     async def chosen() -> CheckpointEntry:
-        """Waits for the database as long as one that works may need to start, and no longer."""
+        """Wait for the database, but no longer than DATABASE_START_S."""
         try:
             async with asyncio.timeout(DATABASE_START_S):
                 await asyncio.shield(opening)
         except (DatabaseUnavailable, TimeoutError) as problem:
             late = f"no answer within {DATABASE_START_S:g} s"
             logger.error(
-                "the database ({}) cannot be reached: {}. Recognition goes on without it, training is answered with "
+                "the database ({}) cannot be reached: {}. Recognition continues without it, training is answered with "
                 "503 until it is back; retrying every few seconds",
                 database.where,
                 database.problem if isinstance(problem, DatabaseUnavailable) else late,
@@ -145,10 +145,10 @@ async def _grpc(stack: AsyncExitStack, services: Services) -> None:
     if settings.grpc_port == 0:
         return
     try:
-        from app.rpc.server import rpc_server  # only here: its packages are needed by nobody else
+        from app.rpc.server import rpc_server  # imported here: nothing else needs its packages
     except ImportError as problem:
         raise SettingsError(
-            f"GRPC_PORT={settings.grpc_port}: the packages of gRPC cannot be loaded ({problem}). Install them with: "
+            f"GRPC_PORT={settings.grpc_port}: the gRPC packages cannot be loaded ({problem}). Install them with: "
             "python -m pip install -r requirements.txt"
         ) from problem
     await stack.enter_async_context(rpc_server(services, settings.host, settings.grpc_port))

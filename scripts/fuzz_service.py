@@ -337,7 +337,7 @@ class Fuzzer:
                 else:
                     await CaptionerStub(channel).Recognise(pb.RecogniseRequest(clip=clip), timeout=PATIENCE_S)
             except grpc.aio.AioRpcError as error:
-                # The gRPC library itself answers INTERNAL to bytes that are no message; no code of ours has run.
+                # The gRPC library itself answers INTERNAL to bytes that are not a message; none of our code has run.
                 own = not (
                     kind == "raw" and error.code() is grpc.StatusCode.INTERNAL and "eserializ" in error.details()
                 )

@@ -65,7 +65,7 @@ def _checkpoint(services: ServicesDep) -> ActiveCheckpoint:
 
 
 def _uploads(connection: HTTPConnection) -> Uploads:
-    """Of the HTTP door, so they are none of the services."""
+    """Belong to the HTTP door, so they are not among the services."""
     uploads: Uploads = connection.app.state.uploads
     return uploads
 

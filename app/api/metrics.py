@@ -17,6 +17,6 @@ router = APIRouter()
 async def metrics(services: ServicesDep) -> Response:
     """Prometheus text format, version 1.0.0; docs/metrics.md explains each number. Every worker process has its own."""
     services.metrics.refresh()
-    # In a thread: the cards take their time to answer, and so does writing it all down.
+    # In a thread: the GPUs may take a while to answer, and so does rendering the text.
     text = await asyncio.to_thread(generate_latest, services.metrics.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

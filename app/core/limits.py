@@ -1,4 +1,4 @@
-"""How many may do the same thing at once or in a while, and who gives way when there are too many."""
+"""Limits on concurrent work and on rates, and which request makes room when the limit is reached."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from app.core.errors import Busy, ServiceError
 from app.core.network import address_key
 
-#: A request has to give way to others only after this many seconds.
+#: A request keeps its place for at least this many seconds.
 MIN_AGE_S = 2.0
 
 
@@ -31,13 +31,13 @@ class ConcurrencyLimit:
         return self.in_use >= self.limit
 
     def check(self) -> None:
-        """Raise Busy when nothing more can be taken now."""
+        """Raise Busy when the limit is reached."""
         if self.full:
             raise _busy(self.in_use, self._what, self._retry_after_s)
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Hold one place. Raises Busy when there is none."""
+        """Hold one place. Raises Busy when none is free."""
         self.check()
         self.in_use += 1
         try:
@@ -62,11 +62,11 @@ class RateLimit:
         return max(0.0, (1 - self._left) / self._per_second)
 
     def count(self) -> None:
-        """Count an event, also where it is one too many."""
+        """Count an event, even if it exceeds the limit."""
         self._left -= 1
 
     def allows(self) -> bool:
-        """Count an event and return True; one that is too many is not counted."""
+        """Count an event; False, and not counted, if it exceeds the limit."""
         if self.wait_s > 0:
             return False
         self.count()
@@ -75,19 +75,19 @@ class RateLimit:
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """What a request holds while it comes in and is worked on."""
+    """What a request holds while it is received and processed."""
 
     address: str
     """Whose it is, as limits count addresses."""
     timeout: asyncio.Timeout
-    """Ends the request when it has to give way."""
+    """Ends the request when it must make room."""
     began: float = field(default_factory=time.monotonic)
     received: int = 0
     """Bytes of the request so far; 0 where they are not counted."""
     in_memory: int = 0
-    """Bytes of it that are held in memory until it ends."""
+    """Bytes of them that are held in memory until the request ends."""
     settled: bool = False
-    """The request is complete: it does not give way any more."""
+    """The request is complete and keeps its place from now on."""
 
     @property
     def age_s(self) -> float:
@@ -104,7 +104,7 @@ class Places:
 
     When all are taken, a newcomer gets the place of a request that only holds it: one that is not settled, older than
     `min_age_s`, and either slower than `min_kb_s` or of an address that holds more than a quarter of the places. The
-    address that holds most gives way first, with its slowest request.
+    address that holds most gives way first, with its slowest request. Memory may be shared out alike.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Places:
         min_kb_s: float = math.inf,
         min_age_s: float = MIN_AGE_S,
     ) -> None:
-        """what: is counted, for the message of a refusal. gave_way: the error of a request that had to."""
+        """what: what is counted, for error messages. gave_way: the error of a request that loses its place."""
         self._limit, self._what, self._gave_way = limit, what, gave_way
         self._min_kb_s, self._min_age_s = min_kb_s, min_age_s
         self._taken: set[Place] = set()
@@ -125,8 +125,8 @@ class Places:
 
     @asynccontextmanager
     async def hold(self, address: str | None) -> AsyncIterator[Place]:
-        """A place while the block lasts. Raises Busy when there is none, and in the block `gave_way`."""
-        if len(self._taken) >= self._limit and not self._make_room(dict.fromkeys(self._taken, 1 / self._limit)):
+        """A place while the block lasts. Raises Busy when none is free, `gave_way` in the block when it is lost."""
+        if len(self._taken) >= self._limit and not self.make_room(dict.fromkeys(self._taken, 1 / self._limit)):
             raise _busy(len(self._taken), self._what)
         place: Place | None = None
         try:
@@ -142,20 +142,11 @@ class Places:
             self._taken.discard(place)
 
     @property
-    def in_memory(self) -> int:
-        """Bytes that the requests hold in memory."""
-        return sum(place.in_memory for place in self._taken)
+    def taken(self) -> Set[Place]:
+        return self._taken
 
-    def make_memory(self, limit: int, asking: Place) -> bool:
-        """Let requests other than `asking` give way until all together hold at most `limit` bytes."""
-        while self.in_memory > limit:
-            others = self._taken - {asking}
-            if not self._make_room({place: place.in_memory / limit for place in others if place.in_memory}):
-                return False
-        return True
-
-    def _make_room(self, shares: Mapping[Place, float]) -> bool:
-        """shares: of what is short, by place."""
+    def make_room(self, shares: Mapping[Place, float]) -> bool:
+        """End one of these requests, if any may be ended. shares: of what is short, 0..1."""
         held: defaultdict[str, float] = defaultdict(float)
         for place, share in shares.items():
             held[place.address] += share
@@ -176,7 +167,7 @@ class Places:
 
 def _busy(count: int, what: str, retry_after_s: int = 2) -> Busy:
     return Busy(
-        f"{count} {what} are running or waiting already, as many as this service takes. "
+        f"{count} {what} are already running or waiting, the limit of this service. "
         f"Try again in {retry_after_s} seconds (header Retry-After).",
         retry_after_s=retry_after_s,
     )

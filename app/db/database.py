@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: one engine, sessions that are transactions, one error when it is not there."""
+"""The connection to PostgreSQL: one engine, sessions that are transactions, one error when it is unavailable."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from app.core.errors import DatabaseUnavailable
 from app.db.embedded import EmbeddedError, EmbeddedPostgres
 from app.db.migrate import upgrade
 
-#: A server that does not answer for so long counts as not there.
+#: A server that does not answer for this long is considered unavailable (seconds).
 CONNECT_S = 5.0
-#: One that is lost is looked for so often.
+#: Seconds between attempts to reconnect.
 RETRY_S = 3.0
 
 
@@ -53,12 +53,12 @@ class Database:
 
     @property
     def where(self) -> str:
-        """For people: the server, without a password; also not one that stands in the query, where libpq takes it."""
+        """The server, for log messages, without a password, whether in the URL or in its query."""
         return self._url.set(query={}).render_as_string() if self._url is not None else "embedded"
 
     @property
     def problem(self) -> str | None:
-        """Why it cannot be used, None while it can, as far as is known."""
+        """Why it cannot be used; None while it can, as far as is known."""
         return self._problem
 
     @asynccontextmanager

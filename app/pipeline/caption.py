@@ -13,24 +13,24 @@ from app.pipeline.streaming import StreamUpdate
 
 @dataclass(frozen=True, slots=True)
 class CaptionWarning:
-    """Something to know about an answer that is valid all the same."""
+    """A remark on a valid answer."""
 
     code: str
     """Stable name, for programs."""
     message: str
-    """The same for people."""
+    """Explanation for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
     """What was signed. Times in seconds from the start, to the millisecond; shares 0..1, to four decimals.
 
-    No time lies behind `duration_s`: the last lattice step may reach up to three frames past the clip.
+    No time is later than `duration_s`; the last lattice step may reach up to three frames past the clip.
     """
 
     signs: tuple[GlossSegment, ...]
     settled: int
-    """How many of the signs, from the first, no later frame can change."""
+    """Number of signs, from the first, that no later frame can change."""
     sentence: str
     """English."""
     confidence: float
@@ -40,9 +40,9 @@ class Caption:
     frame_count: int
     """Frames read."""
     duration_s: float
-    """Length of the clip; of a stream, what of it has been read."""
+    """Length of the clip; for a stream, of the part read so far."""
     fps: float
-    """Frames per second that the recogniser reads."""
+    """Frame rate of the recogniser, in frames per second."""
     model: str
     """Id of the checkpoint that answered."""
     warnings: tuple[CaptionWarning, ...] = ()

@@ -1,7 +1,7 @@
-"""Which calls are let in, decided before their message is read; gRPC by itself takes in every message before it asks.
+"""Which calls are admitted, decided before their message is read; gRPC by itself reads every message first.
 
-Calls that only hold a place (a message that never becomes whole, a health watcher, an idle reflection stream) give way
-to new ones when the places are taken, so that no client can lock the others out.
+Calls that only hold a place (an incomplete message, a health watcher, an idle reflection stream) make way for new ones
+when all places are taken, so that no client can lock the others out.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from app.rpc.calls import ActiveCalls, Context, address_of, refuse
 from app.rpc.status import refusal
 from app.services.container import Services
 
-#: A message that is not complete after this many seconds is given up; gRPC does not tell how much of it has arrived.
+#: A message that is incomplete after this many seconds is refused; gRPC does not report how much of it has arrived.
 UPLOAD_S = 300.0
-#: Calls that are no recognition at once: health checks and watchers, reflection.
+#: Concurrent calls other than recognition: health checks and watchers, reflection.
 SIDE_CALLS = 64
 #: The (small) message of such a call has to arrive within this many seconds.
 SIDE_MESSAGE_S = 10.0
@@ -32,7 +32,7 @@ Method = Callable[[Any, Context], Awaitable[Any]]
 
 class AdmissionInterceptor(grpc.aio.ServerInterceptor):
     """Serves methods with one request as if it were a stream of one message, which is the same on the wire: then the
-    message is not taken from the network before it is asked for. Methods of the service `name` share the places for
+    message is not read from the network before it is requested. Methods of the service `name` share the places for
     recognition, all other methods those for side calls; live streams are limited by the hub."""
 
     def __init__(self, name: str, services: Services, calls: ActiveCalls) -> None:
@@ -99,7 +99,7 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
 
 
 def _gave_way(what: str, place: Place) -> Busy:
-    return Busy(f"This call gave way to others: all places for {what} are taken.")
+    return Busy(f"This call was ended in favour of others: all places for {what} are taken.")
 
 
 async def _message(context: Context, timeout_s: float) -> Any:
@@ -114,7 +114,7 @@ async def _message(context: Context, timeout_s: float) -> Any:
     try:
         message = reading.result()
     except DecodeError:
-        raise MalformedRequest("The message is not the one this method takes.") from None
+        raise MalformedRequest("The message is not of the type that this method takes.") from None
     if message is grpc.aio.EOF:
         raise MalformedRequest("The call has no message.")
     return message

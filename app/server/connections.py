@@ -13,13 +13,13 @@ from loguru import logger
 
 from app.core.network import AddressList, address_key
 
-#: Connections of one address whose request is not complete yet. A browser opens six, most of them for milliseconds.
+#: Connections of one address with incomplete requests. A browser opens six, most of them for milliseconds.
 UNFINISHED_PER_ADDRESS = 64
 #: Share of all connections that one address may hold, complete or not.
 ADDRESS_SHARE = 0.75
-#: File descriptors that connections leave for everything else the process opens.
+#: File descriptors reserved for everything else that the process opens.
 RESERVED_DESCRIPTORS = 128
-#: A response, or a close, that the client has not read for this long is given up.
+#: Seconds after which a response, or a close, that the client has not read is dropped.
 UNREAD_S = 30.0
 CLOSING_S = 10.0
 #: How often deadlines are checked; they are late by at most this.
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         super().__init__(*args, **kwargs)
         self.peer: str | None = None
         self.last_data = time.monotonic()
-        """When bytes came from the client."""
+        """When the client last sent bytes (monotonic)."""
         self.table = connections
         self._paused_at: float | None = None  # since when the write buffer has been full
         self._closing_at: float | None = None
@@ -102,9 +102,9 @@ class Connection(asyncio.Protocol):
 class Connections:
     """Not thread-safe; use from one event loop.
 
-    Where there are too many, the newcomer is let in and the unfinished connection whose client has been silent for
-    longest is closed: a client that sends its request at once always gets through, also from an address that holds
-    hundreds of half-sent requests.
+    Over the limit, a new connection is accepted and the unfinished connection that has been silent longest is closed:
+    a client that sends its request at once always gets through, even from an address with hundreds of half-sent
+    requests.
     """
 
     def __init__(self, limits: ConnectionLimits) -> None:
@@ -119,7 +119,7 @@ class Connections:
         return len(self._keys)
 
     def join(self, connection: Connection) -> None:
-        """Count a new connection; it or another one is closed where there are too many."""
+        """Count a new connection; over the limit, it or another one is closed."""
         key = address_key(connection.peer) if connection.peer is not None else ""
         own = self._by_address[key]
         own.add(connection)
@@ -142,9 +142,9 @@ class Connections:
         if not own:
             del self._by_address[key]
 
-    def _close_one(self, unfinished: list[Connection], newcomer: Connection) -> None:
-        candidates = [c for c in unfinished if c is not newcomer]
-        victim = min(candidates, key=lambda c: c.last_data) if candidates else newcomer
+    def _close_one(self, unfinished: list[Connection], new: Connection) -> None:
+        candidates = [c for c in unfinished if c is not new]
+        victim = min(candidates, key=lambda c: c.last_data) if candidates else new
         self.leave(victim)
         victim.transport.abort()
         self._closed += 1
@@ -154,6 +154,6 @@ class Connections:
         for connection in list(self._keys):
             connection.check(now)
         if self._closed and now - self._reported > 60:
-            logger.warning("{} connections with unfinished requests were closed to let others in", self._closed)
+            logger.warning("closed {} connections with unfinished requests to accept new ones", self._closed)
             self._closed, self._reported = 0, now
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep) if self._keys else None

@@ -21,12 +21,12 @@ from app.server.connections import Connection
 #: messages (services/conversation) is far below: this one only slows reading down.
 FRAMES_PER_S, BURST_FRAMES = 1000.0, 4000.0
 MAX_FRAGMENTS = 4096
-#: The parser gets data in pieces of this size: no more than 1365 frames without a look at the allowance.
+#: The parser gets data in pieces of this size: at most 1365 frames without checking the allowance.
 PIECE = 8 * 1024
-#: What may wait in a connection's buffers, here and in the kernel, before `send` waits for the client to read: else
-#: megabytes of captions go into buffers before it is noticed that nobody reads them.
+#: Bytes in a connection's buffers, here and in the kernel, before `send` waits for the client to read: otherwise
+#: megabytes of captions are buffered before it is noticed that the client does not read them.
 SEND_BUFFER = 64 * 1024
-#: Pongs do not wait; a connection with this much unread is aborted instead of answering another ping.
+#: Pongs do not wait; a connection with this many unread bytes is aborted instead of answering another ping.
 MAX_UNREAD = 4 * SEND_BUFFER
 HANDSHAKE_S = 30.0
 
@@ -115,7 +115,7 @@ class BoundedWebSocket(Connection, WebSocketsSansIOProtocol):
     def handle_cont(self, event: Frame) -> None:
         self._rate.count()
         if len(self.frames) >= MAX_FRAGMENTS:
-            self.conn.fail(1008, f"a message may have {MAX_FRAGMENTS} fragments")
+            self.conn.fail(1008, f"a message is limited to {MAX_FRAGMENTS} fragments")
             self.handle_parser_exception()
             return
         super().handle_cont(event)
@@ -127,7 +127,7 @@ class BoundedWebSocket(Connection, WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         self._rate.count()
         if self.transport.is_closing():
-            self.conn.data_to_send()  # nobody is there for the pong
+            self.conn.data_to_send()  # the peer is gone, so no pong
         elif self.transport.get_write_buffer_size() > MAX_UNREAD:
             self.transport.abort()
         else:

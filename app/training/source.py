@@ -1,4 +1,4 @@
-"""What a corpus is to the trainer: one small interface that every corpus implements."""
+"""The interface between a corpus and the trainer, implemented by every corpus."""
 
 from __future__ import annotations
 

@@ -38,12 +38,12 @@ def read_images(
     limits = limits or VideoLimits()
     files = image_files(folder)
     if not files:
-        raise InvalidVideo("empty", "the folder holds no images (.png, .jpg, .jpeg)")
+        raise InvalidVideo("empty", "the folder contains no images (.png, .jpg, .jpeg)")
     if len(files) > limits.max_frames or (len(files) - 1) / fps > limits.max_duration_s:
         raise InvalidVideo(
             "too_long",
-            f"the folder holds {len(files)} images; at most {limits.max_frames}, or {limits.max_duration_s:g} s, "
-            "are taken: split it",
+            f"the folder contains {len(files)} images; at most {limits.max_frames}, or {limits.max_duration_s:g} s, "
+            "are accepted: split it",
         )
     size: tuple[int, int] | None = None
     last_slot = -1

@@ -1,4 +1,4 @@
-"""A video file becomes RGB frames with true capture times; what cannot or must not be decoded is refused by name."""
+"""A video file as RGB frames with true capture times; unsupported or unsafe files are refused with a named error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.pipeline.module1_preprocessing.layout import Layout
 from app.pipeline.module1_preprocessing.mp4_header import claimed_duration_s
 from app.pipeline.module1_preprocessing.slices import too_many_slices
 
-#: Only decoders that cameras, browsers and editors really use; FFmpeg carries hundreds more that nobody fuzzes.
+#: Only decoders that cameras, browsers and editors really use; FFmpeg has hundreds more that are hardly tested.
 DECODERS = frozenset(
     {"h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "msmpeg4v3", "mpeg1video"}
     | {"mpeg2video", "h263", "flv", "mjpeg", "prores", "theora", "ffv1", "rawvideo", "gif"}
@@ -35,7 +35,7 @@ _MOTION_JPEG = "mjpeg"
 _AV1 = frozenset({"av1", "libdav1d"})
 #: Used when a file states neither times nor a rate.
 FALLBACK_FPS = 25.0
-#: Frames arriving up to this part of a slot before its edge still count as on time (rounding of container clocks).
+#: Frames up to this fraction of a slot before its edge still count as on time (rounding of container clocks).
 _SLOT_SLACK = 1e-3
 
 
@@ -70,21 +70,30 @@ class VideoLimits:
 class VideoInfo:
     """What the header and the first frame say. None where the container does not state it (browser recordings)."""
 
-    width: int  # pixels as shown: after rotation and with square pixels
+    width: int
+    """Pixels as shown: after rotation and with square pixels."""
     height: int
+    """As `width`."""
     fps: float | None
+    """Claimed frames per second."""
     duration_s: float | None
+    """Claimed seconds."""
     frames: int | None
+    """Claimed number of frames."""
     codec: str
-    rotation: int  # degrees clockwise that the stored picture is turned for display: 0, 90, 180, 270
+    """FFmpeg's name of the codec."""
+    rotation: int
+    """Degrees clockwise that the stored image is turned for display: 0, 90, 180, 270."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """rgb: uint8 (H, W, 3), upright; time_s: seconds since the first frame of the file."""
+    """A decoded frame."""
 
     rgb: NDArray[np.uint8]
+    """(H, W, 3), upright."""
     time_s: float
+    """Seconds since the first frame of the file."""
 
 
 def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> VideoInfo:
@@ -138,7 +147,7 @@ def read_frames(
                 raise _too_long(f"has more than {limits.max_frames} frames", limits)
             time_s = clock.read(picture)
             if time_s > limits.max_duration_s:
-                raise _too_long(f"goes on after {limits.max_duration_s:g} s", limits)
+                raise _too_long(f"is longer than {limits.max_duration_s:g} s", limits)
             slot = int(time_s * target_fps + 0.5 + _SLOT_SLACK)
             if slot <= last_slot:
                 continue
@@ -187,7 +196,7 @@ def _opened(
     if claimed is not None and claimed > limits.max_duration_s:
         raise _too_long(f"declares {claimed:.1f} s", limits)
     options = {
-        # A container must never lead to another file or a host; the pixel limit also binds headers inside the stream.
+        # A container must never open another file or a host; the pixel limit also applies to headers inside the stream.
         "protocol_whitelist": "file",
         # FFmpeg decodes frames while it opens a file, before this module has seen a packet: those whose packets are
         # checked wait for that.
@@ -196,15 +205,15 @@ def _opened(
     }
     _check_slices(path, container_format, options, on_packet)
     try:
-        # The prefix keeps a file name that looks like an address from being one.
+        # The prefix keeps a file name that looks like a URL from being read as one.
         container = av.open(
             f"file:{path.resolve()}", mode="r", format=container_format, options=options, metadata_errors="replace"
         )
     except av.FFmpegError as error:
         raise InvalidVideo(
             "truncated",
-            f"the file starts like a video ({container_format}) but cannot be opened ({error.strerror}): it is cut off "
-            "or damaged; send the whole file again",
+            f"the file starts like a video ({container_format}) but cannot be opened ({error.strerror}): it is "
+            "truncated or damaged; send the whole file again",
         ) from error
     with container:
         stream = _checked_stream(container, limits)
@@ -264,17 +273,17 @@ def _sniff(head: bytes) -> str:
 def _checked_stream(container: InputContainer, limits: VideoLimits) -> VideoStream:
     if len(container.streams) > limits.max_streams:
         raise InvalidVideo(
-            "too_large", f"the file holds {len(container.streams)} streams, the limit is {limits.max_streams}"
+            "too_large", f"the file has {len(container.streams)} streams, the limit is {limits.max_streams}"
         )
     streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
     if not streams:
-        raise InvalidVideo("no_video_stream", "the file holds no moving pictures (sound or a cover image only)")
+        raise InvalidVideo("no_video_stream", "the file has no video stream (sound or a cover image only)")
     stream = streams[0]
     context = stream.codec_context
     if context is None or context.name not in DECODERS:
         raise InvalidVideo(
             "undecodable",
-            f"pictures coded as {context.name if context else 'an unknown format'} are not read here; "
+            f"video coded as {context.name if context else 'an unknown format'} is not supported; "
             "send H.264, H.265, VP8, VP9 or AV1",
         )
     if context.width or context.height:  # an unreadable start of the stream leaves both 0: decoding will tell
@@ -297,12 +306,12 @@ def _checked_stream(container: InputContainer, limits: VideoLimits) -> VideoStre
 
 
 def _check_whole(stream: VideoStream, size: int) -> None:
-    """An MP4 with its index in front tells before any decoding that the pictures go on after the end of the file."""
+    """An MP4 with its index in front shows before any decoding that its frames extend past the end of the file."""
     needed = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     if needed > size:
         raise InvalidVideo(
             "truncated",
-            f"the file breaks off: its pictures reach to byte {needed} and it has {size}; send the whole file again",
+            f"the file is truncated: its frames extend to byte {needed}, but it has {size}; send the whole file again",
         )
 
 
@@ -326,7 +335,7 @@ def _declared_duration(container: InputContainer, stream: VideoStream) -> float 
 def _too_long(what: str, limits: VideoLimits) -> InvalidVideo:
     return InvalidVideo(
         "too_long",
-        f"the video {what}; at most {limits.max_duration_s:g} s and {limits.max_frames} frames are taken: send a part",
+        f"the video {what}; the limit is {limits.max_duration_s:g} s and {limits.max_frames} frames: send a part",
     )
 
 
@@ -380,6 +389,6 @@ def _check_packet(codec: str, packet: Packet) -> None:
 def _nothing_decoded(stream: VideoStream, limits: VideoLimits) -> InvalidVideo:
     return InvalidVideo(
         "undecodable",
-        f"the file is a video ({stream.codec_context.name}) but not one of its pictures can be decoded: it is cut off "
-        f"before the first whole picture, damaged, or its pictures have more than {limits.max_pixels} pixels",
+        f"the file is a video ({stream.codec_context.name}) but none of its frames can be decoded: it is truncated "
+        f"before the first whole frame, damaged, or its frames have more than {limits.max_pixels} pixels",
     )

@@ -1,4 +1,4 @@
-"""What a step of the lattice is: how many frames, which label is which, and its log-probabilities."""
+"""Steps of the lattice: how many frames they cover, which label is which, their log-probabilities."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class TemporalConvolution(nn.Module):
 def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
     """(B, C, T) with everything past each clip's length replaced by its last value.
 
-    Each layer needs this: only so is a clip in a padded batch read exactly as alone.
+    Each layer needs this, so that a clip in a padded batch gives exactly the output it gives alone.
     """
     if bool((lengths == x.shape[2]).all()):
         return x

@@ -1,4 +1,4 @@
-"""What one network address may do: connections at once, and attempts in a while."""
+"""Limits per network address: concurrent connections, and the rate of attempts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from app.core.errors import AddressFull, TooManyAttempts
 from app.core.limits import RateLimit
 from app.core.network import address_key, is_loopback
 
-#: Attempts an address gets back each second.
+#: Attempts that an address regains each second.
 ATTEMPTS_PER_S = 2.0
-#: Addresses remembered; the one unseen for longest is forgotten first.
+#: Addresses kept; the one that has been inactive for longest is dropped first.
 MAX_ADDRESSES = 10_000
 
 
@@ -35,16 +35,16 @@ class AddressLimits:
         loopback_exempt: bool = False,
     ) -> None:
         """
-        at_once: connections of one address; None = any number
-        burst: attempts at once, before ATTEMPTS_PER_S holds
-        loopback_exempt: programs on this machine, a proxy among them, may hold any number of connections
+        at_once: concurrent connections of one address; None = unlimited
+        burst: attempts in a burst, before ATTEMPTS_PER_S applies
+        loopback_exempt: programs on this machine, including a proxy, may hold any number of connections
         """
         self._at_once, self._burst, self._now = at_once, burst, now
         self._loopback_exempt = loopback_exempt
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
 
     def attempt(self, address: str | None) -> None:
-        """Count an attempt to connect; None is a door without addresses. Raises TooManyAttempts."""
+        """Count an attempt to connect; address None: not known, not limited. Raises TooManyAttempts."""
         if address is None:
             return
         if not self._known(address).attempts.allows():
@@ -60,9 +60,7 @@ class AddressLimits:
         known = self._known(address)
         exempt = self._loopback_exempt and is_loopback(address)
         if self._at_once is not None and not exempt and known.connections >= self._at_once:
-            raise AddressFull(
-                f"{known.connections} connections are open from this address, as many as this service accepts from one."
-            )
+            raise AddressFull(f"{known.connections} connections are open from this address, the limit per address.")
         known.connections += 1
         try:
             yield

@@ -1,4 +1,4 @@
-"""From a video, pictures or a landmark file to keypoints, with the service's limits and a way to stop in the middle."""
+"""A video, images or a landmark file to keypoints, with the service's limits, and cancellable."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_fr
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.pipeline.stages import DECODE, IMAGES, LANDMARKS, OnStage, no_op_observer
 
-#: A clip that takes longer than this for each of its seconds, beside CLIP_TIMEOUT_S for all of it, is given up: twice
-#: what a machine needs on which five clips share each core.
+#: Seconds that reading may take per second of the clip, in addition to CLIP_TIMEOUT_S: twice what is needed when five
+#: clips share each core.
 SECONDS_PER_SECOND = 10
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
 
 class Cancelled(Exception):
-    """Nobody waits for this clip any more."""
+    """The clip was cancelled."""
 
 
 class _Deadline:
@@ -84,25 +84,25 @@ class ClipOptions:
     """How a clip becomes keypoints."""
 
     limits: VideoLimits
-    """Of the video file."""
+    """Limits of the video file."""
     timeout_s: float
-    """Seconds that a clip may take, beside SECONDS_PER_SECOND for each of its own."""
+    """Seconds that a clip may take, in addition to SECONDS_PER_SECOND for each second of its length."""
     frame_skip: int = 0
-    """Frames left out behind each one that is read."""
+    """Frames skipped after each one that is read."""
     motion_threshold: float = 0.0
-    """Frames that differ less than this from the one before repeat its landmarks; 0 switches that off."""
+    """Frames that differ less than this from the one before repeat its landmarks; 0 = off."""
     recogniser: Recogniser | None = None
-    """What will read the clip; its RGB encoder, if it has one, sees the images."""
+    """The recogniser of the clip; its RGB encoder, if it has one, gets the images."""
     cancel: Event | None = None
     """Once it is set, Cancelled is raised before the next frame or packet."""
     on_frame: Callable[[], object] | None = None
     """Called for each frame that has been decoded."""
     on_stage: OnStage = no_op_observer
-    """Gets the seconds of each stage."""
+    """Called with the seconds of each stage."""
 
     @classmethod
     def of(cls, settings: Settings, **rest: Any) -> ClipOptions:
-        """Those that the settings name; `rest` are other fields."""
+        """From the settings; `rest` are the other fields."""
         limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
         return cls(limits, settings.clip_timeout_s, settings.frame_skip, settings.motion_threshold, **rest)
 
@@ -152,11 +152,11 @@ def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions)
 def check_duration(duration_s: float, max_s: float) -> None:
     """Raise VideoTooLong for a clip that lasts longer than `max_s`, which is MAX_DURATION_S."""
     if duration_s > max_s:
-        raise VideoTooLong(f"The clip lasts {duration_s:.1f} s; at most {max_s:g} s are read. Cut it into parts.")
+        raise VideoTooLong(f"The clip lasts {duration_s:.1f} s; the limit is {max_s:g} s. Split it.")
 
 
 def warnings_about(clip: Keypoints) -> list[CaptionWarning]:
-    """What was not to be seen in a clip."""
+    """What was missing in a clip."""
     if not person_present(clip.points).any():
         return [CaptionWarning("no_person", "No person was found in any frame, so there is nothing to recognise.")]
     if not hand_present(clip.points).any():
@@ -165,7 +165,7 @@ def warnings_about(clip: Keypoints) -> list[CaptionWarning]:
 
 
 def nothing_seen(clip: Keypoints, fps: float) -> Recognition:
-    """The answer for a clip without a person: no gloss, no sentence; the model has nothing to look at."""
+    """The answer for a clip without a person: no gloss, no sentence; the model has no input."""
     return Recognition(
         segments=(),
         sentence="",

@@ -1,4 +1,4 @@
-"""The queue of checkpoints of a run: the last few and the best, each whole or not there at all.
+"""The checkpoints of a run: the last few and the best, each written atomically.
 
 `RUN/checkpoints/step-00000400/` and `RUN/checkpoints/best/` hold state.safetensors (tensors) and state.json (the rest);
 nothing is ever unpickled. A folder is written under a name that starts with a dot, flushed to the disk and renamed.
@@ -52,7 +52,7 @@ class CheckpointManager:
         self.folder, self.keep = folder, keep
 
     def clean(self) -> None:
-        """Remove what a killed writer left. Only for the process that writes."""
+        """Remove the leftovers of a killed writer. Only for the process that writes."""
         if (self.folder / _OLD_BEST).is_dir() and not (self.folder / BEST).exists():
             (self.folder / _OLD_BEST).rename(self.folder / BEST)
         for leftover in [*self.folder.glob(f"{_PART}*"), self.folder / _OLD_BEST]:
@@ -137,20 +137,20 @@ def load_state(folder: Path, vocabulary: tuple[str, ...], model: dict[str, Any])
         if isinstance(error, CannotResume):
             raise
         raise CannotResume(
-            f"cannot read the checkpoint {folder}: {error}; remove that folder to go on from the one before"
+            f"cannot read the checkpoint {folder}: {error}; remove that folder to continue from the one before"
         ) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT or not isinstance(values.get("model"), dict):
         raise CannotResume(f"{folder / REST} is not a checkpoint of this version of Glossline (format {FORMAT})")
     if tuple(values.get("vocabulary", ())) != vocabulary:
         raise CannotResume(
             f"the checkpoint {folder} was trained on {len(values.get('vocabulary', ()))} other glosses than this run's "
-            f"{len(vocabulary)}; use the corpus and the glosses it was begun with, or another --out"
+            f"{len(vocabulary)}; use the corpus and the glosses it was started with, or another --out"
         )
     if values["model"] != model:
         differ = sorted(k for k in {**model, **values["model"]} if model.get(k) != values["model"].get(k))
         raise CannotResume(
             f"the checkpoint {folder} is of another model (it differs in {', '.join(differ)}); use the settings it was "
-            f"begun with, or another --out"
+            f"started with, or another --out"
         )
     rest = {k: v for k, v in values.items() if k not in ("format", "step", "vocabulary", "model")}
     return TrainingState(int(values["step"]), vocabulary, model, tensors, rest)

@@ -53,12 +53,16 @@ class PictureConfig:
 
 @dataclass(frozen=True, slots=True)
 class PictureTrack:
-    """Crops of a clip as JPEG, frame by frame, `views` each. data: all bytes; offsets: where each begins; the end."""
+    """Crops of a clip as JPEG, frame by frame, `views` each."""
 
     data: NDArray[np.uint8]
+    """All JPEG files, one after the other."""
     offsets: NDArray[np.int64]
+    """Where each file begins, and the end of the last."""
     views: int
+    """Crops of each frame."""
     size: int
+    """Side of the crops in pixels."""
 
     def __len__(self) -> int:
         return (len(self.offsets) - 1) // self.views
@@ -100,12 +104,16 @@ class PictureTrack:
 
 
 class Content(NamedTuple):
-    """What a file or a folder of pictures was when it was hashed; changed_ns: newest time of change."""
+    """A file or a folder of images as it was when it was hashed."""
 
     size: int
+    """Bytes in all."""
     changed_ns: int
+    """Latest modification time."""
     files: int
+    """Number of files."""
     sha256: str
+    """Hash of the content."""
 
 
 class Cache:

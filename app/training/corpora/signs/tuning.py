@@ -25,8 +25,8 @@ from app.training.evaluation.wer import Edit, align, corpus_errors
 BIASES = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5)
 MERGES = (0.0, 0.64, 0.96, 1.44)
-#: Settings that leave less idle input silent are out; of the others, those that read the signs everybody tries first
-#: this well go before those that do not.
+#: Settings that leave less idle input silent are out; of the others, those that read the most common first signs
+#: this well are preferred.
 MIN_SILENT = 0.97
 MIN_COMMON = 0.88
 
