@@ -2,7 +2,8 @@
 
 Whatever a client sends may end up in a message: a path, a header, the text of an exception. `_escape` is the one place
 where control characters and line breaks in it become visible escapes, so that nobody can forge a line or send escape
-sequences to a terminal, and where it is cut, so that nobody can fill the disk. Lines of a traceback are indented, so they cannot pass for lines of their own either.
+sequences to a terminal, and where it is cut, so that nobody can fill the disk. Lines of a traceback are indented, so
+they cannot pass for lines of their own either.
 """
 
 from __future__ import annotations
