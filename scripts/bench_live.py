@@ -2,8 +2,8 @@
 
     python scripts/bench_live.py --url ws://localhost:8000/ws/stream --kind landmarks --sessions 100 --seconds 30
 
-Sessions send landmarks (--kind landmarks) or JPEG images of 640x480 (--kind jpeg) at --fps, each starting at a different
-position: real landmarks of the dev signers if --data names the signs corpus, otherwise those of the prototype signer;
+Sessions send landmarks (--kind landmarks) or JPEG images of 640x480 (--kind jpeg) at --fps, each from a position of its
+own: real landmarks of the dev signers if --data names the signs corpus, otherwise those of the prototype signer;
 images from the videos in --clips. Lags are measured by the client: from sending a frame to the partial that covers it,
 and from sending the last frame of a sign to the `final` that contains it. The word error rate compares the live result
 with the answer of POST /api/inference/landmarks for the same frames. With --clips-beside N, clips of two minutes of
