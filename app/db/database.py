@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from app.core.errors import DatabaseUnavailable
 from app.db.embedded import EmbeddedError, EmbeddedPostgres
 from app.db.migrate import upgrade
 
@@ -21,10 +22,6 @@ from app.db.migrate import upgrade
 CONNECT_S = 5.0
 #: One that is lost is looked for so often.
 RETRY_S = 3.0
-
-
-class DatabaseUnavailable(RuntimeError):
-    """The database cannot be reached; the message says why, without a password."""
 
 
 def async_url(text: str) -> URL:
@@ -93,7 +90,7 @@ class Database:
         """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnavailable."""
         async with self._opening:
             if self._closed:
-                raise DatabaseUnavailable("the service is stopping")
+                raise _unavailable("the service is stopping")
             with self._translated():
                 url = self._url
                 if self._embedded is not None:
@@ -113,7 +110,7 @@ class Database:
     async def session(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnavailable."""
         if self._engine is None or self._problem is not None:
-            raise DatabaseUnavailable(self._problem or "it is not connected yet")
+            raise _unavailable(self._problem or "it is not connected yet")
         with self._translated():
             async with async_sessionmaker(self._engine, expire_on_commit=False)() as session, session.begin():
                 yield session
@@ -145,7 +142,15 @@ class Database:
         if self._problem is None:
             logger.error("the database is lost: {}", why)
         self._problem = why
-        return DatabaseUnavailable(why)
+        return _unavailable(why)
+
+
+def _unavailable(why: str) -> DatabaseUnavailable:
+    """why: without a password."""
+    return DatabaseUnavailable(
+        f"The database does not answer ({why}). Start it, or correct DATABASE_URL; the service tries again every few "
+        "seconds."
+    )
 
 
 def _about_the_connection(problem: DBAPIError) -> bool:

@@ -11,10 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from app.pipeline.module1_preprocessing.av1_frames import MAX_FRAMES as MAX_AV1_FRAMES
+from app.pipeline.module1_preprocessing.av1_frames import has_too_many_frames
 from app.pipeline.module1_preprocessing.image_limits import MAX_PIXELS, InvalidImage, check_dimensions
 from app.pipeline.module1_preprocessing.jpeg_scans import MAX_SCANS, count_scans
 from app.pipeline.module1_preprocessing.layout import Layout
@@ -27,8 +30,9 @@ DECODERS = frozenset(
     | {"mpeg2video", "h263", "flv", "mjpeg", "prores", "theora", "ffv1", "rawvideo", "gif"}
 )
 #: Called before each packet of a video; what it raises ends the reading.
-OnPacket = Callable[[], None]
+OnPacket = Callable[[], object]
 _MOTION_JPEG = "mjpeg"
+_AV1 = frozenset({"av1", "libdav1d"})
 #: Used when a file states neither times nor a rate.
 FALLBACK_FPS = 25.0
 #: Frames arriving up to this part of a slot before its edge still count as on time (rounding of container clocks).
@@ -87,7 +91,7 @@ def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> Vi
     """Header checks and one decoded frame, without reading the rest. Raises InvalidVideo, OSError."""
     limits = limits or VideoLimits()
     with _opened(Path(path), limits) as (container, stream):
-        first = next(_decoded(container, stream), None)
+        first = next(_decoded(container, stream, limits), None)
         if first is None:
             raise _nothing_decoded(stream, limits)
         layout = Layout.of(first, stream.sample_aspect_ratio)
@@ -126,7 +130,7 @@ def read_frames(
         layout: Layout | None = None
         last_slot = -1
         pixels = 0
-        for count, picture in enumerate(_decoded(container, stream, on_packet), start=1):
+        for count, picture in enumerate(_decoded(container, stream, limits, on_packet), start=1):
             pixels += picture.width * picture.height
             if pixels > limits.max_total_pixels:
                 raise _too_many_pixels(f"has {pixels} pixels in its first {count} frames", limits)
@@ -185,8 +189,9 @@ def _opened(
     options = {
         # A container must never lead to another file or a host; the pixel limit also binds headers inside the stream.
         "protocol_whitelist": "file",
-        # FFmpeg decodes frames while it opens a file, before this module has seen a packet; Motion JPEG waits for that.
-        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG})),
+        # FFmpeg decodes frames while it opens a file, before this module has seen a packet: those whose packets are
+        # checked wait for that.
+        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG} - _AV1)),
         "max_pixels": str(limits.max_pixels),
     }
     _check_slices(path, container_format, options, on_packet)
@@ -334,28 +339,42 @@ def _too_many_pixels(what: str, limits: VideoLimits) -> InvalidVideo:
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, on_packet: OnPacket = lambda: None
+    container: InputContainer, stream: VideoStream, limits: VideoLimits, on_packet: OnPacket = lambda: None
 ) -> Iterator[VideoFrame]:
     """Every picture that decodes. A damaged packet costs its own pictures; where the file breaks off, it ends."""
     packets = container.demux(stream)
-    motion_jpeg = stream.codec_context.name == _MOTION_JPEG
+    context = stream.codec_context
+    pixels = 0  # of all packets: those of hidden frames cost as much as others
     while True:
         on_packet()
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             return
-        if motion_jpeg and count_scans(bytes(packet)) > MAX_SCANS:
-            raise InvalidVideo(
-                "too_expensive", f"the video holds a JPEG picture of more than {MAX_SCANS} scans; send H.264 instead"
-            )
+        if pixels > limits.max_total_pixels:
+            raise _too_many_pixels(f"codes {pixels} pixels, hidden frames included", limits)
+        _check_packet(context.name, packet)
         try:
             pictures = packet.decode()
         except av.FFmpegError:
             continue
+        finally:
+            pixels += context.width * context.height
         for picture in pictures:
             if isinstance(picture, VideoFrame):
                 yield picture
+
+
+def _check_packet(codec: str, packet: Packet) -> None:
+    """What one call of the decoder may cost, for the codecs that set it no limit."""
+    if codec == _MOTION_JPEG and count_scans(bytes(packet)) > MAX_SCANS:
+        raise InvalidVideo(
+            "too_expensive", f"the video holds a JPEG picture of more than {MAX_SCANS} scans; send H.264 instead"
+        )
+    if codec in _AV1 and has_too_many_frames(bytes(packet)):
+        raise InvalidVideo(
+            "too_expensive", f"the video holds a packet of more than {MAX_AV1_FRAMES} AV1 frames; send H.264 instead"
+        )
 
 
 def _nothing_decoded(stream: VideoStream, limits: VideoLimits) -> InvalidVideo:

@@ -6,10 +6,9 @@ import asyncio
 
 from loguru import logger
 
-from app.core.errors import CheckpointRefused, DeviceFault, ServiceError, UnknownCheckpoint
+from app.core.errors import CheckpointRefused, DatabaseUnavailable, DeviceFault, ServiceError, UnknownCheckpoint
 from app.core.settings import Settings, SettingsError
-from app.db.database import Database, DatabaseUnavailable
-from app.db.transactions import transaction
+from app.db.database import Database
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
 from app.services.recognition import repository
@@ -64,7 +63,7 @@ class ActiveCheckpoint:
         entry = await asyncio.to_thread(find_checkpoint, self._settings, checkpoint)
         if entry is None:
             raise UnknownCheckpoint
-        async with self._one_at_a_time, transaction(self._database) as session:
+        async with self._one_at_a_time, self._database.session() as session:
             # Chosen first, and taken back where it cannot be loaded: no other process sees it until it answers here.
             await repository.choose(session, self._settings.checkpoint, entry.id)
             recogniser = await self._use(entry)

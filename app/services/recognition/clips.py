@@ -31,18 +31,18 @@ class Cancelled(Exception):
     """Nobody waits for this clip any more."""
 
 
-class _Allowance:
-    """Whether a clip may be read any further."""
+class _Deadline:
+    """Raises Cancelled once `cancel` is set, and ClipTimeout when reading a clip has taken more than timeout_s, plus
+    SECONDS_PER_SECOND for each second of the clip so far."""
 
     def __init__(self, timeout_s: float, cancel: Event | None) -> None:
         self._timeout_s, self._cancel = timeout_s, cancel
         self._began = time.perf_counter()
         self.read_s = 0.0
-        """Seconds of the clip that have been read."""
+        """Time of the last frame, in seconds of the clip."""
 
     def check(self) -> None:
-        """Raise Cancelled once `cancel` is set, and ClipTimeout when reading, with everything done in between, has
-        taken more than timeout_s, plus SECONDS_PER_SECOND for each second of the clip so far."""
+        """Called before each packet of a video and after each frame."""
         if self._cancel is not None and self._cancel.is_set():
             raise Cancelled
         if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * self.read_s:
@@ -54,26 +54,26 @@ class _Allowance:
 
 
 class _Decoding:
-    """The same frames, as long as `allowance` lasts, with the time that decoding them took added up."""
+    """The same frames, with the time that decoding them took added up. Raises what the deadline raises."""
 
     def __init__(
-        self, frames: Iterable[Frame], allowance: _Allowance, on_frame: Callable[[], object] | None = None
+        self, frames: Iterable[Frame], deadline: _Deadline, on_frame: Callable[[], object] | None = None
     ) -> None:
-        self._frames, self._allowance, self._on_frame = iter(frames), allowance, on_frame
+        self._frames, self._deadline, self._on_frame = iter(frames), deadline, on_frame
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
         return self
 
     def __next__(self) -> Frame:
-        self._allowance.check()
+        self._deadline.check()
         began = time.perf_counter()
         try:
             frame = next(self._frames)
         finally:
             self.seconds += time.perf_counter() - began
-        self._allowance.read_s = frame.time_s
-        self._allowance.check()
+        self._deadline.read_s = frame.time_s
+        self._deadline.check()
         if self._on_frame is not None:
             self._on_frame()
         return frame
@@ -94,7 +94,7 @@ class ClipOptions:
     recogniser: Recogniser | None = None
     """What will read the clip; its RGB encoder, if it has one, sees the images."""
     cancel: Event | None = None
-    """Once it is set, Cancelled is raised before the next frame, or packet of a video."""
+    """Once it is set, Cancelled is raised before the next frame or packet."""
     on_frame: Callable[[], object] | None = None
     """Called for each frame that has been decoded."""
     on_stage: OnStage = no_op_observer
@@ -107,16 +107,15 @@ class ClipOptions:
         return cls(limits, settings.clip_timeout_s, settings.frame_skip, settings.motion_threshold, **rest)
 
 
-def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions) -> Keypoints:
+def keypoints_from_frames(
+    frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions, deadline: _Deadline | None = None
+) -> Keypoints:
     """Find the landmarks in images that are decoded as they are asked for.
 
     Raises LandmarksUnavailable, Cancelled, ClipTimeout, and whatever the decoder raises.
     """
-    return _keypoints(frames, track, options, _Allowance(options.timeout_s, options.cancel))
-
-
-def _keypoints(frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions, allowance: _Allowance) -> Keypoints:
-    decoding = _Decoding(frames, allowance, options.on_frame)
+    deadline = deadline or _Deadline(options.timeout_s, options.cancel)
+    decoding = _Decoding(frames, deadline, options.on_frame)
     encoding_s = 0.0
 
     def on_encoded(stage: str, seconds: float) -> None:
@@ -144,11 +143,10 @@ def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions)
 
     Raises InvalidVideo, LandmarksUnavailable, Cancelled, ClipTimeout.
     """
-    allowance = _Allowance(options.timeout_s, options.cancel)
-    # Also between packets: a file may have thousands that hold no picture.
-    frames = read_frames(path, options.limits, on_packet=allowance.check)
+    deadline = _Deadline(options.timeout_s, options.cancel)
+    frames = read_frames(path, options.limits, on_packet=deadline.check)
     with closing(cast(Generator[Frame, None, None], frames)):
-        return _keypoints(frames, track, options, allowance)
+        return keypoints_from_frames(frames, track, options, deadline)
 
 
 def check_duration(duration_s: float, max_s: float) -> None:

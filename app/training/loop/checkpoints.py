@@ -26,7 +26,7 @@ TENSORS, REST = "state.safetensors", "state.json"
 BEST, _OLD_BEST, _PART = "best", ".best-old", ".part-"
 
 
-class CheckpointRefused(ConfigError):
+class CannotResume(ConfigError):
     """A checkpoint of training is missing, damaged, or of another model, vocabulary or format; the message says what
     to do."""
 
@@ -124,31 +124,31 @@ class CheckpointManager:
 
 
 def load_state(folder: Path, vocabulary: tuple[str, ...], model: dict[str, Any]) -> TrainingState:
-    """What `CheckpointManager` saved in `folder`. Raises CheckpointRefused unless vocabulary and model are these."""
+    """What `CheckpointManager` saved in `folder`. Raises CannotResume unless vocabulary and model are these."""
     path = folder / TENSORS
     try:
         values = json.loads((folder / REST).read_text(encoding="utf-8"))
         if looks_pickled(path):
-            raise CheckpointRefused(
+            raise CannotResume(
                 f"{path} is a pickle (torch.save): it could run any code and is not loaded; only safetensors are"
             )
         tensors = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        if isinstance(error, CheckpointRefused):
+        if isinstance(error, CannotResume):
             raise
-        raise CheckpointRefused(
+        raise CannotResume(
             f"cannot read the checkpoint {folder}: {error}; remove that folder to go on from the one before"
         ) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT or not isinstance(values.get("model"), dict):
-        raise CheckpointRefused(f"{folder / REST} is not a checkpoint of this version of Glossline (format {FORMAT})")
+        raise CannotResume(f"{folder / REST} is not a checkpoint of this version of Glossline (format {FORMAT})")
     if tuple(values.get("vocabulary", ())) != vocabulary:
-        raise CheckpointRefused(
+        raise CannotResume(
             f"the checkpoint {folder} was trained on {len(values.get('vocabulary', ()))} other glosses than this run's "
             f"{len(vocabulary)}; use the corpus and the glosses it was begun with, or another --out"
         )
     if values["model"] != model:
         differ = sorted(k for k in {**model, **values["model"]} if model.get(k) != values["model"].get(k))
-        raise CheckpointRefused(
+        raise CannotResume(
             f"the checkpoint {folder} is of another model (it differs in {', '.join(differ)}); use the settings it was "
             f"begun with, or another --out"
         )

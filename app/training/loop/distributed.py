@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from app.pipeline.module3_sequence.steps import label_ids
 from app.pipeline.recogniser import GlossSegment
 from app.training.errors import ConfigError
 from app.training.evaluation.wer import ErrorCounts
@@ -129,7 +130,7 @@ def shared_answers(
     mine = answer(ranks.share(examples))
     if ranks.world == 1:
         return mine
-    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    label = label_ids(vocabulary)
     width = int(_reduce(torch.tensor(max((len(a) for a in mine), default=0)), dist.ReduceOp.MAX))
     # Rows of the other ranks are zero here, and 0 is no label, so the sum holds everybody's rows.
     rows = torch.zeros(len(examples), width, 4, dtype=torch.float64)

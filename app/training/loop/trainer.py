@@ -311,7 +311,7 @@ class CSLRTrainer:
             (self.checkpoints.save_best if best else self.checkpoints.save)(state)
 
     def resume(self) -> bool:
-        """Continue from the newest checkpoint when there is one. Raises CheckpointRefused (a ConfigError)."""
+        """Continue from the newest checkpoint when there is one. Raises CannotResume (a ConfigError)."""
         path = self.checkpoints.latest()
         if path is None:
             return False
