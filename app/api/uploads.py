@@ -92,9 +92,9 @@ class _Form:
 class IncomingBody:
     """The body of a request that holds an upload place, while it is received."""
 
-    def __init__(self, request: Request, place: Place, places: Places, settings: Settings) -> None:
+    def __init__(self, request: Request, place: Place, uploads: Uploads, settings: Settings) -> None:
         self.request = request
-        self._place, self._places, self._settings = place, places, settings
+        self._place, self._uploads, self._settings = place, uploads, settings
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises UploadTimeout, ClientDisconnect."""
@@ -120,13 +120,7 @@ class IncomingBody:
     def keep(self, count: int) -> None:
         """Count `count` bytes that are held in memory until the request ends. Raises Busy when there is no room."""
         self._place.in_memory += count
-        if self._places.in_memory > MAX_IN_MEMORY and not self._places.make_memory(MAX_IN_MEMORY, self._place):
-            raise Busy(
-                f"Requests with {MAX_IN_MEMORY >> 20} MiB of JSON are being received or worked on already, as many as "
-                "this service holds in memory. Try again in 2 seconds (header Retry-After), or send a file.",
-                retry_after_s=2,
-                headers={"Connection": "close"},
-            )
+        self._uploads.check_memory(self._place)
 
 
 def _timeout(what: str) -> UploadTimeout:
@@ -138,8 +132,9 @@ def _gave_way(place: Place) -> UploadTimeout:
 
 
 class Uploads:
-    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body is received and processed; a
-    slow upload (UPLOAD_MIN_KB_S) makes way for a new request, and so does one of an address that holds many."""
+    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body is received and processed, and
+    the memory for bodies that are not written to disk, MAX_IN_MEMORY. A slow upload (UPLOAD_MIN_KB_S) makes way for a
+    new request, and so does one of an address that holds much."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -149,7 +144,24 @@ class Uploads:
     async def enter(self, request: Request) -> AsyncIterator[IncomingBody]:
         """Hold one place. Raises Busy when none is free, UploadTimeout when others need the place."""
         async with self._places.hold(request.client.host if request.client is not None else None) as place:
-            yield IncomingBody(request, place, self._places, self._settings)
+            yield IncomingBody(request, place, self, self._settings)
+
+    def check_memory(self, asking: Place) -> None:
+        """Raises Busy when the bodies in memory, that of `asking` included, are more than it may hold."""
+        if self._in_memory > MAX_IN_MEMORY:
+            others = self._places.taken - {asking}
+            self._places.make_room({place: place.in_memory / MAX_IN_MEMORY for place in others if place.in_memory})
+        if self._in_memory > MAX_IN_MEMORY:
+            raise Busy(
+                f"Requests with {MAX_IN_MEMORY >> 20} MiB of JSON are being received or worked on already, as many as "
+                "this service holds in memory. Try again in 2 seconds (header Retry-After), or send a file.",
+                retry_after_s=2,
+                headers={"Connection": "close"},
+            )
+
+    @property
+    def _in_memory(self) -> int:
+        return sum(place.in_memory for place in self._places.taken)
 
 
 @contextlib.asynccontextmanager

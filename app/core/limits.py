@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -85,7 +85,7 @@ class Place:
     received: int = 0
     """Bytes of the request so far; 0 where they are not counted."""
     in_memory: int = 0
-    """Bytes of it that are held in memory until it ends."""
+    """Bytes of them that are held in memory until the request ends."""
     settled: bool = False
     """The request is complete and keeps its place from now on."""
 
@@ -104,7 +104,7 @@ class Places:
 
     When all are taken, a newcomer gets the place of a request that only holds it: one that is not settled, older than
     `min_age_s`, and either slower than `min_kb_s` or of an address that holds more than a quarter of the places. The
-    address that holds most gives way first, with its slowest request.
+    address that holds most gives way first, with its slowest request. Memory may be shared out alike.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Places:
     @asynccontextmanager
     async def hold(self, address: str | None) -> AsyncIterator[Place]:
         """A place while the block lasts. Raises Busy when none is free, `gave_way` in the block when it is lost."""
-        if len(self._taken) >= self._limit and not self._make_room(dict.fromkeys(self._taken, 1 / self._limit)):
+        if len(self._taken) >= self._limit and not self.make_room(dict.fromkeys(self._taken, 1 / self._limit)):
             raise _busy(len(self._taken), self._what)
         place: Place | None = None
         try:
@@ -142,20 +142,11 @@ class Places:
             self._taken.discard(place)
 
     @property
-    def in_memory(self) -> int:
-        """Bytes that the requests hold in memory."""
-        return sum(place.in_memory for place in self._taken)
+    def taken(self) -> Set[Place]:
+        return self._taken
 
-    def make_memory(self, limit: int, asking: Place) -> bool:
-        """Let requests other than `asking` give way until all together hold at most `limit` bytes."""
-        while self.in_memory > limit:
-            others = self._taken - {asking}
-            if not self._make_room({place: place.in_memory / limit for place in others if place.in_memory}):
-                return False
-        return True
-
-    def _make_room(self, shares: Mapping[Place, float]) -> bool:
-        """shares: of what is short, by place."""
+    def make_room(self, shares: Mapping[Place, float]) -> bool:
+        """End one of these requests, if any may be ended. shares: of what is short, 0..1."""
         held: defaultdict[str, float] = defaultdict(float)
         for place, share in shares.items():
             held[place.address] += share

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import signal
@@ -66,8 +65,8 @@ async def test_a_full_disk_has_a_name_and_leaves_nothing(folder: Path, number: i
     assert os.listdir(folder) == []
 
 
-async def test_a_directory_that_has_gone_has_a_name(folder: Path) -> None:
-    await asyncio.to_thread(folder.rmdir)
+async def test_a_directory_that_has_gone_has_a_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "removed"))
     with pytest.raises(InsufficientStorage, match="TMPDIR"):
         async with temporary_file():
             pass
