@@ -37,7 +37,7 @@ def test_checkpoint_round_trip(tmp_path: Path) -> None:
 
 def test_a_missing_checkpoint_names_the_ones_there_are(tmp_path: Path) -> None:
     tiny_checkpoint(tmp_path / "tiny")
-    with pytest.raises(CheckpointError, match="available there: tiny"):
+    with pytest.raises(CheckpointError, match="available: tiny"):
         read_config(tmp_path / "nope")
 
 
