@@ -39,8 +39,10 @@ class RGBConfig:
 class ModelConfig:
     """Everything needed to build the network again.
 
-    labels: vocabulary size without the blank. features, time_divisor: numbers a frame and frames a lattice step; only
-    the encoder "tracks" may have others than those of cameras.
+    labels: vocabulary size without the blank. body: what the encoder "groups" reads of the body, see `PoseEncoder`.
+    norm: of the convolutions, see `TemporalConvolution`. hidden, residual: of the BiLSTM, see `BiLSTM`. features,
+    time_divisor: numbers a frame, which only the encoder "tracks" may have others than those of cameras, and frames a
+    lattice step.
     """
 
     labels: int
@@ -48,8 +50,12 @@ class ModelConfig:
     body_dim: int = 64
     hand_dim: int = 96
     model_dim: int = 192
+    body: Literal["all", "head"] = "all"
+    norm: Literal["batch", "layer"] = "batch"
     temporal: Literal["bilstm", "transformer"] = "bilstm"
     layers: int = 2
+    hidden: int | None = None
+    residual: bool = False
     dropout: float = 0.2
     cosine_scale: float = 16.0
     shared_classifier: bool = True
@@ -122,22 +128,20 @@ class SignModel(nn.Module):
         tracks = config.pose_encoder == "tracks"
         if config.features != NUM_FEATURES and not tracks:
             raise ValueError(f"the model reads {config.features} features a frame, this version makes {NUM_FEATURES}")
-        if config.time_divisor != TIME_DIVISOR and not tracks:
-            raise ValueError(f"a lattice step of landmarks is {TIME_DIVISOR} frames, not {config.time_divisor}")
         self.config = config
         dim = config.model_dim
         self.pose: nn.Module
         if tracks:
             self.pose = TracksEncoder(config.features, dim, config.dropout)
         elif config.pose_encoder == "groups":
-            self.pose = PoseEncoder(config.body_dim, config.hand_dim, dim)
+            self.pose = PoseEncoder(config.body_dim, config.hand_dim, dim, config.body)
         else:
             self.pose = FlatPoseEncoder(dim)
         self.rgb = RGBEncoder(config.rgb.backbone, config.rgb.weights, views(config.rgb.hands)) if config.rgb else None
         self.fusion = GatedFusion(self.rgb.out_dim, dim, config.rgb.stream_dropout) if config.rgb and self.rgb else None
-        self.convolution = TemporalConvolution(dim, dim, config.dropout, config.time_divisor)
+        self.convolution = TemporalConvolution(dim, dim, config.dropout, config.time_divisor, config.norm)
         self.sequence: nn.Module = (
-            BiLSTM(dim, config.layers, config.dropout)
+            BiLSTM(dim, config.layers, config.dropout, config.hidden, config.residual)
             if config.temporal == "bilstm"
             else AttentionEncoder(dim, config.layers, config.dropout)
         )

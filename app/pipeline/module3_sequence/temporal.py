@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,17 +18,28 @@ class TemporalConvolution(nn.Module):
 
     Edges are replicated, not zero-padded. Without lengths all rows are whole. With divisor 2 the second pooling is
     left out (K5-P2-K5): T and lengths are then multiples of 2.
+
+    norm: "batch" learns with the statistics of batches; "layer" normalises each frame by itself, which needs no
+    statistics (and so none of corpora that differ), with GELU in place of ReLU.
     """
 
-    def __init__(self, inputs: int, outputs: int, dropout: float, divisor: int = TIME_DIVISOR) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        dropout: float,
+        divisor: int = TIME_DIVISOR,
+        norm: Literal["batch", "layer"] = "batch",
+    ) -> None:
         super().__init__()
         if divisor not in (2, 4):
             raise ValueError(f"time is divided by 2 or 4, not by {divisor}")
         self.pools = (2, divisor // 2)
         self.first = nn.Conv1d(inputs, outputs, 5)
         self.second = nn.Conv1d(outputs, outputs, 5)
-        self.first_norm = nn.BatchNorm1d(outputs)
-        self.second_norm = nn.BatchNorm1d(outputs)
+        make, self.activation = (nn.BatchNorm1d, F.relu) if norm == "batch" else (_ChannelNorm, F.gelu)
+        self.first_norm = make(outputs)
+        self.second_norm = make(outputs)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -35,8 +48,15 @@ class TemporalConvolution(nn.Module):
         for (conv, norm), pool in zip(layers, self.pools, strict=True):
             if lengths is not None:
                 x, lengths = _hold_last(x, lengths), lengths // pool
-            x = self.dropout(F.max_pool1d(F.relu(norm(conv(F.pad(x, (2, 2), mode="replicate")))), pool))
+            x = self.dropout(F.max_pool1d(self.activation(norm(conv(F.pad(x, (2, 2), mode="replicate")))), pool))
         return x.transpose(1, 2)
+
+
+class _ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of (B, C, T)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
 def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
@@ -51,19 +71,31 @@ def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class BiLSTM(nn.Module):
-    """(B, S, dim), lengths (B,) or None for whole rows -> (B, S, dim); steps past a clip's length do not reach it."""
+    """(B, S, dim), lengths (B,) or None for whole rows -> (B, S, dim); steps past a clip's length do not reach it.
 
-    def __init__(self, dim: int, layers: int, dropout: float) -> None:
+    hidden: cells of each direction, dim / 2 where not said. residual: what comes in is added to what goes out.
+    """
+
+    def __init__(
+        self, dim: int, layers: int, dropout: float, hidden: int | None = None, residual: bool = False
+    ) -> None:
         super().__init__()
+        cells = hidden or dim // 2
         self.lstm = nn.LSTM(
-            dim, dim // 2, layers, batch_first=True, bidirectional=True, dropout=dropout if layers > 1 else 0.0
+            dim, cells, layers, batch_first=True, bidirectional=True, dropout=dropout if layers > 1 else 0.0
         )
+        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * cells, dim)) if hidden else None
+        self.residual = residual
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None or bool((lengths == x.shape[1]).all()):
-            return self.lstm(x)[0]
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+            y = self.lstm(x)[0]
+        else:
+            packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            y = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        if self.out is not None:
+            y = self.out(y)
+        return x + y if self.residual else y
 
 
 class AttentionEncoder(nn.Module):

@@ -1,0 +1,1 @@
+"""Corpora, a package each; none imports another."""
