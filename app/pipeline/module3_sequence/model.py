@@ -41,8 +41,8 @@ class ModelConfig:
 
     labels: vocabulary size without the blank. body: what the encoder "groups" reads of the body, see `PoseEncoder`.
     norm: of the convolutions, see `TemporalConvolution`. hidden, residual: of the BiLSTM, see `BiLSTM`. features,
-    time_divisor: numbers a frame, which only the encoder "tracks" may have others than those of cameras, and frames a
-    lattice step.
+    time_divisor: numbers a frame and frames a lattice step; only the encoder "tracks" may have others than those of
+    cameras.
     """
 
     labels: int
@@ -128,6 +128,8 @@ class SignModel(nn.Module):
         tracks = config.pose_encoder == "tracks"
         if config.features != NUM_FEATURES and not tracks:
             raise ValueError(f"the model reads {config.features} features a frame, this version makes {NUM_FEATURES}")
+        if config.time_divisor != TIME_DIVISOR and not tracks:
+            raise ValueError(f"a lattice step of landmarks is {TIME_DIVISOR} frames, not {config.time_divisor}")
         self.config = config
         dim = config.model_dim
         self.pose: nn.Module

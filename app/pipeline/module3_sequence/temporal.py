@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -37,7 +38,8 @@ class TemporalConvolution(nn.Module):
         self.pools = (2, divisor // 2)
         self.first = nn.Conv1d(inputs, outputs, 5)
         self.second = nn.Conv1d(outputs, outputs, 5)
-        make, self.activation = (nn.BatchNorm1d, F.relu) if norm == "batch" else (_ChannelNorm, F.gelu)
+        self.activation: Callable[[Tensor], Tensor] = F.relu if norm == "batch" else F.gelu
+        make: type[nn.Module] = nn.BatchNorm1d if norm == "batch" else _ChannelNorm
         self.first_norm = make(outputs)
         self.second_norm = make(outputs)
         self.dropout = nn.Dropout(dropout)

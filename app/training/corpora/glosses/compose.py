@@ -253,7 +253,7 @@ class Composer:
 
     def _finish(self, rng: Generator, track: Track, spans: list[tuple[int, int, int]]) -> Phrase:
         recipe = self.recipe
-        first, second, weight = (np.concatenate(rows) for rows in (track.first, track.second, track.weight))
+        first, second, weight = np.concatenate(track.first), np.concatenate(track.second), np.concatenate(track.weight)
         if rng.random() < recipe.hold:
             n = int(rng.integers(2, 25))
             first = np.concatenate([np.repeat(first[:1], n, axis=0), first])
@@ -262,7 +262,8 @@ class Composer:
             spans = [(label, a + n, b + n) for label, a, b in spans]
         if rng.random() < recipe.hold:
             n = int(rng.integers(2, 25))
-            first, second = (np.concatenate([rows, np.repeat(rows[-1:], n, axis=0)]) for rows in (first, second))
+            first = np.concatenate([first, np.repeat(first[-1:], n, axis=0)])
+            second = np.concatenate([second, np.repeat(second[-1:], n, axis=0)])
             weight = np.concatenate([weight, np.repeat(weight[-1:], n, axis=0)])
         if rng.random() < 0.5 and recipe.lost:
             gone = rng.random(len(first)) < rng.uniform(0, recipe.lost)
@@ -309,7 +310,7 @@ class _Book:
         out = [self._clip(rng, signer, gloss)]
         glosses = [gloss]
         for _ in range(count - 1):
-            for _ in range(4):
+            for _ in range(16):
                 other = self._pick(rng, *((self.glosses, self.cumulative) if mixed else self.own[signer]))
                 if signs_of(other)[0] != signs_of(glosses[-1])[-1]:
                     break

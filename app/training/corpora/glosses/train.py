@@ -79,7 +79,7 @@ def _set(owner: Any, path: list[str], text: str) -> Any:
         value = text
     if isinstance(owner, dict):
         return {**owner, path[0]: value}
-    if not is_dataclass(owner) or path[0] not in {f.name for f in fields(owner)}:
+    if not is_dataclass(owner) or isinstance(owner, type) or path[0] not in {f.name for f in fields(owner)}:
         raise ValueError(f"there is no setting {path[0]!r}")
     old = getattr(owner, path[0])
     return replace(owner, **{path[0]: _set(old, path[1:], text) if len(path) > 1 else _like(old, value)})
