@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -19,72 +15,102 @@ from app import __version__
 from app.api import captions_ws as live
 from app.api import health, inference, openapi, pages, problems, training
 from app.api import metrics as metrics_route
+from app.api.captions_socketio import MAX_PACKET, SocketIODoor
 from app.api.captions_socketio import PATH as SOCKETIO_PATH
-from app.api.captions_socketio import SocketIODoor
 from app.api.middleware import BodyLimit, RequestContext
+from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
-from app.core.limits import Gate
+from app.api.uploads import UploadPlaces
+from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
+from app.core.temp_files import remove_leftovers
 from app.db.database import Database, DatabaseUnavailable
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
+from app.monitoring.readings import gpu_readings
 from app.pipeline.checkpoint import CheckpointError
-from app.server.shutdown import draining_first
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
+from app.server.protect import protect_server
+from app.server.serve import built_or_exit
+from app.server.shutdown import PART_S, draining_first, exiting_in_time, within
 from app.services.captions.hub import LiveHub
-from app.services.recognition.active_checkpoint import CheckpointSwitch
-from app.services.recognition.checkpoint_store import check_checkpoint
-from app.services.recognition.devices import gpu_readings, resolve_device
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
+from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial_checkpoint
+from app.services.recognition.checkpoint_store import CheckpointEntry, check_checkpoint, configured_checkpoint
+from app.services.recognition.devices import resolve_device
+from app.services.recognition.model_host import ModelHost
+from app.services.recognition.service import ClipService, warm_up
 from app.services.training_jobs.service import TrainingJobs
 
 #: How long the start waits for the database: one that is embedded and new needs some seconds.
 DATABASE_START_S = 30.0
-#: Who may follow the logs of training jobs at once.
+#: Connections that follow the log of a training job at once.
 MAX_FOLLOWERS = 32
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    service: InferenceService = app.state.service
-    hub: LiveHub = app.state.live
-    async with _database(app) as choice:
-        try:
-            await service.start(choice)
-        except (SettingsError, CheckpointError) as problem:
-            app.state.startup_problem = str(problem)
-            await service.stop()
-            raise
-        hub.start(service.recogniser, service.model_thread, service.extractors, service.streams, service.device)
-        try:
-            async with _training(app), _grpc(service, hub):
-                with draining_first(lambda: _drain(app)):
-                    yield
-        except SettingsError as problem:
-            app.state.startup_problem = str(problem)
-            raise
-        finally:
-            await app.state.socketio.close()
-            await hub.close()
-            await service.stop()
+async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
+    """All parts of the service, each made of those before it. Whatever ends the block, or a start that fails half-way,
+    what has begun is closed in the reverse order.
+
+    Raises SettingsError or CheckpointError with what to do.
+    """
+    async with AsyncExitStack() as stack:
+        database, choose = await _database(stack, settings)
+        # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
+        landmarks = MediaPipeEngine(settings.extractor_workers)
+        stack.push_async_callback(_closed, "landmarks", lambda: asyncio.to_thread(landmarks.close))
+        warming = asyncio.ensure_future(asyncio.to_thread(warm_up, landmarks))  # beside the recogniser
+        stack.push_async_callback(asyncio.wait, {warming})
+        host = await ModelHost.load(settings, metrics, choose)
+        stack.push_async_callback(_closed, "the recogniser", host.close)
+        await warming
+        clips = ClipService(settings, host, landmarks, metrics)
+        stack.push_async_callback(_closed, "clips", clips.close)
+        captions = LiveHub(settings, host, landmarks, metrics)
+        stack.push_async_callback(_closed, "live captions", captions.close)
+        checkpoint: ActiveCheckpoint | None = None
+        training: TrainingJobs | None = None
+        if database is not None:
+            training = TrainingJobs(settings, database, lambda: host.recogniser.device)
+            stack.push_async_callback(training.close)
+            checkpoint = ActiveCheckpoint(settings, database, host)
+            stack.push_async_callback(checkpoint.close)
+        services = Services(
+            settings=settings,
+            metrics=metrics,
+            database=database,
+            host=host,
+            clips=clips,
+            captions=captions,
+            checkpoint=checkpoint,
+            training=training,
+            followers=ConcurrencyLimit(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10),
+        )
+        await _grpc(stack, services)
+        yield services
 
 
-async def _drain(app: FastAPI) -> None:
-    """What has to be over before the server closes its sockets: live sessions, and followers of jobs with the jobs."""
-    await asyncio.gather(app.state.live.drain(), app.state.training.close())
+async def _closed(what: str, close: Callable[[], Awaitable[None]]) -> None:
+    await within(PART_S, close(), what)
 
 
-@asynccontextmanager
-async def _database(app: FastAPI) -> AsyncIterator[Callable[[], Awaitable[tuple[str, Path]]]]:
-    """The database while the block lasts; gives what tells the checkpoint to start with. A database that is not there
-    keeps the service from training, not from recognising."""
-    database: Database = app.state.database
-    switch: CheckpointSwitch = app.state.switch
-    if not app.state.service.settings.uses_database:
-        yield switch.configured
-        return
+async def _database(
+    stack: AsyncExitStack, settings: Settings
+) -> tuple[Database | None, Callable[[], Awaitable[CheckpointEntry]]]:
+    """The database, if anything needs one, and a function that picks the initial checkpoint. A database that is
+    unavailable keeps the service from training, not from recognising."""
 
-    async def choice() -> tuple[str, Path]:
+    async def configured() -> CheckpointEntry:
+        return configured_checkpoint(settings)
+
+    if not settings.uses_database:
+        return None, configured
+    database = _database_of(settings)
+    opening = await stack.enter_async_context(database.kept_open())
+
+    async def chosen() -> CheckpointEntry:
         """Waits for the database as long as one that works may need to start, and no longer."""
         try:
             async with asyncio.timeout(DATABASE_START_S):
@@ -92,54 +118,64 @@ async def _database(app: FastAPI) -> AsyncIterator[Callable[[], Awaitable[tuple[
         except (DatabaseUnavailable, TimeoutError) as problem:
             logger.error(
                 "the database ({}) cannot be reached: {}. Recognition goes on without it, training is answered with "
-                "503 until it is there; it is looked for every few seconds",
+                "503 until it is back; retrying every few seconds",
                 database.where,
                 str(problem) or f"no answer within {DATABASE_START_S:g} s",
             )
-        return await switch.at_start()
+        return await initial_checkpoint(settings, database)
 
-    opening = asyncio.create_task(database.open(), name="database-opening")
-    keeping = asyncio.create_task(database.keep(), name="database-keeper")
+    return database, chosen
+
+
+def _database_of(settings: Settings) -> Database:
+    """Raises SettingsError."""
+    url = settings.database_url.get_secret_value() if settings.database_url is not None else None
     try:
-        yield choice
-    finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, opening, return_exceptions=True)
-        await database.close()
+        return Database(url, settings.data_dir)
+    except ValueError as problem:
+        raise SettingsError(f"DATABASE_URL=(hidden): {problem}") from None
 
 
-@asynccontextmanager
-async def _training(app: FastAPI) -> AsyncIterator[None]:
-    training: TrainingJobs = app.state.training
-    switch: CheckpointSwitch = app.state.switch
-    if not app.state.service.settings.uses_database:
-        yield
-        return
-    training.start()
-    switch.start()
-    try:
-        yield
-    finally:
-        await switch.close()
-        await training.close()
-
-
-@asynccontextmanager
-async def _grpc(service: InferenceService, hub: LiveHub) -> AsyncIterator[None]:
-    """The gRPC door while the block lasts, where GRPC_PORT asks for one. Raises SettingsError."""
-    settings = service.settings
+async def _grpc(stack: AsyncExitStack, services: Services) -> None:
+    """The gRPC door, where GRPC_PORT asks for one. Raises SettingsError."""
+    settings = services.settings
     if settings.grpc_port == 0:
-        yield
         return
     try:
-        from app.rpc.server import rpc_server  # only here: who does without gRPC need not have its packages
+        from app.rpc.server import rpc_server  # only here: its packages are needed by nobody else
     except ImportError as problem:
         raise SettingsError(
             f"GRPC_PORT={settings.grpc_port}: the packages of gRPC cannot be loaded ({problem}). Install them with: "
             "python -m pip install -r requirements.txt"
         ) from problem
-    async with rpc_server(service, hub, settings.host, settings.grpc_port):
-        yield
+    await stack.enter_async_context(rpc_server(services, settings.host, settings.grpc_port))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio: SocketIODoor) -> AsyncIterator[None]:
+    protect_server(settings)
+    removed = await asyncio.to_thread(remove_leftovers)
+    if removed:
+        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
+    try:
+        async with exiting_in_time(), _services(settings, metrics) as services:
+            app.state.services = services
+            try:
+                with draining_first(lambda: _drain(services), settings.training_stop_s):
+                    yield
+            finally:
+                await socketio.close()
+    except (SettingsError, CheckpointError) as problem:
+        app.state.startup_problem = str(problem)
+        raise
+    finally:
+        app.state.services = None
+
+
+async def _drain(services: Services) -> None:
+    """What has to be over before the server closes its sockets: live sessions, and followers of jobs with the jobs."""
+    training = services.training.close() if services.training is not None else asyncio.sleep(0)
+    await asyncio.gather(services.captions.drain(), training)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -147,31 +183,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     check_checkpoint(settings)
     resolve_device(settings.device)
+    _database_of(settings)
     configure_logging(settings)
+    metrics, socketio = Metrics(), SocketIODoor(settings)
+    metrics.registry.register(GpuCollector(gpu_readings))
     app = FastAPI(
         title="Glossline",
         version=__version__,
         description=openapi.DESCRIPTION,
-        lifespan=_lifespan,
+        lifespan=partial(_lifespan, settings=settings, metrics=metrics, socketio=socketio),
         docs_url=None,
         redoc_url=None,
     )
+    app.state.services = None  # a Services from the start of the lifespan to its end
     app.state.startup_problem = None
-    app.state.metrics = metrics = Metrics()
-    metrics.registry.register(GpuCollector(gpu_readings))
-    app.state.service = InferenceService(settings, metrics)
-    app.state.live = LiveHub(settings, metrics)
-    url = settings.database_url.get_secret_value() if settings.database_url is not None else None
-    try:
-        app.state.database = Database(url, settings.data_dir)
-    except ValueError as problem:
-        raise SettingsError(f"DATABASE_URL=(hidden): {problem}") from None
-    app.state.switch = CheckpointSwitch(settings, app.state.database, app.state.service, app.state.live)
-    app.state.training = TrainingJobs(settings, app.state.database, app.state.service.computes_on)
-    app.state.followers = Gate(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10)
-    app.state.socketio = SocketIODoor(app.state.live, settings)
-    app.mount(SOCKETIO_PATH, app.state.socketio)
-    app.state.uploads = Gate(settings.max_concurrent_requests, "uploads")
+    app.state.uploads = UploadPlaces(settings)
+    app.mount(SOCKETIO_PATH, socketio)
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(live.router)
@@ -179,13 +206,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.metrics:
         app.include_router(metrics_route.router)
     pages.install(app)
-    problems.install(app)
+    problems.install(app, live.PATH)
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's
     # own `send`; right inside of it everything is counted.
-    app.add_middleware(
-        BodyLimit, limit=settings.max_upload_bytes, smaller={training.router.prefix: training.MAX_BODY_BYTES}
-    )
+    limits = {
+        inference.router.prefix: settings.max_upload_bytes,
+        training.router.prefix: training.MAX_BODY_BYTES,
+        SOCKETIO_PATH: MAX_PACKET,
+    }
+    app.add_middleware(BodyLimit, limits=limits)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -194,25 +224,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
+    hosts = [*settings.allowed_hosts, settings.host.lower()]
+    app.add_middleware(CheckOrigin, policy=OriginPolicy(hosts, settings.cors_origins))
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(RequestContext)
     return app
 
 
 def __getattr__(name: str) -> FastAPI:
-    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings.
-
-    A setting that cannot be used ends the process with its message and exit code 2 instead of a traceback.
-    """
+    """`app.main:app` is built when a server asks for it, so that importing this module reads no settings."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        built = create_app()
-    except SettingsError as problem:
-        print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
-        if multiprocessing.parent_process() is not None:
-            # One of several workers: their supervisor would start it again for ever, and no setting mends itself.
-            os.kill(os.getppid(), signal.SIGTERM)
-        sys.exit(2)
-    globals()["app"] = built
+    globals()["app"] = built = built_or_exit(create_app)
     return built

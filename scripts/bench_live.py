@@ -6,13 +6,15 @@ Sessions send landmarks (--kind landmarks) or JPEG pictures of 640x480 (--kind j
 of the material: real landmarks of the dev signers where --data names the signs corpus, else the prototype signer's;
 pictures from the videos in --clips. Lags are seen by the client: from sending a frame to the partial that has read it,
 and from sending the last frame of a sign to the `final` that holds it. The word error rate compares what came live
-with what POST /api/inference/landmarks answers for the same frames.
+with what POST /api/inference/landmarks answers for the same frames. With --clips-beside N clips of two minutes of
+landmarks are posted at once in the middle, to see what they do to the captions.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import struct
@@ -34,7 +36,7 @@ import psutil  # noqa: E402
 import simplejpeg  # noqa: E402
 import websockets  # noqa: E402
 
-from app.pipeline.wer import corpus_errors  # noqa: E402
+from app.training.evaluation.wer import corpus_errors  # noqa: E402
 
 HEADER = struct.Struct("<BBHIQ")
 
@@ -99,7 +101,7 @@ def landmark_tracks(data: Path | None, frames: int, count: int, seed: int = 0) -
     rng = np.random.default_rng(seed)
     if data is not None:
         from app.pipeline.module1_preprocessing.resample import resample
-        from app.training.corpus import load_signs
+        from app.training.corpora.signs.clips import load_signs
 
         clips = [c for c in load_signs(data, "dev") if c.gloss != "NONE"]
         by_signer: dict[str, list[Any]] = {}
@@ -179,6 +181,24 @@ def offline(url: str, session: Session) -> list[str]:
     return glosses
 
 
+async def post_clips(url: str, count: int, wait_s: float) -> list[float | str]:
+    """`count` clips of 120 s of landmarks at once, after a while: seconds until each answer, or the answer if it was an
+    error."""
+    (track,) = landmark_tracks(None, 120 * 25, 1)
+    file = io.BytesIO()
+    np.savez(file, pose=track[:, :33], left=track[:, 33:54, :2], right=track[:, 54:, :2], fps=25.0)
+    await asyncio.sleep(wait_s)
+    began = time.perf_counter()
+
+    async def post(client: httpx.AsyncClient) -> float | str:
+        files = {"file": ("clip.npz", file.getvalue())}
+        answer = await client.post(f"http://{urlsplit(url).netloc}/api/inference/landmarks", files=files)
+        return round(time.perf_counter() - began, 2) if answer.is_success else answer.text
+
+    async with httpx.AsyncClient(timeout=300) as client:
+        return await asyncio.gather(*(post(client) for _ in range(count)))
+
+
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="ws://localhost:8000/ws/stream")
@@ -190,6 +210,7 @@ async def main() -> int:
     parser.add_argument("--clips", type=Path, default=REPOSITORY / "app/signer/samples", help="videos for --kind jpeg")
     parser.add_argument("--still", type=float, default=0, help="seconds without a movement behind each clip (jpeg)")
     parser.add_argument("--compare", type=int, default=10, help="sessions compared with the offline answer")
+    parser.add_argument("--clips-beside", type=int, default=0, help="clips of 120 s of landmarks posted at once")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 
@@ -218,6 +239,9 @@ async def main() -> int:
 
     watching = asyncio.create_task(watch_memory())
     began, cpu_began = time.perf_counter(), time.process_time()
+    posting = (
+        asyncio.create_task(post_clips(args.url, args.clips_beside, args.seconds / 3)) if args.clips_beside else None
+    )
     # Spread over one second: people do not all press the button in the same instant.
     await asyncio.gather(*(s.run(args.url, i / len(sessions)) for i, s in enumerate(sessions)))
     took = time.perf_counter() - began
@@ -237,6 +261,10 @@ async def main() -> int:
         "client_cpu_cores": round((time.process_time() - cpu_began) / took, 2),
         "cores": os.cpu_count(),
     }
+    if posting is not None:
+        lags = [lag for s in served for lag in s.lags]
+        result["max_lag_ms"] = round(max(lags), 1) if lags else None
+        result["clip_answers_s"] = await posting
     if server.processes:
         result["server_processes"] = len(server.processes)
         result["server_cpu_cores"] = round((server.cpu_s() - cpu_before) / took, 2)

@@ -28,9 +28,9 @@ from app.pipeline.module3_sequence.losses import LossConfig
 from app.pipeline.module3_sequence.model import ModelConfig, RGBConfig, SignModel
 from app.training.batches import Batch
 from app.training.config import OptimConfig
-from app.training.distributed import Ranks
-from app.training.run_files import RunFiles
-from app.training.trainer import CSLRTrainer
+from app.training.loop.distributed import Ranks
+from app.training.loop.trainer import CSLRTrainer
+from app.training.run_folder import RunFiles
 
 LABELS = 34
 

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,14 @@ import torch  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND, Keypoints  # noqa: E402
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool, MediaPipeExtractor  # noqa: E402
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks  # noqa: E402
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine  # noqa: E402
 from app.pipeline.module1_preprocessing.normalise import normalise  # noqa: E402
 from app.pipeline.module1_preprocessing.resample import resample  # noqa: E402
 from app.pipeline.module1_preprocessing.video import Frame, read_frames  # noqa: E402
 from app.pipeline.module2_feature.rgb_encoder import RGBEncoder  # noqa: E402
 from app.pipeline.module3_sequence.decoders import BeamDecoder, GreedyDecoder  # noqa: E402
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR  # noqa: E402
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR  # noqa: E402
 from app.pipeline.module4_language import to_english  # noqa: E402
 from app.pipeline.recogniser import Recogniser  # noqa: E402
 from app.signer import prototypes  # noqa: E402
@@ -61,9 +63,10 @@ def clip_paths(folder: Path | None) -> list[Path]:
 def bench_cold_start() -> dict[str, float]:
     """Seconds from nothing to the first landmarks: MediaPipe's import, the graph, one picture. Run it first."""
     start = time.perf_counter()
-    with MediaPipeExtractor() as extractor:
+    with MediaPipeEngine(1) as engine, closing(engine.open()) as track:
         made = time.perf_counter()
-        extractor.extract_frame(np.zeros((480, 640, 3), np.uint8), 0.0)
+        track.send(np.zeros((480, 640, 3), np.uint8))
+        track.receive()
         return {"extractor_s": made - start, "first_picture_s": time.perf_counter() - made}
 
 
@@ -85,15 +88,14 @@ def bench_landmarks(clips: Clips, rounds: int) -> dict[str, float]:
     wall: dict[str, list[float]] = {"ours": [], "plain": []}
     cpu: dict[str, list[float]] = {"ours": [], "plain": []}
     ratios, difference = [], 0.0
-    with MediaPipeExtractor() as extractor:
+    with MediaPipeEngine(1) as engine:
         for name, frames in clips.items():
             pairs = []
             for turn in range(rounds):
-                with Holistic() as holistic:
-                    extractor.reset()
+                with Holistic() as holistic, closing(engine.open()) as track:
                     holistic._graph.wait_until_idle()  # both have read their models before the clock runs
                     sides: dict[str, Callable[[], NDArray[np.float32]]] = {
-                        "ours": lambda frames=frames: extractor.extract(frames).points,  # type: ignore[misc]
+                        "ours": lambda frames=frames, track=track: find_landmarks(frames, track).points,  # type: ignore[misc]
                         "plain": lambda frames=frames, graph=holistic: run_holistic(graph, frames),  # type: ignore[misc]
                     }
                     points = {}
@@ -129,8 +131,8 @@ def bench_several_clips(clips: Clips, rounds: int, at_once: int) -> dict[str, fl
 
     def pooled() -> None:
         def work(frames: list[Frame]) -> None:
-            with pool.acquire() as extractor:
-                extractor.extract(frames)
+            with closing(engine.open()) as track:
+                find_landmarks(frames, track)
 
         with ThreadPoolExecutor(at_once) as threads:
             list(threads.map(work, jobs))
@@ -141,8 +143,9 @@ def bench_several_clips(clips: Clips, rounds: int, at_once: int) -> dict[str, fl
                 run_holistic(holistic, frames)
 
     rates: dict[str, list[float]] = {"pooled": [], "plain": []}
-    with ExtractorPool(at_once) as pool:
-        pool.warm_up(at_once)
+    with MediaPipeEngine(at_once) as engine:
+        for track in [engine.open() for _ in range(at_once)]:
+            track.close()
         for turn in range(rounds):
             for run in (pooled, plain) if turn % 2 else (plain, pooled):
                 start = time.perf_counter()
@@ -181,7 +184,7 @@ def bench_model(folder: Path, device: str) -> dict[str, float]:
     features = normalise(grid, clip.aspect)
     model = recogniser.model
     window, length = torch.from_numpy(features)[None].to(device), torch.tensor([len(features)], device=device)
-    encoded, _ = model.encode_frames(window)
+    encoded, _ = model.fuse_frames(window)
     lattice = recogniser.log_probs([features])[0][0]
     glosses = recogniser.recognise(clip).gloss
 
@@ -204,7 +207,7 @@ def bench_model(folder: Path, device: str) -> dict[str, float]:
     stages = {
         "resample_ms": lambda: resample(clip),
         "normalise_ms": lambda: normalise(grid, clip.aspect),
-        "pose_encoder_ms": wait(lambda: model.encode_frames(window)),
+        "pose_encoder_ms": wait(lambda: model.fuse_frames(window)),
         "temporal_ms": wait(lambda: model.sequence(model.convolution(encoded, length), length // TIME_DIVISOR)),
         "decode_greedy_ms": decode(GreedyDecoder()),
         "decode_beam5_ms": decode(BeamDecoder(5)),

@@ -36,7 +36,7 @@ def clips(data: Path | None, at_most: int) -> list[Keypoints]:
     if data is None:
         signer = prototypes.load()
         return [*signer.values(), *map(signer.phrase, prototypes.PHRASES)]
-    from app.training.corpus import load_signs
+    from app.training.corpora.signs.clips import load_signs
 
     dev = load_signs(data, "dev")
     return [clip.keypoints(MODEL_FPS) for clip in dev[:: max(1, -(-len(dev) // at_most))]]
@@ -44,7 +44,7 @@ def clips(data: Path | None, at_most: int) -> list[Keypoints]:
 
 def windows(recogniser: Recogniser, clips: Sequence[Keypoints]) -> list[NDArray[np.float32]]:
     """Features of the clips, cut as the recogniser cuts long ones."""
-    window, stride = recogniser.settings.decoder.window, recogniser.settings.decoder.stride
+    window, stride = recogniser.config.decoder.window, recogniser.config.decoder.stride
     features = [normalise(resample(clip), clip.aspect) for clip in clips]
     return [f[start : start + window] for f in features for start in window_starts(len(f), window, stride)]
 

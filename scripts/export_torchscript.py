@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.pipeline.backends.export import export_checkpoint, open_torch_export
 from app.pipeline.checkpoint import CheckpointError
-from app.training.corpus import CorpusError
+from app.training.errors import CorpusError
 from scripts.export_report import parser, report
 
 

@@ -10,12 +10,14 @@ import argparse
 import csv
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor  # noqa: E402
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks  # noqa: E402
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine  # noqa: E402
 from app.pipeline.module1_preprocessing.video import read_frames  # noqa: E402
 from app.pipeline.recogniser import Recogniser  # noqa: E402
 
@@ -32,10 +34,11 @@ def main() -> int:
         return 2
     recogniser = Recogniser.load(REPOSITORY / "checkpoints" / args.checkpoint)
     results = []
-    with table.open(newline="", encoding="utf-8") as f, MediaPipeExtractor() as extractor:
+    with table.open(newline="", encoding="utf-8") as f, MediaPipeEngine(1) as engine:
         for row in csv.DictReader(f):
-            extractor.reset()
-            answer = recogniser.recognise(extractor.extract(read_frames(args.folder / row["file"])))
+            with closing(engine.open()) as track:
+                clip = find_landmarks(read_frames(args.folder / row["file"]), track)
+            answer = recogniser.recognise(clip)
             result = {
                 "file": row["file"],
                 "gloss": row["gloss"],

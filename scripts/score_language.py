@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from app.pipeline.module4_language import to_english, warm_up  # noqa: E402
+from app.training.corpora.aslg.english_order import english_of  # noqa: E402
 
 _PUNCTUATION = re.compile(r"\s*([,?!;:]|\.(?!\d|\w))\s*")
 _PREFIX = re.compile(r"\b(?:x|desc)-")
@@ -43,15 +44,21 @@ def lower_cased_unprefixed(gloss: str) -> str:
     return _PREFIX.sub("", gloss.lower())
 
 
-def grammar(gloss: str) -> str:
-    """The project's own: ``to_english`` for ASL."""
+def asl_grammar(gloss: str) -> str:
+    """The grammar that captions use: ``to_english`` for ASL, which expects the order of signs."""
     return to_english(gloss.split(), "ase")
+
+
+def corpus_grammar(gloss: str) -> str:
+    """The grammar for glosses in English order, which is how this corpus writes them."""
+    return english_of(gloss.split())
 
 
 SYSTEMS: dict[str, Callable[[str], str]] = {
     "lower-cased": lower_cased,
     "lower-cased, marks stripped": lower_cased_unprefixed,
-    "to_english": grammar,
+    "to_english": asl_grammar,
+    "english_of (English order)": corpus_grammar,
 }
 
 

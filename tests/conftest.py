@@ -66,6 +66,7 @@ def tiny_settings(tiny_checkpoints: Path) -> Settings:
         max_duration_s=20,
         max_concurrent_requests=8,
         connects_per_address=100_000,
+        allowed_hosts=["glossline"],
         training=False,  # and with it the database, which a test that needs one asks for
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -19,8 +21,8 @@ MAY = {
     "training": {"pipeline", "signer"},
     "db": {"core"},
     "monitoring": {"pipeline"},
-    "services": {"core", "db", "monitoring", "pipeline"},
-    "api": {"core", "db", "monitoring", "pipeline", "services", "signer"},
+    "services": {"core", "db", "monitoring", "pipeline", "training"},
+    "api": {"core", "db", "monitoring", "pipeline", "services", "signer", "training"},
     "rpc": {"core", "monitoring", "pipeline", "services"},
 }
 
@@ -65,3 +67,75 @@ def test_parts_know_only_those_they_may() -> None:
 
 def test_there_are_no_circles() -> None:
     TopologicalSorter(imports()).prepare()  # raises CycleError, which names the modules
+
+
+def test_the_pipeline_knows_no_corpus() -> None:
+    """What only a research corpus needs lies in `app/training/corpora`, one package for each."""
+    named = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "pipeline").rglob("*.py")
+        if any(corpus in path.read_text(encoding="utf-8").lower() for corpus in ("boston104", "boston-104", "aslg"))
+    ]
+    assert named == []
+
+
+def test_the_pipeline_needs_no_web_framework_database_or_settings() -> None:
+    foreign = {"fastapi", "starlette", "uvicorn", "socketio", "grpc", "sqlalchemy", "pydantic", "pydantic_settings"}
+    wrong = []
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            wrong += [f"{path.name} imports {name}" for name in names if name.partition(".")[0] in foreign]
+    assert wrong == []
+
+
+def test_services_and_doors_read_run_folders_and_nothing_else_of_the_training() -> None:
+    found = {
+        other
+        for module, others in imports().items()
+        for other in others
+        if part(module) in ("services", "api", "rpc") and part(other) == "training"
+    }
+    assert found <= {"app.training.run_folder"}
+
+
+def test_run_folders_are_read_without_pytorch() -> None:
+    code = "import sys, app.training.run_folder; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, check=False).returncode == 0
+
+
+def test_no_corpus_imports_another() -> None:
+    corpora = {path.parent.name for path in (ROOT / "training" / "corpora").glob("*/__init__.py")} - {"importers"}
+
+    def corpus(module: str) -> str:
+        parts = module.split(".")
+        return parts[3] if parts[:3] == ["app", "training", "corpora"] and len(parts) > 3 else ""
+
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        for other in others
+        if corpus(module) in corpora and corpus(other) in corpora - {corpus(module)}
+    ]
+    assert wrong == []
+    # And what all corpora share knows none of them; only these say which there are.
+    knowing = {
+        module
+        for module, others in imports().items()
+        if part(module) == "training" and not corpus(module) and any(corpus(other) for other in others)
+    }
+    loading = {"app.training.release.final", "app.training.release.average"}  # each corpus has its own checkpoints
+    assert knowing <= {"app.training.train", "app.training.ray_train", *loading}
+
+
+def test_a_conversation_knows_no_signs() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in imports().items()
+        if module.startswith("app.services.conversation")
+        for other in others
+        if not other.startswith(("app.services.conversation", "app.core"))
+    ]
+    assert wrong == []

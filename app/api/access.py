@@ -1,61 +1,52 @@
-"""Who may train: who has the token or, without one, who sits at the service's own machine. No accounts yet."""
+"""Who may train: clients with the token or, if none is set, clients on the service's own machine. No accounts yet."""
 
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from app.api.dependencies import get_service
+from app.api.dependencies import SettingsDep
+from app.api.origins import same_origin
+from app.core.addresses import is_loopback, parse_host, parse_origin
 from app.core.errors import TrainingForbidden, Unauthorized
-from app.services.recognition.service import InferenceService
 
-_bearer = HTTPBearer(auto_error=False, description="The setting TRAINING_TOKEN, where one is set.")
-#: What proxies add: behind one, everybody seems to sit at this machine.
+_bearer = HTTPBearer(auto_error=False, description="The value of TRAINING_TOKEN, if that is set.")
+#: Headers that proxies add: behind a proxy, every client appears to be on this machine.
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
 def may_train(
     request: Request,
-    service: Annotated[InferenceService, Depends(get_service)],
+    settings: SettingsDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> None:
     """Raises Unauthorized or TrainingForbidden."""
-    settings = service.settings
     if not settings.training:
-        raise TrainingForbidden("Training over HTTP is switched off here: TRAINING=false.")
+        raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
     if settings.training_token is not None:
         given = credentials.credentials if credentials is not None else ""
         if not hmac.compare_digest(given.encode(), settings.training_token.get_secret_value().encode()):
             raise Unauthorized
     elif not _from_here(request):
         raise TrainingForbidden(
-            "Without TRAINING_TOKEN, training is open to the service's own machine alone: to http://localhost, and "
-            "not through a proxy or from pages of other sites. Set TRAINING_TOKEN, and send it as 'Authorization: "
+            "Without TRAINING_TOKEN, training is only available on the service's own machine, at http://localhost, "
+            "and not through a proxy or from pages of other sites. Set TRAINING_TOKEN and send it as 'Authorization: "
             "Bearer TOKEN'."
         )
 
 
 def _from_here(request: Request) -> bool:
-    """A program or a page of this very service, on this machine. The name that was asked for counts as well: a foreign
-    name that leads to this machine is how foreign pages reach local services."""
-    client, host = request.client, request.headers.get("host", "")
-    origin = request.headers.get("origin")
-    return (
-        client is not None
-        and _is_loopback(client.host)
-        and _is_loopback(urlsplit(f"//{host}").hostname or "")
-        and (origin is None or urlsplit(origin).netloc == host)
-        and not any(name in request.headers for name in _FORWARDED)
-    )
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
+    """A program, or a page of this service, on this machine. The host name counts as well, because a foreign name that
+    resolves to this machine is how foreign pages reach local services."""
+    client, host = request.client, parse_host(request.headers.get("host", ""))
+    if client is None or not is_loopback(client.host) or host is None or not host.is_loopback:
+        return False
+    given = request.headers.get("origin")
+    if given is not None:
+        origin = parse_origin(given)
+        if origin is None or not same_origin(origin, host, request.scope):
+            return False
+    return not any(name in request.headers for name in _FORWARDED)

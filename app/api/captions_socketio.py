@@ -14,12 +14,16 @@ import socketio
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.captions_ws import allowed_origin
+from app.api.captions_ws import close_code
+from app.api.dependencies import services_of
+from app.core import bounded_json
+from app.core.errors import Close, MalformedMessage, ServiceError
 from app.core.settings import Settings
-from app.services.captions.commands import MAX_MESSAGE, Close, Command, LiveError, parse_binary, parse_object
-from app.services.captions.hub import LiveHub
-from app.services.conversation.conversation import Conversation, HungUp
-from app.services.conversation.outbox import Event
+from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_object
+from app.services.captions.events import Prediction
+from app.services.captions.session import LiveSession
+from app.services.conversation.conversation import ClientDisconnected, Conversation
+from app.services.conversation.events import Event, Ready
 
 PATH = "/socket.io"
 #: Events of one client that wait to be read; while they do, nothing more is taken from its connection.
@@ -38,40 +42,41 @@ T = TypeVar("T")
 
 
 class SocketIODoor:
-    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH."""
+    """All Socket.IO clients of the application, as an ASGI application to be mounted at PATH. It exists before the
+    services do, and finds them through each connection."""
 
-    def __init__(self, hub: LiveHub, settings: Settings) -> None:
-        self._hub = hub
+    def __init__(self, settings: Settings) -> None:
         self._clients: dict[str, tuple[_Client, asyncio.Task[None]]] = {}
         quiet = logging.getLogger("glossline.socketio")
         quiet.setLevel(logging.CRITICAL)  # what hostile clients send is answered, not logged line by line
         self._server = _Server(
             async_mode="asgi",
             async_handlers=False,  # frames keep their order
-            cors_allowed_origins=_origin_check(settings.cors_origins),
+            cors_allowed_origins="*",  # app.api.origins has refused the others before they get here
             ping_interval=settings.ping_interval_s,
             ping_timeout=settings.ping_timeout_s,
             max_http_buffer_size=MAX_PACKET,
+            json=bounded_json,
             http_compression=False,
             logger=quiet,
             engineio_logger=quiet,
         )
         self._server.on("connect", self._connected)
         self._server.on("disconnect", self._disconnected)
-        self._server.on("*", self._said)
+        self._server.on("*", self._on_event)
         self._app = engineio.ASGIApp(self._server.eio, engineio_path=PATH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "sid" not in parse_qs(scope.get("query_string", b"").decode("latin-1")):
             try:  # the first request of a connection makes the server remember it
-                self._hub.attempt(_address(scope))
-            except LiveError as problem:
-                self._hub.metrics.live_refused.labels(problem.code).inc()
-                refusal = JSONResponse({"code": problem.code, "message": problem.message}, 429)
+                services_of(scope).captions.attempt(_address(scope))
+            except ServiceError as problem:
+                services_of(scope).captions.count_refusal(problem)
+                refusal = JSONResponse({"code": problem.code, "message": problem.detail}, problem.status)
                 if scope["type"] == "http":
                     await refusal(scope, receive, send)
                 else:
-                    await send({"type": "websocket.close", "code": Close.TOO_FAST})
+                    await send({"type": "websocket.close", "code": close_code(problem)})
                 return
         await self._app(scope, _readable(receive), send)
 
@@ -85,34 +90,51 @@ class SocketIODoor:
     async def _connected(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
         if sid in self._clients:  # a client may send any event, also one that is called 'connect'
             return
-        address = _address(environ["asgi.scope"])
+        scope = environ["asgi.scope"]
+        hub = services_of(scope).captions
         try:
-            self._hub.check_room()
-        except LiveError as problem:
-            self._hub.metrics.live_refused.labels(problem.code).inc()
+            hub.check_room()
+        except ServiceError as problem:
+            hub.count_refusal(problem)
             raise socketio.exceptions.ConnectionRefusedError(
-                problem.message, {"code": problem.code, "close": problem.close}
+                problem.detail, {"code": problem.code, "close": close_code(problem)}
             ) from None
         client = _Client(self._server, sid)
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(client, self._hub, address, first_word_s=0, predictions=True)
+        talk = Conversation(client, hub, _address(scope), 0, on_open=LiveSession.answer_every_frame)
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))
 
-    async def _said(self, event: str, sid: str, *content: object) -> None:
+    async def _on_event(self, event: str, sid: str, *content: object) -> None:
         known = self._clients.get(sid)
         if known is not None:
-            await known[0].hear(event, content)
+            await known[0].put(event, content)
 
     async def _disconnected(self, sid: str, reason: str) -> None:
         known = self._clients.get(sid)
         if known is not None:
-            known[0].hang_up(orderly=reason == self._server.reason.CLIENT_DISCONNECT)
+            known[0].hang_up(clean=reason == self._server.reason.CLIENT_DISCONNECT)
+
+
+class _EngineServer(engineio.AsyncServer):
+    """engineio's server, which answers a request to a session that has just ended instead of raising KeyError."""
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        try:
+            return await super().handle_request(scope, receive, send)
+        except KeyError as ended:
+            if scope["type"] != "http":
+                raise
+            refusal = JSONResponse(f"Invalid session: {ended.args[0]}", 400)  # as it does for unknown sessions
+            await refusal(scope, receive, send)
 
 
 class _Server(socketio.AsyncServer):
     """python-socketio's server, which ends the connection of a client whose packets are broken."""
+
+    def _engineio_server_class(self) -> type[engineio.AsyncServer]:
+        return _EngineServer
 
     async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
         try:
@@ -138,21 +160,21 @@ class _Client:
     def __init__(self, server: _Server, sid: str) -> None:
         self._server, self._sid = server, sid
         self._unread: asyncio.Queue[tuple[str, tuple[object, ...]]] = asyncio.Queue(MAX_UNREAD)
-        self._gone: asyncio.Future[HungUp] = asyncio.get_running_loop().create_future()
+        self._gone: asyncio.Future[ClientDisconnected] = asyncio.get_running_loop().create_future()
 
-    async def hear(self, event: str, content: tuple[object, ...]) -> None:
-        with contextlib.suppress(HungUp):
+    async def put(self, event: str, content: tuple[object, ...]) -> None:
+        with contextlib.suppress(ClientDisconnected):
             await self._unless_gone(self._unread.put((event, content)))
 
-    def hang_up(self, orderly: bool) -> None:
+    def hang_up(self, clean: bool) -> None:
         if not self._gone.done():
-            self._gone.set_result(HungUp(orderly))
+            self._gone.set_result(ClientDisconnected(clean))
 
     async def receive(self) -> Command:
         return _command(*await self._unless_gone(self._unread.get()))
 
     async def _unless_gone(self, what: Coroutine[Any, Any, T]) -> T:
-        """The answer. Raises HungUp as soon as the client is gone."""
+        """The answer. Raises ClientDisconnected as soon as the client is gone."""
         waiting = asyncio.create_task(what)
         either: list[asyncio.Future[Any]] = [waiting, self._gone]
         try:
@@ -164,15 +186,14 @@ class _Client:
             waiting.cancel()
 
     async def send(self, event: Event) -> None:
-        kind = event["type"]
-        if kind == "prediction":
-            await self._emit("prediction", {"label": event["label"], "score": event["score"]})
+        if isinstance(event, Prediction):
+            await self._emit("prediction", {"label": event.label, "score": event.score})
             return
-        await self._emit("caption", event)
-        if kind == "ready":
+        await self._emit("caption", event.model_dump(mode="json"))
+        if isinstance(event, Ready):
             await self._emit("status", {"message": "ready"})
 
-    async def close(self, code: Close) -> None:
+    async def close(self, problem: ServiceError | None) -> None:
         if self._gone.done():
             return
         eio_sid = self._eio_sid
@@ -191,20 +212,18 @@ class _Client:
         await self._server.emit(event, content, to=self._sid)
         socket = self._server.eio.sockets.get(self._eio_sid)
         if socket is None:
-            raise HungUp(orderly=False)
+            raise ClientDisconnected(clean=False)
         if socket.queue.qsize() > MAX_UNSENT:
             await self._unless_gone(socket.queue.join())
 
 
 def _command(event: str, content: tuple[object, ...]) -> Command:
-    """An event of the client as a command. Raises LiveError."""
+    """An event of the client as a command. Raises ServiceError."""
     if event == "message" and len(content) == 1 and isinstance(content[0], bytes):
         return parse_binary(content[0])
     given = content[0] if content else {}
     if not isinstance(given, dict):
-        raise LiveError("malformed_message", f"'{str(event)[:40]}' comes with one object, such as {{image: ...}}.")
-    if event == "frame" and "image" in given:
-        given = {**given, "data": given["image"]}
+        raise MalformedMessage(f"'{str(event)[:40]}' comes with one object, such as {{image: ...}}.")
     return parse_object({**given, "type": event})
 
 
@@ -226,10 +245,3 @@ def _readable(receive: Receive) -> Receive:
 def _address(scope: Scope) -> str | None:
     client = scope.get("client")
     return client[0] if client else None
-
-
-def _origin_check(allowed: list[str]) -> Any:
-    def check(origin: str | None, environ: dict[str, Any]) -> bool:
-        return allowed_origin(origin, environ.get("HTTP_HOST", ""), allowed)
-
-    return check

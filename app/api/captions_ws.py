@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from urllib.parse import urlsplit
-
 from fastapi import APIRouter, WebSocket
 from loguru import logger
 from starlette.websockets import WebSocketDisconnect
 
-from app.services.captions.commands import MAX_MESSAGE, Close, Command, LiveError, parse_binary, parse_text
-from app.services.conversation.conversation import Conversation, HungUp
-from app.services.conversation.outbox import Event
+from app.api.dependencies import services_of
+from app.core.errors import Close, ServiceError, TooBig
+from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_text
+from app.services.conversation.conversation import ClientDisconnected, Conversation
+from app.services.conversation.events import Event
 
 router = APIRouter()
 SUBPROTOCOL = "glossline.v1"
+PATH = "/api/ws/stream"
 
 
-@router.websocket("/api/ws/stream")
+@router.websocket(PATH)
 @router.websocket("/ws/stream")
 async def stream(websocket: WebSocket) -> None:
     """Live captions; the messages are described in docs/live.md."""
-    headers, allowed = websocket.headers, websocket.app.state.service.settings.cors_origins
-    if not allowed_origin(headers.get("origin"), headers.get("host", ""), allowed):
-        await websocket.close(Close.POLICY)
-        return
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
     address = websocket.client.host if websocket.client is not None else None
-    await Conversation(_WebSocketDoor(websocket), websocket.app.state.live, address).run()
+    await Conversation(_WebSocketDoor(websocket), services_of(websocket.scope).captions, address).run()
 
 
-def allowed_origin(origin: str | None, host: str, allowed: Sequence[str]) -> bool:
-    """Browsers send cookies and reach local services from any page, so only pages of this host and those named in
-    CORS_ORIGINS may open a socket; programs send no Origin."""
-    return origin is None or "*" in allowed or origin in allowed or urlsplit(origin).netloc == host
+def close_code(problem: ServiceError | None) -> Close:
+    """How a connection ends for this reason; None: the client asked for it."""
+    if problem is None:
+        return Close.NORMAL
+    return problem.close or Close.INTERNAL
 
 
 class _WebSocketDoor:
@@ -48,27 +44,26 @@ class _WebSocketDoor:
         except RuntimeError as broken:  # what Starlette raises for a socket that is closed already
             raise _broken(broken) from broken
         if message["type"] == "websocket.disconnect":
-            raise HungUp(orderly=(message.get("code") or Close.NORMAL) == Close.NORMAL)
+            raise ClientDisconnected(clean=(message.get("code") or Close.NORMAL) == Close.NORMAL)
         data, text = message.get("bytes"), message.get("text")
         if len(data if data is not None else text or "") > MAX_MESSAGE:
-            raise LiveError("too_big", f"A message may have {MAX_MESSAGE} bytes.", Close.TOO_BIG)
+            raise TooBig(f"A message is limited to {MAX_MESSAGE} bytes.")
         return parse_binary(data) if data is not None else parse_text(text or "")
 
     async def send(self, event: Event) -> None:
         try:
-            await self._ws.send_text(json.dumps(event, separators=(",", ":"), ensure_ascii=False))
+            await self._ws.send_text(event.model_dump_json())
         except (RuntimeError, WebSocketDisconnect) as broken:
             raise _broken(broken) from broken
 
-    async def close(self, code: Close) -> None:
-        if code is Close.POLICY:  # perhaps to a client that does not read: it finds the code behind the rest
-            self._ws.scope["unblock"]()
+    async def close(self, problem: ServiceError | None) -> None:
+        code = close_code(problem)
         try:
             await self._ws.close(code)
         except (RuntimeError, WebSocketDisconnect) as broken:
             raise _broken(broken) from broken
 
 
-def _broken(why: Exception) -> HungUp:
+def _broken(why: Exception) -> ClientDisconnected:
     logger.debug("live connection broke: {}", why)
-    return HungUp(orderly=False)
+    return ClientDisconnected(clean=False)

@@ -2,37 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+from starlette.types import Scope
 
-from app.core.limits import Gate
-from app.db.database import Database
+from app.api.uploads import UploadPlaces
+from app.core.errors import NotReady, TrainingForbidden
+from app.core.limits import ConcurrencyLimit
+from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
 from app.services.captions.hub import LiveHub
-from app.services.recognition.active_checkpoint import CheckpointSwitch
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
+from app.services.recognition.active_checkpoint import ActiveCheckpoint
+from app.services.recognition.model_host import ModelHost
+from app.services.recognition.service import ClipService
 from app.services.training_jobs.service import TrainingJobs
 
-T = TypeVar("T")
+
+def services_of(scope: Scope) -> Services:
+    """The services behind an ASGI connection. Raises NotReady before the application has started and after its end."""
+    found: Services | None = scope["app"].state.services
+    if found is None:
+        raise NotReady
+    return found
 
 
-def _from_state(name: str, kind: type[T]) -> Callable[[Request], T]:
-    """A dependency: what the application keeps in its state under `name`. kind: of it, for the types alone."""
-
-    def get(request: Request) -> T:
-        found: T = getattr(request.app.state, name)
-        return found
-
-    return get
+def services(connection: HTTPConnection) -> Services:
+    """Raises NotReady."""
+    return services_of(connection.scope)
 
 
-get_service = _from_state("service", InferenceService)
-get_hub = _from_state("live", LiveHub)
-get_uploads = _from_state("uploads", Gate)
-get_metrics = _from_state("metrics", Metrics)
-get_jobs = _from_state("training", TrainingJobs)
-get_switch = _from_state("switch", CheckpointSwitch)
-get_database = _from_state("database", Database)
-get_followers = _from_state("followers", Gate)
+ServicesDep = Annotated[Services, Depends(services)]
+
+
+def _settings(services: ServicesDep) -> Settings:
+    return services.settings
+
+
+def _metrics(services: ServicesDep) -> Metrics:
+    return services.metrics
+
+
+def _host(services: ServicesDep) -> ModelHost:
+    return services.host
+
+
+def _clips(services: ServicesDep) -> ClipService:
+    return services.clips
+
+
+def _captions(services: ServicesDep) -> LiveHub:
+    return services.captions
+
+
+def _training(services: ServicesDep) -> TrainingJobs:
+    if services.training is None:
+        raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
+    return services.training
+
+
+def _checkpoint(services: ServicesDep) -> ActiveCheckpoint:
+    if services.checkpoint is None:
+        raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
+    return services.checkpoint
+
+
+def _uploads(connection: HTTPConnection) -> UploadPlaces:
+    """Of the HTTP door, so they are none of the services."""
+    places: UploadPlaces = connection.app.state.uploads
+    return places
+
+
+def _followers(services: ServicesDep) -> ConcurrencyLimit:
+    return services.followers
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+MetricsDep = Annotated[Metrics, Depends(_metrics)]
+HostDep = Annotated[ModelHost, Depends(_host)]
+ClipsDep = Annotated[ClipService, Depends(_clips)]
+CaptionsDep = Annotated[LiveHub, Depends(_captions)]
+TrainingDep = Annotated[TrainingJobs, Depends(_training)]
+CheckpointDep = Annotated[ActiveCheckpoint, Depends(_checkpoint)]
+UploadsDep = Annotated[UploadPlaces, Depends(_uploads)]
+FollowersDep = Annotated[ConcurrencyLimit, Depends(_followers)]

@@ -1,4 +1,4 @@
-"""Is it there, is it ready, what is it made of: the health routes and the vocabulary."""
+"""Liveness, readiness, system information and the vocabulary."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import asyncio
 import os
 import platform
 import time
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Request
 
 from app import __version__
-from app.api.dependencies import get_database, get_hub, get_metrics, get_service
+from app.api.dependencies import HostDep, MetricsDep, ServicesDep, SettingsDep, services
 from app.api.problems import responses
-from app.api.schemas.recognition import (
+from app.api.schemas.health import (
     Alive,
     Frames,
     Health,
     Healthz,
-    Label,
-    Labels,
+    LatencySummary,
     Live,
     Load,
     Memory,
@@ -27,81 +26,79 @@ from app.api.schemas.recognition import (
     Models,
     Ready,
     Served,
-    Spread,
     System,
 )
+from app.api.schemas.vocabulary import Label, LabelNames, Labels
 from app.core import errors
-from app.db.database import Database
 from app.monitoring.metrics import FRAMES, SOURCES, Metrics
+from app.monitoring.readings import gpu_readings, memory_readings
 from app.monitoring.summary import by_label, distribution, value
 from app.pipeline.stages import STAGES
-from app.services.captions.hub import LiveHub
 from app.services.recognition.checkpoint_store import checkpoint_ids
-from app.services.recognition.devices import cuda_available, gpu_readings, memory_readings
-from app.services.recognition.service import InferenceService
+from app.services.recognition.devices import cuda_available
 
 router = APIRouter()
-Service = Annotated[InferenceService, Depends(get_service)]
-Hub = Annotated[LiveHub, Depends(get_hub)]
-Base = Annotated[Database, Depends(get_database)]
-Numbers = Annotated[Metrics, Depends(get_metrics)]
 
 _NOT_READY = responses((errors.NotReady, errors.DeviceFault))
 _STARTED = time.monotonic()
 
 
 @router.get("/api/health", tags=["health"], summary="Overall health")
-async def health(service: Service) -> Health:
-    """Always 200 while the process answers; read `status`. For a status code that tells, ask /api/health/ready."""
-    status = "healthy"
+async def health(request: Request) -> Health:
+    """Always 200 while the process responds; read `status`. /api/health/ready answers with a status code instead."""
+    status, loaded = "starting", False
     try:
-        service.check_ready()
-    except errors.NotReady:
-        status = "starting" if not service.loaded else "unhealthy"
-    except errors.DeviceFault:
-        status = "unhealthy"
-    return Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": service.loaded})
+        host = services(request).host
+        status, loaded = "unhealthy", True
+        host.check_ready()
+        status = "healthy"
+    except (errors.NotReady, errors.DeviceFault):
+        pass
+    return Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": loaded})
 
 
-@router.get("/api/health/live", tags=["health"], summary="Does the process answer?")
+@router.get("/api/health/live", tags=["health"], summary="Liveness")
 async def live() -> Alive:
+    """200 while the process responds. Answers under any host name, so that orchestrators can probe it."""
     return Alive()
 
 
-@router.get("/api/health/ready", tags=["health"], summary="Would a request be served?", responses=_NOT_READY)
-async def ready(service: Service, hub: Hub, database: Base) -> Ready:
-    """200 when the recogniser is loaded and its device works, 503 before, while stopping, and after a device fault.
+@router.get("/api/health/ready", tags=["health"], summary="Readiness", responses=_NOT_READY)
+async def ready(services: ServicesDep) -> Ready:
+    """200 when the recogniser is loaded and its device works; 503 before, at shutdown and after a device fault.
 
-    Recognition needs no database: without it this is 200 with `database` 'unavailable'."""
-    service.check_ready()
-    if hub.draining:
+    Recognition needs no database: without one, this is 200 with `database: "unavailable"`."""
+    services.host.check_ready()
+    if services.captions.draining:
         raise errors.NotReady
     state: Literal["ok", "unavailable", "off"] = "off"
-    if service.settings.uses_database:
-        state = "ok" if database.problem is None else "unavailable"
-    return Ready(model=service.recogniser.model_id, device=service.recogniser.device, database=state)
+    if services.database is not None:
+        state = "ok" if services.database.problem is None else "unavailable"
+    recogniser = services.host.recogniser
+    return Ready(model=recogniser.model_id, device=recogniser.device, database=state)
 
 
 @router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
-async def system(service: Service, metrics: Numbers) -> System:
-    """The figures of `live` and `stages` are those of /metrics."""
+async def system(services: ServicesDep) -> System:
+    """`live` and `stages` show the same figures as /metrics."""
     import torch
 
+    metrics = services.metrics
     metrics.refresh()
     resident, available, total = await asyncio.to_thread(memory_readings)
-    device = service.recogniser.device if service.loaded else None
+    device, clips, streams = services.host.recogniser.device, services.clips.limit, services.captions.streams
     return System(
         version=__version__,
         python=platform.python_version(),
         torch=torch.__version__,
         device=device,
-        amp=bool(device and device.startswith("cuda") and service.settings.use_amp),
+        amp=device.startswith("cuda") and services.settings.use_amp,
         cpu_count=os.cpu_count() or 1,
         load=Load(
-            requests=service.jobs.inside,
-            requests_limit=service.jobs.limit,
-            streams=service.streams.inside,
-            streams_limit=service.settings.max_clients,
+            requests=clips.in_use,
+            requests_limit=clips.limit,
+            streams=streams.in_use,
+            streams_limit=streams.limit,
         ),
         live=_live(metrics),
         stages=_stages(metrics),
@@ -112,10 +109,9 @@ async def system(service: Service, metrics: Numbers) -> System:
 
 
 @router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
-async def models(service: Service, metrics: Numbers) -> Models:
-    recogniser = service.recogniser
-    loaded = service.checkpoint
-    ids = await asyncio.to_thread(checkpoint_ids, service.settings.checkpoint_dir)
+async def models(host: HostDep, settings: SettingsDep, metrics: MetricsDep) -> Models:
+    recogniser, loaded = host.recogniser, host.checkpoint
+    ids = await asyncio.to_thread(checkpoint_ids, settings.checkpoint_dir)
     return Models(
         models=[
             Model(
@@ -130,20 +126,26 @@ async def models(service: Service, metrics: Numbers) -> Models:
     )
 
 
-@router.get("/labels", tags=["vocabulary"], summary="The numbered vocabulary", responses=_NOT_READY)
-async def labels(service: Service) -> Labels:
-    """Every gloss the loaded recogniser can say."""
-    recogniser = service.recogniser
+@router.get("/api/labels", tags=["vocabulary"], summary="The vocabulary", responses=_NOT_READY)
+async def labels(host: HostDep) -> Labels:
+    """Every gloss that the active recogniser can produce, with its class index."""
+    recogniser = host.recogniser
     return Labels(
         model=recogniser.model_id,
         labels=[Label(id=number, gloss=gloss) for number, gloss in enumerate(recogniser.vocabulary, start=1)],
     )
 
 
+@router.get("/labels", tags=["vocabulary"], summary="The vocabulary, short form", responses=_NOT_READY)
+async def label_names(host: HostDep) -> LabelNames:
+    """The glosses in lower case, numbered from 0: the form that clients of the older Socket.IO protocol read."""
+    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(host.recogniser.vocabulary)})
+
+
 @router.get("/healthz", tags=["health"], summary="The short form", responses=_NOT_READY)
-async def healthz(service: Service) -> Healthz:
-    service.check_ready()
-    return Healthz(model=service.recogniser.model_id)
+async def healthz(host: HostDep) -> Healthz:
+    host.check_ready()
+    return Healthz(model=host.recogniser.model_id)
 
 
 def _live(metrics: Metrics) -> Live:
@@ -152,27 +154,27 @@ def _live(metrics: Metrics) -> Live:
         connected=int(value(metrics.live_connected)),
         opened=int(value(metrics.live_opened)),
         refused={reason: int(count) for reason, count in by_label(metrics.live_refused).items()},
-        frames=Frames(**{what: int(value(metrics.live_frames.labels(what))) for what in FRAMES}),
-        caption_lag=Spread.of(distribution(metrics.caption_lag)),
+        frames=Frames(**{outcome: int(value(metrics.live_frames.labels(outcome))) for outcome in FRAMES}),
+        caption_lag=LatencySummary.of(distribution(metrics.caption_lag)),
     )
 
 
-def _stages(metrics: Metrics) -> dict[str, dict[str, Spread]]:
+def _stages(metrics: Metrics) -> dict[str, dict[str, LatencySummary]]:
     found = {
         stage: {
-            source: spread
+            source: summary
             for source in SOURCES
-            if (spread := Spread.of(distribution(metrics.stage_seconds.labels(stage, source)))) is not None
+            if (summary := LatencySummary.of(distribution(metrics.stage_seconds.labels(stage, source)))) is not None
         }
         for stage in STAGES
     }
-    return {stage: spreads for stage, spreads in found.items() if spreads}
+    return {stage: summaries for stage, summaries in found.items() if summaries}
 
 
 def _served(metrics: Metrics) -> Served:
     clips, windows = distribution(metrics.batch_clips), distribution(metrics.batch_windows)
     return Served(
-        clips=int(clips.sum),
+        clips=int(value(metrics.clips_read)),
         clip_calls=clips.count,
         clips_per_call=round(clips.mean, 2),
         windows=int(windows.sum),

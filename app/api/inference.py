@@ -1,39 +1,46 @@
-"""Recognition over HTTP: a video, single pictures or landmarks in, glosses and a sentence out."""
+"""Recognition over HTTP: a video, frames or landmarks in, glosses and a sentence out."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import threading
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.api.dependencies import get_service, get_uploads
+from app.api.dependencies import ClipsDep, SettingsDep, UploadsDep
 from app.api.problems import invalid_request, responses
-from app.api.schemas.recognition import FramesRequest, LandmarksRequest, Prediction
+from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
 from app.api.uploads import receive_body, receive_file
 from app.core import errors
-from app.core.limits import Gate
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
 from app.pipeline.module1_preprocessing.landmark_files import (
+    MAX_FRAMES,
     InvalidLandmarkFile,
     keypoints_from_json,
     load_landmarks,
 )
 from app.services.recognition.clips import check_duration
-from app.services.recognition.errors import sentence, translated
-from app.services.recognition.service import InferenceService, Outcome
+from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
+from app.services.recognition.service import ClipService, Outcome
 
 T = TypeVar("T")
-Service = Annotated[InferenceService, Depends(get_service)]
-Uploads = Annotated[Gate, Depends(get_uploads)]
 
 router = APIRouter(prefix="/api/inference", tags=["inference"])
+
+#: JSON is held in memory. Two minutes of landmarks at 25 frames a second and full precision are 13 MiB.
+MAX_LANDMARKS_JSON = 16 << 20
+#: Two minutes of small frames, or twenty seconds of frames of 100 KiB.
+MAX_FRAMES_JSON = 64 << 20
+#: Commas of an honest request: one after each frame and each time, and one in each data: URL.
+_MAX_COMMAS = 3 * MAX_FRAMES + 100
+#: Parsing holds the interpreter lock, so parallel parsing would only cost memory.
+_parsing = threading.Lock()
 
 _ALWAYS = (
     errors.MalformedRequest,
@@ -57,17 +64,17 @@ def _file_body(description: str, content_type: str | None = None) -> dict[str, A
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, cancelled as soon as the client goes away. Raises ClientDisconnect then.
+    """The result of `work`, which is cancelled if the client disconnects. Raises ClientDisconnect then.
 
-    To be called when the whole body has been read: what comes next from the client can only be its farewell.
+    Call it after the whole body has been read: the next message from the client can then only be its disconnect.
     """
 
-    async def farewell() -> None:
+    async def disconnected() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
     working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(farewell())
+    watching = asyncio.ensure_future(disconnected())
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -82,7 +89,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 @router.post(
     "/predict",
     summary="Caption a video",
-    response_description="Glosses, times, sentence; for a video without a person no gloss and a warning.",
+    response_description="Glosses, times and a sentence; for a video without a person, no gloss and a warning.",
     responses=responses(
         (
             *_ALWAYS,
@@ -93,7 +100,10 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
             errors.BadDimensions,
             errors.BadFrameRate,
             errors.UndecodableVideo,
+            errors.TooExpensive,
+            errors.ClipTimeout,
             errors.ExtractorUnavailable,
+            errors.InsufficientStorage,
         )
     ),
     openapi_extra={
@@ -101,33 +111,39 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
             "required": True,
             "content": {
                 "multipart/form-data": _file_body(
-                    "The video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, Ogg or GIF. What it is, is read from its content."
+                    "The video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, Ogg or GIF. The content decides, not the name."
                 )
             },
         }
     },
 )
-async def predict(request: Request, service: Service, uploads: Uploads) -> Prediction:
-    """Send a video of a person signing, get what was signed.
+async def predict(request: Request, clips: ClipsDep, uploads: UploadsDep) -> Prediction:
+    """Upload a video of a person signing and get the recognised signs.
 
     `curl -F file=@clip.mp4 http://localhost:8000/api/inference/predict`
 
-    The file is refused while it is coming in as soon as it is larger than the service takes; it is deleted when the
-    answer is sent. Closing the connection stops the work.
+    An upload over the size limit is refused while it arrives. The file is deleted once the response is sent. Closing
+    the connection stops the work.
     """
-    service.check_ready()
-    service.jobs.check()
-    with uploads.enter():
-        async with receive_file(request, service.settings.upload_idle_timeout_s) as upload:
-            outcome = await unless_gone(request, service.process_video(upload.path))
+    clips.check_ready()
+    async with uploads.enter(request) as incoming, receive_file(incoming) as upload:
+        outcome = await unless_gone(request, clips.process_video(upload.path))
     return Prediction.of(outcome)
 
 
 @router.post(
     "/frames",
-    summary="Caption single pictures",
+    summary="Caption frames",
     responses=responses(
-        (*_ALWAYS, errors.InvalidRequest, errors.InvalidFrames, errors.BadDimensions, errors.ExtractorUnavailable)
+        (
+            *_ALWAYS,
+            errors.InvalidRequest,
+            errors.InvalidFrames,
+            errors.BadDimensions,
+            errors.TooExpensive,
+            errors.ClipTimeout,
+            errors.ExtractorUnavailable,
+        )
     ),
     openapi_extra={
         "requestBody": {
@@ -136,39 +152,46 @@ async def predict(request: Request, service: Service, uploads: Uploads) -> Predi
         }
     },
 )
-async def frames(request: Request, service: Service, uploads: Uploads) -> Prediction:
-    """Send the frames of a clip as JPEG in base64, with their rate or their times."""
-    service.check_ready()
-    service.jobs.check()
-    with uploads.enter():
+async def frames(request: Request, clips: ClipsDep, settings: SettingsDep, uploads: UploadsDep) -> Prediction:
+    """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
+    clips.check_ready()
+    async with uploads.enter(request) as incoming:
         _require_json(request)
-        body = await receive_body(request, service.settings.upload_idle_timeout_s)
+        body = await receive_body(
+            incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
+        )
 
         async def work() -> Prediction:
-            pictures, times = await asyncio.to_thread(_read_frames, body, service)
-            outcome = await service.process_frames(decoded(pictures, times))
+            pictures, times = await asyncio.to_thread(_read_frames, body, settings.max_duration_s)
+            outcome = await clips.process_frames(decoded(pictures, times))
             return Prediction.of(outcome)
 
         return await unless_gone(request, work())
 
 
-def _read_frames(body: bytes, service: InferenceService) -> tuple[Sequence[JpegPicture], list[float]]:
+def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float]]:
+    if body.count(b",") > _MAX_COMMAS:  # before a parser makes an object of each element
+        raise errors.InvalidRequest(f"frames: the body has more elements than {MAX_FRAMES} frames, which is the limit")
     try:
-        asked = FramesRequest.model_validate_json(body)
+        with _parsing:
+            asked = FramesRequest.model_validate_json(body)
     except ValidationError as problem:
         found = problem.errors(include_url=False, include_context=False, include_input=False)
         if any(error["type"] == "json_invalid" for error in found):
             raise errors.MalformedRequest("The body is not valid JSON.") from None
         raise invalid_request(list(found)) from None
     times = asked.times_s()
-    check_duration(times[-1], service.settings)
-    return pictures_from_base64(asked.frames), times
+    check_duration(times[-1], max_duration_s)
+    with pipeline_errors_as_service_errors():
+        return pictures_from_base64(asked.frames), times
 
 
 @router.post(
     "/landmarks",
     summary="Caption landmarks",
-    responses=responses((*_ALWAYS, errors.EmptyFile, errors.NotLandmarks, errors.InvalidLandmarks)),
+    responses=responses(
+        (*_ALWAYS, errors.EmptyFile, errors.NotLandmarks, errors.InvalidLandmarks, errors.InsufficientStorage)
+    ),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -182,38 +205,35 @@ def _read_frames(body: bytes, service: InferenceService) -> tuple[Sequence[JpegP
         }
     },
 )
-async def landmarks(request: Request, service: Service, uploads: Uploads) -> Prediction:
-    """Send body landmarks instead of pictures: the camera's picture never leaves the device."""
-    service.check_ready()
-    service.jobs.check()
-    timeout = service.settings.upload_idle_timeout_s
-    with uploads.enter():
+async def landmarks(request: Request, clips: ClipsDep, uploads: UploadsDep) -> Prediction:
+    """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
+    clips.check_ready()
+    async with uploads.enter(request) as incoming:
         if _media_type(request) == "application/json":
-            body = await receive_body(request, timeout)
-            outcome = await unless_gone(request, _recognise(service, body, None))
+            instead = "Send a .npz file as form field 'file', or fewer decimals."
+            body = await receive_body(incoming, MAX_LANDMARKS_JSON, instead)
+            outcome = await unless_gone(request, _recognise(clips, body, None))
         else:
-            async with receive_file(request, timeout) as upload:
-                outcome = await unless_gone(request, _recognise(service, upload.path, upload.filename))
+            async with receive_file(incoming) as upload:
+                outcome = await unless_gone(request, _recognise(clips, upload.path, upload.filename))
     return Prediction.of(outcome)
 
 
-async def _recognise(service: InferenceService, source: Path | bytes, filename: str | None) -> Outcome:
-    return await service.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
+async def _recognise(clips: ClipService, source: Path | bytearray, filename: str | None) -> Outcome:
+    return await clips.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
 
 
-def _read_landmarks(source: Path | bytes, filename: str | None) -> Keypoints:
-    """A landmark file, whose client-given `filename` tells its format; without one, a JSON body."""
-    with translated():
+def _read_landmarks(source: Path | bytearray, filename: str | None) -> Keypoints:
+    """A landmark file, whose format follows from the client's `filename`, or a JSON body."""
+    with pipeline_errors_as_service_errors(), _parsing:
         if isinstance(source, Path):
             return load_landmarks(source, filename or "unnamed")
         try:
-            content = json.loads(source)
-        except (ValueError, RecursionError):
-            raise errors.MalformedRequest("The body is not valid JSON.") from None
-        try:
-            return keypoints_from_json(content)
+            return keypoints_from_json(source)
         except InvalidLandmarkFile as problem:
-            if problem.code == "not_landmarks":  # JSON it is, so the media type was right and the content is not
+            if problem.code == "not_json":
+                raise errors.MalformedRequest("The body is not valid JSON.") from None
+            if problem.code == "not_landmarks":  # valid JSON, so the media type is right and the content is wrong
                 raise errors.InvalidLandmarks(sentence(problem)) from problem
             raise
 
@@ -225,9 +245,9 @@ def _media_type(request: Request) -> str:
 def _require_json(request: Request) -> None:
     if _media_type(request) != "application/json":
         raise errors.UnsupportedMediaType(
-            f"The content type of the body is {_media_type(request)[:80] or 'not named'}. Send application/json."
+            f"The content type of the body is {_media_type(request)[:80] or 'missing'}. Send application/json."
         )
 
 
-#: Models of bodies that the routes read themselves; they enter the OpenAPI document by name.
+#: Models of the bodies that these routes read themselves, for the OpenAPI document.
 BODY_MODELS = (FramesRequest, LandmarksRequest)

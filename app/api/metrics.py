@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from app.api.dependencies import get_metrics
-from app.monitoring.metrics import Metrics
+from app.api.dependencies import MetricsDep
 
 router = APIRouter()
 
 
 @router.get("/metrics", tags=["health"], summary="Numbers for Prometheus", response_class=PlainTextResponse)
-async def metrics(metrics: Annotated[Metrics, Depends(get_metrics)]) -> Response:
+async def metrics(metrics: MetricsDep) -> Response:
     """Prometheus text format, version 1.0.0; docs/metrics.md explains each number. Every worker process has its own."""
     metrics.refresh()
     # In a thread: the cards take their time to answer, and so does writing it all down.

@@ -1,12 +1,11 @@
-"""Pure ASGI middleware: request ids and the log line, refusal of bodies that are too large, security headers."""
+"""Pure ASGI middleware: request ids and the log line, body size limits, security headers."""
 
 from __future__ import annotations
 
 import re
 import secrets
-import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from loguru import logger
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,38 +16,19 @@ from app.core.errors import InternalError, MalformedRequest, ServiceError, Uploa
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-#: Pages load from this service alone. Swagger UI sets style attributes, hence 'unsafe-inline' for styles.
+#: Pages load only from this service. Swagger UI sets style attributes, hence 'unsafe-inline' for styles.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
 
-
-#: What may wait in a WebSocket's buffers, here and in the kernel, before `send` waits for the client to read.
-SEND_BUFFER = 64 * 1024
-
-
-def bound_send_buffer(send: Send) -> Callable[[], None]:
-    """Make `send` of a WebSocket wait soon for a client that does not read: else megabytes of captions go into buffers
-    before anybody notices. Does nothing under servers that show no transport (uvicorn does).
-
-    Returns what lets a last message, the close frame, go into the full buffer all the same.
-    """
-    protocol = getattr(send, "__self__", None)
-    transport = getattr(protocol, "transport", None)
-    if transport is None:
-        return lambda: None
-    transport.set_write_buffer_limits(high=SEND_BUFFER)
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-    resume: Callable[[], None] = getattr(protocol, "resume_writing", lambda: None)
-    return resume
+#: Live captions need the camera, live speech the microphone; frames of other origins get neither.
+PERMISSIONS_POLICY = "camera=(self), microphone=(self), geolocation=(), display-capture=()"
 
 
 class RequestContext:
-    """Outermost: gives each request an id, logs one line for it, answers what nobody else caught with a plain 500."""
+    """Outermost: gives each request an id, logs one line for it, answers unhandled exceptions with a plain 500."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -58,7 +38,6 @@ class RequestContext:
             await self._lifespan(scope, receive, send)
             return
         if scope["type"] != "http":
-            scope["unblock"] = bound_send_buffer(send)
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
@@ -77,8 +56,8 @@ class RequestContext:
         with logger.contextualize(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
-            except Exception:  # noqa: BLE001 - the last place to turn an unexpected fault into an answer without internals
-                logger.exception("unexpected fault on {} {}", scope["method"], scope["path"])
+            except Exception:  # noqa: BLE001 - the last place to answer an unexpected error without internals
+                logger.exception("unexpected error on {} {}", scope["method"], scope["path"])
                 if status == 0:
                     await problem_response(InternalError(), request_id)(scope, receive, send_with_id)
             finally:
@@ -113,34 +92,36 @@ def _secure(headers: MutableHeaders, request_id: str) -> None:
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("X-Frame-Options", "DENY")
-    headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     if headers.get("content-type", "").startswith("text/html"):
         headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
     elif "json" in headers.get("content-type", ""):
         headers.setdefault("Cache-Control", "no-store")
 
 
 class BodyLimit:
-    """Refuses a body over `limit` bytes: at once by its Content-Length, else as soon as the stream passes the limit.
+    """Refuses a body over the limit of its route: at once by its Content-Length, else as soon as the stream passes the
+    limit. The connection is closed with the refusal, so the rest is not read.
 
-    The connection is closed with the refusal, so the rest is not read. smaller: limits of the routes under a path, for
-    bodies that are held in memory before anybody has asked who sends them.
+    limits: the largest body in bytes of the routes below a path; the longest path that fits counts.
+    default: of all other routes, which take no body.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, smaller: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, limits: Mapping[str, int], default: int = 16 * 1024) -> None:
         self._app = app
-        self._limit = limit
-        self._smaller = smaller
+        self._limits = sorted(limits.items(), key=lambda item: -len(item[0]))
+        self._default = default
 
     def _limit_of(self, path: str) -> int:
-        return min([self._limit, *(limit for start, limit in self._smaller.items() if path.startswith(start))])
+        return next((limit for start, limit in self._limits if path.startswith(start)), self._default)
 
     def _too_large(self, limit: int) -> UploadTooLarge:
-        if limit < self._limit:
-            said = f"{limit / 2**10:g} KiB, the most this address takes. Send a smaller one."
+        if limit < 2**20:
+            said = f"{limit / 2**10:g} KiB, the limit of this route. Send a smaller one."
         else:
-            said = f"{limit / 2**20:g} MiB, the most this service takes. Send a shorter or smaller video."
+            said = f"{limit / 2**20:g} MiB, the limit of this service. Send a shorter or smaller video."
         return UploadTooLarge(f"The body is larger than {said}", headers={"Connection": "close"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

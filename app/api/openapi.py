@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI finds by itself, and the bodies and errors that routes handle themselves."""
+"""The OpenAPI document: what FastAPI derives, plus the bodies, errors and optional security that it cannot know."""
 
 from __future__ import annotations
 
@@ -9,26 +9,31 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from app.api.inference import BODY_MODELS
-from app.api.problems import Problem
+from app.api.origins import LIVENESS
+from app.api.problems import MEDIA_TYPE, Problem, responses
+from app.core import errors
 
 TAGS = [
     {"name": "inference", "description": "Signing in, glosses and a sentence out."},
     {
         "name": "training",
-        "description": "Recognisers of one's own: jobs, their curves and logs, and which one answers.",
+        "description": "Train your own recogniser: jobs, their curves and logs, and the active checkpoint.",
     },
-    {"name": "vocabulary", "description": "What the recogniser can say."},
-    {"name": "health", "description": "Is it there, is it ready, what is it made of."},
+    {"name": "vocabulary", "description": "The signs the recogniser knows."},
+    {"name": "health", "description": "Liveness, readiness, system information."},
 ]
 DESCRIPTION = """Live captions for sign language.
 
-Send a video of a person signing to `POST /api/inference/predict`, single pictures to `/api/inference/frames`, or body
+Send a video of a person signing to `POST /api/inference/predict`, frames to `/api/inference/frames`, or body
 landmarks to `/api/inference/landmarks`; the answer holds the signs (glosses) with their times and an English sentence.
 
 Every error is `application/problem+json` (RFC 9457): programs read `code`, which is stable, people read `detail`. Each
-answer carries the header `X-Request-ID`, which finds the request in the log; a client may send its own.
+response carries the header `X-Request-ID`, which identifies the request in the log; a client may send its own.
 
-The recogniser is for research and evaluation. It knows the glosses at `/labels` and no others."""
+Requests under an unknown host name and requests of pages of other sites are refused with 403; the settings
+`ALLOWED_HOSTS` and `CORS_ORIGINS` let them in. Live captions (WebSocket, Socket.IO) are described in docs/live.md.
+
+The recogniser is for research and evaluation. It knows only the glosses listed at `/api/labels`."""
 
 
 def install(app: FastAPI) -> None:
@@ -47,7 +52,26 @@ def install(app: FastAPI) -> None:
                 ref_template="#/components/schemas/{model}",
             )
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions.get("$defs", {}))
+            for path, methods in schema["paths"].items():
+                for method, operation in methods.items():
+                    _complete(path, method, operation)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Add what holds for every operation: refusals by Host and Origin, and that the token is optional."""
+    kinds: list[type[errors.ServiceError]] = [] if path == LIVENESS else [errors.MalformedRequest, errors.HostRefused]
+    if method == "post":
+        kinds.append(errors.OriginRefused)
+    for status, added in responses(kinds).items():
+        known = operation["responses"].setdefault(str(status), added)
+        examples = known["content"][MEDIA_TYPE]["examples"]
+        for code, example in added["content"][MEDIA_TYPE]["examples"].items():
+            if code not in examples:
+                examples[code] = example
+                known["description"] += f"; `{code}`: {example['summary'].lower()}"
+    if "security" in operation:
+        operation["security"].append({})  # without TRAINING_TOKEN, the service's own machine needs no token

@@ -12,23 +12,25 @@ from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from app.core import errors
+from app.core.limits import RateLimit
 
 MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """An error, RFC 9457. Programs read `code`, people read `detail`."""
+    """An error (RFC 9457). Programs read `code`, people read `detail`."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field("about:blank", description="Always about:blank: `code` says which problem it is.")
-    title: str = Field(description="What kind of problem this is; the same text every time.")
-    status: int = Field(description="The HTTP status again.", ge=400, le=599)
+    type: str = Field("about:blank", description="Always about:blank; `code` identifies the problem.")
+    title: str = Field(description="Kind of problem; the same text every time.")
+    status: int = Field(description="The HTTP status.", ge=400, le=599)
     code: str = Field(description="Stable name of the problem, for programs.", pattern="^[a-z_]+$")
-    detail: str = Field(description="What happened this time, why, and what to do.")
-    request_id: str | None = Field(None, description="Finds this request in the log of the service.")
+    detail: str = Field(description="What happened, why, and what to do.")
+    request_id: str | None = Field(None, description="Identifies this request in the service's log.")
 
 
 def problem_response(error: errors.ServiceError, request_id: str | None) -> JSONResponse:
@@ -46,8 +48,16 @@ def problem_response(error: errors.ServiceError, request_id: str | None) -> JSON
     )
 
 
+async def refuse(error: errors.ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer an HTTP request, or a WebSocket handshake before it is accepted, with this error."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})  # servers without the extension answer 403
+        return
+    await problem_response(error, scope.get("request_id"))(scope, receive, send)
+
+
 def responses(kinds: Iterable[type[errors.ServiceError]]) -> dict[int | str, dict[str, Any]]:
-    """What a route that may answer with these errors documents: one entry per status, one example per code."""
+    """OpenAPI responses for these errors: one entry per status, one example per code."""
     documented: dict[int | str, dict[str, Any]] = {}
     for kind in sorted(kinds, key=lambda error: (error.status, error.code)):
         entry = documented.setdefault(
@@ -69,9 +79,9 @@ def responses(kinds: Iterable[type[errors.ServiceError]]) -> dict[int | str, dic
                 "request_id": "5f0c2a9e7d8b4c1f",
             },
         }
-        if kind in (errors.Busy, errors.NotReady, errors.DatabaseUnavailable):
+        if kind.retry_after_s is not None:
             entry["headers"] = {
-                "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "string"}}
+                "Retry-After": {"description": "Seconds to wait before retrying.", "schema": {"type": "string"}}
             }
     return documented
 
@@ -81,8 +91,22 @@ def _request_id(request: Request) -> str | None:
     return value
 
 
-def install(app: FastAPI) -> None:
-    """Register the handlers on an application."""
+def install(app: FastAPI, live_path: str) -> None:
+    """Register the handlers on an application. live_path: of live captions, named to clients of a wrong path."""
+    http_not_found = app.router.default
+    log = RateLimit(10, per_s=60)
+
+    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+        """Without this, a WebSocket to an unknown path is answered with 403, as if it were forbidden."""
+        if scope["type"] != "websocket":
+            await http_not_found(scope, receive, send)
+            return
+        if log.allows():
+            logger.info("no WebSocket at {}: live captions are at {}", scope["path"], live_path)
+        error = errors.NotFound(f"There is no WebSocket at this path. Live captions are at {live_path}.")
+        await refuse(error, scope, receive, send)
+
+    app.router.default = not_found
 
     @app.exception_handler(errors.ServiceError)
     async def service_error(request: Request, error: errors.ServiceError) -> Response:
@@ -104,7 +128,8 @@ def install(app: FastAPI) -> None:
                 answer: errors.ServiceError = errors.NotFound(headers=headers)
             case 405:
                 answer = errors.MethodNotAllowed(
-                    f"{request.method} is not possible here. The header Allow names what is.", headers=headers
+                    f"{request.method} is not supported here. The header Allow lists the supported methods.",
+                    headers=headers,
                 )
             case status if status < 500:
                 answer = errors.MalformedRequest(str(error.detail), headers=headers)
@@ -114,8 +139,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:
-        # Nobody reads this; it only ends the exchange in an orderly way. 499 is what proxies log for it.
-        logger.info("the client went away")
+        # Nobody receives this response; it ends the exchange cleanly. 499 is the status proxies log for it.
+        logger.info("the client disconnected")
         return Response(status_code=499)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from app.api.access import may_train
-from app.api.dependencies import get_followers, get_hub, get_jobs, get_service, get_switch
+from app.api.dependencies import CheckpointDep, FollowersDep, ServicesDep, TrainingDep
 from app.api.problems import responses
 from app.api.schemas.training import (
     Activated,
@@ -25,27 +25,22 @@ from app.api.schemas.training import (
     TrainingStatus,
 )
 from app.core import errors
-from app.core.ids import config_names, dataset_names
-from app.core.limits import Gate
-from app.services.captions.hub import LiveHub
-from app.services.recognition.active_checkpoint import CheckpointSwitch
+from app.core.ids import dataset_names
+from app.core.limits import ConcurrencyLimit
+from app.db.models import TrainingJob
 from app.services.recognition.checkpoint_store import described, stored_checkpoints
-from app.services.recognition.service import InferenceService
-from app.services.training_jobs import run_folder
+from app.services.training_jobs import job_log
 from app.services.training_jobs.follow import follow
+from app.services.training_jobs.plan import config_descriptions
 from app.services.training_jobs.request import TrainingRequest
 from app.services.training_jobs.service import TrainingJobs
+from app.training import run_folder
 
-Service = Annotated[InferenceService, Depends(get_service)]
-Training = Annotated[TrainingJobs, Depends(get_jobs)]
-Switch = Annotated[CheckpointSwitch, Depends(get_switch)]
-Hub = Annotated[LiveHub, Depends(get_hub)]
-Followers = Annotated[Gate, Depends(get_followers)]
 #: Any text is a question; only ids that exist have an answer.
 Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
 
 #: Of a request to start; room for some thousand glosses.
-MAX_BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 64 * 1024
 
 _ALWAYS = (
     errors.Unauthorized,
@@ -68,48 +63,58 @@ _STARTING = (
 router = APIRouter(prefix="/api/training", tags=["training"], dependencies=[Depends(may_train)])
 
 
+async def _jobs(training: TrainingJobs, jobs: Sequence[TrainingJob]) -> list[Job]:
+    return await asyncio.to_thread(lambda: [Job.of(job, training.resumable(job)) for job in jobs])
+
+
+async def _job(training: TrainingJobs, job: TrainingJob) -> Job:
+    return (await _jobs(training, [job]))[0]
+
+
 @router.post("/start", status_code=202, summary="Start a training job", responses=responses((*_ALWAYS, *_STARTING)))
-async def start(request: TrainingRequest, training: Training) -> Job:
+async def start(request: TrainingRequest, training: TrainingDep) -> Job:
     """Train a recogniser on a named dataset with a named config.
 
     `curl -X POST localhost:8000/api/training/start -H 'Content-Type: application/json'
     -d '{"dataset": "signs", "config": "asl_everyday", "num_epochs": 10}'`
 
-    It runs as a process of its own, survives a restart of the answer you get, and is stopped with the service. What it
-    makes can be activated under its id.
+    It runs in its own process, keeps running if you disconnect, and stops with the service. The resulting checkpoint
+    can be activated under the job's id.
     """
-    return Job.of(await training.begin(request))
+    return await _job(training, await training.begin(request))
 
 
-@router.get("/status", summary="What trains now, and what may be asked for", responses=responses(_ALWAYS))
-async def status(training: Training, service: Service) -> TrainingStatus:
+@router.get("/status", summary="Running jobs and available inputs", responses=responses(_ALWAYS))
+async def status(training: TrainingDep, services: ServicesDep) -> TrainingStatus:
     active, counts = await training.overview()
-    settings = service.settings
+    configs = await asyncio.to_thread(config_descriptions, services.settings.configs_dir)
+    settings, host = services.settings, services.host
     return TrainingStatus(
-        active=[Job.of(job) for job in active],
+        active=await _jobs(training, active),
         places=settings.max_training_jobs,
         counts=counts,
         datasets=await asyncio.to_thread(dataset_names, settings.datasets_dir),
-        configs=await asyncio.to_thread(config_names, settings.configs_dir),
-        device=service.recogniser.device if service.loaded else None,
-        checkpoint=service.checkpoint,
+        configs=list(configs),
+        config_descriptions=configs,
+        device=host.recogniser.device,
+        checkpoint=host.checkpoint,
     )
 
 
 @router.get("/jobs", summary="Jobs, newest first", responses=responses(_ALWAYS))
 async def jobs(
-    training: Training,
+    training: TrainingDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
     state: Annotated[State | None, Query(description="Only those in this state.")] = None,
 ) -> Jobs:
     found, total = await training.page(limit, offset, state)
-    return Jobs(jobs=[Job.of(job) for job in found], total=total, limit=limit, offset=offset)
+    return Jobs(jobs=await _jobs(training, found), total=total, limit=limit, offset=offset)
 
 
 @router.get("/jobs/{job_id}", summary="One job", responses=responses((*_ALWAYS, errors.UnknownJob)))
-async def job(job_id: Id, training: Training) -> Job:
-    return Job.of(await training.get(job_id))
+async def job(job_id: Id, training: TrainingDep) -> Job:
+    return await _job(training, await training.get(job_id))
 
 
 @router.get(
@@ -117,37 +122,50 @@ async def job(job_id: Id, training: Training) -> Job:
 )
 async def metrics(
     job_id: Id,
-    training: Training,
+    training: TrainingDep,
     since: Annotated[int, Query(ge=0, le=10**9, description="Leave out so many lines.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 2_000,
 ) -> Points:
     """The lines of the trainer's log.jsonl, oldest first."""
     known = await training.get(job_id)
-    found = await asyncio.to_thread(run_folder.numbers, training.run_folder(known.id), since, limit)
+    found = await asyncio.to_thread(run_folder.read_metrics, training.run_folder(known.id), since, limit)
     return Points.of(found, known.attempt)
 
 
+#: Of server-sent events, one object for each event of the stream.
+_EVENT_STREAM = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "event": {"enum": ["log", "state", "end"]},
+            "id": {"type": "string", "description": "Byte offset in the log; send it as Last-Event-ID to continue."},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+            "retry": {"type": "integer"},
+        },
+    },
+}
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Log,
         "description": "A part of the log; with follow, server-sent events: `log` {text}, `state` {state, reason, "
         "progress}, `end` with the same, each with the byte offset as its id.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT_STREAM}},
     }
 }
 
 
 @router.get(
     "/jobs/{job_id}/logs",
-    summary="What the job says",
+    summary="Log of a job",
     response_model=None,
     responses={**responses((*_ALWAYS, errors.UnknownJob, errors.Busy)), **_EVENTS},
 )
 async def logs(
     request: Request,
     job_id: Id,
-    training: Training,
-    followers: Followers,
+    training: TrainingDep,
+    followers: FollowersDep,
     tail: Annotated[int, Query(ge=1, le=5_000, description="The last lines; counts where no offset is given.")] = 200,
     offset: Annotated[int | None, Query(ge=0, le=10**15, description="From this byte on, at most a MiB.")] = None,
     follow: Annotated[bool, Query(description="Server-sent events; so does `Accept: text/event-stream`.")] = False,
@@ -160,20 +178,20 @@ async def logs(
     if follow or "text/event-stream" in request.headers.get("accept", ""):
         followers.check()
         if offset is None:
-            offset = (await asyncio.to_thread(run_folder.log_tail, run, tail)).offset
+            offset = (await asyncio.to_thread(job_log.log_tail, run, tail)).offset
         return StreamingResponse(
             _events(training, followers, known.id, offset),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
     if offset is None:
-        piece = await asyncio.to_thread(run_folder.log_tail, run, tail)
+        piece = await asyncio.to_thread(job_log.log_tail, run, tail)
     else:
-        piece = await asyncio.to_thread(run_folder.log_piece, run, offset)
+        piece = await asyncio.to_thread(job_log.log_chunk, run, offset)
     return JSONResponse(Log.of(piece).model_dump())
 
 
-async def _events(training: TrainingJobs, followers: Gate, job_id: str, offset: int) -> AsyncIterator[str]:
+async def _events(training: TrainingJobs, followers: ConcurrencyLimit, job_id: str, offset: int) -> AsyncIterator[str]:
     with followers.enter():
         yield "retry: 2000\n\n"
         async for happened in follow(training, job_id, offset):
@@ -189,26 +207,26 @@ async def _events(training: TrainingJobs, followers: Gate, job_id: str, offset: 
     summary="Stop a job",
     responses=responses((*_ALWAYS, errors.UnknownJob, errors.WrongState)),
 )
-async def stop(job_id: Id, training: Training) -> Job:
+async def stop(job_id: Id, training: TrainingDep) -> Job:
     """It saves, ends, and can be resumed; one that does not end within TRAINING_STOP_S is killed."""
-    return Job.of(await training.stop(job_id))
+    return await _job(training, await training.stop(job_id))
 
 
 @router.post(
     "/jobs/{job_id}/resume",
     status_code=202,
-    summary="Go on with a job",
+    summary="Resume a job",
     responses=responses((*_ALWAYS, *_STARTING, errors.UnknownJob, errors.WrongState)),
 )
-async def resume(job_id: Id, training: Training) -> Job:
+async def resume(job_id: Id, training: TrainingDep) -> Job:
     """From its last checkpoint; for jobs that were stopped, failed or got lost."""
-    return Job.of(await training.resume(job_id))
+    return await _job(training, await training.resume(job_id))
 
 
 @router.get("/checkpoints", summary="Recognisers on this machine", responses=responses(_ALWAYS))
-async def checkpoints(service: Service) -> Checkpoints:
+async def checkpoints(services: ServicesDep) -> Checkpoints:
     """Those in CHECKPOINT_DIR, and those that training jobs made."""
-    settings, active = service.settings, service.checkpoint
+    settings, active = services.settings, services.host.checkpoint
 
     def look() -> list[Checkpoint]:
         return [
@@ -221,25 +239,24 @@ async def checkpoints(service: Service) -> Checkpoints:
 
 @router.post(
     "/checkpoints/{checkpoint_id}/activate",
-    summary="Answer with another recogniser",
+    summary="Activate a checkpoint",
     responses=responses(
         (*_ALWAYS, errors.UnknownCheckpoint, errors.CheckpointRefused, errors.NotReady, errors.DeviceFault)
     ),
 )
 async def activate(
     checkpoint_id: Annotated[str, Path(max_length=200, description="Id of the checkpoint.")],
-    service: Service,
-    switch: Switch,
-    hub: Hub,
+    active: CheckpointDep,
+    services: ServicesDep,
 ) -> Activated:
     """New requests and live sessions use it at once, sessions that are open finish on theirs. The choice lasts, also
     over a restart, as long as the setting CHECKPOINT stays what it is."""
-    service.check_ready()
-    recogniser = await switch.activate(checkpoint_id)
+    services.host.check_ready()
+    recogniser = await active.activate(checkpoint_id)
     return Activated(
         checkpoint=checkpoint_id,
         model=recogniser.model_id,
         glosses=len(recogniser.vocabulary),
         sign_language=recogniser.sign_language,
-        live_sessions=hub.active,
+        live_sessions=services.captions.active,
     )

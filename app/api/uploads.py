@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +17,15 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from app.core.errors import EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
+from app.core.limits import ConcurrencyLimit
+from app.core.network import address_key
+from app.core.settings import Settings
 from app.core.temp_files import temporary_file
 
 _FLUSH_BYTES = 1 << 20
-#: Bodies that are not streamed to disk (JSON) are held in memory, many at a time perhaps.
-MAX_IN_MEMORY = 64 << 20
 _MAX_PARTS = 16
+#: An upload is not judged slow before this age; one that gives way has LEAVE_S to do so.
+SETTLE_S, LEAVE_S = 2.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +89,123 @@ class _Form:
         self.finished = True
 
 
-async def chunks(request: Request, idle_timeout_s: float) -> AsyncIterator[bytes]:
-    """The body piece by piece. Raises UploadTimeout when nothing comes for `idle_timeout_s`, ClientDisconnect."""
-    stream = request.stream().__aiter__()
-    while True:
-        try:
-            async with asyncio.timeout(idle_timeout_s):
-                piece = await anext(stream)
-        except StopAsyncIteration:
+class IncomingBody:
+    """The body of a request that holds a place among the uploads, while it comes in."""
+
+    def __init__(self, request: Request, settings: Settings) -> None:
+        self.request = request
+        self.address = address_key(request.client.host) if request.client is not None else ""
+        self.began = time.monotonic()
+        self.received = 0
+        """Bytes so far."""
+        self.complete = False
+        self.gave_way = False
+        self.left = asyncio.Event()
+        """Set when the request has given its place back."""
+        self._settings = settings
+        self._waiting: asyncio.Timeout | None = None
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.began
+
+    @property
+    def kb_s(self) -> float:
+        """Average rate so far, in KiB per second."""
+        return self.received / 1024 / max(self.age_s, 1e-3)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body piece by piece. Raises UploadTimeout, ClientDisconnect."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.upload_timeout_s
+        stream = self.request.stream().__aiter__()
+        while not self.gave_way:
+            try:
+                at = min(deadline, loop.time() + self._settings.upload_idle_timeout_s)
+                async with asyncio.timeout_at(at) as self._waiting:
+                    piece = await anext(stream)
+            except StopAsyncIteration:
+                self.complete = True
+                return
+            except TimeoutError:
+                raise self._timeout(loop.time() >= deadline) from None
+            finally:
+                self._waiting = None
+            self.received += len(piece)
+            yield piece
+        raise self._timeout(False)
+
+    def give_way(self) -> None:
+        """End the upload with UploadTimeout: others need its place."""
+        self.gave_way = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    def _timeout(self, deadline: bool) -> UploadTimeout:
+        if self.gave_way:
+            what = f"The upload came at {self.kb_s:.1f} KiB per second, and other requests needed its place."
+        elif deadline:
+            what = f"The upload was not complete after {self._settings.upload_timeout_s:g} seconds."
+        else:
+            what = f"Nothing arrived for {self._settings.upload_idle_timeout_s:g} seconds."
+        return UploadTimeout(f"{what} Send the file again over a better connection.", headers={"Connection": "close"})
+
+
+class UploadPlaces:
+    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on.
+
+    Where all are taken, an upload that is slower than UPLOAD_MIN_KB_S, or one of an address that holds more than a
+    quarter of the places, gives way to a newcomer. Not thread-safe; use from one event loop.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._places = ConcurrencyLimit(settings.max_concurrent_requests, "uploads")
+        self._bodies: set[IncomingBody] = set()
+
+    @contextlib.asynccontextmanager
+    async def enter(self, request: Request) -> AsyncIterator[IncomingBody]:
+        """Hold one place. Raises Busy when there is none."""
+        if self._places.full:
+            await self._make_room()
+        with self._places.enter():
+            body = IncomingBody(request, self._settings)
+            self._bodies.add(body)
+            try:
+                yield body
+            finally:
+                self._bodies.discard(body)
+                body.left.set()
+
+    async def _make_room(self) -> None:
+        incoming = [body for body in self._bodies if not body.complete]
+        by_address = Counter(body.address for body in incoming)
+        slow = [
+            body
+            for body in incoming
+            if not body.gave_way
+            and body.age_s > SETTLE_S
+            and (body.kb_s < self._settings.upload_min_kb_s or by_address[body.address] > self._places.limit / 4)
+        ]
+        if not slow:
             return
-        except TimeoutError:
-            raise UploadTimeout(
-                f"Nothing arrived for {idle_timeout_s:g} seconds. Send the file again over a better connection.",
-                headers={"Connection": "close"},
-            ) from None
-        yield piece
+        victim = max(slow, key=lambda body: (by_address[body.address], -body.kb_s))
+        victim.give_way()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await victim.left.wait()
 
 
 @contextlib.asynccontextmanager
-async def receive_file(request: Request, idle_timeout_s: float, field_name: str = "file") -> AsyncIterator[Upload]:
+async def receive_file(body: IncomingBody, field_name: str = "file") -> AsyncIterator[Upload]:
     """Stream the multipart field `field_name` into a temporary file, gone when the block ends, however it ends.
 
     Raises UnsupportedMediaType, MalformedRequest, EmptyFile, UploadTimeout; the size is bounded by BodyLimit.
     """
-    boundary = _boundary(request, field_name)
+    boundary = _boundary(body.request, field_name)
     async with temporary_file() as path:
         with path.open("wb") as file:
-            filename, size = await _stream_into(file, request, boundary, idle_timeout_s, field_name)
+            filename, size = await _stream_into(file, body, boundary, field_name)
         yield Upload(path, filename, size)
 
 
@@ -128,9 +223,7 @@ def _boundary(request: Request, field_name: str) -> bytes:
     return boundary
 
 
-async def _stream_into(
-    file: IO[bytes], request: Request, boundary: bytes, idle_timeout_s: float, field_name: str
-) -> tuple[str, int]:
+async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes, field_name: str) -> tuple[str, int]:
     form = _Form(field_name)
     parser = MultipartParser(
         boundary,
@@ -147,7 +240,7 @@ async def _stream_into(
     )
     size = 0
     try:
-        async for piece in chunks(request, idle_timeout_s):
+        async for piece in body.chunks():
             parser.write(piece)
             if len(form.pending) >= _FLUSH_BYTES:
                 size += await _flush(file, form)
@@ -175,14 +268,18 @@ async def _flush(file: IO[bytes], form: _Form) -> int:
     return len(pending)
 
 
-async def receive_body(request: Request, idle_timeout_s: float) -> bytes:
-    """The whole body in memory, at most MAX_IN_MEMORY. Raises UploadTooLarge, UploadTimeout, ClientDisconnect."""
+async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> bytearray:
+    """The whole body in memory. limit: its largest size in bytes; instead: what to send in place of a larger one.
+
+    Raises UploadTooLarge, UploadTimeout, ClientDisconnect.
+    """
     body = bytearray()
-    async for piece in chunks(request, idle_timeout_s):
+    announced = int(incoming.request.headers.get("content-length", 0))  # a number: BodyLimit has checked it
+    async for piece in incoming.chunks():
         body += piece
-        if len(body) > MAX_IN_MEMORY:
+        if max(len(body), announced) > limit:
             raise UploadTooLarge(
-                f"A JSON body may have {MAX_IN_MEMORY >> 20} MiB. Send fewer or smaller frames, or a video file.",
+                f"The JSON body is larger than {limit / (1 << 20):g} MiB, the limit of this route. {instead}",
                 headers={"Connection": "close"},
             )
-    return bytes(body)
+    return body

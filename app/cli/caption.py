@@ -8,27 +8,28 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.core.settings import Settings
-    from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
-    from app.pipeline.recogniser import Recogniser, Recognition
-    from app.services.recognition.clips import ClipWarning
+    from app.pipeline.caption import Caption
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
+    from app.pipeline.recogniser import Recogniser
 
 FORMATS = ("text", "json", "srt", "vtt")
 
 
 @dataclass(frozen=True, slots=True)
-class Caption:
-    """The outcome for one file: `recognition`, or the reason why there is none."""
+class CaptionedFile:
+    """The outcome for one file."""
 
     path: Path
-    recognition: Recognition | None = None
-    warnings: tuple[ClipWarning, ...] = ()
+    caption: Caption | None = None
     failure: str | None = None
+    """Why there is no caption."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,6 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--checkpoint", help="id of the recogniser, default: the setting CHECKPOINT")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N, default: the setting DEVICE")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,22 +60,22 @@ def run(args: argparse.Namespace) -> int:
 
     check_checkpoint(settings)
     _quiet_libraries()
-    captions = caption_files(args.files, settings, show_progress=not args.quiet and sys.stderr.isatty())
+    captioned, sign_language = caption_files(args.files, settings, show_progress=not args.quiet and sys.stderr.isatty())
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
-    for caption, sign_language in captions:
-        if caption.failure is not None:
-            print(f"{caption.path}: {caption.failure}", file=sys.stderr)
+    for path, caption, failure in ((f.path, f.caption, f.failure) for f in captioned):
+        if caption is None:
+            print(f"{path}: {failure}", file=sys.stderr)
             continue
         for warning in caption.warnings:
-            print(f"{caption.path}: {warning.message}", file=sys.stderr)
-        text = rendered(caption, args.format, sign_language, settings.checkpoint, several=len(args.files) > 1)
+            print(f"{path}: {warning.message}", file=sys.stderr)
+        text = rendered(caption, args.format, sign_language, path, several=len(args.files) > 1)
         if args.output is None:
             print(text)
         else:
             suffix = "txt" if args.format == "text" else args.format
-            (args.output / f"{caption.path.stem}.{suffix}").write_text(text + "\n", encoding="utf-8")
-    return int(any(caption.failure is not None for caption, _ in captions))
+            (args.output / f"{path.stem}.{suffix}").write_text(text + "\n", encoding="utf-8")
+    return int(any(file.caption is None for file in captioned))
 
 
 def _quiet_libraries() -> None:
@@ -82,13 +84,15 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
-def caption_files(paths: list[Path], settings: Settings, show_progress: bool = False) -> list[tuple[Caption, str]]:
-    """Each file's caption with its sign language, in the order of `paths`; several videos are read at once."""
+def caption_files(
+    paths: list[Path], settings: Settings, show_progress: bool = False
+) -> tuple[list[CaptionedFile], str]:
+    """The files in the order of `paths`, and their sign language; several videos are read at once."""
     from tqdm import tqdm
 
     from app.core.settings import SettingsError
     from app.pipeline.checkpoint import CheckpointError
-    from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractorPool
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
     from app.services.recognition.loading import load_recogniser
 
     try:
@@ -96,86 +100,67 @@ def caption_files(paths: list[Path], settings: Settings, show_progress: bool = F
     except CheckpointError as problem:
         raise SettingsError(str(problem)) from problem
     workers = min(len(paths), settings.extractor_workers)
-    pool = ExtractorPool(workers)
+    landmarks = MediaPipeEngine(workers)
     bar = tqdm(total=0, unit="frame", file=sys.stderr, disable=not show_progress, leave=False, desc="reading")
     try:
         with ThreadPoolExecutor(workers) as threads, bar:
-            jobs = [threads.submit(_caption, path, settings, recogniser, pool, bar) for path in paths]
-            return [(job.result(), recogniser.sign_language) for job in jobs]
+            jobs = [threads.submit(_caption, path, settings, recogniser, landmarks, bar) for path in paths]
+            return [job.result() for job in jobs], recogniser.sign_language
     finally:
-        pool.close()
+        landmarks.close()
 
 
-def _caption(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Caption:
+def _caption(
+    path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any
+) -> CaptionedFile:
     from app.core.errors import ServiceError
+    from app.pipeline.caption import Caption
     from app.services.recognition.clips import nothing_seen, warnings_about
-    from app.services.recognition.errors import translated
+    from app.services.recognition.errors import pipeline_errors_as_service_errors
 
     try:
-        with translated():
-            clip = _keypoints(path, settings, recogniser, pool, bar)
-            warnings = tuple(warnings_about(clip))
-            if any(warning.code == "no_person" for warning in warnings):
-                return Caption(path, nothing_seen(clip, recogniser.fps), warnings)
-            return Caption(path, recogniser.recognise(clip), warnings)
+        with pipeline_errors_as_service_errors():
+            clip = _keypoints(path, settings, recogniser, landmarks, bar)
+            warnings = warnings_about(clip)
+            unseen = any(warning.code == "no_person" for warning in warnings)
+            found = nothing_seen(clip, recogniser.fps) if unseen else recogniser.recognise(clip)
+            return CaptionedFile(path, Caption.of_recognition(found, recogniser.model_id, warnings))
     except ServiceError as problem:
-        return Caption(path, failure=f"{problem.title}: {problem.detail}")
+        return CaptionedFile(path, failure=f"{problem.title}: {problem.detail}")
     except OSError as problem:
-        return Caption(path, failure=problem.strerror or str(problem))
+        return CaptionedFile(path, failure=problem.strerror or str(problem))
 
 
-def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, pool: ExtractorPool, bar: Any) -> Any:
+def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any) -> Any:
     from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
     from app.pipeline.module1_preprocessing.video import probe
-    from app.services.recognition.clips import LANDMARK_SUFFIXES, keypoints_from_video, limits_from
+    from app.services.recognition.clips import LANDMARK_SUFFIXES, ClipOptions, keypoints_from_video
 
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return load_landmarks(path, path.name)
-    info = probe(path, limits_from(settings))
+    on_frame: Callable[[], Any] = bar.update
+    options = ClipOptions.of(settings, recogniser=recogniser, on_frame=on_frame)
+    info = probe(path, options.limits)
     if info.duration_s:
         bar.total += round(info.duration_s * min(info.fps or 25, 25))
         bar.refresh()
-    on_frame: Callable[[], Any] = bar.update
-    with pool.acquire() as extractor:
-        return keypoints_from_video(path, extractor, settings, on_frame=on_frame, recogniser=recogniser)
+    with closing(landmarks.open()) as track:
+        return keypoints_from_video(path, track, options)
 
 
-def rendered(caption: Caption, output: str, sign_language: str, model: str, several: bool) -> str:
-    """The caption in one of FORMATS, without a newline at its end."""
+def rendered(caption: Caption, output: str, sign_language: str, path: Path, several: bool) -> str:
+    """The caption of `path` in one of FORMATS, without a newline at its end; several: the text names the file."""
     from app.services.recognition.subtitles import cues, to_srt, to_vtt
 
-    found = caption.recognition
-    assert found is not None
     match output:
         case "json":
-            return json.dumps(
-                {
-                    "file": str(caption.path),
-                    "gloss": found.gloss,
-                    "sentence": found.sentence,
-                    "confidence": round(found.confidence, 4),
-                    "fps": found.fps,
-                    "frame_count": found.frame_count,
-                    "duration_s": round(found.duration_s, 3),
-                    "segments": [
-                        {
-                            "gloss": segment.gloss,
-                            "start_s": round(segment.start_s, 3),
-                            "end_s": round(segment.end_s, 3),
-                            "confidence": round(segment.confidence, 4),
-                        }
-                        for segment in found.segments
-                    ],
-                    "warnings": [warning.code for warning in caption.warnings],
-                    "model": model,
-                },
-                ensure_ascii=False,
-            )
+            codes = [warning.code for warning in caption.warnings]
+            return json.dumps({"file": str(path), **caption.as_clip(), "warnings": codes}, ensure_ascii=False)
         case "srt":
-            return to_srt(cues(found.segments, sign_language)).rstrip("\n")
+            return to_srt(cues(caption.signs, sign_language)).rstrip("\n")
         case "vtt":
-            return to_vtt(cues(found.segments, sign_language)).rstrip("\n")
+            return to_vtt(cues(caption.signs, sign_language)).rstrip("\n")
         case _:
-            prefix = f"{caption.path}: " if several else ""
-            glosses = " ".join(f"{segment.gloss} ({segment.confidence:.0%})" for segment in found.segments)
-            return f"{prefix}{found.sentence}  [{glosses}]" if found.segments else f"{prefix}(nothing was recognised)"
+            prefix = f"{path}: " if several else ""
+            glosses = " ".join(f"{sign.gloss} ({sign.confidence:.0%})" for sign in caption.signs)
+            return f"{prefix}{caption.sentence}  [{glosses}]" if caption.signs else f"{prefix}(nothing was recognised)"

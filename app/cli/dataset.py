@@ -29,11 +29,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     reporting = actions.add_parser("report", help="clips, signers, glosses, lengths, and what cannot be used")
     reporting.add_argument("folder", type=Path, metavar="FOLDER")
     reporting.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from app.core.settings import SettingsError
-    from app.training.corpus import CorpusError
+    from app.training.errors import CorpusError
 
     try:
         return _import(args) if args.action == "import" else _report(args)
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from app.training.data.importers import import_corpus
+    from app.training.corpora.importers import import_corpus
 
     result = import_corpus(args.kind, args.source, args.out, args.glosses)
     for left_out in result.left_out[:20]:
@@ -54,8 +55,7 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from app.training.corpus_report import corpus_report
-    from app.training.data.report import report_text
+    from app.training.corpora.report import corpus_report, report_text
 
     report = corpus_report(args.folder)
     print(json.dumps(report, indent=1, ensure_ascii=False) if args.json else report_text(report))

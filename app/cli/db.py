@@ -10,6 +10,7 @@ import sys
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("db", help="bring the database's tables up to date")
     parser.add_argument("action", choices=["upgrade"], help="run the migrations that are missing")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

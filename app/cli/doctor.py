@@ -47,12 +47,13 @@ class Finding:
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    commands.add_parser("doctor", help="check this machine and say what is missing")
+    parser = commands.add_parser("doctor", help="check this machine and say what is missing")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     failed = False
-    for check in (_python, _packages, _settings, _device, _checkpoint, _landmarks):
+    for check in (_python, _packages, _training, _settings, _device, _checkpoint, _landmarks):
         for finding in _guarded(check):
             failed = failed or finding.state == "missing"
             print(f"{finding.state:<8}{finding.what:<12}{finding.detail}")
@@ -90,6 +91,17 @@ def _packages() -> Iterator[Finding]:
         yield Finding("ok", "packages", ", ".join(there))
 
 
+def _training() -> Iterator[Finding]:
+    from app.training.run_folder import PACKAGES as TRAINING
+    from app.training.run_folder import missing_packages
+
+    if missing := missing_packages():
+        # The service runs without them.
+        yield Finding("note", "training", missing)
+    else:
+        yield Finding("ok", "training", ", ".join(f"{name} {version(name)}" for name in TRAINING))
+
+
 def _settings() -> Iterator[Finding]:
     from app.core.settings import SettingsError, load_settings
 
@@ -103,7 +115,8 @@ def _settings() -> Iterator[Finding]:
 
 def _device() -> Iterator[Finding]:
     from app.core.settings import SettingsError, load_settings
-    from app.services.recognition.devices import gpu_readings, resolve_device
+    from app.monitoring.readings import gpu_readings
+    from app.services.recognition.devices import resolve_device
 
     try:
         device = resolve_device(load_settings().device)
@@ -131,16 +144,12 @@ def _checkpoint() -> Iterator[Finding]:
 
 
 def _landmarks() -> Iterator[Finding]:
-    import numpy as np
-
-    from app.pipeline.module1_preprocessing.landmarks.mediapipe import LandmarksUnavailable, MediaPipeExtractor
+    from app.pipeline.module1_preprocessing.landmarks.engine import LandmarksUnavailable
+    from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 
     try:
-        extractor = MediaPipeExtractor()
-        try:
-            extractor.extract_frame(np.zeros((256, 256, 3), np.uint8), 0.0)
-        finally:
-            extractor.close()
+        with MediaPipeEngine(1) as engine:
+            engine.warm_up()
     except LandmarksUnavailable as problem:
         yield Finding("missing", "landmarks", str(problem), "videos cannot be read without; landmark files can")
     else:

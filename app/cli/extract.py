@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app.training.data.extract import Doing, Report
+    from app.training.corpora.manifest.extract import Doing, Report
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,15 +28,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--hands", action="store_true", help="with --pictures: also a crop of each hand")
     parser.add_argument("--ray", metavar="ADDRESS", help="spread the work over a Ray cluster: its address, or auto")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from app.core.settings import SettingsError
-    from app.training.corpus import CorpusError
-    from app.training.data.cache import PictureConfig
-    from app.training.data.extract import REPORT, extract_corpus
+    from app.training.corpora.manifest.cache import PictureConfig
+    from app.training.corpora.manifest.extract import REPORT, extract_corpus
+    from app.training.errors import CorpusError
 
     if args.workers < 1:
         raise SettingsError(f"--workers {args.workers}: at least one process is needed.")
@@ -74,7 +75,7 @@ def _ray(address: str | None) -> Doing | None:
     if address is None:
         return None
     from app.core.settings import SettingsError
-    from app.training.data.ray_extract import RayUnavailable, on_cluster
+    from app.training.corpora.manifest.ray_extract import RayUnavailable, on_cluster
 
     try:
         return on_cluster(address)

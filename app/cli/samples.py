@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-from tqdm import tqdm
-
-from app.pipeline.module1_preprocessing.landmark_files import save_npz
-from app.signer import SAMPLES
-from app.signer.prototypes import CORE, PHRASES, PrototypeSigner, UnknownGloss, load
-from app.signer.render import sample_name, write_video
-from app.signer.sheet import contact_sheet
+if TYPE_CHECKING:
+    from app.signer.prototypes import PrototypeSigner
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the command and its options."""
-    parser = subparsers.add_parser(
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
         "samples",
         help="list and render the prototype signer's samples",
         description=(
@@ -42,10 +36,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="one picture with the given glosses side by side")
     parser.add_argument("--landmarks", action="store_true", help="also write the landmarks, as .npz beside each video")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command. Returns 0; 1 where nothing can be written, 2 for a gloss there is no prototype of."""
+    from tqdm import tqdm
+
+    from app.pipeline.module1_preprocessing.landmark_files import save_npz
+    from app.signer.prototypes import CORE, PHRASES, UnknownGloss, load
+    from app.signer.render import sample_name, write_video
+
     signer = load()
     wanted: list[tuple[str, ...]] = [(gloss.upper(),) for gloss in args.glosses]
     wanted += [tuple(phrase.upper().split()) for phrase in args.phrase if phrase.split()]
@@ -77,6 +78,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sheet(signer: PrototypeSigner, glosses: list[str], path: Path) -> int:
+    import cv2
+
+    from app.signer.sheet import contact_sheet
+
     picture = contact_sheet(signer, glosses)
     if not cv2.imwrite(str(path), picture[..., ::-1]):
         print(f"cannot write {path}: does its folder exist, and does the name end in .png?", file=sys.stderr)
@@ -86,6 +91,10 @@ def _sheet(signer: PrototypeSigner, glosses: list[str], path: Path) -> int:
 
 
 def _list(signer: PrototypeSigner, wanted: list[tuple[str, ...]]) -> None:
+    from app.signer import SAMPLES
+    from app.signer.prototypes import PHRASES
+    from app.signer.render import sample_name
+
     rows: list[tuple[str, ...]] = wanted or [(gloss,) for gloss in signer]
     print(f"{'gloss':<24}{'seconds':>8}{'signers':>9}{'clips':>7}  ready video")
     for glosses in [*rows, *([] if wanted else PHRASES)]:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 
-#: Requests that still run when the service is told to stop get this long to finish.
-GRACE_S = 20
-#: A worker that loads its libraries does not answer its supervisor, on a busy machine for longer than the usual 5 s.
-STARTING_S = 120
-#: Larger WebSocket messages are refused by the application with a reason; this bounds what it has to hold for that.
-MAX_WS_MESSAGE = 2 << 20
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("serve", help="run the HTTP service")
     parser.add_argument("--host", help="address to listen on, default: the setting HOST")
     parser.add_argument("--port", type=int, help="port, default: the setting PORT")
     parser.add_argument("--workers", type=int, default=1, help="processes; each holds its own recogniser")
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    import uvicorn
-
     from app.core.settings import load_settings
+    from app.server.serve import serve
     from app.services.recognition.checkpoint_store import check_checkpoint
     from app.services.recognition.devices import resolve_device
 
@@ -38,18 +31,5 @@ def run(args: argparse.Namespace) -> int:
         f"Try:  curl -F file=@app/signer/samples/hello.mp4 http://{shown}:{settings.port}/api/inference/predict",
         file=sys.stderr,
     )
-    uvicorn.run(
-        "app.main:app",
-        host=settings.host,
-        port=settings.port,
-        workers=args.workers,
-        log_config=None,
-        timeout_graceful_shutdown=GRACE_S,
-        timeout_worker_healthcheck=STARTING_S,
-        server_header=False,
-        ws_max_size=MAX_WS_MESSAGE,
-        ws_ping_interval=settings.ping_interval_s,
-        ws_ping_timeout=settings.ping_timeout_s,
-        ws_per_message_deflate=False,  # costs processor time and memory per client; captions are small, pictures packed
-    )
+    serve(settings, args.workers)
     return 0

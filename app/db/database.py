@@ -32,7 +32,7 @@ def async_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise ValueError("this is no address; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
+        raise ValueError("not a valid database URL; write postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
     url = url.set(drivername="postgresql+asyncpg")
     if "sslmode" in url.query:  # what libpq calls it
         mode = url.query["sslmode"]
@@ -64,16 +64,30 @@ class Database:
         """Why it cannot be used, None while it can, as far as is known."""
         return self._problem
 
-    async def keep(self) -> None:
-        """For a task of its own: opens the database again whenever it is lost."""
+    @asynccontextmanager
+    async def kept_open(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Open it in the background, open it again whenever it is lost, and close it at the end of the block.
+
+        Yields the first attempt, which raises DatabaseUnavailable.
+        """
+        opening = asyncio.create_task(self.open(), name="database-opening")
+        keeping = asyncio.create_task(self._keep(), name="database-keeper")
+        try:
+            yield opening
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, opening, return_exceptions=True)
+            await self.close()
+
+    async def _keep(self) -> None:
         while True:
             await asyncio.sleep(RETRY_S)
             if self._problem is not None and not self._opening.locked():
                 try:
                     await self.open()
-                    logger.info("the database ({}) is there again", self.where)
+                    logger.info("the database ({}) is available again", self.where)
                 except DatabaseUnavailable as problem:
-                    logger.debug("the database is not there yet: {}", problem)
+                    logger.debug("the database is still unavailable: {}", problem)
 
     async def open(self) -> None:
         """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnavailable."""

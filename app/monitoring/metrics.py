@@ -65,7 +65,7 @@ class Metrics:
 
         self.stage_seconds = Histogram(
             "glossline_stage_seconds",
-            "Time of one piece of work in a stage: a batch of clips, or a look at the newest frames of a live session.",
+            "Time of one piece of work in a stage: a clip, a look at new frames of a session, a call of the network.",
             ["stage", "source"],
             buckets=STAGE_BUCKETS,
             registry=registry,
@@ -74,8 +74,9 @@ class Metrics:
             for source in SOURCES:
                 self.stage_seconds.labels(stage, source)  # there from the start, with 0
         self.batch_clips = Histogram(
-            "glossline_batch_clips", "Clips in one call of the model.", buckets=BATCH_BUCKETS, registry=registry
+            "glossline_batch_clips", "Clips that share a turn at the network.", buckets=BATCH_BUCKETS, registry=registry
         )
+        self.clips_read = Counter("glossline_clips", "Clips that got an answer from the model.", registry=registry)
         self.batch_windows = Histogram(
             "glossline_batch_windows",
             "Windows of live sessions in one call of the network.",
@@ -107,7 +108,7 @@ class Metrics:
         self.live_frames = Counter(
             "glossline_live_frames",
             "Frames of live sessions that came, that the model was given, that were thrown away.",
-            ["what"],
+            ["outcome"],
             registry=registry,
         )
         self.live_events = Counter("glossline_live_events", "Events sent to live clients.", ["type"], registry=registry)
@@ -117,8 +118,8 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=registry,
         )
-        for what in FRAMES:
-            self.live_frames.labels(what)
+        for outcome in FRAMES:
+            self.live_frames.labels(outcome)
         self._before_reading: list[Callable[[], None]] = []
 
     def stages(self, source: str) -> OnStage:

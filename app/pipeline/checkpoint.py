@@ -8,26 +8,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
-from app.pipeline.module1_preprocessing.tracks import TRACK_FPS, TRACK_NORMALISER, TRACKS
-from app.pipeline.module3_sequence.ensemble import SignEnsemble
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.whole_files import whole_file, write_whole
 
 FORMAT = 1
 KEYPOINTS = "mediapipe-holistic-75"
 NORMALISER = "shoulder-median-50/1"
-#: What a network may read, and how it must have been prepared: normaliser and frames a second.
-INPUTS: dict[str, tuple[str, float]] = {KEYPOINTS: (NORMALISER, MODEL_FPS), TRACKS: (TRACK_NORMALISER, TRACK_FPS)}
-
-
-#: A config of ten thousand glosses has a tenth of it; what is larger is no config, and is not read into memory.
+#: A config of ten thousand glosses has a tenth of it; anything larger is not a config and is not read into memory.
 MAX_CONFIG_BYTES = 4 << 20
 
 
@@ -35,69 +29,84 @@ class CheckpointError(RuntimeError):
     """A checkpoint is missing, damaged or made for something else; the message says what to do."""
 
 
+class OtherKeypoints(CheckpointError):
+    """A checkpoint reads something else than landmarks of cameras, such as a few tracked points."""
+
+    def __init__(self, checkpoint: str, keypoints: str) -> None:
+        super().__init__(
+            f"checkpoint {checkpoint!r} has keypoints {keypoints!r}, which no camera gives: it makes no captions, but "
+            f"can be evaluated on a corpus of these (python -m app evaluate --checkpoint {checkpoint} --data FOLDER). "
+            f"Set CHECKPOINT to one that reads {KEYPOINTS}"
+        )
+        self.keypoints = keypoints
+
+
 @dataclass(frozen=True)
 class DecoderConfig:
-    """How lattices become glosses, chosen on dev.
-
-    beam: prefix beam width, 1 = greedy. blank_bias: log units taken from the blank at every step; CTC trained on few
-    signers hides behind the blank when unsure of a new one. min_confidence: signs under it are not said. merge_s: the
-    same gloss again within so many seconds of its end is one sign with a repeated movement. window,
-    stride: frames of the longest single pass over a file and its step. lm_weight, length_bonus: of the gloss language
-    model, where evaluation uses one; captions use none.
-    """
+    """How lattices become glosses, chosen on dev."""
 
     beam: int = 5
+    """Width of the prefix beam, 1 = greedy."""
     blank_bias: float = 0.0
+    """Log units taken from the blank at every step: CTC trained on few signers hides behind the blank when unsure of a
+    new one."""
     min_confidence: float = 0.0
+    """Signs under it are left out."""
     merge_s: float = 0.0
+    """The same gloss again within so many seconds of its end is one sign with a repeated movement."""
     window: int = 256
+    """Frames of the longest single pass over a file."""
     stride: int = 128
+    """Frames between the starts of such passes."""
     lm_weight: float = 0.0
+    """Of the gloss language model, where evaluation uses one; captions use none."""
     length_bonus: float = 0.0
+    """Log units for each sign, beside the language model."""
 
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """Everything but the weights. vocabulary: gloss of label 1, 2, ...; temperature calibrates confidence on dev;
-    members: networks of the same make whose answers are averaged."""
+    """Everything but the weights. A corpus whose frames are not landmarks derives from it."""
+
+    keypoints: ClassVar[str] = KEYPOINTS
+    """What the network reads."""
+    normaliser: ClassVar[str] = NORMALISER
+    """How that must have been prepared."""
+    fps: ClassVar[float] = MODEL_FPS
+    """Frames per second the network reads."""
+    network: ClassVar[type[SignModel]] = SignModel
+    """What `model` is the config of."""
 
     model_id: str
     sign_language: str
+    """ISO 639-3 code."""
     vocabulary: tuple[str, ...]
+    """Gloss of label 1, 2, ..."""
     model: ModelConfig
     temperature: float = 1.0
+    """Calibrates confidence, fitted on dev."""
     decoder: DecoderConfig = DecoderConfig()
     provenance: dict[str, Any] = field(default_factory=dict)
-    members: int = 1
-
-    @property
-    def keypoints(self) -> str:
-        """What the network reads: landmarks of a camera, or the tracks of a corpus."""
-        return TRACKS if self.model.pose_encoder == "tracks" else KEYPOINTS
 
     def to_dict(self) -> dict[str, Any]:
-        normaliser, fps = INPUTS[self.keypoints]
         return {
             "format": FORMAT,
             "model_id": self.model_id,
             "sign_language": self.sign_language,
             "keypoints": self.keypoints,
-            "normaliser": normaliser,
-            "fps": fps,
+            "normaliser": self.normaliser,
+            "fps": self.fps,
             "vocabulary": list(self.vocabulary),
             "model": self.model.to_dict(),
             "temperature": self.temperature,
             "decoder": asdict(self.decoder),
             "provenance": self.provenance,
-            **({"members": self.members} if self.members > 1 else {}),
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> CheckpointConfig:
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """Inverse of `to_dict`. Raises CheckpointError for another format, schema, or a field that makes no sense."""
-        keypoints = TRACKS if values.get("keypoints") == TRACKS else KEYPOINTS
-        normaliser, fps = INPUTS[keypoints]
-        expected = {"format": FORMAT, "keypoints": keypoints, "normaliser": normaliser, "fps": fps}
+        expected = {"format": FORMAT, "keypoints": cls.keypoints, "normaliser": cls.normaliser, "fps": cls.fps}
         for key, value in expected.items():
             if values.get(key) != value:
                 raise CheckpointError(
@@ -105,17 +114,7 @@ class CheckpointConfig:
                     f"use a checkpoint trained with this version"
                 )
         try:
-            config = cls(
-                model_id=str(values["model_id"]),
-                sign_language=str(values["sign_language"]),
-                vocabulary=tuple(map(str, values["vocabulary"])),
-                # Pretrained weights are training's concern: a checkpoint brings all its own.
-                model=ModelConfig.from_dict(_without_pretrained(values["model"])),
-                temperature=float(values["temperature"]),
-                decoder=DecoderConfig(**values["decoder"]),
-                provenance=dict(values.get("provenance", {})),
-                members=int(values.get("members", 1)),
-            )
+            config = cls(**cls._fields(values))
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise CheckpointError(f"config.json is damaged or incomplete: {error}") from error
         if config.model.labels != len(config.vocabulary) or len(set(config.vocabulary)) != len(config.vocabulary):
@@ -123,12 +122,21 @@ class CheckpointConfig:
                 f"config.json names {len(config.vocabulary)} glosses but the model has {config.model.labels} labels, "
                 f"or a gloss stands twice"
             )
-        if config.keypoints != keypoints or config.members < 1:
-            raise CheckpointError(
-                f"config.json is damaged: {config.members} networks with the encoder {config.model.pose_encoder!r} "
-                f"for {keypoints}"
-            )
         return config
+
+    @classmethod
+    def _fields(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of the constructor. Raises AttributeError, KeyError, OverflowError, TypeError, ValueError."""
+        return {
+            "model_id": str(values["model_id"]),
+            "sign_language": str(values["sign_language"]),
+            "vocabulary": tuple(map(str, values["vocabulary"])),
+            # Pretrained weights are training's concern: a checkpoint brings all its own.
+            "model": cls.network.config_type.from_dict(_without_pretrained(values["model"])),
+            "temperature": float(values["temperature"]),
+            "decoder": DecoderConfig(**values["decoder"]),
+            "provenance": dict(values.get("provenance", {})),
+        }
 
 
 def _without_pretrained(model: dict[str, Any]) -> dict[str, Any]:
@@ -145,14 +153,24 @@ def save_checkpoint(folder: Path, config: CheckpointConfig, model: nn.Module) ->
 
 
 def read_config(folder: Path) -> CheckpointConfig:
-    """Only the config. Raises CheckpointError with the remedy when it is not there or not readable."""
+    """The config of a checkpoint that reads landmarks of cameras. Raises CheckpointError with the remedy when it is not
+    there, not readable, or reads something else."""
+    values = read_values(folder)
+    reads = values.get("keypoints")
+    if reads != KEYPOINTS:
+        raise OtherKeypoints(folder.name, str(reads))
+    return CheckpointConfig.from_dict(values)
+
+
+def read_values(folder: Path) -> dict[str, Any]:
+    """config.json as it stands, whatever the checkpoint reads. Raises CheckpointError as `read_config` does."""
     path = folder / "config.json"
     if not path.is_file():
         others = sorted(p.parent.name for p in folder.parent.glob("*/config.json"))
-        known = f"available there: {', '.join(others)}" if others else "there is no checkpoint there"
+        known = f"available there: {', '.join(others)}" if others else "there are no checkpoints in it"
         raise CheckpointError(
             f"no checkpoint '{folder.name}' in {folder.parent} ({known}). Set CHECKPOINT to an available one, "
-            f"or train one: python -m app.training.train --help"
+            f"or train one: python -m app train --help"
         )
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
@@ -162,7 +180,7 @@ def read_config(folder: Path) -> CheckpointConfig:
         raise CheckpointError(f"cannot read {path}: {error}") from error
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} should hold a JSON object")
-    return CheckpointConfig.from_dict(values)
+    return values
 
 
 def looks_pickled(path: Path) -> bool:
@@ -178,31 +196,12 @@ def looks_pickled(path: Path) -> bool:
 def load_checkpoint(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:
     """Config and model in eval mode on `device`, for landmarks of cameras. Raises CheckpointError."""
     config = read_config(folder)
-    if config.keypoints != KEYPOINTS:
-        raise CheckpointError(
-            f"checkpoint '{config.model_id}' reads {config.keypoints}, the tracks of a corpus, which no camera gives: "
-            f"it can be evaluated (python -m app evaluate --checkpoint {config.model_id} --data FOLDER), but makes no "
-            f"captions. Set CHECKPOINT to one that reads {KEYPOINTS}"
-        )
-    return load_network(folder, device)
-
-
-def load_network(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:
-    """Config and model in eval mode on `device`, whatever it reads. Raises CheckpointError; also for several."""
-    config = read_config(folder)
-    if config.members != 1:
-        raise CheckpointError(f"checkpoint '{config.model_id}' averages {config.members} networks; one is wanted here")
-    model = SignModel(config.model)
+    try:
+        model = SignModel(config.model)
+    except ValueError as error:
+        raise CheckpointError(f"checkpoint '{config.model_id}' cannot be built: {error}") from error
     load_weights(folder, model)
     return config, model.to(device).eval()
-
-
-def load_ensemble(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignEnsemble]:
-    """Config and networks in eval mode on `device`, whatever they read. Raises CheckpointError."""
-    config = read_config(folder)
-    ensemble = SignEnsemble.of(config.model, config.members)
-    load_weights(folder, ensemble if config.members > 1 else ensemble.members[0])
-    return config, ensemble.to(device).eval()
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:

@@ -6,9 +6,10 @@ Order is MediaPipe Holistic's: 33 pose points, 21 points of the signer's left ha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 NUM_POSE = 33
 NUM_HAND = 21
@@ -22,7 +23,7 @@ LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST 
 LEFT_HIP, RIGHT_HIP = 23, 24
 
 _POSE_MIRROR = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + 1 if i % 2 else i - 1 for i in range(11, 33))]
-#: Index of each keypoint's partner in a mirrored picture: pose left <-> right, left hand <-> right hand.
+#: Index of each keypoint's partner in a mirrored image: pose left <-> right, left hand <-> right hand.
 MIRROR = np.array(
     [*_POSE_MIRROR, *range(RIGHT_HAND.start, RIGHT_HAND.stop), *range(LEFT_HAND.start, LEFT_HAND.stop)], dtype=np.int64
 )
@@ -36,22 +37,19 @@ class InvalidKeypoints(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Keypoints:
-    """Landmarks of one clip.
-
-    points: float32 (T, 75, 3). x, y relative to the picture (x to the right, y down, 1 = width or height; values
-        outside 0..1 occur). Third channel: MediaPipe's visibility 0..1 for the 33 pose points, presence 0 or 1 for
-        the hand points. A missing hand has presence 0 and must not be read as a position; a frame without a person
-        has all 75 third channels 0.
-    times: float64 (T,) capture time of each frame in seconds, strictly increasing.
-    aspect: picture width divided by height, needed because x and y have different units.
-    rgb: float32 (T, D), what the RGB encoder of one recogniser made of each frame's pictures, for that recogniser
-        alone; None for landmarks without pictures.
-    """
+    """Landmarks of one clip."""
 
     points: NDArray[np.float32]
+    """(T, 75, 3). x, y relative to the image: x to the right, y down, 1 = width or height; values outside 0..1 occur.
+    Third channel: MediaPipe's visibility 0..1 for the 33 pose points, presence 0 or 1 for the hand points. A missing
+    hand has presence 0 and must not be read as a position; a frame without a person has all 75 third channels 0."""
     times: NDArray[np.float64]
+    """(T,) capture time of each frame in seconds, strictly increasing."""
     aspect: float = DEFAULT_ASPECT
-    rgb: NDArray[np.float32] | None = None
+    """Image width divided by height: x and y have different units."""
+    rgb_features: NDArray[np.float32] | None = None
+    """(T, D), what the RGB encoder of one recogniser made of each frame's crops, for that recogniser alone; None for
+    landmarks without images."""
 
     def __post_init__(self) -> None:
         if self.points.ndim != 3 or self.points.shape[1:] != (NUM_KEYPOINTS, 3):
@@ -64,10 +62,12 @@ class Keypoints:
             raise InvalidKeypoints("landmarks contain NaN or infinite values")
         if not np.isfinite(self.times).all() or (len(self.times) > 1 and not (np.diff(self.times) > 0).all()):
             raise InvalidKeypoints("capture times must be finite and strictly increasing")
-        if self.rgb is not None and (self.rgb.ndim != 2 or len(self.rgb) != len(self.points)):
-            raise InvalidKeypoints(f"{len(self.points)} frames but picture features of shape {self.rgb.shape}")
+        if self.rgb_features is not None and (
+            self.rgb_features.ndim != 2 or len(self.rgb_features) != len(self.points)
+        ):
+            raise InvalidKeypoints(f"{len(self.points)} frames but RGB features of shape {self.rgb_features.shape}")
         if not (0.1 <= self.aspect <= 10):
-            raise InvalidKeypoints(f"picture aspect ratio {self.aspect} is outside 0.1..10")
+            raise InvalidKeypoints(f"image aspect ratio {self.aspect} is outside 0.1..10")
 
     def __len__(self) -> int:
         return len(self.points)
@@ -91,28 +91,31 @@ class Keypoints:
             raise InvalidKeypoints(f"a rate of {fps} frames per second is outside 1..240")
         return cls(np.asarray(points, np.float32), start_s + np.arange(len(points)) / fps, aspect)
 
-    @classmethod
-    def from_blocks(
-        cls,
-        pose: NDArray[np.floating],
-        left: NDArray[np.floating],
-        right: NDArray[np.floating],
-        fps: float,
-        aspect: float = DEFAULT_ASPECT,
-    ) -> Keypoints:
-        """The corpus's own layout: pose (T,33,3) x, y, visibility; left, right (T,21,2); missing = zeros."""
-        for name, block, shape in (("pose", pose, (33, 3)), ("left", left, (21, 2)), ("right", right, (21, 2))):
-            if block.ndim != 3 or block.shape[1:] != shape or len(block) != len(pose):
-                raise InvalidKeypoints(
-                    f"'{name}' should be (frames, {shape[0]}, {shape[1]}) with as many frames as 'pose', "
-                    f"got {tuple(block.shape)}"
-                )
-        points = np.zeros((len(pose), NUM_KEYPOINTS, 3), np.float32)
-        points[:, POSE] = pose
-        for where, hand in ((LEFT_HAND, left), (RIGHT_HAND, right)):
-            points[:, where, :2] = hand
-            points[:, where, 2] = (hand != 0).any(axis=(1, 2))[:, None]
-        return cls.at_rate(points, fps, aspect)
+
+_BLOCK_SHAPES = {"pose": (NUM_POSE, 3), "left": (NUM_HAND, 2), "right": (NUM_HAND, 2)}
+
+
+def joined_blocks(
+    pose: NDArray[np.number], left: NDArray[np.number], right: NDArray[np.number], dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """Three blocks as landmark files and corpora store them -> points (T, 75, 3) of `dtype`.
+
+    pose (T, 33, 3): x, y, visibility; left, right (T, 21, 2): x, y, where a hand of zeros is missing. Raises
+    InvalidKeypoints for other shapes.
+    """
+    frames = len(pose) if pose.ndim else 0
+    for (name, shape), block in zip(_BLOCK_SHAPES.items(), (pose, left, right), strict=True):
+        if block.shape != (frames, *shape):
+            raise InvalidKeypoints(
+                f"'{name}' should be (frames, {shape[0]}, {shape[1]}) with as many frames as 'pose', "
+                f"got {tuple(block.shape)}"
+            )
+    points = np.zeros((len(pose), NUM_KEYPOINTS, 3), dtype)
+    points[:, POSE] = pose
+    for where, hand in ((LEFT_HAND, left), (RIGHT_HAND, right)):
+        points[:, where, :2] = hand
+        points[:, where, 2] = (hand != 0).any(axis=(1, 2))[:, None]
+    return points
 
 
 def mirrored(points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from app.pipeline.backends.base import Backend, TorchBackend
 from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.crops import channels, views
+from app.pipeline.module1_preprocessing.crops import num_views, to_channels_first
 from app.pipeline.module1_preprocessing.normalise import LEFT_FEATURES, NUM_FEATURES, RIGHT_FEATURES, normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, nearest_frames, resample
 from app.pipeline.module3_sequence.confidence import token_confidence
 from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken, Decoder, GreedyDecoder
 from app.pipeline.module3_sequence.lattice import GlobalLattice
-from app.pipeline.module3_sequence.model import BLANK, SignModel
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
 from app.pipeline.module4_language import to_english
 from app.pipeline.module4_language import warm_up as warm_up_language
-from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, Stopwatch, unheard
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, Stopwatch, no_op_observer
 
 STEP_S = TIME_DIVISOR / MODEL_FPS
 #: Frames around a lattice step in which a hand counts as near: a fast hand is lost for up to a third of a second.
@@ -34,50 +33,53 @@ HAND_REACH = 8
 
 @dataclass(frozen=True, slots=True)
 class GlossSegment:
-    """One recognised sign: seconds from the start of the clip, calibrated confidence 0..1."""
+    """One recognised sign. Times in seconds from the start of the clip or stream."""
 
     gloss: str
     start_s: float
     end_s: float
     confidence: float
+    """Calibrated, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What was signed in a clip.
-
-    confidence: mean over the segments, 0 when nothing was signed. attention: mean weight of each stream, sums to 1.
-    frame_count: frames handed in; fps: the model's rate. stage_s: seconds spent in each stage (shared by the clips of
-    one batch).
-    """
+    """What was signed in a clip."""
 
     segments: tuple[GlossSegment, ...]
     sentence: str
     confidence: float
+    """Mean over the segments, 0 when nothing was signed."""
     frame_count: int
+    """Frames handed in."""
     duration_s: float
     fps: float
+    """The model's rate."""
     attention: dict[str, float]
+    """Mean weight of each stream, "rgb" and "pose", summing to 1."""
     stage_s: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in each stage, shared by the clips of one batch."""
 
     @property
     def gloss(self) -> list[str]:
         return [segment.gloss for segment in self.segments]
 
 
-class Reading(NamedTuple):
-    """What the network says of a window: log-probabilities (S, V), and the weight of the pictures in each step (S,)."""
+class WindowOutput(NamedTuple):
+    """What the network says about a window."""
 
     log_probs: NDArray[np.float32]
+    """(S, 1 + vocabulary), column 0 the blank."""
     rgb: NDArray[np.float32]
+    """(S,) weight of the images in each step, 0..1; the pose has the rest."""
 
 
 def padded_frames(
     windows: Sequence[NDArray[np.float32]], width: int = NUM_FEATURES
 ) -> tuple[NDArray[np.float32], list[int]]:
     """Windows (T, width) side by side, each with its last frame repeated; lengths as multiples of 4. Narrower windows
-    are filled up with NaN, which stands for no picture."""
-    lengths = [-(-len(w) // TIME_DIVISOR) * TIME_DIVISOR for w in windows]
+    are filled up with NaN, which stands for no image."""
+    lengths = [whole_steps(len(w)) for w in windows]
     batch = np.full((len(windows), max(lengths), width), np.nan, np.float32)
     for row, frames in zip(batch, windows, strict=True):
         row[: len(frames), : frames.shape[1]] = frames
@@ -99,11 +101,11 @@ class Recogniser:
         backend: Backend | None = None,
     ) -> None:
         """backend: what computes in place of `model`."""
-        self.settings = config
+        self.config = config
         self.model = model.eval()
         self.device = device
         self.backend: Backend = backend or TorchBackend(self.model, device, amp)
-        self.on_stage: OnStage = unheard  # told of each batch of clips
+        self.on_stage: OnStage = no_op_observer  # called for each batch of clips
 
     @classmethod
     def load(
@@ -126,26 +128,22 @@ class Recogniser:
 
     @property
     def model_id(self) -> str:
-        return self.settings.model_id
+        return self.config.model_id
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        return self.settings.vocabulary
+        return self.config.vocabulary
 
     @property
     def sign_language(self) -> str:
-        return self.settings.sign_language
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return self.settings.to_dict()
+        return self.config.sign_language
 
     def warm_up(self) -> None:
         """One window through everything, so that the first real clip does not pay for lazy set-up."""
         rng = np.random.default_rng(0)
         self.log_probs([rng.standard_normal((64, self.frame_dim), dtype=np.float32)])
         if rgb := self.backend.rgb:
-            self.look(np.zeros((1, views(rgb.hands), rgb.size, rgb.size, 3), np.uint8))
+            self.encode_images(np.zeros((1, num_views(rgb.hands), rgb.size, rgb.size, 3), np.uint8))
         warm_up_language()
 
     def recognise(self, clip: Keypoints) -> Recognition:
@@ -158,90 +156,83 @@ class Recogniser:
             features = [self.features(clip) for clip in clips]
         with watch.stage(TEMPORAL):
             lattices = self.lattices(features)
-        results = []
-        for clip, (lattice, attention) in zip(clips, lattices, strict=True):
-            with watch.stage(DECODING):
-                decoder = self.new_decoder()
-                decoder.feed(lattice)
-                segments = self.segments(decoder.best().tokens, lattice)
-            with watch.stage(LANGUAGE):
-                sentence = to_english([s.gloss for s in segments], self.sign_language)
-            results.append(
-                Recognition(
-                    segments=segments,
-                    sentence=sentence,
-                    confidence=float(np.mean([s.confidence for s in segments])) if segments else 0.0,
-                    frame_count=len(clip),
-                    duration_s=clip.duration_s,
-                    fps=MODEL_FPS,
-                    attention=attention,
-                    stage_s=watch.seconds,
-                )
-            )
-        watch.tell(self.on_stage)
+        results = [
+            self.recognition(clip, lattice, attention, watch)
+            for clip, (lattice, attention) in zip(clips, lattices, strict=True)
+        ]
+        watch.report(self.on_stage)
         return results
+
+    def recognition(
+        self, clip: Keypoints, lattice: NDArray[np.float32], attention: dict[str, float], watch: Stopwatch
+    ) -> Recognition:
+        """The answer for a clip, given its whole lattice (S, 1 + vocabulary) and its `attention`; `watch` times it."""
+        with watch.stage(DECODING):
+            decoder = self.new_decoder()
+            decoder.feed(lattice)
+            segments = self.segments(decoder.best().tokens, lattice)
+        with watch.stage(LANGUAGE):
+            sentence = to_english([s.gloss for s in segments], self.sign_language)
+        return Recognition(
+            segments=segments,
+            sentence=sentence,
+            confidence=float(np.mean([s.confidence for s in segments])) if segments else 0.0,
+            frame_count=len(clip),
+            duration_s=clip.duration_s,
+            fps=MODEL_FPS,
+            attention=attention,
+            stage_s=watch.seconds,
+        )
 
     @property
     def frame_dim(self) -> int:
-        """Width of a frame: NUM_FEATURES, and what the RGB encoder makes of its pictures where they are read."""
+        """Width of a frame: NUM_FEATURES, and what the RGB encoder makes of its images where they are read."""
         return NUM_FEATURES + (self.model.rgb.out_dim if self.backend.rgb and self.model.rgb else 0)
 
     @torch.inference_mode()
-    def look(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode_images(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Crops (N, views, S, S, 3) as `Cropper` cuts them for `backend.rgb` -> (N, frame_dim - NUM_FEATURES), what the
         RGB encoder makes of each frame. N >= 1."""
-        seen: NDArray[np.float32] = self.backend.look(torch.from_numpy(channels(crops))).float().cpu().numpy()
-        return seen
+        encoded: NDArray[np.float32] = (
+            self.backend.encode_images(torch.from_numpy(to_channels_first(crops))).float().cpu().numpy()
+        )
+        return encoded
 
     def features(self, clip: Keypoints) -> NDArray[np.float32]:
-        """A clip on the model's frame grid: (T, NUM_FEATURES), or (T, frame_dim) where it comes with pictures that were
-        looked at by this recogniser."""
+        """A clip on the model's frame grid: (T, NUM_FEATURES), or (T, frame_dim) where it comes with images that this
+        recogniser has encoded."""
         landmarks = normalise(resample(clip), clip.aspect)
-        if clip.rgb is None:
+        if clip.rgb_features is None:
             return landmarks
-        return np.concatenate([landmarks, clip.rgb[nearest_frames(clip.times)]], axis=1)
+        return np.concatenate([landmarks, clip.rgb_features[nearest_frames(clip.times)]], axis=1)
 
     def lattices(self, features: Sequence[NDArray[np.float32]]) -> list[tuple[NDArray[np.float32], dict[str, float]]]:
         """Whole-clip log-probabilities (S, 1 + vocabulary) and stream weights of each clip's `features`, T >= 0.
 
         Clips longer than the checkpoint's window are read in overlapping windows on one global lattice.
         """
-        settings = self.settings.decoder
-        pieces: list[tuple[int, int, NDArray[np.float32]]] = []
-        for clip, frames in enumerate(features):
-            for start in window_starts(len(frames), settings.window, settings.stride):
-                pieces.append((clip, start, frames[start : start + settings.window]))
-        rows = self.log_probs([piece for _, _, piece in pieces])
-        joined = [GlobalLattice(settings.window, settings.stride) for _ in features]
-        gates: list[list[NDArray[np.float32]]] = [[] for _ in features]
-        for (clip, start, _), (log_probs, gate) in zip(pieces, rows, strict=True):
-            joined[clip].add(start // TIME_DIVISOR, log_probs)
-            gates[clip].append(gate)
+        decoder = self.config.decoder
+        windows = [
+            (clip, start, frames[start : start + decoder.window])
+            for clip, frames in enumerate(features)
+            for start in window_starts(len(frames), decoder.window, decoder.stride)
+        ]
+        outputs = self.log_probs([frames for _, _, frames in windows])
+        joined = [GlobalLattice(decoder.window, decoder.stride) for _ in features]
+        rgb: list[list[NDArray[np.float32]]] = [[] for _ in features]
+        for (clip, start, _), output in zip(windows, outputs, strict=True):
+            joined[clip].add(start // TIME_DIVISOR, output.log_probs)
+            rgb[clip].append(output.rgb)
         out = []
-        for lattice, weights in zip(joined, gates, strict=True):
+        for lattice, weights in zip(joined, rgb, strict=True):
             table = lattice.flush() if len(lattice) else np.zeros((0, 1 + len(self.vocabulary)), np.float32)
-            rgb, pose = np.concatenate(weights).mean(axis=0) if weights else (0.0, 1.0)
-            out.append((table, {"rgb": float(rgb), "pose": float(pose)}))
+            share = float(np.concatenate(weights).mean()) if weights else 0.0
+            out.append((table, {"rgb": share, "pose": 1.0 - share}))
         return out
 
-    @torch.inference_mode()
-    def log_probs(
-        self, windows: Sequence[NDArray[np.float32]]
-    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """One pass of the network over windows of `features`, T >= 1, padded together.
-
-        Returns for each its log-probabilities (ceil(T / 4), 1 + vocabulary) and gates (T, 2), both float32.
-        """
-        if not windows:
-            return []
-        batch, lengths = padded_frames(windows, self.frame_dim)
-        short, weights = self.backend.shorten(torch.from_numpy(batch), lengths)
-        steps = [length // TIME_DIVISOR for length in lengths]
-        table = self._table(self.backend.classify(short, steps), windows)
-        gates = weights.float().cpu().numpy()
-        return [(table[i, :count], gates[i, : len(windows[i])]) for i, count in enumerate(steps)]
-
-    # -- the same in two halves, for streams that keep what the first one gives -------------------------------------
+    def log_probs(self, windows: Sequence[NDArray[np.float32]]) -> list[WindowOutput]:
+        """One pass of the network over windows of `features`, T >= 1, padded together: ceil(T / 4) steps of each."""
+        return self.decode_steps(self.steps(windows), windows)
 
     @property
     def step_dim(self) -> int:
@@ -251,38 +242,40 @@ class Recogniser:
     @torch.inference_mode()
     def steps(self, windows: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """First half: windows of `features`, T >= 1 -> (ceil(T / 4), step_dim) of what the convolutions make of
-        them; the last column is the weight of the pictures."""
+        them; the last column is the weight of the images. A stream keeps these rows."""
         if not windows:
             return []
         batch, lengths = padded_frames(windows, self.frame_dim)
-        short, gates = self.backend.shorten(torch.from_numpy(batch), lengths)
+        short, gates = self.backend.encode_frames(torch.from_numpy(batch), lengths)
         rgb = gates[..., :1].float().unflatten(1, (-1, TIME_DIVISOR)).mean(dim=2)
         rows = torch.cat([short.float(), rgb], dim=-1).cpu().numpy()
-        return [rows[i, : length // TIME_DIVISOR] for i, length in enumerate(lengths)]
+        return [rows[i, : steps_in(length)] for i, length in enumerate(lengths)]
 
     @torch.inference_mode()
-    def read_steps(self, steps: Sequence[NDArray[np.float32]], windows: Sequence[NDArray[np.float32]]) -> list[Reading]:
-        """Second half: the rows of `steps` for whole windows, and the windows themselves -> what they say."""
+    def decode_steps(
+        self, steps: Sequence[NDArray[np.float32]], windows: Sequence[NDArray[np.float32]]
+    ) -> list[WindowOutput]:
+        """Second half: the rows of `steps` for whole windows, and the windows themselves -> what they say.
+
+        Where no hand is near, nothing but the blank is possible.
+        """
         if not windows:
             return []
         lengths = [len(rows) for rows in steps]
         batch = np.zeros((len(steps), max(lengths), self.step_dim), np.float32)
         for place, rows in zip(batch, steps, strict=True):
             place[: len(rows)] = rows
-        table = self._table(self.backend.classify(torch.from_numpy(batch[..., :-1]), lengths), windows)
-        return [Reading(table[i, :length], steps[i][:, -1]) for i, length in enumerate(lengths)]
-
-    def _table(self, logits: Tensor, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """(B, S, V) log-probabilities; nothing is said where no hand is near."""
-        logits = logits.float()
-        logits[..., BLANK] -= self.settings.decoder.blank_bias
-        table: NDArray[np.float32] = torch.log_softmax(logits, dim=-1).cpu().numpy()
-        for row, frames in zip(table, windows, strict=True):
-            row[: -(-len(frames) // TIME_DIVISOR)][~hand_near(frames)] = only_blank(row.shape[1])
-        return table
+        logits = self.backend.classify(torch.from_numpy(batch[..., :-1]), lengths)
+        table: NDArray[np.float32] = to_log_probs(logits, self.config.decoder.blank_bias).cpu().numpy()
+        out = []
+        for row, rows, frames in zip(table, steps, windows, strict=True):
+            log_probs = row[: len(rows)]
+            log_probs[~hand_near(frames)] = only_blank(row.shape[1])
+            out.append(WindowOutput(log_probs, rows[:, -1]))
+        return out
 
     def new_decoder(self) -> Decoder:
-        beam = self.settings.decoder.beam
+        beam = self.config.decoder.beam
         return BeamDecoder(beam) if beam > 1 else GreedyDecoder()
 
     def segments(
@@ -293,20 +286,20 @@ class Recogniser:
 
         lattice: (S, V) log-probabilities that cover the tokens, its first row being step `first_step`.
         """
-        settings = self.settings
+        config = self.config
         out = []
         for token in tokens:
-            confidence = token_confidence(lattice, token, settings.temperature, first_step)
-            if confidence >= settings.decoder.min_confidence:
-                gloss = settings.vocabulary[token.label - 1]
+            confidence = token_confidence(lattice, token, config.temperature, first_step)
+            if confidence >= config.decoder.min_confidence:
+                gloss = config.vocabulary[token.label - 1]
                 out.append(GlossSegment(gloss, token.start_step * STEP_S, token.end_step * STEP_S, confidence))
-        return merged(out, settings.decoder.merge_s)
+        return merged(out, config.decoder.merge_s)
 
 
 def merged(segments: Sequence[GlossSegment], gap_s: float) -> tuple[GlossSegment, ...]:
     """The same signs, where the same gloss begins again less than `gap_s` after its end made one, as sure as the surer.
 
-    Many signs repeat their movement, and at a learner's pace CTC hears it twice. Segments that do not change keep their
+    Many signs repeat their movement, and at a learner's pace CTC emits it twice. Segments that do not change keep their
     places, so what is final in a stream stays so.
     """
     out: list[GlossSegment] = []
@@ -324,7 +317,7 @@ def hand_near(features: NDArray[np.float32]) -> NDArray[np.bool_]:
 
     Where none was, nothing can have been signed: an empty room and hands in the lap are silent by rule, not by luck.
     """
-    steps = -(-len(features) // TIME_DIVISOR)
+    steps = steps_in(len(features))
     seen = (features[:, [LEFT_FEATURES.start, RIGHT_FEATURES.start]] > 0.5).any(axis=1)
     count = np.concatenate([[0], np.cumsum(seen)])
     first = np.arange(steps) * TIME_DIVISOR

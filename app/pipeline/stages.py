@@ -1,4 +1,4 @@
-"""The stages of recognition, and how the pipeline tells whoever wants to know how long each took."""
+"""The stages of recognition, and how an observer learns how long each took."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-DECODE, LANDMARKS, PICTURES, FEATURES, TEMPORAL, DECODING, LANGUAGE = STAGES = (
-    "decode",  # compressed pictures -> pixels
+DECODE, LANDMARKS, IMAGES, FEATURES, TEMPORAL, DECODING, LANGUAGE = STAGES = (
+    "decode",  # compressed images -> pixels
     "landmarks",  # pixels -> keypoints
-    "pictures",  # pixels around the keypoints -> what the RGB encoder makes of them
+    "pictures",  # crops around the keypoints -> what the RGB encoder makes of them
     "features",  # keypoints -> what the network reads
     "temporal",  # the network
     "decoding",  # its lattice -> glosses
@@ -20,8 +20,8 @@ DECODE, LANDMARKS, PICTURES, FEATURES, TEMPORAL, DECODING, LANGUAGE = STAGES = (
 OnStage = Callable[[str, float], None]
 
 
-def unheard(stage: str, seconds: float) -> None:
-    """For whoever does not want to know."""
+def no_op_observer(stage: str, seconds: float) -> None:
+    """Observe nothing."""
 
 
 class Stopwatch:
@@ -38,6 +38,6 @@ class Stopwatch:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
-    def tell(self, on_stage: OnStage) -> None:
+    def report(self, on_stage: OnStage) -> None:
         for stage, seconds in self.seconds.items():
             on_stage(stage, seconds)

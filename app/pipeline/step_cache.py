@@ -1,8 +1,8 @@
-"""What the convolutions make of a stream's frames, each step computed once however many windows look at it.
+"""What the convolutions make of a stream's frames, each step computed once however many windows read it.
 
 A step of the convolutions sees only the frames around it, so it is the same in every window that holds those frames.
 Two steps at the beginning of a window and those at its end see the edge, where frames are repeated: these are computed
-for each window anew, from the few frames that they see.
+again for each window, from the few frames that they see.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 
 #: Steps at the beginning of a window that see its edge, and frames that are enough to compute them.
 HEAD_STEPS, HEAD_FRAMES = 2, 16
@@ -22,7 +22,7 @@ AHEAD = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FrameRange:
     """Frames [first, end) of the stream, to be put through the convolutions as a window of their own."""
 
     first: int
@@ -37,24 +37,24 @@ class StepCache:
         self._first = 0  # step of the first row
         self._head: tuple[int, NDArray[np.float32]] | None = None  # first frame of a window, its first steps
 
-    def pieces(self, start: int, end: int) -> list[Piece]:
+    def ranges(self, start: int, end: int) -> list[FrameRange]:
         """What has to be computed for the window [start, end), end > start: the newest frames, and perhaps a head."""
         inner = start // TIME_DIVISOR + HEAD_STEPS
         if not self._first <= inner <= self._known:
-            return [Piece(start, end)]
+            return [FrameRange(start, end)]
         first = self._known * TIME_DIVISOR - HEAD_STEPS * TIME_DIVISOR
         if first <= start:
-            return [Piece(start, end)]
-        newest = Piece(first, end)
+            return [FrameRange(start, end)]
+        newest = FrameRange(first, end)
         if self._head is not None and self._head[0] == start:
             return [newest]
-        return [newest, Piece(start, start + HEAD_FRAMES)]
+        return [newest, FrameRange(start, start + HEAD_FRAMES)]
 
     def window(
-        self, start: int, end: int, pieces: Sequence[Piece], rows: Sequence[NDArray[np.float32]]
+        self, start: int, end: int, ranges: Sequence[FrameRange], rows: Sequence[NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        """The steps (ceil((end - start) / 4), dim) of the window, given the rows of its `pieces`, which are kept."""
-        newest, step = pieces[0], start // TIME_DIVISOR
+        """The steps (ceil((end - start) / 4), dim) of the window, given the rows of its `ranges`, which are kept."""
+        newest, step = ranges[0], start // TIME_DIVISOR
         if newest.first == start:
             whole = rows[0]
             clean = self._clean(start, end)
@@ -62,7 +62,7 @@ class StepCache:
                 self._head = start, whole[:HEAD_STEPS].copy()
                 self._rows, self._first = whole[HEAD_STEPS:clean].copy(), step + HEAD_STEPS
             return whole
-        if len(pieces) > 1:
+        if len(ranges) > 1:
             self._head = start, rows[1][:HEAD_STEPS].copy()
         assert self._head is not None
         fresh = rows[0][HEAD_STEPS:]
@@ -84,5 +84,5 @@ class StepCache:
 
     @staticmethod
     def _clean(first: int, end: int) -> int:
-        """Steps of the piece [first, end) that do not see its end."""
+        """Steps of the range [first, end) that do not see its end."""
         return max(0, (end - first - AHEAD) // TIME_DIVISOR + 1)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,11 @@ from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, nearest
 from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.lattice import GlobalLattice
-from app.pipeline.module3_sequence.model import BLANK
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
 from app.pipeline.module4_language import to_english
-from app.pipeline.recogniser import STEP_S, GlossSegment, Reading, Recogniser
-from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, unheard
-from app.pipeline.step_cache import Piece, StepCache
+from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, WindowOutput
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, no_op_observer
+from app.pipeline.step_cache import FrameRange, StepCache
 
 #: A new sentence looks back over this many frames of the one before: a sign may begin while the pause still runs.
 CONTEXT = 16
@@ -38,14 +38,18 @@ SURELY_BLANK = 0.9
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """window, stride: frames, multiples of 4, 8 <= stride <= window. partial_every: frames between partials.
-    endpoint_s: a sentence ends after that many seconds without a sign. max_sentence_s: and at the latest after that."""
+    """How a stream is cut into windows and sentences. Raises ValueError for values that do not fit together."""
 
     window: int = 128
+    """Frames of a window, a multiple of 4."""
     stride: int = 56
+    """Frames between the starts of windows, a multiple of 4, 8 <= stride <= window."""
     partial_every: int = 8
+    """Frames between partials."""
     endpoint_s: float = 1.2
+    """A sentence ends after so many seconds without a sign."""
     max_sentence_s: float = 60.0
+    """And at the latest after so many."""
 
     def __post_init__(self) -> None:
         if self.stride < 8 or self.stride > self.window or self.stride % TIME_DIVISOR or self.window % TIME_DIVISOR:
@@ -67,19 +71,22 @@ class EndReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StreamUpdate:
-    """What changed. final: signs of the running sentence that stay; partial: those that may still change;
-    sentence: English of both; ended: set when the sentence is complete and the next update belongs to another.
-    until_s: end of what has been read, seconds since the first frame. rgb: mean weight of the pictures in what was read
-    for this sentence, 0..1; the pose has the rest. pause_s: when the sentence will end unless another sign comes,
-    seconds since the first frame; None while it has no sign."""
+    """What changed. Times in seconds since the first frame."""
 
     final: tuple[GlossSegment, ...]
+    """Signs of the running sentence that stay."""
     partial: tuple[GlossSegment, ...]
+    """Signs behind them that may still change."""
     sentence: str
+    """English of both."""
     until_s: float
+    """End of what has been read."""
     ended: EndReason | None = None
+    """Set when the sentence is complete; the next update then belongs to another."""
     rgb: float = 0.0
+    """Mean weight of the images in what was read for this sentence, 0..1; the pose has the rest."""
     pause_s: float | None = None
+    """When the sentence will end unless another sign comes; None while it has no sign."""
 
     @property
     def segments(self) -> tuple[GlossSegment, ...]:
@@ -92,14 +99,14 @@ class StreamUpdate:
 
 @dataclass(frozen=True, slots=True)
 class WindowJob:
-    """A window the network has to read: features (T, frame_dim) from absolute frame `start` on.
-
-    full: it has all the frames a window can have, so its rows enter the lattice; else it is a look at what is there.
-    """
+    """A window that the network has to read."""
 
     start: int
+    """Absolute number of its first frame."""
     features: NDArray[np.float32]
+    """(T, frame_dim)."""
     full: bool
+    """It has all the frames a window can have, so its rows enter the lattice; else it is a preview of what is there."""
 
     @property
     def end(self) -> int:
@@ -109,7 +116,7 @@ class WindowJob:
 @dataclass
 class FrameGrid:
     """Incoming frames -> the model's frame grid, by capture time, the same as `resample` gives for the whole clip, and
-    `nearest_frames` for what the RGB encoder made of their pictures."""
+    `nearest_frames` for what the RGB encoder made of their images."""
 
     start_s: float | None = None
     emitted: int = 0
@@ -165,7 +172,7 @@ class _FrameBuffer:
             grown[: self._count] = self._rows[: self._count]
             self._rows = grown
         self._rows[self._count : needed, : rows.shape[1]] = rows
-        self._rows[self._count : needed, rows.shape[1] :] = np.nan  # frames without pictures
+        self._rows[self._count : needed, rows.shape[1] :] = np.nan  # frames without images
         self._count = needed
 
     def get(self, first: int, end: int) -> NDArray[np.float32]:
@@ -189,8 +196,8 @@ class CaptionStream:
 
     Windows of `window` frames every `stride` frames fall on one global lattice; steps no later window can touch are
     fed once to the decoder, the rest is decoded from a copy of it and comes out as partial. When a sentence ends, what
-    is pending becomes final as it stands and the lattice goes on behind it. on_stage: told once per call of a method
-    how long each stage took in it.
+    is pending becomes final as it stands and the lattice goes on behind it. on_stage: called once per call of a
+    method with the seconds each stage took in it.
     """
 
     def __init__(
@@ -198,7 +205,7 @@ class CaptionStream:
         recogniser: Recogniser,
         config: StreamConfig | None = None,
         aspect: float = DEFAULT_ASPECT,
-        on_stage: OnStage = unheard,
+        on_stage: OnStage = no_op_observer,
     ) -> None:
         self.recogniser, self.config = recogniser, config or StreamConfig()
         self._on_stage = on_stage
@@ -207,21 +214,21 @@ class CaptionStream:
         self._steps = StepCache(recogniser.step_dim)
         self._decoder = recogniser.new_decoder()
         self._next_window = 0  # first frame of the next full window
-        self._put_into_words: tuple[tuple[str, ...], str] = ((), "")
-        self._looked = 0  # frames that the latest job had seen
-        self._next_look = self.config.partial_every  # frames that must be there for the next partial
+        self._last_sentence: tuple[tuple[str, ...], str] = ((), "")
+        self._read_until = 0  # frames that the latest job had seen
+        self._next_preview = self.config.partial_every  # frames that must be there for the next partial
         self._begin_sentence(0)
 
     def _begin_sentence(self, step: int) -> None:
         self._first_step = step
         self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
-        self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the pictures in the windows taken for this sentence
+        self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the images in the windows taken for this sentence
         self._decoder.reset(step)
 
     def set_aspect(self, aspect: float) -> None:
-        """Width / height of the pictures, where it becomes known late. Raises ValueError when frames have come."""
+        """Width / height of the images, where it becomes known late. Raises ValueError once there are frames."""
         if self._grid.start_s is not None:
-            raise ValueError("frames have been read with another shape of picture")
+            raise ValueError("frames have been read in another aspect ratio")
         self._normaliser = Normaliser(aspect)
 
     @property
@@ -241,7 +248,7 @@ class CaptionStream:
     ) -> StreamUpdate | None:
         """One frame, float32 (75, 3) captured at `time_s` seconds; None when nothing new can be said yet.
 
-        rgb: float32 (D,), of its picture, see `add`. Raises ValueError when time does not grow.
+        rgb: float32 (D,), of its image, see `add`. Raises ValueError when time does not grow.
         """
         self.add(points[None], [time_s], None if rgb is None else rgb[None])
         update = None
@@ -256,18 +263,18 @@ class CaptionStream:
         job = self.last_job()
         return self.end_sentence(job, self._read(job) if job else None)
 
-    def _read(self, job: WindowJob) -> Reading:
+    def _read(self, job: WindowJob) -> WindowOutput:
         began = time.perf_counter()
-        reading = read_jobs(self.recogniser, [(self, job)])[0]
+        output = run_jobs(self.recogniser, [(self, job)])[0]
         self._on_stage(TEMPORAL, time.perf_counter() - began)
-        return reading
+        return output
 
     # -- many streams together ----------------------------------------------------------------------------------------
 
     def add(self, points: NDArray[np.float32], times: Sequence[float], rgb: NDArray[np.float32] | None = None) -> None:
         """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow.
 
-        rgb: float32 (k, D), what the recogniser's RGB encoder made of the frames' pictures, rows of NaN for frames
+        rgb: float32 (k, D), what the recogniser's RGB encoder made of the frames' images, rows of NaN for frames
         without any; None where no frame has any.
         """
         began = time.perf_counter()
@@ -282,49 +289,49 @@ class CaptionStream:
         self._buffer.append(features)
 
     def next_job(self, partial: bool = True) -> WindowJob | None:
-        """The window to read next, if any: full ones first, in order; then, if wanted, a look at the newest frames."""
+        """The window to read next, if any: full ones first, in order; with `partial`, then a preview of what is new."""
         end = self._next_window + self.config.window
         if self.frames >= end:
             return WindowJob(self._next_window, self._buffer.get(self._next_window, end), True)
-        if partial and self.frames >= self._next_look:
+        if partial and self.frames >= self._next_preview:
             return self.last_job()
         return None
 
     def last_job(self) -> WindowJob | None:
-        """A look at all frames that no full window has covered; None when there are none."""
+        """A preview of all frames that no full window has covered; None when there are none."""
         if self.frames <= self._covered():
             return None
         return WindowJob(self._next_window, self._buffer.get(self._next_window, self.frames), False)
 
-    def apply(self, job: WindowJob, reading: Reading) -> StreamUpdate:
-        """Take what the network says of `job`, the latest one given out, and say what it changes."""
+    def apply(self, job: WindowJob, output: WindowOutput) -> StreamUpdate:
+        """Take what the network says about `job`, the latest one returned, and report what it changes."""
         began = time.perf_counter()
-        self._looked = max(self._looked, job.end)
+        self._read_until = max(self._read_until, job.end)
         if job.full:
-            self._take(job, reading)
+            self._take(job, output)
             self._feed(self._lattice.take_final())
-        pending = self._lattice.pending() if job.full else self._provisional(job, reading)
-        update = self._update(pending, job.end, self._rgb(None if job.full else reading), began)
-        self._next_look = self._looked + self.config.partial_every
-        if update.pause_s is not None and (pause := _frames_until(update.pause_s)) > self._looked:
-            self._next_look = min(self._next_look, pause)  # so that the end of a sentence is not found out late
+        pending = self._lattice.pending() if job.full else self._provisional(job, output)
+        update = self._update(pending, job.end, self._rgb(None if job.full else output), began)
+        self._next_preview = self._read_until + self.config.partial_every
+        if update.pause_s is not None and (pause := _frames_until(update.pause_s)) > self._read_until:
+            self._next_preview = min(self._next_preview, pause)  # so that the end of a sentence is not found out late
         self._forget_idle(update, pending)
         reason = self._end_reason(update, job.end)
         if reason is None:
             return update
-        return self.end_sentence(None if job.full else job, None if job.full else reading, reason)
+        return self.end_sentence(None if job.full else job, None if job.full else output, reason)
 
     def end_sentence(
-        self, job: WindowJob | None, reading: Reading | None, reason: EndReason = EndReason.FLUSH
+        self, job: WindowJob | None, output: WindowOutput | None, reason: EndReason = EndReason.FLUSH
     ) -> StreamUpdate:
-        """Make everything read so far final, with the reading of the `last_job` unless that was None."""
+        """Make everything read so far final, with the output for the `last_job` unless that was None."""
         began = time.perf_counter()
         end = self._covered()
-        if job is not None and reading is not None:
-            self._take(job, reading)
+        if job is not None and output is not None:
+            self._take(job, output)
             end = job.end
-            self._looked = max(self._looked, end)
-        self._next_look = self._looked + self.config.partial_every
+            self._read_until = max(self._read_until, end)
+        self._next_preview = self._read_until + self.config.partial_every
         if len(self._lattice):
             self._feed(self._lattice.flush())
             start = self._next_window - self.config.stride  # where the last window was: the next may not be before
@@ -337,15 +344,15 @@ class CaptionStream:
         self._buffer.forget_before(self._next_window)
         return done
 
-    def pieces(self, job: WindowJob) -> list[Piece]:
+    def ranges(self, job: WindowJob) -> list[FrameRange]:
         """Frames of `job` that the first half of the network has to see; the rest is known."""
-        return self._steps.pieces(job.start, job.end)
+        return self._steps.ranges(job.start, job.end)
 
     def steps(
-        self, job: WindowJob, pieces: Sequence[Piece], rows: Sequence[NDArray[np.float32]]
+        self, job: WindowJob, ranges: Sequence[FrameRange], rows: Sequence[NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        """What the second half has to see: (S, step_dim), given what the first made of `pieces`."""
-        return self._steps.window(job.start, job.end, pieces, rows)
+        """What the second half has to see: (S, step_dim), given what the first made of `ranges`."""
+        return self._steps.window(job.start, job.end, ranges, rows)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -353,10 +360,10 @@ class CaptionStream:
         """First frame that no window in the lattice has seen."""
         return (self._lattice.next_step + len(self._lattice)) * TIME_DIVISOR
 
-    def _take(self, job: WindowJob, reading: Reading) -> None:
-        self._lattice.add(job.start // TIME_DIVISOR, reading.log_probs)
-        self._rgb_sum += float(reading.rgb.sum())
-        self._rgb_steps += len(reading.rgb)
+    def _take(self, job: WindowJob, output: WindowOutput) -> None:
+        self._lattice.add(job.start // TIME_DIVISOR, output.log_probs)
+        self._rgb_sum += float(output.rgb.sum())
+        self._rgb_steps += len(output.rgb)
         self._next_window = job.start + self.config.stride
         # A sentence that ends here begins the next one CONTEXT frames before its end.
         self._buffer.forget_before(min(self._next_window, job.end - CONTEXT - TIME_DIVISOR) if job.full else job.start)
@@ -366,16 +373,16 @@ class CaptionStream:
             self._decoder.feed(rows)
             self._rows = np.concatenate([self._rows, rows])
 
-    def _rgb(self, provisional: Reading | None = None) -> float:
+    def _rgb(self, provisional: WindowOutput | None = None) -> float:
         total, steps = self._rgb_sum, self._rgb_steps
         if provisional is not None:
             total, steps = total + float(provisional.rgb.sum()), steps + len(provisional.rgb)
         return total / steps if steps else 0.0
 
-    def _provisional(self, job: WindowJob, reading: Reading) -> NDArray[np.float32]:
+    def _provisional(self, job: WindowJob, output: WindowOutput) -> NDArray[np.float32]:
         """Pending rows as they would be if this were the last window: what a pause now would make final."""
         lattice = self._lattice.copy()
-        lattice.add(job.start // TIME_DIVISOR, reading.log_probs)
+        lattice.add(job.start // TIME_DIVISOR, output.log_probs)
         return lattice.flush()
 
     def _update(self, pending: NDArray[np.float32], end: int, rgb: float, began: float) -> StreamUpdate:
@@ -415,24 +422,34 @@ class CaptionStream:
 
     def _english(self, segments: Sequence[GlossSegment]) -> str:
         glosses = tuple(s.gloss for s in segments)
-        if glosses != self._put_into_words[0]:  # most looks change nothing
+        if glosses != self._last_sentence[0]:  # most updates change nothing
             began = time.perf_counter()
-            self._put_into_words = glosses, to_english(glosses, self.recogniser.sign_language)
+            self._last_sentence = glosses, to_english(glosses, self.recogniser.sign_language)
             self._on_stage(LANGUAGE, time.perf_counter() - began)
-        return self._put_into_words[1]
+        return self._last_sentence[1]
 
 
-def read_jobs(recogniser: Recogniser, jobs: Sequence[tuple[CaptionStream, WindowJob]]) -> list[Reading]:
-    """Windows of several streams in one pass of the network; frames that a stream has shown it before cost nothing."""
-    pieces = [stream.pieces(job) for stream, job in jobs]
+class WindowSource(Protocol):
+    """What has windows for the network: a stream, or a clip."""
+
+    def ranges(self, job: WindowJob) -> list[FrameRange]: ...
+
+    def steps(
+        self, job: WindowJob, ranges: Sequence[FrameRange], rows: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.float32]: ...
+
+
+def run_jobs(recogniser: Recogniser, jobs: Sequence[tuple[WindowSource, WindowJob]]) -> list[WindowOutput]:
+    """Windows of several sources in one pass of the network; frames that it has encoded before cost nothing."""
+    ranges = [source.ranges(job) for source, job in jobs]
     rows = iter(
         recogniser.steps(
             [
-                job.features[piece.first - job.start : piece.end - job.start]
-                for (_, job), own in zip(jobs, pieces, strict=True)
-                for piece in own
+                job.features[part.first - job.start : part.end - job.start]
+                for (_, job), own in zip(jobs, ranges, strict=True)
+                for part in own
             ]
         )
     )
-    steps = [stream.steps(job, own, [next(rows) for _ in own]) for (stream, job), own in zip(jobs, pieces, strict=True)]
-    return recogniser.read_steps(steps, [job.features for _, job in jobs])
+    steps = [source.steps(job, own, [next(rows) for _ in own]) for (source, job), own in zip(jobs, ranges, strict=True)]
+    return recogniser.decode_steps(steps, [job.features for _, job in jobs])

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 from loguru import logger
@@ -18,13 +19,13 @@ from app.rpc.status import Refusal, refusal
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class Calls:
+class ActiveCalls:
     """For one event loop."""
 
     def __init__(self) -> None:
         self._inside = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @asynccontextmanager
     async def call(self, context: Context, name: str) -> AsyncIterator[None]:
@@ -33,7 +34,7 @@ class Calls:
         began = time.perf_counter()
         said = "cancelled"
         self._inside += 1
-        self._quiet.clear()
+        self._idle.clear()
         # When the answer is out, which is after this block. (The stubs ask for an instance of a class of theirs.)
         context.add_done_callback(lambda _: self._left())  # type: ignore[arg-type]
         with logger.contextualize(request_id=request_id):
@@ -53,16 +54,24 @@ class Calls:
             finally:
                 logger.info("gRPC {} {} {:.0f} ms", name, said, (time.perf_counter() - began) * 1000)
 
-    async def quiet(self, timeout_s: float) -> None:
+    async def wait_until_idle(self, timeout_s: float) -> None:
         """Returns when no call is inside, or after `timeout_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._quiet.wait()
+                await self._idle.wait()
 
     def _left(self) -> None:
         self._inside -= 1
         if self._inside == 0:
-            self._quiet.set()
+            self._idle.set()
+
+
+def address_of(peer: str) -> str | None:
+    """The network address in gRPC's name of a peer, such as ipv4:127.0.0.1:5000; None where it has none."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return None
+    return unquote(rest).rpartition(":")[0].strip("[]")
 
 
 async def refuse(context: Context, why: Refusal, request_id: str | None = None) -> None:

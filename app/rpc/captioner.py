@@ -1,4 +1,4 @@
-"""The service glossline.v1.Captioner: thin methods over the InferenceService and the live hub."""
+"""The service glossline.v1.Captioner: thin methods over clips and live captions."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from collections.abc import AsyncIterator
 from loguru import logger
 
 from app.core.errors import InternalError, InvalidRequest, ServiceError
-from app.rpc.calls import Calls, Context
+from app.rpc.calls import ActiveCalls, Context
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.messages import recognition
 from app.rpc.status import refusal
 from app.rpc.streaming import converse
-from app.services.captions.hub import LiveHub
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
 
 #: Clips in one RecogniseBatch.
 MAX_CLIPS = 32
 
 
 class Captioner(captioner_pb2_grpc.CaptionerServicer):
-    """The unary methods raise ServiceError; RoomFirst, which stands before them, makes statuses of that."""
+    """The unary methods raise ServiceError; AdmissionInterceptor turns that into a status."""
 
-    def __init__(self, service: InferenceService, hub: LiveHub, calls: Calls) -> None:
-        self._service, self._hub, self._calls = service, hub, calls
+    def __init__(self, services: Services, calls: ActiveCalls) -> None:
+        self._services, self._calls = services, calls
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
         return await self._recognition(request.clip)
@@ -35,17 +34,17 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         if not 1 <= len(request.clips) <= MAX_CLIPS:
             raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are taken in one call.")
         # As many at once as share one call of the model; more would only take places that other clients need.
-        settings = self._service.settings
+        settings = self._services.settings
         places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
         results = await asyncio.gather(*(self._result(clip, places) for clip in request.clips))
         return pb.RecogniseBatchResponse(results=results)
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
         async with self._calls.call(context, "StreamCaptions"):
-            await converse(context, self._hub)
+            await converse(context, self._services.captions)
 
     async def _recognition(self, clip: pb.Clip) -> pb.Recognition:
-        return recognition(await recognise(clip, self._service))
+        return recognition(await recognise(clip, self._services.clips, self._services.settings.max_duration_s))
 
     async def _result(self, clip: pb.Clip, places: asyncio.Semaphore) -> pb.ClipResult:
         """One bad clip does not spoil the others."""

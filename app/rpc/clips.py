@@ -1,4 +1,4 @@
-"""Whole clips that came in one message: from a video, pictures or landmarks to an Outcome of the InferenceService."""
+"""Whole clips that came in one message: from a video, pictures or landmarks to an Outcome of the ClipService."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from app.pipeline.module1_preprocessing.landmark_files import DEFAULT_FPS, MAX_F
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.messages import BadPoints, unpacked
 from app.services.recognition.clips import check_duration
-from app.services.recognition.errors import translated
-from app.services.recognition.service import InferenceService, Outcome
+from app.services.recognition.errors import pipeline_errors_as_service_errors
+from app.services.recognition.service import ClipService, Outcome
 
 
-async def recognise(clip: pb.Clip, service: InferenceService) -> Outcome:
+async def recognise(clip: pb.Clip, service: ClipService, max_duration_s: float) -> Outcome:
     """Raises the documented errors of app.core.errors. Cancelling it stops the work."""
     match clip.WhichOneof("source"):
         case "video":
             return await _video(clip.video, service)
         case "frames":
-            pictures, times = await asyncio.to_thread(_frames, clip.frames, service)
+            pictures, times = await asyncio.to_thread(_frames, clip.frames, max_duration_s)
             return await service.process_frames(decoded(pictures, times))
         case "landmarks":
             return await service.process_landmarks(await asyncio.to_thread(_landmarks, clip.landmarks))
@@ -31,7 +31,7 @@ async def recognise(clip: pb.Clip, service: InferenceService) -> Outcome:
             raise InvalidRequest("The clip is empty. Send 'video', 'frames' or 'landmarks'.")
 
 
-async def _video(data: bytes, service: InferenceService) -> Outcome:
+async def _video(data: bytes, service: ClipService) -> Outcome:
     if not data:
         raise EmptyFile
     async with temporary_file() as path:
@@ -39,15 +39,16 @@ async def _video(data: bytes, service: InferenceService) -> Outcome:
         return await service.process_video(path)
 
 
-def _frames(frames: pb.Frames, service: InferenceService) -> tuple[Sequence[JpegPicture], list[float]]:
+def _frames(frames: pb.Frames, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float]]:
     fps = frames.fps if frames.HasField("fps") else DEFAULT_FPS
     if not 1 <= fps <= 240:
         raise InvalidRequest(f"fps: {fps:g} frames per second; 1 to 240 are taken.")
     if not 1 <= len(frames.jpeg) <= MAX_FRAMES:
         raise InvalidRequest(f"jpeg: {len(frames.jpeg)} frames; 1 to {MAX_FRAMES} are taken.")
     times = [index / fps for index in range(len(frames.jpeg))]
-    check_duration(times[-1], service.settings)
-    return pictures_from_bytes(frames.jpeg), times
+    check_duration(times[-1], max_duration_s)
+    with pipeline_errors_as_service_errors():
+        return pictures_from_bytes(frames.jpeg), times
 
 
 def _landmarks(landmarks: pb.ClipLandmarks) -> Keypoints:
@@ -57,5 +58,5 @@ def _landmarks(landmarks: pb.ClipLandmarks) -> Keypoints:
         points = unpacked(landmarks.points, MAX_FRAMES)
     except BadPoints as problem:
         raise InvalidLandmarks(str(problem)) from None
-    with translated():
+    with pipeline_errors_as_service_errors():
         return keypoints_from_points(points, fps, aspect)

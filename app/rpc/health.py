@@ -13,8 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.core.errors import ServiceError
 from app.rpc.calls import Context
-from app.services.captions.hub import LiveHub
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
 
 SERVICE = "glossline.v1.Captioner"
 #: Watchers learn of a change within this time.
@@ -24,17 +23,17 @@ _Answer = health_pb2.HealthCheckResponse
 
 
 class Health(health_pb2_grpc.HealthServicer):
-    def __init__(self, service: InferenceService, hub: LiveHub) -> None:
-        self._service, self._hub = service, hub
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def _status(self, name: str) -> int:
         if name not in ("", SERVICE):
             return _Answer.SERVICE_UNKNOWN
         try:
-            self._service.check_ready()
+            self._services.host.check_ready()
         except ServiceError:
             return _Answer.NOT_SERVING
-        return _Answer.NOT_SERVING if self._hub.draining else _Answer.SERVING
+        return _Answer.NOT_SERVING if self._services.captions.draining else _Answer.SERVING
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:
         status = self._status(request.service)

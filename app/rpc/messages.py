@@ -9,25 +9,23 @@ import numpy as np
 from google.protobuf.json_format import ParseDict
 from numpy.typing import NDArray
 
+from app.core.errors import InvalidFrame, InvalidLandmarks, MalformedMessage, TooBig
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.services.captions.commands import (
     MAX_LANDMARK_FRAMES,
     MAX_MESSAGE,
-    Ack,
-    Close,
     Command,
     Flush,
     Landmarks,
-    LiveError,
     Pause,
     Picture,
-    Ping,
-    Stop,
     checked_points,
     parse_object,
 )
-from app.services.conversation.outbox import Event
+from app.services.captions.events import FoundLandmarks
+from app.services.conversation.commands import Ack, Ping, Stop
+from app.services.conversation.events import Event
 from app.services.recognition.service import Outcome
 
 _NUMBERS = {"float32": "<f4", "float16": "<f2"}
@@ -59,21 +57,21 @@ def unpacked(packed: pb.PackedPoints, max_frames: int) -> NDArray[np.float32]:
 
 
 def command(message: pb.StreamCaptionsRequest) -> Command:
-    """What the client says. Raises LiveError."""
+    """What the client says. Raises ServiceError."""
     if message.ByteSize() > MAX_MESSAGE:
-        raise LiveError("too_big", f"A message may have {MAX_MESSAGE} bytes.", Close.TOO_BIG)
+        raise TooBig(f"A message is limited to {MAX_MESSAGE} bytes.")
     match message.WhichOneof("message"):
         case "start":
             return parse_object({"type": "start", **_start(message.start)})
         case "picture":
             if not message.picture.data:
-                raise LiveError("invalid_frame", "The picture has 0 bytes.")
+                raise InvalidFrame("The image has 0 bytes.")
             return Picture(message.picture.data, _time(message.picture))
         case "landmarks":
             try:
                 points = unpacked(message.landmarks.points, MAX_LANDMARK_FRAMES)
             except BadPoints as problem:
-                raise LiveError("invalid_landmarks", str(problem)) from None
+                raise InvalidLandmarks(str(problem)) from None
             return Landmarks(checked_points(points), _time(message.landmarks))
         case "flush":
             return Flush(type="flush")
@@ -86,7 +84,7 @@ def command(message: pb.StreamCaptionsRequest) -> Command:
         case "stop":
             return Stop(type="stop")
         case _:
-            raise LiveError("malformed_message", "The message has no content, such as 'picture' or 'landmarks'.")
+            raise MalformedMessage("The message has no content, such as 'picture' or 'landmarks'.")
 
 
 def _start(start: pb.Start) -> Mapping[str, Any]:
@@ -105,35 +103,18 @@ def _time(frame: pb.Picture | pb.Landmarks) -> int | None:
 
 
 def response(event: Event) -> pb.StreamCaptionsResponse:
-    """An event as the protocol has it; the names are the same."""
-    content = {name: value for name, value in event.items() if name not in ("type", "seq")}
-    if event["type"] == "landmarks":
-        packed = pb.PackedPoints(float32=np.asarray(event["points"], "<f4").tobytes())
-        found = pb.FoundLandmarks(points=packed, at_ms=event["at_ms"])
-        return pb.StreamCaptionsResponse(seq=event["seq"], landmarks=found)
-    message = pb.StreamCaptionsResponse()
-    ParseDict({"seq": event["seq"], event["type"]: content}, message, ignore_unknown_fields=True)
-    return message
+    """An event as the protocol has it; the names are the same, and one that the protocol lacks raises ParseError."""
+    if isinstance(event, FoundLandmarks):
+        packed = pb.PackedPoints(float32=np.asarray(event.points, "<f4").tobytes())
+        return pb.StreamCaptionsResponse(seq=event.seq, landmarks=pb.FoundLandmarks(points=packed, at_ms=event.at_ms))
+    content = event.model_dump(mode="json", exclude={"type", "seq"})
+    return ParseDict({"seq": event.seq, event.type: content}, pb.StreamCaptionsResponse())
 
 
 # -- whole clips --------------------------------------------------------------------------------------------------
 
 
 def recognition(outcome: Outcome) -> pb.Recognition:
-    found = outcome.recognition
-    return pb.Recognition(
-        gloss=found.gloss,
-        sentence=found.sentence,
-        confidence=found.confidence,
-        fps=found.fps,
-        frame_count=found.frame_count,
-        duration_s=found.duration_s,
-        segments=[
-            pb.Segment(gloss=s.gloss, start_s=s.start_s, end_s=s.end_s, confidence=s.confidence) for s in found.segments
-        ],
-        text=pb.Text(en=found.sentence),
-        attention=pb.Attention(**found.attention),
-        warnings=[pb.ClipWarning(code=w.code, message=w.message) for w in outcome.warnings],
-        processing_time_s=outcome.processing_time_s,
-        model=outcome.model,
-    )
+    message = pb.Recognition(processing_time_s=outcome.processing_time_s)
+    ParseDict(outcome.caption.as_clip(), message)
+    return message

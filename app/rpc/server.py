@@ -13,35 +13,34 @@ from grpc_reflection.v1alpha import reflection
 from loguru import logger
 
 from app.core.settings import Settings, SettingsError
-from app.rpc.calls import Calls
+from app.rpc.admission import SIDE_CALLS, AdmissionInterceptor
+from app.rpc.calls import ActiveCalls
 from app.rpc.captioner import Captioner
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.health import SERVICE, Health
-from app.rpc.uploads import RoomFirst
-from app.services.captions.hub import LiveHub
-from app.services.recognition.service import InferenceService
+from app.services.container import Services
 
 #: Calls that still run when the service stops get this long to finish.
 GRACE_S = 20.0
-#: Calls beside the work itself: health, reflection, and clients that are about to be told that the service is full.
-OTHER_CALLS = 64
+#: Calls that are being refused at this moment; each kind of call has its own limit (see admission.py).
+REFUSALS = 512
 
 
 @asynccontextmanager
-async def rpc_server(service: InferenceService, hub: LiveHub, host: str, port: int) -> AsyncIterator[int]:
+async def rpc_server(services: Services, host: str, port: int) -> AsyncIterator[int]:
     """Serve while the block lasts; gives the port (0 asks for any). At its end calls that run get GRACE_S.
 
-    Raises SettingsError when nothing can be heard on that address.
+    Raises SettingsError when the server cannot listen on that address.
     """
-    calls = Calls()
-    settings = service.settings
+    calls = ActiveCalls()
+    settings, hub = services.settings, services.captions
     server = grpc.aio.server(
-        interceptors=[RoomFirst(SERVICE, service, hub, calls)],
+        interceptors=[AdmissionInterceptor(SERVICE, services, calls)],
         options=_options(settings),
-        maximum_concurrent_rpcs=settings.max_clients + settings.max_concurrent_requests + OTHER_CALLS,
+        maximum_concurrent_rpcs=settings.max_clients + settings.max_concurrent_requests + SIDE_CALLS + REFUSALS,
     )
-    captioner_pb2_grpc.add_CaptionerServicer_to_server(Captioner(service, hub, calls), server)
-    health_pb2_grpc.add_HealthServicer_to_server(Health(service, hub), server)
+    captioner_pb2_grpc.add_CaptionerServicer_to_server(Captioner(services, calls), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(services), server)
     names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     bound = _bind(server, host, port)
@@ -50,11 +49,11 @@ async def rpc_server(service: InferenceService, hub: LiveHub, host: str, port: i
     try:
         yield bound
     finally:
-        if not hub.draining:  # nobody caught the signal: the server has none of its own (see live/drain.py)
+        if not hub.draining:  # nobody caught the signal: the server has none of its own (see app/server/shutdown.py)
             await hub.drain()
         # New calls are refused from here on. Health watchers would use up the time of grace, hence the two steps.
         stopping = asyncio.create_task(server.stop(GRACE_S))
-        await calls.quiet(GRACE_S)
+        await calls.wait_until_idle(GRACE_S)
         await server.stop(None)
         await stopping
 
@@ -67,7 +66,7 @@ def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
         bound = 0
     if bound == 0:
         raise SettingsError(
-            f"GRPC_PORT={port}: nothing can be heard on {address}. Another program has that port, or HOST is no "
+            f"GRPC_PORT={port}: cannot listen on {address}. Another program has that port, or HOST is no "
             "address of this machine. Choose another GRPC_PORT, or leave it out to do without gRPC."
         )
     return bound
@@ -85,4 +84,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         # ... and a client may ping every ten seconds; one that does it more often is disconnected.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.max_ping_strikes", 2),
+        # A connection without calls is closed after five minutes, one that does not finish its handshake after ten
+        # seconds. How many connections there are, and how fast a message comes in, grpcio neither tells nor limits.
+        ("grpc.max_connection_idle_ms", 300_000),
+        ("grpc.server_handshake_timeout_ms", 10_000),
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from grpc import StatusCode
 
 from app.core import errors
-from app.services.captions.commands import Close
+from app.core.errors import Close, ServiceError
 
 CODE_KEY = "glossline-code"
 
@@ -25,6 +25,7 @@ _BY_HTTP: dict[int, StatusCode] = {
     422: StatusCode.INVALID_ARGUMENT,
     429: StatusCode.RESOURCE_EXHAUSTED,
     503: StatusCode.UNAVAILABLE,
+    507: StatusCode.RESOURCE_EXHAUSTED,
 }
 #: ... and those for which gRPC, whose clients try UNAVAILABLE again by themselves, tells more than HTTP.
 _BY_CODE: dict[str, StatusCode] = {
@@ -70,11 +71,11 @@ class Refusal:
         return ((CODE_KEY, self.code), *retry)
 
 
-def refusal(error: errors.ServiceError) -> Refusal:
+def refusal(error: ServiceError) -> Refusal:
     status = _BY_CODE.get(error.code) or _BY_HTTP.get(error.status, StatusCode.INTERNAL)
     return Refusal(status, error.code, error.detail, error.headers.get("Retry-After"))
 
 
-def closed(close: Close, code: str, message: str) -> Refusal:
-    """The end of a live stream for the reason of this fault."""
-    return Refusal(CLOSED.get(close, StatusCode.UNKNOWN), code, message)
+def stream_end(error: ServiceError) -> Refusal:
+    """The end of a live stream for this reason."""
+    return Refusal(CLOSED[error.close or Close.INTERNAL], error.code, error.detail)

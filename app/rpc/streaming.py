@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import grpc
 from google.protobuf.message import DecodeError
 from loguru import logger
 
-from app.rpc.calls import Context, refuse
+from app.core.errors import MalformedMessage, ServiceError
+from app.rpc.calls import Context, address_of, refuse
 from app.rpc.messages import command, response
-from app.rpc.status import Refusal, closed
-from app.services.captions.commands import Close, Command, LiveError, Stop
+from app.rpc.status import Refusal, stream_end
+from app.services.captions.commands import Command
 from app.services.captions.hub import LiveHub
-from app.services.captions.session import TOO_SLOW
-from app.services.conversation.conversation import Conversation, HungUp
-from app.services.conversation.outbox import Event
+from app.services.conversation.commands import Stop
+from app.services.conversation.conversation import ClientDisconnected, Conversation
+from app.services.conversation.events import Event
 
 T = TypeVar("T")
 
 #: gRPC shows a cancelled stream as one whose requests have ended, a moment before it tells of the cancellation.
 CANCEL_TOLD_S = 0.1
 #: The final status waits behind events that the client has not read; after so long it is left to wait alone.
-PART_S = 5.0
+END_S = 5.0
 
 
 async def converse(context: Context, hub: LiveHub) -> None:
@@ -38,16 +38,8 @@ async def converse(context: Context, hub: LiveHub) -> None:
         door.hang_up()
         await talk
         raise
-    if door.parting is not None:
-        await _in_background(refuse(context, door.parting), PART_S)
-
-
-def address_of(peer: str) -> str | None:
-    """The network address in gRPC's name of a peer, such as ipv4:127.0.0.1:5000; None where it has none."""
-    kind, _, rest = peer.partition(":")
-    if kind not in ("ipv4", "ipv6"):
-        return None
-    return unquote(rest).rpartition(":")[0].strip("[]")
+    if door.end is not None:
+        await _in_background(refuse(context, door.end), END_S)
 
 
 class RpcDoor:
@@ -59,11 +51,10 @@ class RpcDoor:
         self._gone = asyncio.get_running_loop().create_future()
         self._reading: asyncio.Task[Any] | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._fault: Event | None = None
-        self.parting: Refusal | None = None
+        self.end: Refusal | None = None
 
     def hang_up(self) -> None:
-        """The client is gone: whoever waits for it is told."""
+        """The client is gone: ends what waits for it."""
         if not self._gone.done():
             self._gone.set_result(None)
 
@@ -74,38 +65,35 @@ class RpcDoor:
             message = await self._unless_gone(self._reading)
         except DecodeError:
             self._reading = None
-            raise LiveError("malformed_message", "The message is not a StreamCaptionsRequest.") from None
+            raise MalformedMessage("The message is not a StreamCaptionsRequest.") from None
         if message is grpc.aio.EOF:
             await asyncio.wait({self._gone}, timeout=CANCEL_TOLD_S)
             if self._gone.done():
-                raise HungUp(orderly=False)
-            return Stop(type="stop")
+                raise ClientDisconnected(clean=False)
+            return Stop()
         self._reading = None
         return command(message)
 
     async def send(self, event: Event) -> None:
-        if event["type"] == "error" and event["fatal"]:
-            self._fault = event
-        if self._writing is not None:  # whoever sent it has given up waiting; it is on its way all the same
+        if self._writing is not None:  # its sender has given up waiting; it is on its way all the same
             await self._unless_gone(self._writing)
         self._writing = _task(self._context.write(response(event)))
         await self._unless_gone(self._writing)
         self._writing = None
 
-    async def close(self, code: Close) -> None:
-        if code is not Close.NORMAL:
-            fault = self._fault or {"code": TOO_SLOW.code, "message": TOO_SLOW.message}  # that one is never sent
-            self.parting = closed(code, fault["code"], fault["message"])
+    async def close(self, problem: ServiceError | None) -> None:
+        if problem is not None:
+            self.end = stream_end(problem)
 
     async def _unless_gone(self, work: asyncio.Task[T]) -> T:
         await asyncio.wait({work, self._gone}, return_when=asyncio.FIRST_COMPLETED)
         if self._gone.done():
-            raise HungUp(orderly=False)
+            raise ClientDisconnected(clean=False)
         try:
             return work.result()
         except grpc.aio.BaseError as broken:
             logger.debug("live stream broke: {}", broken)
-            raise HungUp(orderly=False) from broken
+            raise ClientDisconnected(clean=False) from broken
 
 
 def _task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -1,1 +1,1 @@
-"""How the process runs: serving, shutdown."""
+"""How the process runs: uvicorn's configuration, limits on connections, shutdown."""

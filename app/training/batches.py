@@ -1,4 +1,4 @@
-"""Clips as network batches; composed phrases.
+"""Clips side by side as network batches, and batches of clips that are drawn at random.
 
 Batch number `i` depends on the seed and `i` alone, so a resumed run sees what an unbroken one would have seen.
 """
@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from app.pipeline.module1_preprocessing.normalise import normalise
-from app.pipeline.module3_sequence.losses import feasible
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
-from app.training.phrases import PhraseConfig, PhraseSampler, crop_window, disturb, to_picture
+from app.pipeline.module3_sequence.steps import whole_steps
+from app.training.loop.distributed import ALONE, Ranks
 
 #: What is drawn for one row of a batch.
 Drawn = TypeVar("Drawn")
@@ -27,19 +25,20 @@ Drawn = TypeVar("Drawn")
 
 @dataclass
 class Batch:
-    """features (B, T, F) float32, padded by repeating each clip's last frame; lengths (B,) multiples of 4;
-    targets (B, L) label ids, 0 past target_lengths (B,).
-
-    pictures: (B, T, 3, H, W) uint8 where the corpus has them; frame_labels: (B, T / 4) what is signed at each lattice
-    step where that is known, a label id or 0 for the blank, -100 where it is not.
-    """
+    """Clips side by side, B of them."""
 
     features: Tensor
+    """(B, T, F) float32, padded by repeating each clip's last frame."""
     lengths: Tensor
+    """(B,) frames of each clip, multiples of the lattice step."""
     targets: Tensor
+    """(B, L) label ids, 0 past `target_lengths`."""
     target_lengths: Tensor
+    """(B,)"""
     pictures: Tensor | None = None
+    """(B, T, 3, H, W) uint8 where the corpus has crops."""
     frame_labels: Tensor | None = None
+    """(B, T / 4) what is signed at each lattice step: a label id, 0 for the blank, -100 where it is not known."""
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The batch with every tensor it has changed."""
@@ -59,17 +58,12 @@ class Batch:
         return [self.map(lambda t, k=k: t[k * size : (k + 1) * size]) for k in range(parts)]  # type: ignore[misc]
 
 
-def round_up(frames: int) -> int:
-    """The next multiple of the lattice step, in frames."""
-    return -(-frames // TIME_DIVISOR) * TIME_DIVISOR
-
-
 def collate(items: list[tuple[NDArray[np.float32], list[int]]], frames: int = 0) -> Batch:
     """(features (T, F), labels) pairs -> Batch. A clip whose labels do not fit its lattice must have been left out.
 
     frames: pad to at least so many, so that the share of one process is padded as the whole batch would be.
     """
-    lengths = [round_up(len(f)) for f, _ in items]
+    lengths = [whole_steps(len(f)) for f, _ in items]
     width = max(1, *(len(labels) for _, labels in items))
     targets = np.zeros((len(items), width), np.int64)
     for row, (_, labels) in zip(targets, items, strict=True):
@@ -91,15 +85,14 @@ GROUP = 8
 
 
 class DrawnBatches(Dataset[Batch], Generic[Drawn]):
-    """`batches` batches of `batch_size` clips that are drawn at random; with several processes (`rank` of `world`) each
-    gets its rows of every batch.
+    """`batches` batches of `batch_size` clips that are drawn at random; each of several processes gets its share of
+    every batch.
 
     Batch number `i` depends on the seed and `i` alone.
     """
 
-    def __init__(self, batch_size: int, batches: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.batch_size, self.batches, self.seed = batch_size, batches, seed
-        self.rank, self.world = rank, world
+    def __init__(self, batch_size: int, batches: int, seed: int, ranks: Ranks = ALONE) -> None:
+        self.batch_size, self.batches, self.seed, self.ranks = batch_size, batches, seed, ranks
         self._group, self._order = -1, np.arange(GROUP)
         self._drawn: list[Drawn] = []
 
@@ -126,40 +119,4 @@ class DrawnBatches(Dataset[Batch], Generic[Drawn]):
             self._order, self._group = rng.permutation(GROUP), group
         start = int(self._order[place]) * self.batch_size
         whole = self._drawn[start : start + self.batch_size]
-        return self.collate(whole[self.rank :: self.world], self.frames(whole[-1]))
-
-
-class PhraseBatches(DrawnBatches[tuple[NDArray[np.float32], list[int]]]):
-    """Composed phrases. `vocabulary`: gloss of label id 1, 2, ..."""
-
-    def __init__(
-        self,
-        sampler: PhraseSampler,
-        vocabulary: tuple[str, ...],
-        batch_size: int,
-        batches: int,
-        seed: int,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        super().__init__(batch_size, batches, seed, rank, world)
-        self.sampler = sampler
-        self.label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
-
-    def draw(self, rng: Generator) -> tuple[NDArray[np.float32], list[int]]:
-        """One phrase as (points (T, 75, 3) in body coordinates, labels), drawn again until CTC can emit its labels."""
-        cfg: PhraseConfig = self.sampler.config
-        while True:
-            phrase = self.sampler.draw(rng)
-            if cfg.window_crop and rng.random() < cfg.window_crop:
-                phrase = crop_window(phrase, rng, cfg)
-            labels = [self.label[g] for g in phrase.glosses]
-            if feasible(round_up(len(phrase.points)) // TIME_DIVISOR, labels):
-                return disturb(phrase.points, rng, cfg), labels
-
-    def frames(self, drawn: tuple[NDArray[np.float32], list[int]]) -> int:
-        return len(drawn[0])
-
-    def collate(self, mine: list[tuple[NDArray[np.float32], list[int]]], longest: int) -> Batch:
-        items = [(normalise(to_picture(points), 1.0), labels) for points, labels in mine]
-        return collate(items, frames=round_up(longest))
+        return self.collate(self.ranks.share(whole), self.frames(whole[-1]))

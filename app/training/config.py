@@ -4,68 +4,86 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
+from loguru import logger
 
 from app.pipeline.module3_sequence.losses import LossConfig
 from app.pipeline.module3_sequence.model import ModelConfig
-from app.training.boston104_phrases import BostonConfig
-from app.training.phrases import PhraseConfig
+from app.training.augment import AugmentConfig
+from app.training.errors import ConfigError
 
+T = TypeVar("T")
 
-class ConfigError(ValueError):
-    """A setting is unknown or of the wrong kind; the message names it."""
+#: Most steps between two evaluations, and between two log lines, where the config leaves them to the corpus' size.
+EVAL_STEPS, LOG_STEPS = 400, 50
+
+#: Settings that have moved to another section; configs and overrides that name the old place still work.
+_MOVED = {
+    f"phrases.{name}": f"augment.{name}"
+    for name in ("mirror", "rotation", "scale", "shift", "jitter", "hand_rotation", "hand_dropout", "frame_dropout")
+} | {"phrases.low_rate": "augment.low_rate", "phrases.phrase_speed": "augment.speed"}
 
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How a run goes; every value is checked when the object is made. Raises ConfigError.
-
-    steps: optimiser steps; epochs: passes over the corpus instead, where it is not 0. batch_size: clips a step, over
-    all processes; accumulate: parts that each process works off its share in, for less memory.
-    warmup: share of the run in which the rate rises; cycles, milestones (shares of the rest) with gamma, and
-    plateau_patience (evaluations) with gamma belong to the schedulers cosine, step and plateau.
-    clip_norm: greatest norm of the gradient (0 = no clipping). ema: decay of the averaged weights that are kept
-    (0 = off). amp: "auto" (or true) is bf16 on CUDA and fp32 on the CPU, "off" (or false), "bf16", "fp16" (CUDA only).
-    compile: torch.compile. save_every, eval_every, log_every: steps. keep: checkpoints beside the best.
-    patience: evaluations without a better dev WER until the run ends early (0 = never).
-    """
+    """How a run goes; every value is checked when the object is made. Raises ConfigError."""
 
     steps: int = 2600
+    """Optimiser steps, where `epochs` is 0."""
     epochs: int = 0
+    """Passes over the corpus; 0 = go by `steps`."""
     batch_size: int = 40
+    """Clips a step, over all processes."""
     accumulate: int = 1
+    """Parts in which each process works off its share of a batch, for less memory."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: float = 0.9
+    """Of sgd."""
     learning_rate: float = 2.5e-3
+    """At the peak."""
     weight_decay: float = 0.01
+    """Of matrices; biases, norms and single numbers do not decay."""
     scheduler: Literal["one_cycle", "cosine", "plateau", "step"] = "one_cycle"
     warmup: float = 0.1
+    """Share of the run in which the rate rises."""
     cycles: int = 1
+    """cosine: falls of the rate from the peak, with a warm restart before each but the first."""
     milestones: tuple[float, ...] = (0.5, 0.75)
+    """step: where the rate drops, as shares of what follows the warm-up."""
     gamma: float = 0.1
+    """step, plateau: what the rate is multiplied with at a drop."""
     plateau_patience: int = 2
+    """plateau: evaluations without a better dev WER until the rate drops."""
     clip_norm: float = 5.0
+    """Greatest norm of the gradient; 0 = no clipping."""
     ema: float = 0.998
+    """Decay of the averaged weights, which are evaluated and kept; 0 = the weights themselves."""
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
+    """auto (or true): bf16 on CUDA and fp32 on the CPU; off (or false); bf16; fp16 (CUDA only)."""
     compile: bool = False
+    """torch.compile."""
     save_every: int = 200
-    eval_every: int = 400
-    log_every: int = 50
+    """Steps between checkpoints."""
+    eval_every: int = 0
+    """Steps between evaluations on dev; 0 = about an epoch, see `for_corpus`."""
+    log_every: int = 0
+    """Steps between log lines; 0 = by the length of an epoch, see `for_corpus`."""
     keep: int = 5
+    """Checkpoints kept beside the best."""
     patience: int = 0
+    """Evaluations without a better dev WER until the run ends early; 0 = never."""
     seed: int = 1
+    """Of weights, dropout and batches."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulate", "cycles", "plateau_patience", "keep"):
+        for name in ("steps", "batch_size", "accumulate", "cycles", "plateau_patience", "keep", "save_every"):
             self._refuse(getattr(self, name) < 1, name, "at least 1")
-        for name in ("save_every", "eval_every", "log_every"):
-            self._refuse(getattr(self, name) < 1, name, "at least 1")
-        for name in ("epochs", "patience", "seed", "weight_decay", "clip_norm"):
+        for name in ("eval_every", "log_every", "epochs", "patience", "seed", "weight_decay", "clip_norm"):
             self._refuse(getattr(self, name) < 0, name, "0 or more")
         for name in ("momentum", "ema", "warmup"):
             self._refuse(not 0 <= getattr(self, name) < 1, name, "from 0 to under 1")
@@ -78,31 +96,56 @@ class OptimConfig:
         if wrong:
             raise ConfigError(f"optim.{name} should be {wanted}, got {getattr(self, name)!r}")
 
+    def for_corpus(self, epoch_steps: int) -> OptimConfig:
+        """These settings with `steps`, `eval_every` and `log_every` as they are for a corpus of such epochs.
+
+        Left to themselves, evaluations come once an epoch and log lines likewise, but neither more than fifty times a
+        run, nor further apart than 400 and 50 steps: a small corpus gets curves, and a large one a figure now and then.
+        """
+        steps = self.epochs * epoch_steps or self.steps
+        apart = max(epoch_steps, -(-steps // 50))
+        return replace(
+            self,
+            steps=steps,
+            eval_every=self.eval_every or min(apart, EVAL_STEPS),
+            log_every=self.log_every or min(apart, LOG_STEPS),
+        )
+
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """glosses: what to learn, empty = everything the corpus has; `without`: what not, "FS-*" for the letters.
-
-    teacher_weight: of the distillation from the runs given as --teachers. dev_phrases: how many are composed of
-    dev clips, of each of two kinds, for the dev figures of the signs corpus. boston104: only for that corpus.
-    """
+    """A training run but for its corpus, which reads its own sections of the file (`own`)."""
 
     name: str = "run"
+    description: str = ""
+    """What the config is for and which corpora it fits, in a sentence or two."""
     glosses: tuple[str, ...] = ()
+    """What to learn; empty = everything the corpus has."""
     without: tuple[str, ...] = ()
+    """What not to learn; "FS-*" for the fingerspelled letters."""
     model: dict[str, Any] = field(default_factory=dict)
-    phrases: PhraseConfig = field(default_factory=PhraseConfig)
+    """Fields of `ModelConfig`."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     teacher_weight: float = 1.0
-    dev_phrases: int = 300
-    boston104: BostonConfig = field(default_factory=BostonConfig)
+    """Of the distillation from the runs given as --teachers."""
+    sections: Mapping[str, Any] = field(default_factory=dict)
+    """What else the file has: settings of corpora, by section, as YAML gave them."""
 
-    def model_config(self, labels: int, imposed: dict[str, Any] | None = None) -> ModelConfig:
-        """The network for so many labels; `imposed` is what the corpus decides. Raises ConfigError."""
+    def own(self, kind: type[T]) -> T:
+        """A corpus' own settings: a dataclass whose fields are sections of the file. Raises ConfigError."""
+        names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        built: T = _build(kind, {key: value for key, value in self.sections.items() if key in names}, "")
+        return built
+
+    def model_config(
+        self, labels: int, imposed: dict[str, Any] | None = None, kind: type[ModelConfig] = ModelConfig
+    ) -> ModelConfig:
+        """The network for so many labels; `imposed` and `kind` are what the corpus decides. Raises ConfigError."""
         try:
-            return ModelConfig.from_dict({**self.model, **(imposed or {}), "labels": labels})
-        except TypeError as error:
+            return kind.from_dict({**self.model, **(imposed or {}), "labels": labels})
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"model: {error}") from error
 
     def chosen(self, there: Set[str]) -> set[str]:
@@ -131,7 +174,7 @@ def _build(kind: Any, values: Any, where: str) -> Any:
 
 
 def _checked(hint: Any, value: Any, where: str) -> Any:
-    """The value as its type wants it. Raises ConfigError where it is another kind of thing."""
+    """The value as its type wants it. Raises ConfigError where it is of a different type."""
     if where == "optim.amp" and isinstance(value, bool):
         return "auto" if value else "off"  # YAML reads a bare off as false
     wrong = ConfigError(f"{where} should be {_described(hint)}, got {value!r}")
@@ -144,12 +187,12 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
             raise wrong
         if get_args(hint) == (str, ...) and not all(isinstance(v, str) for v in value):
             raise ConfigError(
-                f"{where} should be a list of texts; YAML reads a bare YES or NO as true or false: quote it"
+                f"{where} should be a list of strings; YAML reads a bare YES or NO as true or false: quote it"
             )
         return tuple(value)
     if hint is float and not isinstance(value, bool):
         try:
-            return float(value)  # YAML reads 1e-3 as a text
+            return float(value)  # YAML reads 1e-3 as a string
         except (TypeError, ValueError):
             raise wrong from None
     if hint in (int, bool, str) and type(value) is not hint:
@@ -166,27 +209,65 @@ def _described(hint: Any) -> str:
         return "a list"
     if get_origin(hint) is dict:
         return "a mapping of settings"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(hint, "another thing")
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}.get(
+        hint, "of a different type"
+    )
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a YAML config; `overrides` are "optim.steps=100"-like strings, values in YAML. Raises ConfigError."""
+    """Read a YAML config; `overrides` are "optim.steps=100"-like strings, values in YAML. Raises ConfigError.
+
+    An override of `optim.steps` switches the config's `optim.epochs` off, and says so. Sections that are no field of
+    TrainConfig are left for the corpus; `app.training.corpora.opening` refuses those that no corpus knows.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise ConfigError(f"override {override!r} should look like optim.steps=100")
-        target = values
-        *parents, last = key.split(".")
-        for parent in parents:
-            target = target.setdefault(parent, {}) if isinstance(target, dict) else None
-        if not isinstance(target, dict):
-            raise ConfigError(f"override {override!r}: {'.'.join(parents)} is no group of settings")
-        try:
-            target[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"override {override!r} is not YAML: {error}") from error
-    return _build(TrainConfig, values, "")
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} should be a mapping of settings, got {values!r}")
+    _move(values, path)
+    changes = dict(_parsed(override) for override in overrides)
+    if changes.get("optim.steps") is not None and not changes.get("optim.epochs"):
+        optim = values.get("optim")
+        if isinstance(optim, dict) and optim.pop("epochs", 0):
+            logger.info("optim.steps={} was given, so optim.epochs of {} is off", changes["optim.steps"], path.name)
+    elif "optim.steps" in changes:
+        raise ConfigError("optim.steps and optim.epochs were both given, and each sets how long the run is; give one")
+    for key, value in changes.items():
+        _put(values, key, value)
+    known = {f.name for f in dataclasses.fields(TrainConfig)} - {"sections"}
+    config: TrainConfig = _build(TrainConfig, {key: value for key, value in values.items() if key in known}, "")
+    return replace(config, sections={key: value for key, value in values.items() if key not in known})
+
+
+def _move(values: dict[str, Any], path: Path) -> None:
+    """Put settings under an old name where they are now, in place. Raises ConfigError for one given under both."""
+    for old, new in _MOVED.items():
+        (section, name), (now, new_name) = old.split("."), new.split(".")
+        if isinstance(values.get(section), dict) and name in values[section]:
+            if new_name in (values.get(now) or {}):
+                raise ConfigError(f"{path} has both {new} and its old name {old}; remove {old}")
+            _put(values, new, values[section].pop(name))
+
+
+def _parsed(override: str) -> tuple[str, Any]:
+    """Key and value of "optim.steps=100". Raises ConfigError."""
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"override {override!r} should look like optim.steps=100")
+    try:
+        return _MOVED.get(key, key), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r} is not YAML: {error}") from error
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set values["a"]["b"] for the key "a.b", with groups made as needed. Raises ConfigError."""
+    target: Any = values
+    *parents, last = key.split(".")
+    for parent in parents:
+        target = target.setdefault(parent, {}) if isinstance(target, dict) else None
+    if not isinstance(target, dict):
+        raise ConfigError(f"override {key!r}: {'.'.join(parents)} is not a group of settings")
+    target[last] = value

@@ -1,13 +1,9 @@
-"""Train a recogniser: `python -m app.training.train --config configs/asl_everyday.yaml --data DATA --out runs/NAME`.
-
-Several processes: `python -m torch.distributed.run --standalone --nproc-per-node N -m app.training.train ...`.
-Ends with 0 when finished, 1 when it failed, 2 when settings or data are refused, 3 when stopped by a signal.
-"""
+"""One training run, from its config and corpus to a checkpoint that the service can load: `python -m app train`."""
 
 from __future__ import annotations
 
-import argparse
 import math
+import runpy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,35 +14,52 @@ from loguru import logger
 
 from app.pipeline.module2_feature.rgb_encoder import WeightsUnavailable
 from app.pipeline.module3_sequence.model import SignModel
-from app.training.checkpoints import CheckpointManager
-from app.training.config import ConfigError, TrainConfig, load_config
-from app.training.corpus import CorpusError
-from app.training.distributed import Ranks, joined
-from app.training.final import finished_run, write_final
-from app.training.rng import seed_all
-from app.training.run_files import RunFiles
-from app.training.signals import stop_on_signal
-from app.training.sources import Source, open_source
-from app.training.trainer import CSLRTrainer
-
-FINISHED, FAILED, REFUSED, STOPPED = 0, 1, 2, 3
+from app.training.config import TrainConfig, load_config
+from app.training.corpora.opening import open_source
+from app.training.errors import ConfigError, CorpusError
+from app.training.loop.distributed import Ranks, joined
+from app.training.loop.random_state import seed_all
+from app.training.loop.signals import stop_on_signal
+from app.training.loop.trainer import CSLRTrainer
+from app.training.release.final import finished_run, write_final
+from app.training.run_folder import (
+    DATA_REPORT,
+    FAILED,
+    FINISHED,
+    REFUSED,
+    RUN,
+    STOPPED,
+    RunFiles,
+    has_checkpoint,
+    missing_packages,
+)
+from app.training.source import Source
 
 
 @dataclass(frozen=True)
-class Settings:
-    """One run, as the command line gives it. threads: of the network on the CPU, 0 = torch's default; workers:
-    processes that make batches, 0 = none; overrides: "optim.steps=100"-like."""
+class TrainRun:
+    """What to train, on what, and where."""
 
     config: Path
+    """YAML file, see `app.training.config`."""
     data: Path
+    """Folder of a corpus."""
     out: Path
+    """Folder of the run, see `app.training.run_folder`."""
     overrides: tuple[str, ...] = ()
+    """Settings that differ from the config, such as "optim.steps=100"."""
     device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
     threads: int = 0
+    """CPU threads of the network; 0 = PyTorch's default."""
     workers: int = 1
+    """Processes that make batches; 0 = none."""
     teachers: tuple[Path, ...] = ()
+    """Finished runs to distil into this one."""
     init: Path | None = None
+    """Finished run whose weights this one starts from."""
     resume: bool = False
+    """Go on from the newest checkpoint in `out`."""
 
     def command(self) -> str:
         """This run as somebody else would type it: folders by their role, not by where they lie here."""
@@ -55,72 +68,47 @@ class Settings:
         parts += [f"--teachers {' '.join(f'runs/{t.name}' for t in self.teachers)}"] if self.teachers else []
         parts += [f"--out runs/{self.out.name}"]
         parts += [f"--set {' '.join(self.overrides)}"] if self.overrides else []
-        return "python -m app.training.train " + " ".join(parts)
+        return "python -m app train " + " ".join(parts)
 
 
-def parser(prog: str, doc: str | None) -> argparse.ArgumentParser:
-    """Arguments of every door to the training."""
-    parser = argparse.ArgumentParser(prog=prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, required=True, help="YAML file, see configs/")
-    parser.add_argument("--data", type=Path, required=True, help="folder of a corpus; its kind is worked out")
-    parser.add_argument("--out", type=Path, required=True, help="folder for log, checkpoints and weights of this run")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="overrides, e.g. optim.steps=100")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of the network (0 = torch's default)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make batches (0 = none)")
-    parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="finished runs to distil into this one")
-    parser.add_argument("--init", type=Path, help="finished run whose weights this one starts from")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
-    return parser
-
-
-def settings(args: argparse.Namespace) -> Settings:
-    return Settings(
-        args.config,
-        args.data,
-        args.out,
-        tuple(args.set),
-        args.device,
-        args.threads,
-        args.workers,
-        tuple(args.teachers),
-        args.init,
-        args.resume,
-    )
-
-
-def train(settings: Settings) -> int:
-    """The whole run, in this process or as one of several (`joined`); returns the exit status.
+def train(run: TrainRun) -> int:
+    """The whole run, in this process or as one of several (`joined`); returns the exit code.
 
     The first process keeps status.json true, whatever happens; a refusal is printed in one line.
     """
     try:
-        with joined(settings.device) as ranks:
-            return _train(settings, ranks)
+        with joined(run.device) as ranks:
+            return _train(run, ranks)
     except (ConfigError, CorpusError) as error:
-        # Each of several processes says so: torchrun ends the others as soon as one has, the first perhaps unheard.
+        # Each of several processes says so: torchrun ends the others as soon as one has exited, perhaps the first.
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
 
 
-def _train(settings: Settings, ranks: Ranks) -> int:
-    config = load_config(settings.config, settings.overrides)
-    _refuse_occupied(settings)
-    source = open_source(settings.data, config)
+def _train(run: TrainRun, ranks: Ranks) -> int:
+    """Config, corpus, network, trainer; then the loop."""
+    if missing := missing_packages():
+        raise ConfigError(missing)
+    config = load_config(run.config, run.overrides)
+    if has_checkpoint(run.out) and not run.resume:
+        raise ConfigError(f"{run.out} already holds checkpoints; --resume goes on from them, or name another --out")
+    source = open_source(run.data, config)
+
     seed_all(config.optim.seed)
-    model, before = _new_model(settings, config, source)
-    teachers = [finished_run(folder, source.vocabulary)[1] for folder in settings.teachers]
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    model, earlier_commands = _new_model(run, config, source)
+    teachers = [finished_run(folder, source.vocabulary)[1] for folder in run.teachers]
+    if run.threads:
+        torch.set_num_threads(run.threads)
+
     report = source.report()
-    run = {
+    about = {
         "vocabulary": source.vocabulary,
         "model": model.config.to_dict(),
         "seed": config.optim.seed,
         "clips": report["clips"]["train"],
-        "commands": [*before, settings.command()],
+        "commands": [*earlier_commands, run.command()],
     }
-    files = RunFiles(settings.out, ranks.main)
+    files = RunFiles(run.out, ranks.main)
     trainer = CSLRTrainer(
         model,
         source,
@@ -130,36 +118,54 @@ def _train(settings: Settings, ranks: Ranks) -> int:
         ranks,
         teachers=teachers,
         teacher_weight=config.teacher_weight,
-        workers=settings.workers,
-        on_best=lambda best, step, figures: write_final(settings.out, run, source, best, step, figures),
+        workers=run.workers,
+        on_best=lambda best, step, figures: write_final(run.out, about, source, best, step, figures),
     )
     if ranks.main:
         trainer.checkpoints.clean()
     # From here on the ranks draw apart: dropout must not fall on the same units in every share.
     seed_all(config.optim.seed + 1009 * ranks.rank)
-    if settings.resume and trainer.resume() and ranks.main:
+    if run.resume and trainer.resume() and ranks.main:
         logger.info("resumed at step {}", trainer.step)
     files.forget_after(trainer.step)
-    files.json("run.json", run)
-    files.json("data_report.json", report)
+    files.json(RUN, about)
+    files.json(DATA_REPORT, report)
     if ranks.main:
         size = sum(p.numel() for p in trainer.model.parameters())
         logger.info(
             "{} glosses, {} clips, {:.2f}M weights on {} x {}, {}",
-            *(len(source.vocabulary), run["clips"], size / 1e6, ranks.world, ranks.device, trainer.dtype),
+            *(len(source.vocabulary), about["clips"], size / 1e6, ranks.world, ranks.device, trainer.dtype),
         )
-    return _run(trainer, run, files, ranks)
+        logger.info(
+            "{} steps of {} clips, {} an epoch; a log line every {}, an evaluation every {}, a checkpoint every {}",
+            *(trainer.config.steps, trainer.config.batch_size, trainer.epoch_steps),
+            *(trainer.config.log_every, trainer.config.eval_every, trainer.config.save_every),
+        )
+    return _loop(trainer, about, files, ranks)
 
 
-def _run(trainer: CSLRTrainer, run: dict[str, Any], files: RunFiles, ranks: Ranks) -> int:
+def _new_model(run: TrainRun, config: TrainConfig, source: Source) -> tuple[SignModel, list[str]]:
+    """The network to train and the commands that made it so far. Raises ConfigError."""
+    if run.init:
+        first, model = finished_run(run.init, source.vocabulary)
+        return model, first["commands"]
+    network = source.checkpoint_type.network
+    wanted = config.model_config(len(source.vocabulary), source.model, network.config_type)
+    try:
+        return network(wanted), []
+    except (WeightsUnavailable, ValueError) as error:
+        raise ConfigError(f"model: {error}") from error
+
+
+def _loop(trainer: CSLRTrainer, about: dict[str, Any], files: RunFiles, ranks: Ranks) -> int:
     """Train, and say in status.json how it ended."""
     trainer.report("starting")
     try:
         with stop_on_signal() as stop:
             ended = trainer.run(stop)
-        # The best on dev is there already; a run that never looked at dev leaves what it has.
+        # The best on dev is there already; a run that was never evaluated on dev leaves what it has.
         if ranks.main and math.isinf(trainer.plateau.best):
-            write_final(files.folder, run, trainer.source, trainer.averaged_model(), trainer.step, {})
+            write_final(files.folder, about, trainer.source, trainer.averaged_model(), trainer.step, {})
     except OSError as error:
         _fail(trainer, f"{error.strerror or error} ({error.filename})" if error.filename else str(error))
         logger.error("the run ends at step {}: {}", trainer.step, error)
@@ -187,28 +193,7 @@ def _fail(trainer: CSLRTrainer, reason: str) -> None:
         logger.error("status.json cannot say that the run failed ({}): {}", reason, error)
 
 
-def _refuse_occupied(settings: Settings) -> None:
-    if not settings.resume and CheckpointManager(settings.out / "checkpoints").latest():
-        raise ConfigError(
-            f"{settings.out} already holds checkpoints; --resume goes on from them, or name another --out"
-        )
-
-
-def _new_model(settings: Settings, config: TrainConfig, source: Source) -> tuple[SignModel, list[str]]:
-    """The network to train and the commands that made it so far. Raises ConfigError."""
-    if settings.init:
-        first, model = finished_run(settings.init, source.vocabulary)
-        return model, first["commands"]
-    wanted = config.model_config(len(source.vocabulary), source.model)
-    try:
-        return SignModel(wanted), []
-    except (WeightsUnavailable, ValueError) as error:
-        raise ConfigError(f"model: {error}") from error
-
-
-def main(argv: list[str] | None = None) -> int:
-    return train(settings(parser("python -m app.training.train", __doc__).parse_args(argv)))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    # `python -m app.training.train`, as the commands in the cards of earlier checkpoints have it, is `app train`.
+    sys.argv.insert(1, "train")
+    runpy.run_module("app", run_name="__main__", alter_sys=True)

@@ -8,6 +8,7 @@ import { draw, wipe } from "./skeleton.js";
 const FRAME_MS = 66;
 const MAX_QUEUED_BYTES = 256 * 1024;
 const HEADER_BYTES = 16;
+const MAX_WAIT_MS = 4000; // between two tries to connect again
 const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Reconnecting", ending: "Finishing" };
 const video = el("live-video");
 const skeleton = el("skeleton");
@@ -47,16 +48,25 @@ function lost(run, farewell) {
   if (farewell.code === TRY_AGAIN.unknown_session) {
     Object.assign(run, { session: null, seq: 0, offset_ms: nextStart() });
   }
-  run.attempt = Math.min(run.attempt + 1, 6);
+  run.attempt += 1;
   if (!run.stream) video.pause(); // a sample waits; a camera cannot
   tell("again", `The connection was lost; trying again (${run.attempt}) …`);
-  setTimeout(() => { if (live === run && !run.ending) connect(run); }, 250 * 2 ** run.attempt);
+  el("try-now").hidden = false;
+  run.again = setTimeout(() => tryAgain(run), Math.min(250 * 2 ** run.attempt, MAX_WAIT_MS));
+}
+
+function tryAgain(run) {
+  clearTimeout(run.again);
+  if (live !== run || run.ending || !run.again) return;
+  run.again = null;
+  connect(run);
 }
 
 function hear(run, event) {
   run.seq = Math.max(run.seq, event.seq ?? 0);
   if (event.type === "ready") {
     Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, attempt: 0 });
+    el("try-now").hidden = true;
     if (live !== run || run.ending) return;
     tell("live", `Captions are on: ${event.model.id} knows ${event.model.glosses} signs.`);
     if (run.stream || run.warm) return play();
@@ -129,7 +139,7 @@ async function begin(sample) {
   const run = {
     canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0,
     sequence: 0, skipped: 0, attempt: 0, offset_ms: nextStart(),
-    ready: false, warm: false, busy: false, ending: false, fatal: false,
+    again: null, ready: false, warm: false, busy: false, ending: false, fatal: false,
   };
   live = run;
   el("live-problem").hidden = true;
@@ -187,6 +197,8 @@ async function openCamera(run) {
 
 function release(run) {
   clearInterval(run.timer);
+  clearTimeout(run.again);
+  el("try-now").hidden = true;
   run.stream?.getTracks().forEach((track) => track.stop());
   wipe(skeleton);
 }
@@ -224,6 +236,7 @@ function finish(run) {
 el("camera").addEventListener("click", () => begin(null));
 el("watch").addEventListener("click", () => begin(el("sample").value));
 el("live-stop").addEventListener("click", stop);
+el("try-now").addEventListener("click", () => { if (live) tryAgain(live); });
 addEventListener("pagehide", () => live?.socket?.close(1000)); // the service need not wait for us
 follow("skeleton", (wanted) => { if (!wanted) wipe(skeleton); });
 follow("partials", (wanted) => {

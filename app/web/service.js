@@ -7,7 +7,7 @@ el("copy").addEventListener("click", () => copy(el("curl").textContent, el("curl
 
 try {
   const ask = (path) => fetch(path).then((answer) => answer.json());
-  const [ready, { labels }] = await Promise.all([ask("/api/health/ready"), ask("/labels")]);
+  const [ready, { labels }] = await Promise.all([ask("/api/health/ready"), ask("/api/labels")]);
   el("model").textContent = ready.model ?? ready.detail;
   el("device").textContent = ready.device ?? "";
   el("vocabulary").textContent = `${labels.length} signs: ${labels.map((label) => label.gloss).join(", ")}`;

@@ -16,9 +16,10 @@ import pytest_asyncio
 import socketio
 from fastapi import FastAPI
 
-from app.api.captions_socketio import MAX_PACKET, _command
+from app.api.captions_socketio import MAX_PACKET, SocketIODoor, _command
+from app.core.errors import MalformedMessage
 from app.pipeline.keypoints import NUM_KEYPOINTS
-from app.services.captions.commands import Flush, Landmarks, LiveError, Picture
+from app.services.captions.commands import Flush, Landmarks, Picture
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
 from tests.support.serving import served
@@ -83,10 +84,12 @@ async def test_a_picture_as_the_simplest_client_sends_it_is_answered_by_a_predic
         for image in (picture, f"data:image/jpeg;base64,{picture}", jpeg(64, 48)):  # text, data: URL, binary
             await client.sio.emit("frame", {"image": image})
         await client.until(lambda: len(client.predictions()) == 3)
+        await client.sio.emit("frame", {"data": picture})
+        await client.until(lambda: len(client.predictions()) == 4)
         assert client.predictions()[0] == {"label": "none", "score": 0.0}
         await client.sio.emit("stop")
         usage = (await client.caption("done"))["usage"]
-    assert (usage["received"], usage["used"], usage["dropped"]) == (3, 3, 0)
+    assert (usage["received"], usage["used"], usage["dropped"]) == (4, 4, 0)
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
@@ -141,14 +144,14 @@ async def test_a_bad_event_is_named_and_the_session_goes_on(
 
 async def nobody_inside(application: FastAPI) -> None:
     async with asyncio.timeout(10):
-        while application.state.service.streams.inside:  # noqa: ASYNC110 - looks at state that has no event of its own
+        while application.state.services.captions.streams.in_use:  # noqa: ASYNC110 - looks at state that has no event of its own
             await asyncio.sleep(0.01)
 
 
 async def test_no_room_is_said_at_the_door(address: str, application: FastAPI) -> None:
     await nobody_inside(application)
-    streams = application.state.service.streams
-    streams.inside = streams.limit
+    streams = application.state.services.captions.streams
+    streams.in_use = streams.limit
     try:
         sio = socketio.AsyncClient(reconnection=False)
         said: list[dict[str, Any]] = []
@@ -158,14 +161,14 @@ async def test_no_room_is_said_at_the_door(address: str, application: FastAPI) -
         assert "live sessions are open" in said[0]["message"]
         assert said[0]["data"]["code"] == "full"
     finally:
-        streams.inside = 0
+        streams.in_use = 0
 
 
 async def test_a_client_that_leaves_without_a_word_frees_its_place(address: str, application: FastAPI) -> None:
     await nobody_inside(application)
     async with connected(address, transports=["websocket"]) as client:
         await client.caption("ready")
-        assert application.state.service.streams.inside == 1
+        assert application.state.services.captions.streams.in_use == 1
         await client.sio.eio.ws.close()
     await nobody_inside(application)
 
@@ -222,7 +225,7 @@ async def test_broken_packets_end_at_most_their_own_connection(
             await asyncio.sleep(0.1)
         await other.sio.emit("ping")
         await other.caption("pong")
-        assert application.state.service.streams.inside <= 2
+        assert application.state.services.captions.streams.in_use <= 2
     await nobody_inside(application)
 
 
@@ -236,10 +239,22 @@ async def test_broken_polls_are_answered(address: str, body: bytes) -> None:
             assert (await http.get(f"{address}/socket.io/?{bad}")).status == 400
 
 
+async def test_a_request_to_a_session_that_has_just_ended_is_refused(address: str, application: FastAPI) -> None:
+    (door,) = [route.app for route in application.routes if isinstance(getattr(route, "app", None), SocketIODoor)]
+    async with aiohttp.ClientSession() as http:
+        for ask in (http.post, http.get):
+            opened = await (await http.get(f"{address}/socket.io/?EIO=4&transport=polling")).text()
+            sid = json.loads(opened[1:])["sid"]
+            door._server.eio.sockets[sid].closed = True  # and not yet swept away
+            answer = await ask(f"{address}/socket.io/?EIO=4&transport=polling&sid={sid}", data=b"40")
+            assert answer.status == 400
+            assert "disconnected" in await answer.text()
+
+
 async def test_events_are_the_messages_of_the_other_doors() -> None:
     assert _command("frame", ({"image": b"jpeg", "timestamp": 40},)) == Picture(b"jpeg", 40_000)
     assert isinstance(_command("flush", ()), Flush)
     points = np.zeros((NUM_KEYPOINTS, 3)).tolist()
     assert isinstance(_command("landmarks", ({"points": points},)), Landmarks)
-    with pytest.raises(LiveError):
+    with pytest.raises(MalformedMessage):
         _command("frame", ([],))

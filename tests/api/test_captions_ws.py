@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 
 from app.services.conversation import conversation
+from tests.support.events import long_partial
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
 from tests.support.serving import served
@@ -37,11 +38,11 @@ async def address(application: FastAPI) -> AsyncIterator[str]:
 async def empty(application: FastAPI) -> None:
     """Nothing of the tests before: clients that have left keep their places until the service has read their pictures,
     and those that broke off may come back."""
-    hub = application.state.live
+    hub = application.state.services.captions
     async with asyncio.timeout(60):
         while hub.connected:  # noqa: ASYNC110 - no event of its own
             await asyncio.sleep(0.01)
-    for session_id in list(hub._places):
+    for session_id in list(hub._entries):
         await hub.drop(session_id)
 
 
@@ -131,11 +132,21 @@ async def test_without_a_start_the_defaults_apply(address: str) -> None:
 async def test_pictures_are_read(address: str) -> None:
     async with connected(address) as client:
         picture = base64.b64encode(jpeg(160, 120)).decode()
-        for i in range(3):
-            await client.send(type="frame", data=picture, timestamp=i * 40)
+        for i, name in enumerate(("data", "image", "frame")):
+            await client.send(type="frame", timestamp=i * 40, **{name: picture})
+        await client.socket.send(jpeg(160, 120))  # a JPEG alone
         await client.send(type="stop")
         usage = (await client.until("done"))["usage"]
-    assert (usage["received"], usage["used"], usage["dropped"]) == (3, 3, 0)
+    assert (usage["received"], usage["used"], usage["dropped"]) == (4, 4, 0)
+    assert not [event for event in client.events if event["type"] == "error"]
+
+
+async def test_what_a_start_asks_for_and_is_not_there_is_a_warning(address: str) -> None:
+    async with connected(address) as client:
+        await client.send(type="start", save=True, targets=["en", "es"])
+        await client.send(type="stop")
+        await client.until("done")
+    assert [e["code"] for e in client.events if e["type"] == "warning"] == ["not_available", "no_translation"]
 
 
 async def test_landmarks_of_pictures_come_back_where_they_were_asked_for(address: str) -> None:
@@ -275,6 +286,7 @@ async def test_capture_times_that_go_back_are_refused_and_jumps_end_the_sentence
         ({"endpoint_ms": 5}, "endpoint_ms"),
         ({"window": 64, "stride": 100}, "stride"),
         ({"resume": {"session_id": "nobody", "token": "x"}}, "no such session"),
+        ({"resume": {"session_id": "nobody", "token": "é"}}, "no such session"),
     ],
 )
 async def test_a_start_that_cannot_be_is_refused(address: str, start: Event, says: str) -> None:
@@ -304,7 +316,7 @@ async def test_a_client_that_sends_too_fast_is_told_so(address: str) -> None:
 
 
 async def test_no_more_sessions_than_there_is_room_for(address: str, application: FastAPI) -> None:
-    hub = application.state.live
+    hub = application.state.services.captions
     places = hub._settings.max_clients
     clients = [await websockets.connect(address) for _ in range(places)]
     try:
@@ -373,17 +385,17 @@ async def test_a_client_that_never_reads_costs_little_and_is_disconnected(
     address: str, application: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation, "SEND_S", 1.0)
-    hub = application.state.live
-    others = set(hub._places)
+    hub = application.state.services.captions
+    others = set(hub._entries)
     async with connected(address, max_queue=1, close_timeout=1) as client:
         await client.send(type="start")
         await client.until("ready")
-        (session,) = [place.session for name, place in hub._places.items() if name not in others]
+        (session,) = [entry.session for name, entry in hub._entries.items() if name not in others]
         sent = 0
         async with asyncio.timeout(60):
-            while session.id in hub._places:
+            while session.id in hub._entries:
                 sent += 1
-                session.outbox.put_partial({"type": "partial", "number": sent, "filling": "x" * 1000})
+                session.outbox.put(long_partial(sent, 1000))
                 await asyncio.sleep(0 if sent % 100 else 0.01)
         assert session.failed is None  # nothing was wrong but that nobody read
         assert await client.closed() == 1008  # behind what had gone into the buffers before

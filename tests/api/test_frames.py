@@ -36,7 +36,7 @@ async def test_frames_get_the_same_answer_as_a_video(client: httpx.AsyncClient, 
         ({"frames": [FRAME], "fps": 1e6}, 422, "invalid_request", "fps"),
         ({"frames": [FRAME], "fps": 25, "timestamps_ms": [0]}, 422, "invalid_request", "not both"),
         ({"frames": [FRAME, FRAME], "timestamps_ms": [0]}, 422, "invalid_request", "2 frames but 1"),
-        ({"frames": [FRAME, FRAME], "timestamps_ms": [5, 5]}, 422, "invalid_request", "grow"),
+        ({"frames": [FRAME, FRAME], "timestamps_ms": [5, 5]}, 422, "invalid_request", "increase"),
         ({"frames": [FRAME], "more": 1}, 422, "invalid_request", "more"),
         ({"frames": [7]}, 422, "invalid_request", "frames.0"),
         ({"frames": ["%%%"]}, 422, "invalid_frames", "frames[0]"),
@@ -65,5 +65,14 @@ async def test_a_body_that_is_no_json(client: httpx.AsyncClient) -> None:
 
 
 async def test_json_is_held_in_memory_and_has_a_limit_of_its_own(client: httpx.AsyncClient) -> None:
-    with patch("app.api.uploads.MAX_IN_MEMORY", 100):
-        assert_problem(await client.post(ROUTE, json={"frames": [FRAME]}), 413, "upload_too_large")
+    with patch("app.api.inference.MAX_FRAMES_JSON", 100):
+        problem = assert_problem(await client.post(ROUTE, json={"frames": [FRAME]}), 413, "upload_too_large")
+    assert "/api/inference/predict" in problem["detail"]
+
+
+@pytest.mark.parametrize("element", [b'"",', b'"a",', b"[],", b"1,", b"{},"])
+async def test_more_elements_than_a_clip_can_have_are_not_parsed(client: httpx.AsyncClient, element: bytes) -> None:
+    body = b'{"frames":[' + element * (6 << 20 >> 2) + b'""]}'
+    with patch("app.api.inference.FramesRequest.model_validate_json", side_effect=AssertionError("parsed")):
+        answer = await client.post(ROUTE, content=body, headers={"content-type": "application/json"})
+    assert "6000 frames" in assert_problem(answer, 422, "invalid_request")["detail"]

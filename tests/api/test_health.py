@@ -25,7 +25,7 @@ async def test_healthy(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(("fault", "code"), [(NotReady(), "not_ready"), (DeviceFault(), "device_fault")])
 async def test_not_ready(client: httpx.AsyncClient, application: FastAPI, fault: Exception, code: str) -> None:
-    with patch.object(application.state.service, "check_ready", side_effect=fault):
+    with patch.object(application.state.services.host, "check_ready", side_effect=fault):
         assert (await client.get("/api/health")).json()["status"] == "unhealthy"
         assert (await client.get("/api/health/live")).status_code == 200
         assert_problem(await client.get("/api/health/ready"), 503, code)
@@ -47,6 +47,7 @@ async def test_models_and_labels(client: httpx.AsyncClient) -> None:
         "clips", "clip_calls", "clips_per_call", "windows", "window_calls", "windows_per_call",
     }  # fmt: skip
     assert model == {"id": "tiny", "loaded": True, "vocabulary_size": len(GLOSSES), "sign_language": "ase"}
-    body = (await client.get("/labels")).json()
+    assert (await client.get("/labels")).json() == {str(n): gloss.lower() for n, gloss in enumerate(GLOSSES)}
+    body = (await client.get("/api/labels")).json()
     assert body["model"] == "tiny"
     assert body["labels"] == [{"id": number, "gloss": gloss} for number, gloss in enumerate(GLOSSES, start=1)]

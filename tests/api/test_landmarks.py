@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.core.settings import Settings
-from app.pipeline.keypoints import Keypoints
+from app.pipeline.keypoints import Keypoints, joined_blocks
 from app.pipeline.recogniser import Recogniser
 from tests.support.media import npz, signer
 from tests.support.problems import assert_problem, uploads_left
@@ -23,7 +23,8 @@ def blocks(frames: int = 40) -> dict[str, Any]:
 async def test_a_file_and_json_get_the_recognisers_own_answer(
     client: httpx.AsyncClient, tiny_settings: Settings
 ) -> None:
-    expected = Recogniser.load(tiny_settings.checkpoint_path).recognise(Keypoints.from_blocks(**signer(), fps=25))
+    clip = Keypoints.at_rate(joined_blocks(**signer()), 25)
+    expected = Recogniser.load(tiny_settings.checkpoint_path).recognise(clip)
     as_file = await client.post(ROUTE, files={"file": ("clip.npz", npz())})
     as_json = await client.post(ROUTE, json={**blocks(), "fps": 25})
     for answer in (as_file, as_json):
@@ -36,7 +37,7 @@ async def test_a_file_and_json_get_the_recognisers_own_answer(
 
 
 async def test_points_are_read_as_well(client: httpx.AsyncClient) -> None:
-    points = Keypoints.from_blocks(**signer(20), fps=25).points.tolist()
+    points = joined_blocks(**signer(20)).tolist()
     answer = await client.post(ROUTE, json={"points": points, "fps": 12.5, "width": 640, "height": 480})
     assert answer.status_code == 200, answer.text
     assert answer.json()["duration_s"] == pytest.approx(1.6, abs=0.1)
@@ -97,5 +98,10 @@ async def test_numbers_json_cannot_hold(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "application/json; charset=utf-8"}
     body = f'{{"points": [[{", ".join(["[NaN, 0.5, 1]"] * 75)}]], "fps": 25}}'.encode()
     assert_problem(await client.post(ROUTE, content=body, headers=headers), 422, "invalid_landmarks")
-    assert_problem(await client.post(ROUTE, content=b"[" * 100_000, headers=headers), 400, "malformed_request")
+    assert_problem(
+        await client.post(ROUTE, content=b'{"x": ' + b"[" * 100_000, headers=headers), 400, "malformed_request"
+    )
+    digits = b'{"fps": ' + b"9" * 5000 + b"}"
+    assert_problem(await client.post(ROUTE, content=digits, headers=headers), 422, "invalid_landmarks")
+    assert_problem(await client.post(ROUTE, files={"file": ("a.json", digits)}), 422, "invalid_landmarks")
     assert_problem(await client.post(ROUTE, content=b"\xff", headers=headers), 400, "malformed_request")

@@ -96,7 +96,7 @@ async def test_a_live_session(client: httpx.AsyncClient, address: str) -> None: 
     moved = Moved(before, await scrape(client))
     assert (usage["received"], usage["used"], usage["dropped"]) == (125, 120, 5)
     for what in ("received", "used", "dropped"):
-        assert moved("live_frames_total", what=what) == usage[what], what
+        assert moved("live_frames_total", outcome=what) == usage[what], what
     assert moved("live_sessions_opened_total") == 1
     assert moved("live_sessions") == moved("live_sessions_connected") == 0
     assert moved("websocket_connections", route="/api/ws/stream") == 0
@@ -143,12 +143,12 @@ async def test_who_gets_no_session_is_counted_with_the_reason(
     async with connected(address) as live:
         await live.send(type="start", sign_language="xxx")
         assert await live.closed() == 4400
-    streams = application.state.service.streams
+    streams = application.state.services.captions.streams
     with patch.object(streams, "limit", 0):
         async with connected(address) as live:
             await live.send(type="start")
             assert await live.closed() == 1013
-    with patch.object(application.state.live, "_draining", True):
+    with patch.object(application.state.services.captions, "_draining", True):
         async with connected(address) as live:
             assert await live.closed() == 1012
     await gone(client, before)
@@ -173,7 +173,7 @@ async def test_the_health_routes_show_the_same_numbers(client: httpx.AsyncClient
     shown = system["live"]
     assert shown["opened"] == since_start("live_sessions_opened_total") > 0
     assert shown["frames"] == {
-        what: since_start("live_frames_total", what=what) for what in ("received", "used", "dropped")
+        what: since_start("live_frames_total", outcome=what) for what in ("received", "used", "dropped")
     }
     lag = shown["caption_lag"]
     assert lag["count"] == since_start("live_caption_lag_seconds_count")
@@ -185,7 +185,7 @@ async def test_the_health_routes_show_the_same_numbers(client: httpx.AsyncClient
             assert spread["count"] == since_start("stage_seconds_count", stage=stage, source=source)
     (model,) = (await client.get("/api/health/models")).json()["models"]
     served = model["served"]
-    assert served["clips"] == since_start("batch_clips_sum") > 0
+    assert served["clips"] == since_start("clips_total") > 0
     assert served["clip_calls"] == since_start("batch_clips_count")
     assert served["windows"] == since_start("batch_windows_sum") > 0
     assert served["window_calls"] == since_start("batch_windows_count")
@@ -195,8 +195,10 @@ async def test_the_health_routes_show_the_same_numbers(client: httpx.AsyncClient
 async def test_two_applications_in_one_process_share_no_numbers(tiny_settings: Settings) -> None:
     one, other = create_app(tiny_settings), create_app(tiny_settings)
     async with (
-        httpx.AsyncClient(transport=httpx.ASGITransport(one), base_url="http://one") as asked,
-        httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://other") as idle,
+        one.router.lifespan_context(one),
+        other.router.lifespan_context(other),
+        httpx.AsyncClient(transport=httpx.ASGITransport(one), base_url="http://localhost") as asked,
+        httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://localhost") as idle,
     ):
         for _ in range(3):
             await asked.get("/api/health/live")
@@ -208,7 +210,7 @@ async def test_two_applications_in_one_process_share_no_numbers(tiny_settings: S
 
 async def test_switched_off(tiny_settings: Settings) -> None:
     app = create_app(tiny_settings.model_copy(update={"metrics": False}))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://off") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         assert_problem(await client.get("/metrics"), 404, "not_found")
         assert "/metrics" not in (await client.get("/openapi.json")).json()["paths"]
 
@@ -217,8 +219,11 @@ async def test_a_scrape_does_not_hold_up_the_loop(client: httpx.AsyncClient, app
     """Cards that take their time keep the scrape waiting, nobody else."""
     read_in: list[int] = []
     with patch("app.main.gpu_readings", lambda: read_in.append(threading.get_ident()) or []):
-        app = create_app(application.state.service.settings)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cards") as cards:
+        app = create_app(application.state.services.settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as cards,
+    ):
         await scrape(cards)
     assert read_in
     assert threading.get_ident() not in read_in

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -184,3 +185,18 @@ async def test_one_request_too_many_is_told_when_to_come_back(client: httpx.Asyn
     assert_problem(refused, 503, "busy")
     assert int(refused.headers["retry-after"]) > 0
     assert uploads_left() == []
+
+
+@pytest.mark.parametrize("route", [ROUTE, "/api/inference/landmarks"])
+async def test_a_full_disk_has_a_name(
+    client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    def on_a_full_disk(prefix: str, suffix: str) -> tuple[int, str]:
+        path = tmp_path / f"{prefix}full{suffix}"
+        path.symlink_to("/dev/full")
+        return os.open(path, os.O_RDWR), str(path)
+
+    monkeypatch.setattr("app.core.temp_files.tempfile.mkstemp", on_a_full_disk)
+    answer = await client.post(route, files={"file": ("clip.npz", bytes(100_000))})
+    assert_problem(answer, 507, "insufficient_storage")
+    assert os.listdir(tmp_path) == []

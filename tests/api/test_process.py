@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -9,11 +11,13 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import httpx
 import psutil
 import pytest
@@ -170,7 +174,7 @@ def test_a_client_that_leaves_during_the_work_stops_it(service: Service, tmp_pat
         until(lambda: load() == 1)
     until(lambda: load() == 0)
     until(lambda: uploads_left(service.process.pid) == [])
-    assert "the client went away" in service.log.read_text()
+    assert "the client disconnected" in service.log.read_text()
     short = video(tmp_path / "short.mp4", frames=3).read_bytes()
     answer = httpx.post(f"{service.address}/api/inference/predict", files={"file": short}, timeout=120)
     assert answer.status_code == 200, answer.text
@@ -258,3 +262,53 @@ def test_live_sessions_are_ended_in_order_before_the_process_stops(environment: 
     assert kinds[-1] == "error"
     assert events[-1]["code"] == "draining"
     assert running.process.wait(60) in (0, -signal.SIGTERM)
+
+
+def test_a_busy_camera_gets_its_last_sentence_when_the_process_is_stopped(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """More pictures than the machine reads, without a pause, also after SIGTERM: final, then closing, then 1012."""
+    capture = cv2.VideoCapture(str(ROOT / "app" / "signer" / "samples" / "hello_welcome.mp4"))
+    pictures = []
+    while (read := capture.read())[0]:
+        pictures.append(cv2.imencode(".jpg", cv2.resize(read[1], (640, 360)))[1].tobytes())
+    running = start(tmp_path / "log", environment)
+    until(lambda: answers(running))
+    events: list[dict[str, object]] = []
+    stopped = False
+    try:
+        with connect(f"ws://127.0.0.1:{running.port}/ws/stream") as client:
+            client.send(json.dumps({"type": "start", "endpoint_ms": 10_000}))
+
+            def film() -> None:
+                with contextlib.suppress(ConnectionClosed):
+                    for picture in itertools.cycle(pictures):
+                        client.send(struct.pack("<BBHIQ", 1, 1, 0, 0, 0)[:8] + now_us() + picture)
+                        time.sleep(1 / 60)
+
+            camera = threading.Thread(target=film)
+            try:
+                while True:
+                    events.append(json.loads(client.recv(timeout=60)))
+                    if events[-1]["type"] == "ready":
+                        camera.start()
+                    if events[-1]["type"] == "partial" and events[-1]["gloss"] and not stopped:
+                        stopped = True
+                        running.process.send_signal(signal.SIGTERM)
+            except ConnectionClosed:
+                pass
+            assert client.close_code == 1012
+            camera.join(60)
+        assert running.process.wait(60) in (0, -signal.SIGTERM)
+    finally:
+        running.process.kill()
+        running.process.wait(10)
+    kinds = [event["type"] for event in events]
+    assert stopped
+    last_words = [kind for kind in kinds if kind in ("partial", "final", "closing", "error")]
+    assert last_words[-3:] == ["final", "closing", "error"]
+    assert events[-1]["code"] == "draining"
+
+
+def now_us() -> bytes:
+    return struct.pack("<Q", time.monotonic_ns() // 1000)

@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.middleware import SEND_BUFFER
 from app.api.request_metrics import Measure
 from app.core.settings import Settings
 from app.main import create_app
@@ -122,32 +121,7 @@ async def test_a_body_refused_before_its_route_counts_there(tiny_settings: Setti
         "type": "http", "method": "POST", "path": "/api/inference/predict", "query_string": b"",
         "headers": [(b"content-length", b"99999999999")],
     }  # fmt: skip
-    await app(scope, never, quiet)
-    requests = app.state.metrics.requests
+    async with app.router.lifespan_context(app):
+        await app(scope, never, quiet)
+        requests = app.state.services.metrics.requests
     assert value(requests.labels("POST", "/api/inference/predict", "413")) == 1
-
-
-async def test_the_send_buffer_of_the_server_is_still_found(tiny_settings: Settings) -> None:
-    class Transport:
-        high = 0
-
-        def set_write_buffer_limits(self, high: int) -> None:
-            self.high = high
-
-        def get_extra_info(self, name: str) -> None:
-            return None
-
-    class Server:
-        transport = Transport()
-
-        async def send(self, message: Message) -> None:
-            pass
-
-    server = Server()
-    scope = {"type": "websocket", "path": "/nope", "headers": [], "query_string": b"", "subprotocols": []}
-
-    async def receive() -> Message:
-        return {"type": "websocket.connect"}
-
-    await create_app(tiny_settings)(scope, receive, server.send)
-    assert server.transport.high == SEND_BUFFER

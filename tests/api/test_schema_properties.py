@@ -69,6 +69,7 @@ def address(tiny_settings: Settings, postgres: str, tmp_path_factory: pytest.Tem
         "GET /api/health/system",
         "GET /api/health/models",
         "GET /labels",
+        "GET /api/labels",
         "GET /healthz",
         "POST /api/training/start",
         "GET /api/training/status",

@@ -48,7 +48,7 @@ async def test_the_first_command_of_the_readme(shipped: httpx.AsyncClient) -> No
 
 @pytest.mark.real_data
 async def test_real_clips_are_read(shipped: httpx.AsyncClient, shared_folder: Path) -> None:
-    vocabulary = {label["gloss"] for label in (await shipped.get("/labels")).json()["labels"]}
+    vocabulary = {label["gloss"] for label in (await shipped.get("/api/labels")).json()["labels"]}
     with (shared_folder / "samples/samples.csv").open(newline="", encoding="utf-8") as f:
         clips = [(row["file"], row["gloss"]) for row in csv.DictReader(f) if row["gloss"] in vocabulary]
     answers = {

@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from app.api.pages import WEB
 from app.core.settings import Settings
 from app.main import create_app
-from app.services.recognition.service import InferenceService
 from tests.support.problems import assert_problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -73,11 +72,9 @@ async def test_a_log_line_has_the_path_and_no_query(
 
 async def test_origins_are_let_in_by_setting(tiny_settings: Settings) -> None:
     app: FastAPI = create_app(tiny_settings.model_copy(update={"cors_origins": ["https://page.example"]}))
-    service: InferenceService = app.state.service
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://glossline") as client:
         welcome = await client.get("/api/health/live", headers={"origin": "https://page.example"})
         stranger = await client.get("/api/health/live", headers={"origin": "https://other.example"})
-    await service.stop()
     assert welcome.headers["access-control-allow-origin"] == "https://page.example"
     assert "access-control-allow-origin" not in stranger.headers
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.training import run_folder
 from tests.conftest import GLOSSES
 from tests.support.media import npz, video
 
@@ -87,13 +88,17 @@ def test_labels(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["doctor"]) == 0
-    assert "tiny, 5 glosses" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "tiny, 5 glosses" in said
+    assert "tensorboard" in said
+    monkeypatch.setattr(run_folder, "PACKAGES", ("no_such_package",))
     monkeypatch.setenv("CHECKPOINT", "none-such")
     monkeypatch.setenv("PORT", "http")
     assert main(["doctor"]) == 1
     said = capsys.readouterr().out
     assert "missing" in said
     assert "PORT='http'" in said
+    assert "no_such_package, which is not installed here. Install it with" in said
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -101,5 +106,5 @@ def test_help_loads_nothing_heavy() -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.splitlines()[-1] == "False"
-    for command in ("caption", "serve", "doctor", "labels", "samples", "evaluate"):
+    for command in ("caption", "serve", "doctor", "labels", "samples", "train", "evaluate", "release", "average"):
         assert command in done.stdout

@@ -69,3 +69,54 @@ def test_the_level_is_honoured(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(Settings(_env_file=None, log_level="warning"))
     logger.info("quiet")
     assert capsys.readouterr().err == ""
+
+
+FORGED = "x\n2026-11-26 05:40:00.000 INFO    FORGED\r\x1b[31m\x00\x7f\x9b\u2028\u202e\ud800y"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_lines_cannot_be_forged(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
+    configure_logging(Settings(_env_file=None, log_json=as_json))
+
+    def write() -> None:
+        logger.info("GET {}", FORGED)
+        with logger.contextualize(request_id=FORGED):
+            logger.info(FORGED)
+        logging.getLogger("uvicorn.error").warning("Invalid request: %s", FORGED)
+        try:
+            try:
+                raise ValueError(FORGED)
+            except ValueError as first:
+                first.add_note(FORGED)
+                raise OSError(FORGED) from first
+        except OSError:
+            logger.exception(FORGED)
+            logging.getLogger("asyncio").exception("task failed: %s", FORGED)
+
+    write()
+    said = capsys.readouterr().err
+    assert "FORGED" in said
+    assert not set(said) & {"\r", "\x1b", "\x00", "\x7f", "\x9b", "\u2028", "\u202e", "\ud800"}
+    lines = said.splitlines()
+    if as_json:
+        assert len([json.loads(line) for line in lines]) == 5
+        return
+    heads = [line for line in lines if not line.startswith("    ")]
+    assert len(heads) == 5, heads
+    assert any(line.strip().startswith("OSError: x\\n2026-11-26") for line in lines)
+
+
+def test_a_chain_of_exceptions_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(_env_file=None))
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            raise OSError("second") from error
+    except OSError:
+        logger.exception("failed")
+    said = capsys.readouterr().err
+    assert "KeyError: 'first'" in said
+    assert "direct cause" in said
+    assert "OSError: second" in said
+    assert 'test_logging.py", line' in said

@@ -121,6 +121,7 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
         "EXTRACTOR_WORKERS",
         "MAX_CLIENTS_PER_ADDRESS",
         "CONNECTS_PER_ADDRESS",
+        "MAX_CONNECTIONS",
         "GRPC_PORT",
         "DATABASE_URL",
         "DATA_DIR",

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.pipeline.keypoints import MIRROR, InvalidKeypoints, Keypoints, hand_present, mirrored, person_present
+from app.pipeline.keypoints import (
+    MIRROR,
+    InvalidKeypoints,
+    Keypoints,
+    hand_present,
+    joined_blocks,
+    mirrored,
+    person_present,
+)
 from tests.support.recognisers import performance
 
 
@@ -24,13 +32,17 @@ def test_mirror_swaps_hands_and_leaves_a_missing_one_missing() -> None:
     assert (mirrored(points)[:, 54:] == 0).all()
 
 
-def test_from_blocks_marks_zero_hands_as_missing() -> None:
+def test_joined_blocks_mark_zero_hands_as_missing() -> None:
     pose, left, right = np.ones((3, 33, 3)), np.ones((3, 21, 2)), np.ones((3, 21, 2))
     left[1] = 0
     pose[2] = 0
-    clip = Keypoints.from_blocks(pose, left, right, fps=25)
-    assert hand_present(clip.points).tolist() == [[True, True], [False, True], [True, True]]
-    assert person_present(clip.points).tolist() == [True, True, False]
+    points = joined_blocks(pose, left, right)
+    assert points.dtype == np.float32
+    assert hand_present(points).tolist() == [[True, True], [False, True], [True, True]]
+    assert person_present(points).tolist() == [True, True, False]
+    assert joined_blocks(pose, left, right, np.float16).dtype == np.float16
+    with pytest.raises(InvalidKeypoints, match=r"'right' should be \(frames, 21, 2\) with as many frames"):
+        joined_blocks(pose, left, right[:2])
 
 
 @pytest.mark.parametrize(

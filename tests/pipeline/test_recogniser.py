@@ -6,46 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from app.pipeline.checkpoint import (
     CheckpointConfig,
     CheckpointError,
-    DecoderConfig,
     load_checkpoint,
     read_config,
-    save_checkpoint,
 )
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
-from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.recogniser import GlossSegment, Recogniser, hand_near, merged, window_starts
-from app.pipeline.streaming import CaptionStream, FrameGrid, StreamConfig
-from tests.support.recognisers import performance
-
-VOCABULARY = ("HELLO", "NAME", "YOU")
-
-
-def tiny_checkpoint(folder: Path, **decoder: float) -> Path:
-    """An untrained network that says a lot: what it says does not matter, only that it is the same everywhere."""
-    torch.manual_seed(4)
-    model_config = ModelConfig(labels=3, body_dim=8, hand_dim=8, model_dim=16, cosine_scale=60.0)
-    config = CheckpointConfig("tiny", "ase", VOCABULARY, model_config, decoder=DecoderConfig(**decoder))  # type: ignore[arg-type]
-    save_checkpoint(folder, config, SignModel(model_config))
-    return folder
+from tests.support.recognisers import VOCABULARY, performance, tiny_checkpoint, varied
 
 
 @pytest.fixture(scope="module")
 def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
     return Recogniser.load(tiny_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny"))
-
-
-def varied(frames: int, seed: int = 0) -> Keypoints:
-    pieces = [performance(25, seed * 100 + i) for i in range(-(-frames // 25))]
-    return Keypoints.at_rate(np.concatenate(pieces)[:frames], 25)
 
 
 def test_checkpoint_round_trip(tmp_path: Path) -> None:
@@ -91,6 +69,15 @@ def test_weights_that_do_not_fit_or_are_no_safetensors_are_refused(tmp_path: Pat
         load_checkpoint(folder)
     (folder / "model.safetensors").write_bytes(b"\x80\x04pickle")
     with pytest.raises(CheckpointError, match="cannot read the weights"):
+        load_checkpoint(folder)
+
+
+def test_a_network_for_other_features_is_refused(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny")
+    values = json.loads((folder / "config.json").read_text())
+    values["model"]["features"] = 100
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match="reads 100 features a frame"):
         load_checkpoint(folder)
 
 
@@ -174,89 +161,6 @@ def test_long_clips_are_read_in_windows(tmp_path: Path) -> None:
     lattice, _ = short.lattices([np.random.default_rng(0).standard_normal((300, 319), dtype=np.float32)])[0]
     assert lattice.shape == (75, 4)
     np.testing.assert_allclose(np.exp(lattice).sum(axis=1), 1, atol=1e-4)
-
-
-def test_the_frame_grid_is_resample_one_frame_at_a_time() -> None:
-    from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
-
-    rng = np.random.default_rng(0)
-    times = np.cumsum(rng.uniform(0.01, 0.15, 60))
-    clip = Keypoints(performance(60), times)
-    grid = FrameGrid()
-    numbers = np.arange(60, dtype=np.float32)[:, None]  # as if pictures were numbered
-    pieces = [grid.push(p[None], [t], n[None]) for p, t, n in zip(clip.points, clip.times, numbers, strict=True)]
-    live, seen = (np.concatenate(part) for part in zip(*pieces, strict=True))
-    np.testing.assert_allclose(live, resample(clip), atol=1e-5)
-    np.testing.assert_array_equal(seen[:, 0], nearest_frames(clip.times))
-
-
-def test_streaming_a_clip_of_one_window_gives_exactly_the_offline_answer(recogniser: Recogniser) -> None:
-    clip = varied(64, 7)
-    stream = CaptionStream(recogniser, StreamConfig(window=64, stride=64, endpoint_s=60), clip.aspect)
-    for points, time_s in zip(clip.points, clip.times, strict=True):
-        stream.push(points, float(time_s))
-    assert stream.finish().final == recogniser.recognise(clip).segments
-
-
-@pytest.mark.parametrize("frames", [3, 30, 63, 64, 65, 97, 200])
-def test_a_stream_settles_and_never_takes_back_a_final_sign(recogniser: Recogniser, frames: int) -> None:
-    clip = varied(frames, frames)
-    stream = CaptionStream(recogniser, StreamConfig(endpoint_s=60), clip.aspect)
-    settled: list[str] = []
-    for points, time_s in zip(clip.points, clip.times, strict=True):
-        update = stream.push(points, float(time_s))
-        if update:
-            final = [s.gloss for s in update.final]
-            assert final[: len(settled)] == settled
-            settled = final
-    done = stream.finish()
-    assert done.ended
-    assert not done.partial
-    assert [s.gloss for s in done.final][: len(settled)] == settled
-
-
-def test_a_stream_tells_how_much_the_pictures_weighed_as_the_whole_clip_does(
-    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encode_frames = recogniser.model.encode_frames
-
-    def with_gates(features: Tensor, *more: Tensor | None) -> tuple[Tensor, Tensor]:
-        """As if the pictures weighed more or less from frame to frame."""
-        share = torch.sigmoid(features[..., :1])
-        return encode_frames(features, *more)[0], torch.cat([share, 1 - share], dim=-1)
-
-    monkeypatch.setattr(recogniser.model, "encode_frames", with_gates)
-    clip = varied(100)
-    settings = recogniser.settings.decoder
-    stream = CaptionStream(recogniser, StreamConfig(settings.window, settings.stride, endpoint_s=60), clip.aspect)
-    updates = [u for frame, t in zip(clip.points, clip.times, strict=True) if (u := stream.push(frame, float(t)))]
-    assert updates
-    assert all(0 < update.rgb < 1 for update in updates)
-    assert stream.finish().rgb == pytest.approx(recogniser.recognise(clip).attention["rgb"], abs=1e-6)
-    assert stream.finish().rgb == 0.0  # a sentence of which nothing was read
-
-
-def test_a_stream_keeps_only_what_it_still_needs(recogniser: Recogniser) -> None:
-    stream = CaptionStream(recogniser, StreamConfig(endpoint_s=1e9))
-    points = performance(25)
-    for i in range(400):
-        stream.push(points[i % 25], i / 25)
-    assert stream.frames_kept <= 128 + 56
-
-
-def test_time_that_goes_back_is_refused_and_leaves_the_stream_usable(recogniser: Recogniser) -> None:
-    stream = CaptionStream(recogniser)
-    points = performance(2)
-    stream.push(points[0], 1.0)
-    with pytest.raises(ValueError, match="capture times must grow"):
-        stream.push(points[1], 0.5)
-    stream.push(points[1], 1.04)
-
-
-@pytest.mark.parametrize(("window", "stride"), [(64, 4), (64, 128), (62, 32), (64, 30)])
-def test_impossible_windows_are_refused(window: int, stride: int) -> None:
-    with pytest.raises(ValueError, match="multiples of 4"):
-        StreamConfig(window=window, stride=stride)
 
 
 def test_a_movement_that_repeats_is_one_sign() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.step_cache import HEAD_FRAMES, StepCache
-from tests.pipeline.test_recogniser import tiny_checkpoint, varied
+from tests.support.recognisers import tiny_checkpoint, varied
 
 FRAMES = normalise(varied(400).points, 4 / 3)
 
@@ -36,25 +36,24 @@ def looks(draw: st.DrawFn) -> list[tuple[int, int]]:
 def test_a_window_through_the_cache_is_the_window(recogniser: Recogniser, windows: list[tuple[int, int]]) -> None:
     cache = StepCache(recogniser.step_dim)
     for start, end in windows:
-        pieces = cache.pieces(start, end)
-        assert all(start <= piece.first < piece.end <= end for piece in pieces)
-        rows = cache.window(start, end, pieces, recogniser.steps([FRAMES[p.first : p.end] for p in pieces]))
+        ranges = cache.ranges(start, end)
+        assert all(start <= part.first < part.end <= end for part in ranges)
+        rows = cache.window(start, end, ranges, recogniser.steps([FRAMES[p.first : p.end] for p in ranges]))
         whole = FRAMES[start:end]
         np.testing.assert_allclose(rows, recogniser.steps([whole])[0], atol=2e-5)
-        read, (log_probs, gates) = recogniser.read_steps([rows], [whole])[0], recogniser.log_probs([whole])[0]
-        np.testing.assert_allclose(np.exp(read.log_probs), np.exp(log_probs), atol=2e-3)
-        assert len(read.rgb) == len(log_probs)
-        assert read.rgb.mean() == pytest.approx(gates[:, 0].mean(), abs=1e-6)
+        cached, alone = recogniser.decode_steps([rows], [whole])[0], recogniser.log_probs([whole])[0]
+        np.testing.assert_allclose(np.exp(cached.log_probs), np.exp(alone.log_probs), atol=2e-3)
+        np.testing.assert_allclose(cached.rgb, alone.rgb, atol=1e-6)
 
 
 def test_looks_that_grow_compute_only_what_is_new(recogniser: Recogniser) -> None:
     cache = StepCache(recogniser.step_dim)
     computed = 0
     for end in range(8, 129, 8):
-        pieces = cache.pieces(0, end)
-        cache.window(0, end, pieces, recogniser.steps([FRAMES[p.first : p.end] for p in pieces]))
+        ranges = cache.ranges(0, end)
+        cache.window(0, end, ranges, recogniser.steps([FRAMES[p.first : p.end] for p in ranges]))
         if end > 48:
-            computed += sum(piece.end - piece.first for piece in pieces)
+            computed += sum(part.end - part.first for part in ranges)
     assert computed <= 10 * 28  # of 10 * 92 on average
     # The next window begins later: its own first steps, and the newest frames.
-    assert [p.end - p.first for p in cache.pieces(56, 136)][1:] == [HEAD_FRAMES]
+    assert [p.end - p.first for p in cache.ranges(56, 136)][1:] == [HEAD_FRAMES]

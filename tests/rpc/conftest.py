@@ -26,7 +26,7 @@ async def application(tiny_settings: Settings) -> AsyncIterator[FastAPI]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def port(application: FastAPI) -> AsyncIterator[int]:
-    async with rpc_server(application.state.service, application.state.live, "127.0.0.1", 0) as port:
+    async with rpc_server(application.state.services, "127.0.0.1", 0) as port:
         yield port
 
 

@@ -14,11 +14,11 @@ import pytest
 from fastapi import FastAPI
 from google.protobuf.json_format import MessageToDict
 
-from app.rpc import uploads
+from app.rpc import admission
 from app.rpc.captioner import MAX_CLIPS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
-from app.services.recognition.service import InferenceService
+from app.services.recognition.service import ClipService
 from tests.support import media
 from tests.support.recognisers import performance
 
@@ -127,7 +127,7 @@ async def test_a_message_that_is_too_large_is_refused(stub: CaptionerStub) -> No
 async def test_a_full_service_says_so(
     stub: CaptionerStub, application: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application.state.service.jobs, "limit", 0)
+    monkeypatch.setattr(application.state.services.clips.limit, "limit", 0)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stub.Recognise(pb.RecogniseRequest(clip=landmarks()))
     assert (refused.value.code(), code_of(refused.value)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "busy")
@@ -137,7 +137,7 @@ async def test_a_full_service_says_so(
 async def test_a_full_service_refuses_a_clip_before_it_has_come(
     channel: grpc.aio.Channel, application: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application.state.service.jobs, "limit", 0)
+    monkeypatch.setattr(application.state.services.clips.limit, "limit", 0)
     call = channel.stream_unary("/glossline.v1.Captioner/Recognise")()  # the same on the wire, and nothing sent yet
     async with asyncio.timeout(10):
         assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -146,7 +146,7 @@ async def test_a_full_service_refuses_a_clip_before_it_has_come(
 async def test_a_clip_that_does_not_come_is_given_up(
     channel: grpc.aio.Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "UPLOAD_S", 0.2)
+    monkeypatch.setattr(admission, "UPLOAD_S", 0.2)
     call = channel.stream_unary("/glossline.v1.Captioner/Recognise")()
     async with asyncio.timeout(10):
         assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -163,7 +163,7 @@ async def test_an_unexpected_fault_shows_no_internals(stub: CaptionerStub, monke
     async def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(InferenceService, "process_landmarks", broken)
+    monkeypatch.setattr(ClipService, "process_landmarks", broken)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stub.Recognise(pb.RecogniseRequest(clip=landmarks()))
     assert (refused.value.code(), code_of(refused.value)) == (grpc.StatusCode.INTERNAL, "internal_error")
@@ -186,7 +186,7 @@ async def test_a_cancelled_call_stops_the_work(
         finally:
             stopped.set()
 
-    monkeypatch.setattr(InferenceService, "process_landmarks", endless)
+    monkeypatch.setattr(ClipService, "process_landmarks", endless)
     call = stub.Recognise(pb.RecogniseRequest(clip=landmarks()))
     async with asyncio.timeout(10):
         await asyncio.gather(entered.wait(), asyncio.sleep(0))
@@ -198,9 +198,7 @@ async def test_a_batch_shares_calls_of_the_model_and_a_bad_clip_spoils_none(
     stub: CaptionerStub, application: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    batcher = application.state.service._batcher
-    run = batcher._run
-    monkeypatch.setattr(batcher, "_run", lambda clips: (sizes.append(len(clips)), run(clips))[1])
+    monkeypatch.setattr(application.state.services.host._scheduler, "_on_batch", sizes.append)
     clips = [landmarks(40, seed=seed) for seed in range(6)]
     clips[2] = pb.Clip(video=b"%PDF-1.4 hello")
     answer = await stub.RecogniseBatch(pb.RecogniseBatchRequest(clips=clips))

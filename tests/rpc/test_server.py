@@ -47,12 +47,12 @@ async def test_health_follows_readiness(
         for service in ("", "glossline.v1.Captioner"):
             assert await ask(stub, service) == Status.SERVING
         with monkeypatch.context() as broken:
-            broken.setattr(application.state.service.device, "fault", "the card fell off")
+            broken.setattr(application.state.services.host.device, "fault", "the card fell off")
             assert await ask(stub, "") == Status.NOT_SERVING
             assert (await watching.read()).status == Status.NOT_SERVING
         assert (await watching.read()).status == Status.SERVING
         with monkeypatch.context() as leaving:
-            leaving.setattr(application.state.live, "_draining", True)
+            leaving.setattr(application.state.services.captions, "_draining", True)
             assert await ask(stub, "glossline.v1.Captioner") == Status.NOT_SERVING
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await CaptionerStub(channel).Recognise(pb.RecogniseRequest(clip=landmarks()))
@@ -86,9 +86,10 @@ async def test_an_orderly_end(tiny_settings: Settings) -> None:
     """As the signal does it: the hub drains, then the lifespan ends. Streams get their finals, calls their answers."""
     app = create_app(tiny_settings)
     async with app.router.lifespan_context(app):
-        service, hub = app.state.service, app.state.live
+        services = app.state.services
+        service, hub = services.clips, services.captions
         running: asyncio.Task[Any]
-        async with rpc_server(service, hub, "127.0.0.1", 0) as port:
+        async with rpc_server(services, "127.0.0.1", 0) as port:
             channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
             stub = CaptionerStub(channel)
             client = Client(stub.StreamCaptions())
@@ -134,7 +135,7 @@ async def test_it_is_off_by_default_and_on_with_a_port(
 
 async def test_a_port_in_use_is_named_with_what_to_do(application: FastAPI, port: int) -> None:
     with pytest.raises(SettingsError, match=rf"GRPC_PORT={port}.*Choose another"):
-        async with rpc_server(application.state.service, application.state.live, "127.0.0.1", port):
+        async with rpc_server(application.state.services, "127.0.0.1", port):
             pass
 
 

@@ -4,8 +4,8 @@ import grpc
 import pytest
 
 from app.core import errors
-from app.rpc.status import CLOSED, closed, refusal
-from app.services.captions.commands import Close
+from app.core.errors import Close
+from app.rpc.status import CLOSED, refusal, stream_end
 
 
 @pytest.mark.parametrize("kind", errors.all_errors(), ids=lambda kind: kind.code)
@@ -21,4 +21,7 @@ def test_every_error_has_a_status_that_fits(kind: type[errors.ServiceError]) -> 
 def test_every_way_a_live_stream_ends_has_a_status() -> None:
     assert set(CLOSED) == set(Close)
     assert [close for close, status in CLOSED.items() if status is grpc.StatusCode.OK] == [Close.NORMAL]
-    assert closed(Close.FULL, "full", "Try later.").metadata == (("glossline-code", "full"),)
+    for kind in errors.all_errors():
+        end = stream_end(kind("Try later."))
+        assert end.status not in (grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN)
+        assert end.metadata == (("glossline-code", kind.code),)

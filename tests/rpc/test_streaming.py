@@ -14,12 +14,14 @@ import websockets
 from fastapi import FastAPI
 from google.protobuf.json_format import MessageToDict
 
+from app.rpc.calls import address_of
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
-from app.rpc.streaming import address_of
 from app.services.captions.commands import MAX_MESSAGE
 from app.services.conversation import conversation
+from app.services.conversation.events import Closing
 from tests.api.test_captions_ws import Client as WebSocketClient
+from tests.support.events import long_partial
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
 from tests.support.serving import served
@@ -131,12 +133,12 @@ async def test_every_kind_of_event_has_all_its_fields(stub: CaptionerStub, appli
     async with streaming(stub) as client:
         await client.send(start=pb.Start())
         ready = await client.until("ready")
-        session = application.state.live._places[ready["session_id"]].session
+        session = application.state.services.captions._entries[ready["session_id"]].session
         session.outbox.put(session.stats())
-        session.tell("closing", reason="test", resume_token="token")
+        session.send_event(Closing(resume_token="token"))
         await client.until("closing")
         stats = next(event for event in client.events if event["type"] == "stats")
-        assert set(session.stats()) - {"credits_remaining"} <= set(stats)
+        assert set(session.stats().model_dump()) - {"credits_remaining"} <= set(stats)
         assert client.events[-1]["resume_token"] == "token"
         await client.perform(120)
         await client.send(flush=pb.Flush())
@@ -256,7 +258,7 @@ async def test_a_client_that_sends_too_fast_is_told_so(stub: CaptionerStub, monk
 
 
 async def test_no_more_sessions_than_there_is_room_for(stub: CaptionerStub, application: FastAPI) -> None:
-    gate = application.state.live._streams
+    gate = application.state.services.captions.streams
     calls = []
     try:
         while not gate.full:
@@ -307,17 +309,17 @@ async def test_a_client_that_never_reads_is_noticed_and_its_session_dropped(
     stub: CaptionerStub, application: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation, "SEND_S", 1.0)
-    hub = application.state.live
-    others = set(hub._places)
+    hub = application.state.services.captions
+    others = set(hub._entries)
     async with streaming(stub) as client:
         await client.send(start=pb.Start())
         await client.until("ready")
-        (session,) = [place.session for name, place in hub._places.items() if name not in others]
+        (session,) = [entry.session for name, entry in hub._entries.items() if name not in others]
         sent = 0
         async with asyncio.timeout(60):
-            while session.id in hub._places:
+            while session.id in hub._entries:
                 sent += 1
-                session.outbox.put_partial({"type": "partial", "segment": sent, "sentence": "x" * 10_000})
+                session.outbox.put(long_partial(sent, 10_000))
                 await asyncio.sleep(0 if sent % 100 else 0.01)
         assert session.failed is None  # nothing was wrong but that nobody read
         assert await client.closed() == (grpc.StatusCode.ABORTED, "slow_reader")

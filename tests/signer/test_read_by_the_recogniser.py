@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser
-from app.pipeline.wer import corpus_errors
 from app.signer.prototypes import CORE, PHRASES, load
 from app.signer.render import pictures
+from app.training.evaluation.wer import corpus_errors
 
 pytestmark = [pytest.mark.golden, pytest.mark.slow]
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,8 +43,8 @@ def test_phrases_are_read(recogniser: Recogniser, seen: dict[tuple[str, ...], Ke
 def shown(recogniser: Recogniser, picture: np.ndarray, frames: int = 60) -> list[str]:
     """The answer to a video of one picture that does not change."""
     video = [Frame(picture, k / 25) for k in range(frames)]
-    with MediaPipeExtractor() as extractor:
-        return recogniser.recognise(extractor.extract(video)).gloss
+    with MediaPipeEngine(1) as engine, closing(engine.open()) as track:
+        return recogniser.recognise(find_landmarks(video, track)).gloss
 
 
 def test_a_figure_that_stands_still_says_nothing(recogniser: Recogniser) -> None:

@@ -1,10 +1,14 @@
-"""Made-up landmark tracks for tests: smooth, plausible, nobody's."""
+"""A tiny untrained recogniser, and made-up landmarks for it: smooth, plausible, of no real person."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from app.pipeline.checkpoint import CheckpointConfig, DecoderConfig, save_checkpoint
 from app.pipeline.keypoints import (
     LEFT_ELBOW,
     LEFT_HAND,
@@ -15,7 +19,11 @@ from app.pipeline.keypoints import (
     RIGHT_HAND,
     RIGHT_SHOULDER,
     RIGHT_WRIST,
+    Keypoints,
 )
+from app.pipeline.module3_sequence.model import ModelConfig, SignModel
+
+VOCABULARY = ("HELLO", "NAME", "YOU")
 
 
 def performance(frames: int = 40, seed: int = 0) -> NDArray[np.float32]:
@@ -37,3 +45,18 @@ def performance(frames: int = 40, seed: int = 0) -> NDArray[np.float32]:
         points[:, where, :2] = path[:, None] + hand
     points[:, :33, :2] += rng.normal(0, 0.001, (frames, 33, 2))
     return points
+
+
+def varied(frames: int, seed: int = 0) -> Keypoints:
+    """A clip at 25 fps that does something else every second."""
+    parts = [performance(25, seed * 100 + i) for i in range(-(-frames // 25))]
+    return Keypoints.at_rate(np.concatenate(parts)[:frames], 25)
+
+
+def tiny_checkpoint(folder: Path, **decoder: float) -> Path:
+    """An untrained network that says a lot: what it says does not matter, only that it is the same everywhere."""
+    torch.manual_seed(4)
+    model_config = ModelConfig(labels=3, body_dim=8, hand_dim=8, model_dim=16, cosine_scale=60.0)
+    config = CheckpointConfig("tiny", "ase", VOCABULARY, model_config, decoder=DecoderConfig(**decoder))  # type: ignore[arg-type]
+    save_checkpoint(folder, config, SignModel(model_config))
+    return folder

@@ -9,13 +9,16 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from app.server.protect import protect
+
 
 @asynccontextmanager
 async def served(application: FastAPI) -> AsyncIterator[str]:
     """Host and port of `application`, whose lifespan runs already."""
-    server = uvicorn.Server(
-        uvicorn.Config(application, port=0, lifespan="off", log_config=None, ws="websockets-sansio")
-    )
+    config = uvicorn.Config(application, port=0, lifespan="off", log_config=None)
+    config.load()
+    protect(config, application.state.services.settings)
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
         await asyncio.sleep(0.01)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.training.tiny_corpus import write_corpus
+from tests.support.signs_corpus import write_corpus
 
 CONFIG = """
 name: tiny
+description: Small enough for tests.
 without: ["FS-*"]
 dev_phrases: 2
 model: {body_dim: 8, hand_dim: 8, model_dim: 16, dropout: 0.0}

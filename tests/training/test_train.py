@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from app.pipeline.recogniser import Recogniser
-from app.training import release
-from app.training.evaluate_command import main as evaluate
-from app.training.train import main as train
-from tests.training.tiny_corpus import write_corpus
+from app.training import run_folder
+from app.training.corpora.signs import tuning
+from tests.support.commands import evaluate, release, train
+from tests.support.signs_corpus import write_corpus
 
 CONFIG = """
 name: tiny
@@ -41,11 +44,11 @@ def test_train_release_evaluate_and_read(
     log = [json.loads(line) for line in (tmp_path / "runs" / "s1" / "log.jsonl").read_text().splitlines()]
     assert log[-1]["step"] == 6
     assert "composed" in log[-1]
-    monkeypatch.setattr(release, "BIASES", (0.0, 1.0))
-    monkeypatch.setattr(release, "THRESHOLDS", (0.0, 0.5))
-    monkeypatch.setattr(release, "MIN_SILENT", 0.0)
+    monkeypatch.setattr(tuning, "BIASES", (0.0, 1.0))
+    monkeypatch.setattr(tuning, "THRESHOLDS", (0.0, 0.5))
+    monkeypatch.setattr(tuning, "MIN_SILENT", 0.0)
     out = tmp_path / "checkpoints" / "tiny"
-    assert release.main(["--runs", str(tmp_path / "runs" / "s1"), "--data", str(data), "--out", str(out)]) == 0
+    assert release(["--runs", str(tmp_path / "runs" / "s1"), "--data", str(data), "--out", str(out)]) == 0
     card = (out / "MODEL_CARD.md").read_text()
     assert "--config configs/tiny.yaml --data DATA --out runs/s1" in card
     assert str(tmp_path) not in card
@@ -84,3 +87,22 @@ def test_an_unknown_model_setting_or_gloss_ends_the_run_with_its_name(
     assert "UNICORN" in capsys.readouterr().err
     assert run(config, tmp_path / "nowhere", tmp_path / "out") == 2
     assert "pass --data" in capsys.readouterr().err
+
+
+def test_what_training_needs_is_asked_for_before_anything_is_written(
+    setup: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "PACKAGES", ("no_such_package",))
+    assert run(*setup, tmp_path / "run") == 2
+    said = capsys.readouterr().err
+    assert "no_such_package" in said
+    assert "pip install -r requirements-train.txt" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_commands_of_earlier_model_cards_still_work(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "app.training.train", "--config", "none.yaml", "--data", ".", "--out", "run"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert done.returncode == 2, done.stderr
+    assert "error: cannot read none.yaml" in done.stderr

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from app.training.data.cache import Cache
-from app.training.data.extract import extract_corpus
-from app.training.data.manifest import read_manifest
-from tests.training.data.made_up import picture_folder, table
-from tests.training.ray_nodes import ROOT, two_nodes
-from tests.training.tiny_corpus import four_steps
+from app.training.corpora.manifest.cache import Cache
+from app.training.corpora.manifest.extract import extract_corpus
+from app.training.corpora.manifest.manifest import read_manifest
+from tests.support.manifest_corpus import picture_folder, table
+from tests.support.ray_cluster import ROOT, two_nodes
+from tests.support.signs_corpus import four_steps
 
 pytest.importorskip("ray.train", reason="Ray is not installed: requirements-ray.txt", exc_type=ImportError)
 pytest.importorskip("ray.data", reason="Ray Data or its pyarrow cannot be imported", exc_type=ImportError)
@@ -48,7 +48,7 @@ def test_there_are_two(address: str) -> None:
 
 def test_they_train_together(address: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = run("-m", "app.training.ray_train", *four_steps(tmp_path), "--address", address, "--processes", "2")
+    done = run("-m", "app", "train", *four_steps(tmp_path), "--ray", address, "--processes", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((out / "status.json").read_text())["state"] == "finished"
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.db.models import ACTIVE, TrainingJob
-from app.services.training_jobs.run_folder import Numbers, Piece
+from app.db.models.training import TrainingJob
+from app.services.training_jobs.job_log import LogChunk
+from app.training.run_folder import MetricPage
 
 State = Literal["queued", "starting", "running", "stopping", "stopped", "finished", "failed", "lost"]
 
@@ -36,7 +37,7 @@ class Job(BaseModel):
     device: str = Field(description="cpu, or the cards, comma separated.")
     progress: Progress
     attempt: int = Field(description="1, and one more each time it was resumed.")
-    resumable: bool
+    resumable: bool = Field(description="It ended early, and there is a checkpoint to go on from.")
     reason: str | None = Field(description="Why it failed, was stopped or is lost.")
     exit_code: int | None = Field(description="Of the process; -N for signal N, null while it runs or if unknown.")
     log_tail: str | None = Field(description="The last lines of the log, for a job that failed.")
@@ -45,7 +46,7 @@ class Job(BaseModel):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, job: TrainingJob) -> Job:
+    def of(cls, job: TrainingJob, resumable: bool) -> Job:
         return cls.model_validate(
             {
                 **{
@@ -55,7 +56,7 @@ class Job(BaseModel):
                 },
                 "dataset": job.request["dataset"],
                 "config": job.request["config"],
-                "resumable": job.state not in (*ACTIVE, "finished"),
+                "resumable": resumable,
             }
         )
 
@@ -77,6 +78,7 @@ class TrainingStatus(BaseModel):
     counts: dict[str, int] = Field(description="Jobs by state.")
     datasets: list[str] = Field(description="Names to give as `dataset`.")
     configs: list[str] = Field(description="Names to give as `config`.")
+    config_descriptions: dict[str, str] = Field(description="What each config is for and which corpora it fits.")
     device: str | None = Field(description="What the service itself answers on; null before it is loaded.")
     checkpoint: str = Field(description="Id of the checkpoint that answers.")
 
@@ -103,7 +105,7 @@ class Points(BaseModel):
     attempt: int = Field(description="When it has grown, begin at 0: a resumed job drops the lines it writes again.")
 
     @classmethod
-    def of(cls, found: Numbers, attempt: int) -> Points:
+    def of(cls, found: MetricPage, attempt: int) -> Points:
         return cls(lines=found.lines, next=found.next, more=found.more, attempt=attempt)
 
 
@@ -116,7 +118,7 @@ class Log(BaseModel):
     size: int = Field(description="Bytes there are.")
 
     @classmethod
-    def of(cls, piece: Piece) -> Log:
+    def of(cls, piece: LogChunk) -> Log:
         return cls(text=piece.text, offset=piece.offset, next=piece.end, size=piece.size)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from app.pipeline.module3_sequence.model import RGBConfig, SignModel
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 
 #: One half for rows of one length: (B, T, ...) -> (B, S, ...).
 Half = Callable[[Tensor], Tensor]
@@ -19,14 +19,14 @@ class Backend(Protocol):
     """Both take float32 rows padded to the longest, and how much of each row counts; what lies past it is ignored."""
 
     rgb: RGBConfig | None
-    """The pictures that `look` takes; None: this backend reads landmarks alone."""
+    """The crops that `encode_images` takes; None: this backend reads landmarks alone."""
 
-    def look(self, pictures: Tensor) -> Tensor:
-        """What the RGB encoder makes of each frame's pictures: uint8 (N, 3 * views, S, S) -> (N, rgb_dim)."""
+    def encode_images(self, crops: Tensor) -> Tensor:
+        """What the RGB encoder makes of each frame's crops: uint8 (N, 3 * views, S, S) -> (N, rgb_dim)."""
 
-    def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         """(B, T, NUM_FEATURES), lengths in frames, multiples of 4 -> (B, T / 4, model_dim) and gates (B, T, 2). With
-        `rgb`, rows of `look` stand behind the features, NaN where a frame has no picture."""
+        `rgb`, rows of `encode_images` stand behind the features, NaN where a frame has no image."""
 
     def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
         """(B, S, model_dim), lengths in steps -> logits (B, S, 1 + labels)."""
@@ -42,13 +42,13 @@ class TorchBackend:
         rgb = model.config.rgb
         self.rgb = rgb if rgb is not None and rgb.backbone != "s3d" else None  # S3D sees whole clips, not frames
 
-    def look(self, pictures: Tensor) -> Tensor:
+    def encode_images(self, crops: Tensor) -> Tensor:
         with self._autocast():
-            return self.model.look(pictures.to(self.device))
+            return self.model.encode_images(crops.to(self.device))
 
-    def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         with self._autocast():
-            return self.model.shorten(features.to(self.device), torch.tensor(lengths, device=self.device))
+            return self.model.encode_frames(features.to(self.device), torch.tensor(lengths, device=self.device))
 
     def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
         with self._autocast():
@@ -64,17 +64,17 @@ class GraphBackend:
 
     rgb: RGBConfig | None = None
 
-    def __init__(self, shorten: Half, classify: Half) -> None:
-        self._shorten = shorten
+    def __init__(self, encode_frames: Half, classify: Half) -> None:
+        self._encode_frames = encode_frames
         self._classify = classify
 
-    def look(self, pictures: Tensor) -> Tensor:
+    def encode_images(self, crops: Tensor) -> Tensor:
         raise NotImplementedError("an exported model reads landmarks alone")
 
-    def shorten(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         gates = torch.zeros(*features.shape[:2], 2)
         gates[..., 1] = 1
-        return _by_length(self._shorten, features, lengths, TIME_DIVISOR), gates
+        return _by_length(self._encode_frames, features, lengths, TIME_DIVISOR), gates
 
     def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
         return _by_length(self._classify, short, steps, 1)

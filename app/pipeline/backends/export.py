@@ -1,7 +1,8 @@
 """The network's two halves as files that run without its Python code: ONNX, TorchScript and torch.export.
 
 Pose stream only, float32, any batch and any number of frames that is a multiple of 4. Each format is a folder with
-`shorten.*`, `classify.*` and `export.json`, which tells of which weights they were made.
+`shorten.*` (the first half, under the name older exports have), `classify.*` and `export.json`, which says from which
+weights they were made.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from app.pipeline.backends.base import GraphBackend, Half
 from app.pipeline.checkpoint import CheckpointError, load_checkpoint
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
 from app.pipeline.module3_sequence.model import SignModel
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 
 Format = Literal["onnx", "torchscript", "torch-export"]
 SUFFIX: dict[Format, str] = {"onnx": "onnx", "torchscript": "ts", "torch-export": "pt2"}
@@ -33,7 +34,7 @@ INSTALL = "Install what ONNX needs with: python -m pip install -r requirements-o
 _EXAMPLE = (2, 64)  # rows and frames of what the graphs are traced with; 1 would be taken for a constant
 
 
-class Shorten(nn.Module):
+class EncodeFrames(nn.Module):
     """First half over whole rows: features (B, T, NUM_FEATURES) -> (B, T / 4, model_dim)."""
 
     def __init__(self, model: SignModel) -> None:
@@ -41,7 +42,7 @@ class Shorten(nn.Module):
         self.model = model
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.model.shorten(features, None)[0]
+        return self.model.encode_frames(features, None)[0]
 
 
 class Classify(nn.Module):
@@ -81,7 +82,7 @@ def export_checkpoint(checkpoint: Path, format: Format, out: Path | None = None)
     (out / ABOUT).unlink(missing_ok=True)
     rows, frames = _EXAMPLE
     examples = {
-        "shorten": (Shorten(model), torch.zeros(rows, frames, NUM_FEATURES)),
+        "shorten": (EncodeFrames(model), torch.zeros(rows, frames, NUM_FEATURES)),
         "classify": (Classify(model), torch.zeros(rows, frames // TIME_DIVISOR, model.config.model_dim)),
     }
     with _plain_attention(), warnings.catch_warnings():
@@ -94,7 +95,7 @@ def export_checkpoint(checkpoint: Path, format: Format, out: Path | None = None)
 
 def open_torch_export(folder: Path, format: Literal["torchscript", "torch-export"]) -> GraphBackend:
     """What `export_checkpoint` wrote, ready to run on the CPU. Programs of torch.export name the operator of
-    `any_length`, so who loads them elsewhere has to import that module first."""
+    `any_length`, so import that module before loading them elsewhere."""
     paths = [folder / f"{name}.{SUFFIX[format]}" for name in ("shorten", "classify")]
     halves: list[Half]
     if format == "torchscript":

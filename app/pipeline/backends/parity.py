@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.pipeline.backends.base import Backend
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 from app.pipeline.recogniser import padded_frames
 
 Windows = Sequence[NDArray[np.float32]]
@@ -67,7 +67,7 @@ def speeds(reference: Backend, other: Backend, windows: Windows, repeats: int = 
 
 
 def _logits(backend: Backend, rows: Tensor, lengths: Sequence[int]) -> Tensor:
-    short, _ = backend.shorten(rows, lengths)
+    short, _ = backend.encode_frames(rows, lengths)
     return backend.classify(short, [length // TIME_DIVISOR for length in lengths]).float().cpu()
 
 

@@ -1,6 +1,6 @@
-"""Square pictures that follow the signer: the body, and if wanted each hand, cut out by the landmarks.
+"""Square crops that follow the signer: the body, and if wanted each hand, cut out by the landmarks.
 
-As with `normalise`, only the present and the past are looked at, so a live stream gets the crops a file gets.
+As with `normalise`, only the present and the past count, so a live stream gets the crops a file gets.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ HAND_SIDE = 1.0
 HAND_INERTIA = 0.4
 
 
-def views(hands: bool) -> int:
-    """Pictures a frame: the body, and both hands."""
+def num_views(hands: bool) -> int:
+    """Crops of a frame: the body, and both hands if wanted."""
     return 3 if hands else 1
 
 
-def channels(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def to_channels_first(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(T, views, S, S, 3) -> (T, 3 * views, S, S): as the RGB stream takes them."""
     count, views, size = crops.shape[:3]
     return np.ascontiguousarray(crops.transpose(0, 1, 4, 2, 3)).reshape(count, views * 3, size, size)
@@ -43,11 +43,11 @@ class Cropper:
         self._centres: dict[int, NDArray[np.float64]] = {}
 
     def push(self, rgb: NDArray[np.uint8], points: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """A picture uint8 (H, W, 3) and its landmarks (75, 3) -> uint8 (views, size, size, 3).
+        """An image uint8 (H, W, 3) and its landmarks (75, 3) -> uint8 (views, size, size, 3).
 
         First the body, then the left hand, mirrored so that it looks like a right one, and the right hand; a hand that
-        is not there is black. What lies outside the picture repeats its edge. Before anybody was seen the body's crop
-        is the middle of the picture.
+        is not there is black. What lies outside the image repeats its edge. Before anybody was seen the body's crop
+        is the middle of the image.
         """
         height, width = rgb.shape[:2]
         if self._frame is None:
@@ -76,15 +76,15 @@ class Cropper:
         now = (xy.min(axis=0) + xy.max(axis=0)).astype(np.float64) / 2 * [rgb.shape[1], rgb.shape[0]]
         before = self._centres.get(side, now)
         self._centres[side] = centre = HAND_INERTIA * before + (1 - HAND_INERTIA) * now
-        picture = cut(rgb, centre, width, self.size)
-        return picture[:, ::-1] if side == 0 else picture
+        crop = cut(rgb, centre, width, self.size)
+        return crop[:, ::-1] if side == 0 else crop
 
 
 def cut(rgb: NDArray[np.uint8], centre: NDArray[np.float64], side: float, size: int) -> NDArray[np.uint8]:
     """The square of `side` pixels around `centre` (x, y) as uint8 (size, size, 3); its edge repeated outside.
 
-    A square that does not touch the picture is moved until it does. Only what is inside is scaled, so a signer who
-    fills the picture costs no more than a small one.
+    A square that does not touch the image is moved until it does. Only what is inside is scaled, so a signer who
+    fills the image costs no more than a small one.
     """
     height, width = rgb.shape[:2]
     side = max(side, 2.0)

@@ -1,4 +1,4 @@
-"""JPEG pictures sent by clients: the size is read from the header before a single pixel is decoded."""
+"""Images sent by clients (JPEG, WebP): size and cost are read from the bytes before a single pixel is decoded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.errors import BadDimensions, InvalidFrames
+from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
+from app.pipeline.module1_preprocessing.jpeg_scans import check_jpeg
 from app.pipeline.module1_preprocessing.video import Frame
 
-MIN_SIDE = 16
-MAX_PIXELS = 4096 * 2304
 #: Larger pictures are decoded at a reduced scale that still has this many pixels a side: landmarks need no more.
 ENOUGH = 720
 
@@ -30,18 +29,21 @@ class JpegPicture:
 
     @classmethod
     def check(cls, data: bytes, index: int = 0) -> JpegPicture:
-        """Read the header. Raises InvalidFrames (no JPEG) or BadDimensions."""
+        """Read the structure, decode nothing. Raises InvalidImage."""
         import simplejpeg
 
+        check_jpeg(data, f"frames[{index}]")
         try:
             height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         except ValueError:
-            raise InvalidFrames(f"frames[{index}] is not a JPEG picture. Send JPEG files, all of one size.") from None
-        _check_size(width, height, index)
+            raise InvalidImage(
+                "not_an_image", f"frames[{index}] is not a JPEG picture: it has no valid header"
+            ) from None
+        check_dimensions(width, height, f"frames[{index}]")
         return cls(data, width, height, index)
 
     def decode(self) -> NDArray[np.uint8]:
-        """RGB picture uint8 (H, W, 3), at reduced scale where it is larger than needed. Raises InvalidFrames."""
+        """RGB picture uint8 (H, W, 3), at reduced scale where it is larger than needed. Raises InvalidImage."""
         import simplejpeg
 
         try:
@@ -58,50 +60,46 @@ class JpegPicture:
 
         picture = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_COLOR)
         if picture is None:
-            raise InvalidFrames(f"frames[{self.index}] has a JPEG header, but the picture in it cannot be decoded.")
+            raise InvalidImage(
+                "undecodable", f"frames[{self.index}] has a JPEG header, but the picture in it cannot be decoded"
+            )
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def picture_from_bytes(data: bytes) -> NDArray[np.uint8]:
-    """One JPEG or WebP -> RGB uint8 (H, W, 3). Raises InvalidFrames, BadDimensions."""
+    """One JPEG or WebP -> RGB uint8 (H, W, 3). Raises InvalidImage."""
     size = _webp_size(data)
     if size is None:
         return JpegPicture.check(data).decode()
-    _check_size(*size, 0)
+    check_dimensions(*size)
     import cv2
 
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
-        raise InvalidFrames("The picture has a WebP header, but cannot be decoded.")
+        raise InvalidImage("undecodable", "the picture has a WebP header, but cannot be decoded")
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height from a WebP header (RFC 9649); None for what is no WebP. Raises InvalidFrames."""
+    """Width and height from a WebP header (RFC 9649); None for anything else. Raises InvalidImage."""
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
         return None
     kind, head = data[12:16], data[20:30]
     if len(head) == 10:
         if kind == b"VP8X":
+            if head[0] & 0x02:
+                raise InvalidImage("undecodable", "the picture is an animated WebP; send its frames one by one")
             return 1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little")
         if kind == b"VP8L" and head[0] == 0x2F:
             bits = int.from_bytes(head[1:5], "little")
             return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
         if kind == b"VP8 " and head[3:6] == b"\x9d\x01\x2a":
             return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
-    raise InvalidFrames("The picture begins like a WebP and has no valid header.")
-
-
-def _check_size(width: int, height: int, index: int) -> None:
-    if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
-        raise BadDimensions(
-            f"frames[{index}] is {width}x{height}; pictures of at least {MIN_SIDE} pixels a side and at most "
-            f"{MAX_PIXELS} pixels are read. Scale it first."
-        )
+    raise InvalidImage("not_an_image", "the picture begins like a WebP and has no valid header")
 
 
 def pictures_from_base64(frames: Sequence[str]) -> list[JpegPicture]:
-    """Base64 (plain or as data: URL) of JPEG files, all of one size. Raises InvalidFrames, BadDimensions."""
+    """Base64 (plain or as data: URL) of JPEG files, all of one size. Raises InvalidImage."""
     return pictures_from_bytes(_from_base64(text, index) for index, text in enumerate(frames))
 
 
@@ -111,24 +109,25 @@ def _from_base64(text: str, index: int) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidFrames(f"frames[{index}] is not base64. Send base64 of JPEG files.") from None
+        raise InvalidImage("not_an_image", f"frames[{index}] is not base64: send base64 of JPEG files") from None
 
 
 def pictures_from_bytes(frames: Iterable[bytes]) -> list[JpegPicture]:
-    """JPEG files, all of one size, whose headers are read. Raises InvalidFrames, BadDimensions."""
+    """JPEG files, all of one size, whose headers are read. Raises InvalidImage."""
     pictures: list[JpegPicture] = []
     for index, data in enumerate(frames):
         picture = JpegPicture.check(data, index)
         if pictures and (picture.width, picture.height) != (pictures[0].width, pictures[0].height):
-            raise InvalidFrames(
+            raise InvalidImage(
+                "sizes_differ",
                 f"frames[{index}] is {picture.width}x{picture.height}, but frames[0] is "
-                f"{pictures[0].width}x{pictures[0].height}. All frames of a clip must have one size."
+                f"{pictures[0].width}x{pictures[0].height}; all frames of a clip must have one size",
             )
         pictures.append(picture)
     return pictures
 
 
 def decoded(pictures: Sequence[JpegPicture], times_s: Sequence[float]) -> Iterator[Frame]:
-    """Frames of the pictures, one decoded at a time. Raises InvalidFrames."""
+    """Frames of the pictures, one decoded at a time. Raises InvalidImage."""
     for picture, time_s in zip(pictures, times_s, strict=True):
         yield Frame(picture.decode(), time_s)

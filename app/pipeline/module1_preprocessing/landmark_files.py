@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,14 +14,15 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import (
     DEFAULT_ASPECT,
     LEFT_HAND,
-    NUM_HAND,
     NUM_KEYPOINTS,
-    NUM_POSE,
     POSE,
     RIGHT_HAND,
     InvalidKeypoints,
     Keypoints,
+    joined_blocks,
 )
+from app.pipeline.module1_preprocessing.landmark_json import NotAnObject, NotJson, WrongValue, read_arrays
+from app.pipeline.module1_preprocessing.npz import InvalidNpz, read_npz
 
 MAX_FRAMES = 6000
 #: Of a file, and of everything unpacked from it: 6000 frames of 576 points, four 32-bit numbers each.
@@ -34,14 +31,15 @@ MAX_BYTES = 64 * 1024 * 1024
 DEFAULT_FPS = 25.0
 #: Relative coordinates beyond this are pixels or damage: a hand ten pictures away is never found.
 _MAX_COORDINATE = 10.0
-_BLOCKS = {"pose": (NUM_POSE, 3), "left": (NUM_HAND, 2), "right": (NUM_HAND, 2)}
+_BLOCKS = ("pose", "left", "right")
 _POSE_COMPONENTS = {"POSE_LANDMARKS": POSE, "LEFT_HAND_LANDMARKS": LEFT_HAND, "RIGHT_HAND_LANDMARKS": RIGHT_HAND}
 
 
 class InvalidLandmarkFile(ValueError):
     """The landmarks cannot be used.
 
-    code: "empty", "too_large", "too_long", "not_landmarks" (another kind of file, or damaged), "missing_array",
+    code: "empty", "too_large", "too_long", "not_landmarks" (another kind of file, or damaged), "not_json",
+    "missing_array",
     "bad_shape", "bad_rate", "bad_size", "bad_times", "not_finite" or "out_of_range".
     """
 
@@ -69,41 +67,32 @@ def load_landmarks(source: str | os.PathLike[str] | bytes, filename: str | None 
     _check_bytes(len(data))
     match Path(filename or "").suffix.lower():
         case ".npz":
-            return _from_arrays(_read_npz(data))
+            return _from_arrays(_npz_arrays(data))
         case ".pose":
             return _from_pose_format(data)
         case ".json":
-            try:
-                return keypoints_from_json(json.loads(data))
-            except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise InvalidLandmarkFile("not_landmarks", f"the file is not JSON: {error}") from error
+            return keypoints_from_json(data)
         case other:
             raise InvalidLandmarkFile(
                 "not_landmarks", f"files ending in '{other}' are not landmarks; send .npz, .pose or .json"
             )
 
 
-def keypoints_from_json(obj: object) -> Keypoints:
-    """Landmarks from a decoded JSON object.
+def keypoints_from_json(text: bytes | bytearray) -> Keypoints:
+    """Landmarks from a JSON object.
 
     Either {"points": [[[x, y, v] * 75] * T], ...} with v the visibility of body points and the presence of hand
     points, or {"pose": ..., "left": ..., "right": ...} as in .npz. Beside them `fps`, `width`, `height` and `times`
     as in .npz. Raises InvalidLandmarkFile.
     """
-    if not isinstance(obj, Mapping):
-        raise InvalidLandmarkFile(
-            "not_landmarks", "landmarks are a JSON object with 'points', or 'pose', 'left', 'right'"
-        )
-    arrays = {}
-    for name in ("points", *_BLOCKS, "fps", "width", "height", "times"):
-        if obj.get(name) is None:
-            continue
-        try:
-            arrays[name] = np.asarray(obj[name], dtype=np.float64)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise InvalidLandmarkFile(
-                "bad_shape", f"'{name}' must be numbers, with equally many in every list ({error})"
-            ) from error
+    try:
+        arrays = read_arrays(text, MAX_FRAMES)
+    except NotJson as error:
+        raise InvalidLandmarkFile("not_json", str(error)) from error
+    except NotAnObject as error:
+        raise InvalidLandmarkFile("not_landmarks", str(error)) from error
+    except WrongValue as error:
+        raise InvalidLandmarkFile("bad_shape", str(error)) from error
     return _from_arrays(arrays)
 
 
@@ -139,45 +128,18 @@ def _check_bytes(size: int) -> None:
         raise InvalidLandmarkFile("too_large", f"the landmarks take {size} bytes, the limit is {MAX_BYTES}")
 
 
+def _npz_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        return read_npz(data, (*_BLOCKS, "fps", "width", "height", "times"), MAX_BYTES)
+    except InvalidNpz as error:
+        raise InvalidLandmarkFile("too_large" if error.too_large else "not_landmarks", str(error)) from error
+
+
 def _check_frames(frames: int) -> None:
     if frames == 0:
         raise InvalidLandmarkFile("empty", "the landmarks hold no frame")
     if frames > MAX_FRAMES:
         raise InvalidLandmarkFile("too_long", f"the landmarks hold {frames} frames, the limit is {MAX_FRAMES}")
-
-
-def _read_npz(data: bytes) -> dict[str, NDArray[Any]]:
-    """The known arrays of an .npz, every size checked as declared before anything is unpacked. Never unpickles."""
-    wanted = (*_BLOCKS, "fps", "width", "height", "times")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            names = [name for name in wanted if f"{name}.npy" in members]
-            _check_bytes(sum(members[f"{name}.npy"].file_size for name in names) or len(data))
-            return {name: _read_npy(archive, members[f"{name}.npy"]) for name in names}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InvalidLandmarkFile("not_landmarks", f"the file is not a whole .npz archive: {error}") from error
-
-
-def _read_npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    with archive.open(member) as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read_header = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = read_header(file)
-        except ValueError as error:
-            raise InvalidLandmarkFile("not_landmarks", f"'{member.filename}' is not an array: {error}") from error
-        if dtype.hasobject or dtype.kind not in "fiub":
-            raise InvalidLandmarkFile("not_landmarks", f"'{member.filename}' holds {dtype}, not numbers")
-        size = dtype.itemsize * int(np.prod(shape, dtype=object))
-        if size > member.file_size:
-            raise InvalidLandmarkFile("not_landmarks", f"'{member.filename}' is shorter than it declares")
-        content = file.read(size)
-    if len(content) != size:
-        raise InvalidLandmarkFile("not_landmarks", f"'{member.filename}' is cut off")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Keypoints:
@@ -205,20 +167,10 @@ def _joined_blocks(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         raise InvalidLandmarkFile(
             "missing_array", f"'{missing[0]}' is missing; needed are 'pose' (T,33,3), 'left' and 'right' (T,21,2)"
         )
-    frames = len(arrays["pose"]) if arrays["pose"].ndim else 0
-    for name, shape in _BLOCKS.items():
-        if arrays[name].shape != (frames, *shape):
-            raise InvalidLandmarkFile(
-                "bad_shape",
-                f"'{name}' should be (frames, {shape[0]}, {shape[1]}) with as many frames as 'pose', "
-                f"got {tuple(arrays[name].shape)}",
-            )
-    points = np.zeros((frames, NUM_KEYPOINTS, 3))
-    points[:, POSE] = arrays["pose"]
-    for name, where in (("left", LEFT_HAND), ("right", RIGHT_HAND)):
-        points[:, where, :2] = arrays[name]
-        points[:, where, 2] = (arrays[name] != 0).any(axis=(1, 2))[:, None]
-    return points
+    try:
+        return joined_blocks(arrays["pose"], arrays["left"], arrays["right"], np.float64)
+    except InvalidKeypoints as error:
+        raise InvalidLandmarkFile("bad_shape", str(error)) from error
 
 
 def _number(arrays: Mapping[str, NDArray[Any]], name: str, default: float) -> float:

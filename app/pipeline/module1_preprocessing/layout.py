@@ -1,4 +1,4 @@
-"""How a stored picture has to be stretched, turned and flipped to stand upright with square pixels."""
+"""How a stored image has to be stretched, turned and flipped to stand upright with square pixels."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ _SANE_PIXELS = (Fraction(1, 4), Fraction(4))
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """width, height: size of the stored picture in square pixels, before turning.
-
-    matrix: (a, b, c, d), each -1, 0 or 1: a stored point (x, y) is shown at (ax + cy, bx + dy), with x to the right
-    and y down: the upper left part of the matrix of ISO 14496-12 `tkhd`.
-    """
+    """Size, turn and flip of a stored image."""
 
     width: int
+    """Of the stored image in square pixels, before turning."""
     height: int
     matrix: tuple[int, int, int, int] = (1, 0, 0, 1)
+    """(a, b, c, d), each -1, 0 or 1: a stored point (x, y) is shown at (ax + cy, bx + dy), with x to the right and y
+    down: the upper left part of the matrix of ISO 14496-12 `tkhd`."""
 
     @classmethod
-    def of(cls, picture: VideoFrame, pixel_aspect: Fraction | None) -> Layout:
-        """From a decoded picture and the stream's sample aspect ratio (width of a pixel by its height)."""
-        width = picture.width
+    def of(cls, image: VideoFrame, pixel_aspect: Fraction | None) -> Layout:
+        """From a decoded image and the stream's sample aspect ratio (width of a pixel by its height)."""
+        width = image.width
         if pixel_aspect and _SANE_PIXELS[0] <= pixel_aspect <= _SANE_PIXELS[1]:
             width = max(1, round(width * pixel_aspect))
-        return cls(width, picture.height, _matrix(picture))
+        return cls(width, image.height, _matrix(image))
 
     @property
     def transposed(self) -> bool:
@@ -47,24 +46,24 @@ class Layout:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise that the stored picture is turned for display, after any mirroring: 0, 90, 180, 270."""
+        """Degrees clockwise that the stored image is turned for display, after any mirroring: 0, 90, 180, 270."""
         a, b, c, d = self.matrix
         mirrored = a * d - b * c < 0
         return {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}[(-a if mirrored else a, b)]
 
-    def upright(self, picture: VideoFrame) -> NDArray[np.uint8]:
-        """RGB uint8 of `shape`. A picture of another size than the layout was made for is scaled to fit."""
-        rgb = np.asarray(picture.to_ndarray(format="rgb24", width=self.width, height=self.height), dtype=np.uint8)
+    def upright(self, image: VideoFrame) -> NDArray[np.uint8]:
+        """RGB uint8 of `shape`. A image of another size than the layout was made for is scaled to fit."""
+        rgb = np.asarray(image.to_ndarray(format="rgb24", width=self.width, height=self.height), dtype=np.uint8)
         a, b, c, d = self.matrix
         if self.transposed:
             return np.ascontiguousarray(rgb.transpose(1, 0, 2)[::b, ::c])
         return np.ascontiguousarray(rgb[::d, ::a])
 
 
-def _matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
+def _matrix(image: VideoFrame) -> tuple[int, int, int, int]:
     """The display matrix reduced to quarter turns and flips; any other turn is taken as none (no camera writes it)."""
     # PyAV's type stubs describe this mapping as a dictionary of motion vectors alone.
-    side_data = cast(Mapping[SideDataType, Any], picture.side_data).get(SideDataType.DISPLAYMATRIX)
+    side_data = cast(Mapping[SideDataType, Any], image.side_data).get(SideDataType.DISPLAYMATRIX)
     if side_data is None:
         return (1, 0, 0, 1)
     numbers = np.frombuffer(side_data, dtype=np.int32).astype(np.float64)  # 3x3, row by row, 16.16 fixed point

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import NUM_KEYPOINTS, Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import OnLandmarks, PoseExtractor
+from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkTrack, OnLandmarks, find_landmarks
 from app.pipeline.module1_preprocessing.video import Frame
 
 _SMALL = 64
@@ -28,9 +28,6 @@ class FrameSkip:
     def take(self) -> bool:
         self._seen += 1
         return (self._seen - 1) % self._every == 0
-
-    def reset(self) -> None:
-        self._seen = 0
 
 
 class MotionGate:
@@ -61,53 +58,32 @@ class MotionGate:
         self._last = grey
         return True
 
-    def reset(self) -> None:
-        self._last = None
 
+def find_landmarks_with_skipping(
+    frames: Iterable[Frame],
+    track: LandmarkTrack,
+    frame_skip: int = 0,
+    motion_threshold: float = 0.0,
+    on_landmarks: OnLandmarks | None = None,
+) -> Keypoints:
+    """`find_landmarks` that leaves out `frame_skip` frames after each one taken and repeats the last landmarks for
+    frames that show what the last one showed. With both 0 every frame is looked at."""
+    skip, gate = FrameSkip(frame_skip), MotionGate(motion_threshold)
+    times: list[float] = []
+    rows: list[int] = []  # for each frame kept, which of those looked at it repeats
 
-class ThriftyExtractor:
-    """A PoseExtractor that spares another one: skipped frames are left out, still ones repeat the last landmarks.
+    def moving() -> Iterator[Frame]:
+        looked_at = -1
+        for frame in frames:
+            if not skip.take():
+                continue
+            moved = gate.moved(frame.rgb)
+            looked_at += moved
+            times.append(frame.time_s)
+            rows.append(looked_at)
+            if moved:
+                yield frame
 
-    extract() applies both; extract_frame() only the gate, because whoever feeds it frame by frame asks FrameSkip
-    before decoding. close() closes the other extractor.
-    """
-
-    def __init__(self, inner: PoseExtractor, frame_skip: int = 0, motion_threshold: float = 0.0) -> None:
-        self._inner = inner
-        self._skip = FrameSkip(frame_skip)
-        self._gate = MotionGate(motion_threshold)
-        self._last = np.zeros((NUM_KEYPOINTS, 3), np.float32)
-
-    def extract(self, frames: Iterable[Frame], on_landmarks: OnLandmarks | None = None) -> Keypoints:
-        self.reset()
-        times: list[float] = []
-        rows: list[int] = []  # for each frame kept, which of the extracted ones it repeats
-
-        def moving() -> Iterator[Frame]:
-            extracted = -1
-            for frame in frames:
-                if not self._skip.take():
-                    continue
-                moved = self._gate.moved(frame.rgb)
-                extracted += moved
-                times.append(frame.time_s)
-                rows.append(extracted)
-                if moved:
-                    yield frame
-
-        clip = self._inner.extract(moving(), on_landmarks)
-        rgb = None if clip.rgb is None else clip.rgb[rows]
-        return Keypoints(clip.points[rows], np.asarray(times, np.float64), clip.aspect, rgb)
-
-    def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
-        if self._gate.moved(rgb):
-            self._last = self._inner.extract_frame(rgb, time_s)
-        return self._last.copy()
-
-    def reset(self) -> None:
-        self._inner.reset()
-        self._skip.reset()
-        self._gate.reset()
-
-    def close(self) -> None:
-        self._inner.close()
+    clip = find_landmarks(moving(), track, on_landmarks)
+    rgb = None if clip.rgb_features is None else clip.rgb_features[rows]
+    return Keypoints(clip.points[rows], np.asarray(times, np.float64), clip.aspect, rgb)

@@ -1,4 +1,4 @@
-"""Landmarks in picture coordinates -> the numbers the network reads, the same for training, files and live streams.
+"""Landmarks in image coordinates -> the numbers the network reads, the same for training, files and live streams.
 
 Everything here looks at the present and the past only, so a live stream gets, frame by frame, exactly what the
 offline path gets for the whole clip.
@@ -125,7 +125,7 @@ class BodyFrame:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(n, 75, 3) and where a body was seen (n,) -> shoulder midpoint (n, 2) and shoulder width (n, 1).
 
-        Both frame by frame, in picture heights. The width is at least 0.02; before the first body the midpoint is 0.
+        Both frame by frame, in image heights. The width is at least 0.02; before the first body the midpoint is 0.
         """
         shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2] * self._scale
         width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1, keepdims=True)
@@ -141,9 +141,9 @@ class BodyFrame:
 class Normaliser:
     """Turns landmarks on the model's frame grid into network input, any number of frames at a time.
 
-    aspect: picture width / height. The result does not depend on how the frames are cut into pushes.
+    aspect: image width / height. The result does not depend on how the frames are cut into pushes.
     Origin is the shoulder midpoint and unit the shoulder width, both the running median over the last two seconds in
-    which a body was seen: steady against landmark noise, and to be had live. The unit is at least 0.02 picture heights.
+    which a body was seen: steady against landmark noise, and to be had live. The unit is at least 0.02 image heights.
     """
 
     def __init__(self, aspect: float) -> None:

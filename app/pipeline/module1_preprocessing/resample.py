@@ -15,7 +15,7 @@ def interpolate(points: NDArray[np.float32], positions: NDArray[np.float64]) -> 
 
     points: float32 (T, 75, 3), T >= 1. positions: float64 (N,), in frames, clipped to 0..T-1.
     Returns float32 (N, 75, 3). Linear between two frames where the part (body, left hand, right hand) is there in
-    both; the nearer frame where it is missing in one, because halfway to "no hand" is no position.
+    both; the nearer frame where it is missing in one, because halfway to "no hand" is not a position.
     """
     pos = np.clip(positions, 0, len(points) - 1)
     low = np.floor(pos).astype(np.int64)
@@ -53,7 +53,7 @@ def resample(clip: Keypoints, fps: float = MODEL_FPS) -> NDArray[np.float32]:
 def nearest_frames(times: NDArray[np.float64], fps: float = MODEL_FPS) -> NDArray[np.int64]:
     """For each frame that `resample` makes of a clip, the source frame nearest in time: int64 (N,).
 
-    For what cannot be interpolated, such as pictures. An empty clip gives an empty array.
+    For what cannot be interpolated, such as images. An empty clip gives an empty array.
     """
     if len(times) == 0:
         return np.zeros(0, np.int64)

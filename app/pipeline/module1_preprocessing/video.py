@@ -15,6 +15,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from app.pipeline.module1_preprocessing.image_limits import MAX_PIXELS, InvalidImage, check_dimensions
+from app.pipeline.module1_preprocessing.jpeg_scans import MAX_SCANS, count_scans
 from app.pipeline.module1_preprocessing.layout import Layout
 from app.pipeline.module1_preprocessing.mp4_header import claimed_duration_s
 
@@ -23,6 +25,7 @@ DECODERS = frozenset(
     {"h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "msmpeg4v3", "mpeg1video"}
     | {"mpeg2video", "h263", "flv", "mjpeg", "prores", "theora", "ffv1", "rawvideo", "gif"}
 )
+_MOTION_JPEG = "mjpeg"
 #: Used when a file states neither times nor a rate.
 FALLBACK_FPS = 25.0
 #: Frames arriving up to this part of a slot before its edge still count as on time (rounding of container clocks).
@@ -32,8 +35,8 @@ _SLOT_SLACK = 1e-3
 class InvalidVideo(ValueError):
     """The file is not a video that can be used here.
 
-    code: "empty", "not_a_video", "no_video_stream", "truncated", "too_long", "too_large", "bad_dimensions",
-    "bad_rate" or "undecodable"; the message says what was found and what would be accepted.
+    code: "empty", "not_a_video", "no_video_stream", "truncated", "too_long", "too_large", "too_expensive",
+    "bad_dimensions", "bad_rate" or "undecodable"; the message says what was found and what would be accepted.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -46,8 +49,10 @@ class VideoLimits:
     """What is accepted. Header values are checked before anything is decoded, real ones while decoding."""
 
     max_bytes: int = 200 * 1024 * 1024
-    max_pixels: int = 4096 * 2304
-    min_side: int = 16
+    max_pixels: int = MAX_PIXELS
+    """Of one frame."""
+    max_total_pixels: int = 6000 * 1920 * 1080
+    """Of all frames together: 120 s of 1080p at 50 frames per second, or 50 s of 4K at 30."""
     max_duration_s: float = 120.0
     max_frames: int = 6000
     max_fps: float = 240.0
@@ -113,7 +118,11 @@ def read_frames(
         clock = _Clock(stream)
         layout: Layout | None = None
         last_slot = -1
+        pixels = 0
         for count, picture in enumerate(_decoded(container, stream), start=1):
+            pixels += picture.width * picture.height
+            if pixels > limits.max_total_pixels:
+                raise _too_many_pixels(f"has {pixels} pixels in its first {count} frames", limits)
             if count > limits.max_frames:
                 raise _too_long(f"has more than {limits.max_frames} frames", limits)
             time_s = clock.read(picture)
@@ -167,12 +176,15 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
     options = {
         # A container must never lead to another file or a host; the pixel limit also binds headers inside the stream.
         "protocol_whitelist": "file",
-        "codec_whitelist": ",".join(sorted(DECODERS)),
+        # FFmpeg decodes frames while it opens a file, before this module has seen a packet; Motion JPEG waits for that.
+        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG})),
         "max_pixels": str(limits.max_pixels),
     }
     try:
         # The prefix keeps a file name that looks like an address from being one.
-        container = av.open(f"file:{path.resolve()}", mode="r", format=container_format, options=options)
+        container = av.open(
+            f"file:{path.resolve()}", mode="r", format=container_format, options=options, metadata_errors="replace"
+        )
     except av.FFmpegError as error:
         raise InvalidVideo(
             "truncated",
@@ -236,6 +248,9 @@ def _checked_stream(container: InputContainer, limits: VideoLimits) -> VideoStre
     if stream.frames > limits.max_frames:
         raise _too_long(f"declares {stream.frames} frames", limits)
     rate = float(stream.average_rate or 0)
+    declared = stream.frames or int(rate * (duration or 0) if rate <= limits.max_fps else 0)
+    if declared * context.width * context.height > limits.max_total_pixels:
+        raise _too_many_pixels(f"declares {declared} frames of {context.width}x{context.height} pixels", limits)
     # Matroska and FLV store no rate of their own; what FFmpeg guesses from a millisecond clock may be 1000.
     if rate > limits.max_fps and container.format.name not in ("matroska,webm", "flv"):
         raise InvalidVideo("bad_rate", f"{rate:g} frames per second are declared, the limit is {limits.max_fps:g}")
@@ -255,12 +270,10 @@ def _check_whole(stream: VideoStream, size: int) -> None:
 
 
 def _check_size(width: int, height: int, limits: VideoLimits) -> None:
-    if min(width, height) < limits.min_side or width * height > limits.max_pixels:
-        raise InvalidVideo(
-            "bad_dimensions",
-            f"the picture is {width}x{height}; each side must have at least {limits.min_side} pixels and the whole "
-            f"at most {limits.max_pixels}",
-        )
+    try:
+        check_dimensions(width, height, max_pixels=limits.max_pixels)
+    except InvalidImage as problem:
+        raise InvalidVideo(problem.code, str(problem)) from None
 
 
 def _declared_duration(container: InputContainer, stream: VideoStream) -> float | None:
@@ -280,14 +293,27 @@ def _too_long(what: str, limits: VideoLimits) -> InvalidVideo:
     )
 
 
+def _too_many_pixels(what: str, limits: VideoLimits) -> InvalidVideo:
+    return InvalidVideo(
+        "too_expensive",
+        f"the video {what}; at most {limits.max_total_pixels} pixels are read of one clip: send a smaller or shorter "
+        "one (ffmpeg -i in.mp4 -vf scale=-2:1080 out.mp4)",
+    )
+
+
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """Every picture that decodes. A damaged packet costs its own pictures; where the file breaks off, it ends."""
     packets = container.demux(stream)
+    motion_jpeg = stream.codec_context.name == _MOTION_JPEG
     while True:
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             return
+        if motion_jpeg and count_scans(bytes(packet)) > MAX_SCANS:
+            raise InvalidVideo(
+                "too_expensive", f"the video holds a JPEG picture of more than {MAX_SCANS} scans; send H.264 instead"
+            )
         try:
             pictures = packet.decode()
         except av.FFmpegError:

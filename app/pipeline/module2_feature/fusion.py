@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 #: How much faster the ramp moves than other weights. An optimiser like Adam moves each by about the learning rate a
-#: step, and from zero that would take pictures thousands of steps to be heard.
+#: step, and from zero that would take images thousands of steps to count.
 _RAMP_GAIN = 5.0
-#: Pictures that weigh less than this are no replacement for a dropped pose stream.
-_HEARD = 0.05
+#: Images that weigh less than this cannot replace a dropped pose stream.
+_MIN_WEIGHT = 0.05
 
 
 class GatedFusion(nn.Module):
@@ -31,7 +31,7 @@ class GatedFusion(nn.Module):
         nn.init.zeros_(self.gate.bias)
 
     def scale(self) -> Tensor:
-        """What each channel of the pictures is multiplied with, (model_dim,) in -1..1; 0 at the start."""
+        """What each channel of the images is multiplied with, (model_dim,) in -1..1; 0 at the start."""
         return torch.tanh(_RAMP_GAIN * self.ramp)
 
     def forward(self, rgb: Tensor, pose: Tensor, without_pose: bool = False) -> tuple[Tensor, Tensor]:
@@ -46,8 +46,8 @@ class GatedFusion(nn.Module):
             keep_rgb = (drop >= self.stream_dropout).to(pose.dtype)
             keep_pose = (drop < 1 - self.stream_dropout).to(pose.dtype)
             # A dropped pose stream would leave nothing while RGB still weighs nothing.
-            unheard = alpha.detach().abs().mean(dim=-1, keepdim=True) < _HEARD
-            alpha, beta = alpha * keep_rgb, beta * torch.maximum(keep_pose, unheard.to(pose.dtype))
+            too_weak = alpha.detach().abs().mean(dim=-1, keepdim=True) < _MIN_WEIGHT
+            alpha, beta = alpha * keep_rgb, beta * torch.maximum(keep_pose, too_weak.to(pose.dtype))
         fused = alpha * rgb + (torch.zeros_like(beta) if without_pose else beta) * pose
         weight = torch.cat([alpha.abs().mean(dim=-1, keepdim=True), beta.abs()], dim=-1)
         return fused, weight / weight.sum(dim=-1, keepdim=True).clamp_min(1e-6)

@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from app.pipeline.module1_preprocessing.normalise import (
     BODY_DIM,
@@ -89,21 +88,3 @@ class FlatPoseEncoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.norm(self.join(features))
-
-
-class TracksEncoder(nn.Module):
-    """Features of a few tracked points, (B, T, features) -> (B, T, model_dim).
-
-    They come in units of their own, so each is brought to mean 0 and deviation 1 by the running statistics of training.
-    """
-
-    def __init__(self, features: int, model_dim: int, dropout: float) -> None:
-        super().__init__()
-        self.scale = nn.BatchNorm1d(features, affine=False)
-        self.join = nn.Linear(features, model_dim)
-        self.norm = nn.LayerNorm(model_dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, features: Tensor) -> Tensor:
-        scaled = self.scale(features.flatten(0, 1)).unflatten(0, features.shape[:2])
-        return self.dropout(F.gelu(self.norm(self.join(scaled))))

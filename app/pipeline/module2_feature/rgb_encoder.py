@@ -1,4 +1,4 @@
-"""RGB stream: a torchvision network over the frames' pictures, one vector a frame."""
+"""RGB stream: a torchvision network over the frames' crops, one vector a frame."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _STATISTICS = {
 
 
 class WeightsUnavailable(RuntimeError):
-    """Pretrained weights were asked for and could not be had; the message says how to get them."""
+    """The pretrained weights are unavailable; the message says how to get them."""
 
 
 #: Frames that S3D needs at least: its time axis is halved three times.
 _S3D_FRAMES = 8
-#: Pictures that go through the network at once when it is not being trained.
+#: Crops that go through the network at once when it is not being trained.
 _CHUNK = 256
 
 
 class RGBEncoder(nn.Module):
-    """Pictures -> one vector a frame: uint8 or float 0..255 (B, T, 3 * views, H, W) -> float (B, T, out_dim).
+    """Crops -> one vector a frame: uint8 or float 0..255 (B, T, 3 * views, H, W) -> float (B, T, out_dim).
 
-    backbone: resnet18/34/50 look at each frame alone; s3d looks at space and time (clips under 8 frames are held on
+    backbone: resnet18/34/50 see each frame alone; s3d sees space and time (clips under 8 frames are held on
     their last one, its time axis is brought back to T by linear interpolation).
-    views: pictures a frame, such as body and both hands, side by side in the channels; all go through the same weights
+    views: crops of a frame, such as body and both hands, side by side in the channels; all go through the same weights
     and their vectors are joined.
     weights: None for random, "default" for torchvision's pretrained ones (downloaded once by torchvision), or a path to
-    a state dict of that network on disk. Raises WeightsUnavailable when they cannot be had.
+    a state dict of that network on disk. Raises WeightsUnavailable.
     """
 
     def __init__(self, backbone: Backbone, weights: str | None = None, views: int = 1) -> None:
@@ -64,41 +64,41 @@ class RGBEncoder(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255, persistent=False)
 
-    def forward(self, pictures: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, crops: Tensor, lengths: Tensor | None = None) -> Tensor:
         """lengths: (B,) valid frames; what lies past them never reaches the network (nor its batch statistics) and
         comes out as zeros. Without them all rows are whole."""
-        batch, frames, channels = pictures.shape[:3]
+        batch, frames, channels = crops.shape[:3]
         if channels != 3 * self.views:
-            raise ValueError(f"the RGB stream takes {self.views} pictures a frame, got {channels} channels")
+            raise ValueError(f"the RGB stream takes {self.views} crops a frame, got {channels} channels")
         if self.backbone == "s3d":
             rows = [frames] * batch if lengths is None else lengths.tolist()
-            clips = [self._clip(row[:length]) for row, length in zip(pictures, rows, strict=True)]
+            clips = [self._clip(row[:length]) for row, length in zip(crops, rows, strict=True)]
             return torch.stack([F.pad(clip, (0, 0, 0, frames - len(clip))) for clip in clips])
         if lengths is None or bool((lengths == frames).all()):
-            return self._frames(pictures.flatten(0, 1)).view(batch, frames, -1)
-        valid = torch.arange(frames, device=pictures.device)[None] < lengths[:, None].to(pictures.device)
-        packed = self._frames(pictures[valid])
+            return self._frames(crops.flatten(0, 1)).view(batch, frames, -1)
+        valid = torch.arange(frames, device=crops.device)[None] < lengths[:, None].to(crops.device)
+        packed = self._frames(crops[valid])
         out = packed.new_zeros(batch, frames, self.out_dim)
         out[valid] = packed
         return out
 
-    def _standard(self, pictures: Tensor) -> Tensor:
+    def _standard(self, crops: Tensor) -> Tensor:
         """(N, 3 * views, H, W) -> float (N * views, 3, H, W) as the pretrained weights expect it."""
-        split = pictures.unflatten(1, (self.views, 3)).flatten(0, 1)
+        split = crops.unflatten(1, (self.views, 3)).flatten(0, 1)
         return (split.to(self.mean.dtype) - self.mean) / self.std
 
-    def _frames(self, pictures: Tensor) -> Tensor:
-        """(N, 3 * views, H, W) -> (N, out_dim), each picture alone."""
+    def _frames(self, crops: Tensor) -> Tensor:
+        """(N, 3 * views, H, W) -> (N, out_dim), each crop alone."""
         if self.training:
-            return self.net(self._standard(pictures)).view(len(pictures), -1)
-        parts = [self.net(self._standard(part)) for part in pictures.split(_CHUNK)]
-        return torch.cat(parts).view(len(pictures), -1)
+            return self.net(self._standard(crops)).view(len(crops), -1)
+        parts = [self.net(self._standard(part)) for part in crops.split(_CHUNK)]
+        return torch.cat(parts).view(len(crops), -1)
 
-    def _clip(self, pictures: Tensor) -> Tensor:
+    def _clip(self, crops: Tensor) -> Tensor:
         """(T, 3 * views, H, W) -> (T, out_dim), one whole clip."""
-        frames = len(pictures)
-        held = pictures[-1:].expand(max(0, _S3D_FRAMES - frames), -1, -1, -1)
-        x = self._standard(torch.cat([pictures, held])).unflatten(0, (-1, self.views)).permute(1, 2, 0, 3, 4)
+        frames = len(crops)
+        held = crops[-1:].expand(max(0, _S3D_FRAMES - frames), -1, -1, -1)
+        x = self._standard(torch.cat([crops, held])).unflatten(0, (-1, self.views)).permute(1, 2, 0, 3, 4)
         maps = self.net(x).mean(dim=(3, 4))
         spread = F.interpolate(maps, size=frames + len(held), mode="linear", align_corners=False)
         return spread.permute(2, 0, 1).flatten(1)[:frames]

@@ -15,7 +15,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-BLANK = 0
+from app.pipeline.module3_sequence.steps import BLANK
+
 #: Highest value a log-probability may have before it is taken for something else: rounding of half precision.
 MAX_LOG_PROB = 1e-2
 _IMPOSSIBLE = -math.inf
@@ -44,16 +45,15 @@ class InvalidLattice(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DecodedToken:
-    """One label and the steps of its single most probable alignment.
-
-    start_step: step at which the label was first emitted; end_step: last step it was emitted at, plus one.
-    log_prob: mean log-probability of the label over those steps, <= 0.
-    """
+    """One label and the steps of its single most probable alignment."""
 
     label: int
     start_step: int
+    """Step at which the label was first emitted."""
     end_step: int
+    """Last step it was emitted at, plus one."""
     log_prob: float
+    """Mean log-probability of the label over those steps, <= 0."""
 
 
 @dataclass(frozen=True, slots=True)

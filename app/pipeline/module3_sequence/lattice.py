@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.pipeline.module3_sequence.decoders import InvalidLattice, checked_log_probs
-
-#: The encoder divides time by this: one lattice step is four frames (0.16 s at 25 frames per second).
-FRAMES_PER_STEP = 4
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 
 
 def triangular_weights(steps: int) -> NDArray[np.float64]:
@@ -35,12 +33,12 @@ class GlobalLattice:
 
     def __init__(self, window: int = 64, stride: int = 32) -> None:
         for name, frames in (("window", window), ("stride", stride)):
-            if frames < FRAMES_PER_STEP or frames % FRAMES_PER_STEP:
-                raise ValueError(f"{name} must be a positive multiple of {FRAMES_PER_STEP} frames, got {frames}")
+            if frames < TIME_DIVISOR or frames % TIME_DIVISOR:
+                raise ValueError(f"{name} must be a positive multiple of {TIME_DIVISOR} frames, got {frames}")
         if stride > window:
             raise ValueError(f"a stride of {stride} frames would leave gaps between windows of {window}")
-        self._stride = stride // FRAMES_PER_STEP
-        self._weights = triangular_weights(window // FRAMES_PER_STEP)
+        self._stride = stride // TIME_DIVISOR
+        self._weights = triangular_weights(window // TIME_DIVISOR)
         self._base = 0  # absolute step of the first row kept
         self._final = 0  # rows before this absolute step are final
         self._next_window = 0  # earliest start of the next window
@@ -79,7 +77,7 @@ class GlobalLattice:
         """Add one window's (S, V) log-probabilities, 1 <= S <= window / 4; its first row is step `window_start_step`.
 
         After `flush`, a window may reach back over steps already final; those rows of it are ignored.
-        Raises InvalidLattice for rows that are no log-probabilities, ValueError for a window out of order, too long,
+        Raises InvalidLattice for rows that are not log-probabilities, ValueError for a window out of order, too long,
         or that leaves a gap.
         """
         rows = checked_log_probs(log_probs, self._width).astype(np.float32)

@@ -9,28 +9,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from app.pipeline.module3_sequence.model import BLANK, Lattice
+from app.pipeline.module3_sequence.model import Lattice
+from app.pipeline.module3_sequence.steps import BLANK
 
-#: Frame label of a step at which nobody said what is signed.
+#: Frame label of a step whose sign is not known.
 UNKNOWN = -100
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the auxiliary CTC and of the KL term; `temperature` of the KL (VAC, Min et al., 2021).
-
-    main: weight of the CTC of the later head. framewise: weight of the cross entropy at lattice steps whose sign is
-    known, for corpora with boundaries; `auxiliary` times as much for the earlier head. streams: weight of the CTC of
-    each stream's own head, where the model has them.
-    """
+    """Weights of the terms of the loss (VAC, Min et al., 2021)."""
 
     main: float = 1.0
+    """CTC of the later head."""
     auxiliary: float = 0.5
+    """CTC of the earlier head."""
     distill: float = 0.0
+    """KL from the later head to the earlier one."""
     temperature: float = 8.0
+    """Temperature of that KL, not a weight."""
     label_smoothing: float = 0.0
     framewise: float = 0.0
+    """Cross entropy at lattice steps whose sign is known, for corpora with boundaries; `auxiliary` times as much for
+    the earlier head."""
     streams: float = 0.5
+    """CTC of each stream's own head, where the model has them."""
 
 
 def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -84,8 +87,8 @@ def total_loss(
         own = ctc(logits, lattice.steps, targets, target_lengths)
         loss = loss + config.streams * own
         parts[f"ctc_{name}"] = own.detach()
-    if lattice.pictured:
-        # Not a loss: how much of the fused frames comes from the pictures, which begin at nothing.
+    if lattice.with_images:
+        # Not a loss: how much of the fused frames comes from the images, which begin at nothing.
         frames = valid.repeat_interleave(lattice.gates.shape[1] // valid.shape[1], dim=1)
         parts["rgb_gate"] = (lattice.gates[..., 0].detach() * frames).sum() / frames.sum()
     if config.label_smoothing:

@@ -1,78 +1,81 @@
-"""Modules 2 and 3 as one network: features and pictures in, a CTC lattice out."""
+"""Modules 2 and 3 as one network: features and images in, a CTC lattice out."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from app.pipeline.module1_preprocessing.crops import views
+from app.pipeline.module1_preprocessing.crops import num_views
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
 from app.pipeline.module2_feature.fusion import GatedFusion
-from app.pipeline.module2_feature.pose_encoder import FlatPoseEncoder, PoseEncoder, TracksEncoder
+from app.pipeline.module2_feature.pose_encoder import FlatPoseEncoder, PoseEncoder
 from app.pipeline.module2_feature.rgb_encoder import Backbone, RGBEncoder
-from app.pipeline.module3_sequence.temporal import TIME_DIVISOR, AttentionEncoder, BiLSTM, TemporalConvolution
-
-BLANK = 0
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
+from app.pipeline.module3_sequence.temporal import AttentionEncoder, BiLSTM, TemporalConvolution
 
 
 @dataclass(frozen=True)
 class RGBConfig:
-    """The RGB stream. weights: None, "default" (torchvision's) or a file; size: side of the square crops in pixels.
-
-    hands: a crop of each hand beside the body's, through the same network. heads: each stream gets a small CTC head of
-    its own, which trains it directly and says how well it reads alone; nothing is computed for them when reading.
-    """
+    """The RGB stream."""
 
     backbone: Backbone = "resnet18"
     weights: str | None = "default"
+    """Pretrained weights: None, "default" (torchvision's) or a file."""
     size: int = 112
+    """Side of the square crops in pixels."""
     stream_dropout: float = 0.15
     hands: bool = False
+    """A crop of each hand beside the body's, through the same network."""
     heads: bool = False
+    """Each stream gets a small CTC head of its own, which trains it directly and says how well it reads alone; nothing
+    is computed for them when reading."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything needed to build the network again.
-
-    labels: vocabulary size without the blank. body: what the encoder "groups" reads of the body, see `PoseEncoder`.
-    norm: of the convolutions, see `TemporalConvolution`. hidden, residual: of the BiLSTM, see `BiLSTM`. features,
-    time_divisor: numbers a frame and frames a lattice step; only the encoder "tracks" may have others than those of
-    cameras.
-    """
+    """Everything needed to build the network again."""
 
     labels: int
-    pose_encoder: Literal["groups", "flat", "tracks"] = "groups"
+    """Vocabulary size without the blank."""
+    pose_encoder: Literal["groups", "flat"] = "groups"
     body_dim: int = 64
     hand_dim: int = 96
     model_dim: int = 192
     body: Literal["all", "head"] = "all"
+    """What the encoder "groups" reads of the body, see `PoseEncoder`."""
     norm: Literal["batch", "layer"] = "batch"
+    """Of the convolutions over time, see `TemporalConvolution`."""
     temporal: Literal["bilstm", "transformer"] = "bilstm"
     layers: int = 2
     hidden: int | None = None
+    """Cells of each direction of the BiLSTM; None: half of model_dim, and no projection behind them."""
     residual: bool = False
+    """Add what goes into the BiLSTM to what comes out."""
     dropout: float = 0.2
     cosine_scale: float = 16.0
     shared_classifier: bool = True
     features: int = NUM_FEATURES
-    time_divisor: int = TIME_DIVISOR
+    """Numbers a frame."""
     rgb: RGBConfig | None = None
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """Inverse of `to_dict`. Raises TypeError for a key this version does not know."""
-        rgb = values.get("rgb")
-        return cls(**{**values, "rgb": RGBConfig(**rgb) if rgb else None})
+        known = dict(values)
+        if known.get("time_divisor") == TIME_DIVISOR:  # written by some earlier versions
+            del known["time_divisor"]
+        rgb = known.get("rgb")
+        return cls(**{**known, "rgb": RGBConfig(**rgb) if rgb else None})
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def without_pretrained(self) -> ModelConfig:
+    def without_pretrained(self) -> Self:
         """The same network for weights that come from elsewhere: none are fetched for it when it is built."""
         return replace(self, rgb=replace(self.rgb, weights=None)) if self.rgb else self
 
@@ -91,16 +94,20 @@ class CosineClassifier(nn.Module):
 
 @dataclass
 class Lattice:
-    """logits: (B, S, 1 + labels), column 0 the blank; conv_logits: the auxiliary head's; steps: (B,) valid steps;
-    gates: (B, T, 2) weight of rgb and pose; streams: logits of each stream's own head, by its name; pictured: did the
-    model see pictures?"""
+    """What the network answers."""
 
     logits: Tensor
+    """(B, S, 1 + labels), column 0 the blank."""
     conv_logits: Tensor
+    """The auxiliary head's."""
     steps: Tensor
+    """(B,) valid steps."""
     gates: Tensor
+    """(B, T, 2) weights of rgb and pose."""
     streams: dict[str, Tensor] = field(default_factory=dict)
-    pictured: bool = False
+    """Logits of each stream's own head, by its name."""
+    with_images: bool = False
+    """Did the model see images?"""
 
 
 class StreamHead(nn.Module):
@@ -117,31 +124,26 @@ class StreamHead(nn.Module):
 
 
 class SignModel(nn.Module):
-    """Landmark features (B, T, features), T a multiple of 4, and optional pictures (B, T, 3, H, W) -> `Lattice`.
+    """Landmark features (B, T, features), T a multiple of 4, and optional images (B, T, 3 * views, S, S) -> `Lattice`.
 
-    lengths: (B,) valid frames, each a multiple of 4 (of `time_divisor`); what lies past it does not matter. A model
-    with an RGB stream also runs without pictures, on the pose stream alone.
+    lengths: (B,) valid frames, each a multiple of 4; what lies past it does not matter. A model with an RGB stream also
+    runs without images, on the pose stream alone. A corpus whose frames are not landmarks derives from it.
     """
 
+    config_type: ClassVar[type[ModelConfig]] = ModelConfig
+    convolution_type: ClassVar[type[TemporalConvolution]] = TemporalConvolution
+
     def __init__(self, config: ModelConfig) -> None:
+        """Raises ValueError for a config that this version cannot build."""
         super().__init__()
-        tracks = config.pose_encoder == "tracks"
-        if config.features != NUM_FEATURES and not tracks:
-            raise ValueError(f"the model reads {config.features} features a frame, this version makes {NUM_FEATURES}")
-        if config.time_divisor != TIME_DIVISOR and not tracks:
-            raise ValueError(f"a lattice step of landmarks is {TIME_DIVISOR} frames, not {config.time_divisor}")
         self.config = config
         dim = config.model_dim
-        self.pose: nn.Module
-        if tracks:
-            self.pose = TracksEncoder(config.features, dim, config.dropout)
-        elif config.pose_encoder == "groups":
-            self.pose = PoseEncoder(config.body_dim, config.hand_dim, dim, config.body)
-        else:
-            self.pose = FlatPoseEncoder(dim)
-        self.rgb = RGBEncoder(config.rgb.backbone, config.rgb.weights, views(config.rgb.hands)) if config.rgb else None
+        self.pose = self.frame_encoder(config)
+        self.rgb = (
+            RGBEncoder(config.rgb.backbone, config.rgb.weights, num_views(config.rgb.hands)) if config.rgb else None
+        )
         self.fusion = GatedFusion(self.rgb.out_dim, dim, config.rgb.stream_dropout) if config.rgb and self.rgb else None
-        self.convolution = TemporalConvolution(dim, dim, config.dropout, config.time_divisor, config.norm)
+        self.convolution = self.convolution_type(dim, dim, config.dropout, config.norm)
         self.sequence: nn.Module = (
             BiLSTM(dim, config.layers, config.dropout, config.hidden, config.residual)
             if config.temporal == "bilstm"
@@ -153,7 +155,6 @@ class SignModel(nn.Module):
         self.conv_classifier = (
             None if config.shared_classifier else CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
         )
-
         self.heads = nn.ModuleDict(
             {
                 name: StreamHead(dim, config.labels, config.dropout, config.cosine_scale)
@@ -161,33 +162,40 @@ class SignModel(nn.Module):
             }
         )
 
-    def look(self, pictures: Tensor) -> Tensor:
-        """What the RGB encoder makes of each picture alone: (N, 3 * views, S, S) -> (N, rgb.out_dim)."""
+    @staticmethod
+    def frame_encoder(config: ModelConfig) -> nn.Module:
+        """The pose stream: (B, T, features) -> (B, T, model_dim). Raises ValueError."""
+        if config.features != NUM_FEATURES:
+            raise ValueError(f"the model reads {config.features} features a frame, this version makes {NUM_FEATURES}")
+        if config.pose_encoder == "groups":
+            return PoseEncoder(config.body_dim, config.hand_dim, config.model_dim, config.body)
+        return FlatPoseEncoder(config.model_dim)
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        """What the RGB encoder makes of each frame's crops alone: (N, 3 * views, S, S) -> (N, rgb.out_dim)."""
         if self.rgb is None:
             raise ValueError("this model has no RGB stream")
-        frames: Tensor = self.rgb(pictures[None])[0]
+        frames: Tensor = self.rgb(images[None])[0]
         return frames
 
-    def encode_frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def fuse_frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Module 2, frame by frame: (B, T, model_dim) and gates (B, T, 2).
 
-        features: (B, T, features), or behind them in each row what `look` made of the frame's pictures, NaN where there
-        were none: (B, T, features + rgb.out_dim).
+        features: (B, T, features), or behind them in each row what `encode_images` made of the frame's crops, NaN
+        where there were none: (B, T, features + rgb.out_dim).
         """
         landmarks, seen = features[..., : self.config.features], features[..., self.config.features :]
         pose = self.pose(landmarks)
         alone, gates = self._fused(None, pose)
         if not seen.shape[-1]:
             return alone, gates
-        pictured = ~seen[..., :1].isnan()
+        there = ~seen[..., :1].isnan()
         both, weights = self._fused(seen.nan_to_num(0.0), pose)
-        return torch.where(pictured, both, alone), torch.where(pictured, weights, gates)
+        return torch.where(there, both, alone), torch.where(there, weights, gates)
 
-    def _streams(
-        self, features: Tensor, pictures: Tensor | None, lengths: Tensor | None
-    ) -> tuple[Tensor | None, Tensor]:
-        """What each stream makes of the frames: (B, T, rgb.out_dim) or None without pictures, (B, T, model_dim)."""
-        seen = None if pictures is None or self.rgb is None else self.rgb(pictures, lengths)
+    def _streams(self, features: Tensor, images: Tensor | None, lengths: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """What each stream makes of the frames: (B, T, rgb.out_dim) or None without images, (B, T, model_dim)."""
+        seen = None if images is None or self.rgb is None else self.rgb(images, lengths)
         return seen, self.pose(features)
 
     def _fused(self, rgb: Tensor | None, pose: Tensor, without_pose: bool = False) -> tuple[Tensor, Tensor]:
@@ -198,12 +206,12 @@ class SignModel(nn.Module):
         fused: tuple[Tensor, Tensor] = self.fusion(rgb, pose, without_pose)
         return fused
 
-    def shorten(self, features: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    def encode_frames(self, features: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """What sees only the frames around a step, convolutions included: (B, T / 4, model_dim) and gates (B, T, 2).
 
-        features: as `encode_frames` takes them. Without lengths all rows are whole; so too in `classify`.
+        features: as `fuse_frames` takes them. Without lengths all rows are whole; so too in `classify`.
         """
-        frames, gates = self.encode_frames(features)
+        frames, gates = self.fuse_frames(features)
         return self.convolution(frames, lengths), gates
 
     def classify(self, short: Tensor, steps: Tensor | None) -> Tensor:
@@ -212,13 +220,13 @@ class SignModel(nn.Module):
         return logits
 
     def forward(
-        self, features: Tensor, lengths: Tensor, pictures: Tensor | None = None, without_pose: bool = False
+        self, features: Tensor, lengths: Tensor, images: Tensor | None = None, without_pose: bool = False
     ) -> Lattice:
-        """without_pose: let the pictures speak alone, to measure what they know."""
-        rgb, pose = self._streams(features, pictures, lengths)
+        """without_pose: let the images speak alone, to measure what they know."""
+        rgb, pose = self._streams(features, images, lengths)
         frames, gates = self._fused(rgb, pose, without_pose)
         short = self.convolution(frames, lengths)
-        steps = lengths // self.config.time_divisor
+        steps = lengths // math.prod(self.convolution.pools)
         streams = {"pose": self.heads["pose"](pose, lengths)} if self.heads else {}
         if self.heads and self.fusion is not None and rgb is not None:
             streams["rgb"] = self.heads["rgb"](self.fusion.rgb(rgb), lengths)
@@ -228,5 +236,5 @@ class SignModel(nn.Module):
             steps=steps,
             gates=gates,
             streams=streams,
-            pictured=rgb is not None,
+            with_images=rgb is not None,
         )

@@ -13,6 +13,8 @@ START = -1
 #: Index of the end-of-sentence probability: label 0 is the CTC blank, which a language model never speaks of.
 END = 0
 MAX_ORDER = 6
+#: Its file beside the weights of a checkpoint that has one.
+LANGUAGE_MODEL = "gloss_lm.json"
 _FORMAT, _VERSION = "glossline-ngram", 1
 
 Context = tuple[int, ...]
@@ -99,16 +101,6 @@ class NgramModel:
             context = self.advance(context, label)
         return total
 
-    def perplexity(self, sentences: Iterable[Sequence[int]]) -> float:
-        """Per symbol, ends of sentences counted; raises ValueError where there is no sentence."""
-        total, symbols = 0.0, 0
-        for sentence in sentences:
-            total += self.sentence_log_prob(sentence)
-            symbols += len(sentence) + 1
-        if symbols == 0:
-            raise ValueError("perplexity needs at least one sentence")
-        return math.exp(-total / symbols)
-
     def save(self, path: Path) -> None:
         """Write JSON; `events` are rows of [context..., label, count], which is all the model consists of."""
         events = [
@@ -163,7 +155,7 @@ class NgramModel:
     def _check(self, context: Context, following: Mapping[int, int]) -> None:
         started = [symbol for symbol in context if symbol != START]
         if len(context) != self.order - 1 or context[len(context) - len(started) :] != tuple(started):
-            raise InvalidNgramModel(f"{context} is no context of {self.order - 1} labels")
+            raise InvalidNgramModel(f"{context} is not a context of {self.order - 1} labels")
         if not following or min(following.values()) < 1:
             raise InvalidNgramModel(f"every event has a count of at least 1, but not after context {context}")
         if not all(1 <= label < self.num_labels for label in started) or not all(

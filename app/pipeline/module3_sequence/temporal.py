@@ -1,41 +1,30 @@
-"""Temporal model: convolutions that divide time by four (or two), then a recurrent or attention encoder."""
+"""Temporal model: convolutions that divide time by four, then a recurrent or attention encoder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-#: Frames per lattice step, for everything that reads cameras. A corpus of coarse tracks may keep twice as many.
-TIME_DIVISOR = 4
-
 
 class TemporalConvolution(nn.Module):
     """K5-P2-K5-P2: (B, T, inputs), lengths (B,) -> (B, T / 4, outputs); T and lengths multiples of 4.
 
-    Edges are replicated, not zero-padded. Without lengths all rows are whole. With divisor 2 the second pooling is
-    left out (K5-P2-K5): T and lengths are then multiples of 2.
+    Edges are replicated, not zero-padded. Without lengths all rows are whole.
 
-    norm: "batch" learns with the statistics of batches; "layer" normalises each frame by itself, which needs no
-    statistics (and so none of corpora that differ), with GELU in place of ReLU.
+    norm: "batch" normalises with the statistics of batches and is followed by ReLU; "layer" normalises each frame on
+    its own, so that corpora trained together do not share statistics, and is followed by GELU.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        dropout: float,
-        divisor: int = TIME_DIVISOR,
-        norm: Literal["batch", "layer"] = "batch",
-    ) -> None:
+    #: What each pooling divides time by; their product is TIME_DIVISOR.
+    pools: ClassVar[tuple[int, int]] = (2, 2)
+
+    def __init__(self, inputs: int, outputs: int, dropout: float, norm: Literal["batch", "layer"] = "batch") -> None:
         super().__init__()
-        if divisor not in (2, 4):
-            raise ValueError(f"time is divided by 2 or 4, not by {divisor}")
-        self.pools = (2, divisor // 2)
         self.first = nn.Conv1d(inputs, outputs, 5)
         self.second = nn.Conv1d(outputs, outputs, 5)
         self.activation: Callable[[Tensor], Tensor] = F.relu if norm == "batch" else F.gelu
@@ -64,7 +53,7 @@ class _ChannelNorm(nn.LayerNorm):
 def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
     """(B, C, T) with everything past each clip's length replaced by its last value.
 
-    Each layer needs this anew: only so is a clip in a padded batch read exactly as alone.
+    Each layer needs this: only so is a clip in a padded batch read exactly as alone.
     """
     if bool((lengths == x.shape[2]).all()):
         return x
@@ -75,7 +64,8 @@ def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
 class BiLSTM(nn.Module):
     """(B, S, dim), lengths (B,) or None for whole rows -> (B, S, dim); steps past a clip's length do not reach it.
 
-    hidden: cells of each direction, dim / 2 where not said. residual: what comes in is added to what goes out.
+    hidden: cells of each direction, projected back to dim; None: dim / 2 cells, no projection. residual: the input is
+    added to the output.
     """
 
     def __init__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.pipeline.module4_language.draft import Draft
-from app.pipeline.module4_language.english_order import in_english_order, restore_english
 from app.pipeline.module4_language.gloss_rules import clean_glosses, readable
 from app.pipeline.module4_language.realise import finish_sentence
 from app.pipeline.module4_language.rules import RULES
@@ -25,8 +24,6 @@ def to_english(glosses: Sequence[str], sign_language: str = "ase") -> str:
         The text, or "" when no gloss holds a letter or digit.
     """
     cleaned = clean_glosses(glosses)
-    if sign_language == "ase" and in_english_order(words := [part for gloss in glosses for part in str(gloss).split()]):
-        return restore_english(words)
     draft = Draft.of(cleaned)
     for rule in RULES.get(sign_language, ()):
         rule.apply(draft)

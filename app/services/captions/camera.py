@@ -1,4 +1,4 @@
-"""The camera of one session: pictures become landmarks in worker threads, in their order, two of them at a time."""
+"""The camera of one session: images become landmarks in worker threads, in their order, two of them at a time."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.core.errors import DeviceFault, OutOfMemory, ServiceError
+from app.core.errors import DeviceFault, ExtractorUnavailable, InternalError, InvalidFrame, OutOfMemory, ServiceError
+from app.pipeline.image_reader import ImageReader
 from app.pipeline.module1_preprocessing.images import picture_from_bytes
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
+from app.pipeline.module1_preprocessing.landmarks.engine import (
     ExtractionFailed,
-    ExtractorPool,
+    LandmarkEngine,
     LandmarksUnavailable,
-    MediaPipeExtractor,
+    LandmarkTrack,
 )
-from app.pipeline.picture_reader import PictureReader
-from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, unheard
-from app.services.captions.commands import Close, LiveError
-from app.services.captions.session import LiveSession, WaitingPicture
-from app.services.recognition.device_faults import Device, told_apart
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_observer
+from app.services.recognition.device_faults import Device, raising_device_errors
+from app.services.recognition.errors import pipeline_errors_as_service_errors
 
-#: Pictures of one camera in its graph at once: while the hands of one are found, the body of the next is. More would
+#: Images that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
+MAX_WAITING_IMAGES = 4
+#: Images of one camera on its track at once: while the hands of one are found, the body of the next is. More would
 #: not be faster and would be older when they come out.
 IN_FLIGHT = 2
 
@@ -37,127 +39,222 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """A picture that is in the graph; pixels: kept where the recogniser reads them too."""
+class WaitingImage:
+    """A compressed image that waits for its landmarks."""
 
-    picture: WaitingPicture
+    data: bytes
+    time_s: float
+    """Capture time in the stream."""
+    arrived: float
+    """When it came (monotonic seconds)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInImage:
+    """What the track and the recogniser found in one image."""
+
+    image: WaitingImage
+    width: int
+    height: int
+    points: NDArray[np.float32]
+    """(75, 3)"""
+    rgb: NDArray[np.float32] | None
+    """(1, D): what the recogniser's RGB encoder made of the image, if it has one."""
+
+
+class CameraClient(Protocol):
+    """The session that a camera works for."""
+
+    @property
+    def recogniser(self) -> Recogniser: ...
+
+    def on_landmarks(self, found: FoundInImage) -> None: ...
+
+    def on_bad_image(self, problem: ServiceError) -> None:
+        """An image that cannot be read; the next ones are."""
+        ...
+
+    def on_images_read(self) -> None:
+        """Nothing waits any more."""
+        ...
+
+    def fail(self, problem: ServiceError) -> None:
+        """The camera cannot go on."""
+        ...
+
+
+class CameraLike(Protocol):
+    """What a session needs of its camera."""
+
+    @property
+    def waiting(self) -> int:
+        """Images that have not been begun."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Some image has no landmarks yet."""
+        ...
+
+    def put(self, image: WaitingImage) -> int:
+        """Read this image in its turn; returns how many older ones were dropped for it."""
+        ...
+
+    def clear(self) -> int:
+        """Drop the images that wait; returns how many."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+OpenCamera = Callable[[CameraClient], CameraLike]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """An image whose landmarks are being found."""
+
+    image: WaitingImage
     width: int
     height: int
     pixels: NDArray[np.uint8] | None
+    """Kept where the recogniser reads them too."""
 
 
 class Camera:
-    """Reads a session's waiting pictures until `close`. A landmark graph follows one person, so each borrows its own
-    from `graphs`, which keeps it for the next session."""
+    """Reads a session's images until `close`, on a landmark track of its own."""
 
     def __init__(
         self,
-        session: LiveSession,
+        client: CameraClient,
         threads: Executor,
-        graphs: ExtractorPool,
+        landmarks: LandmarkEngine,
         device: Device,
-        on_stage: OnStage = unheard,
+        on_stage: OnStage = no_op_observer,
     ) -> None:
-        self._device = device
-        self._session, self._threads, self._graphs, self._on_stage = session, threads, graphs, on_stage
-        self._extractor: MediaPipeExtractor | None = None
-        self._pictures = PictureReader.of(session.recogniser, on_stage)
-        self._graph_lock, self._closed = Lock(), False
+        self._client, self._threads, self._landmarks = client, threads, landmarks
+        self._device, self._on_stage = device, on_stage
+        self._images: deque[WaitingImage] = deque()
+        self._in_flight = False
+        self._opened: LandmarkTrack | None = None
+        self._pictures = ImageReader.of(client.recogniser, on_stage)
+        self._track_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
-        self._task = asyncio.create_task(self._run(), name=f"camera-{session.id}")
+        self._task = asyncio.create_task(self._run(), name="camera")
 
-    def wake(self) -> None:
+    @property
+    def waiting(self) -> int:
+        return len(self._images)
+
+    @property
+    def busy(self) -> bool:
+        return self._in_flight or bool(self._images)
+
+    def put(self, image: WaitingImage) -> int:
+        self._images.append(image)
+        dropped = 0
+        while len(self._images) > MAX_WAITING_IMAGES:
+            self._images.popleft()
+            dropped += 1
         self._something.set()
+        return dropped
+
+    def clear(self) -> int:
+        dropped = len(self._images)
+        self._images.clear()
+        return dropped
 
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        # In a thread, behind a picture that may still be looked at there.
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._give_back)
+        # In a thread, behind an image that may still be read there.
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._close_track)
 
     async def _run(self) -> None:
-        session = self._session
-        sent: deque[_Sent] = deque()
-        await self._something.wait()
-        try:  # first of all: it takes a moment, in which old pictures make room for new ones
-            await self._in_thread(self._borrow)
-        except (LandmarksUnavailable, ExtractionFailed) as problem:
-            self._fail(problem)
-            return
-        while True:
+        try:
             await self._something.wait()
-            self._something.clear()
-            while session.pictures or sent:
-                try:
-                    if session.pictures and len(sent) < IN_FLIGHT:
-                        picture = session.pictures.popleft()
-                        session.looking = True
-                        sent.append(await self._in_thread(partial(self._send, picture)))
-                        continue
-                    points, rgb = await self._in_thread(partial(self._receive, sent[0].pixels))
-                except (OutOfMemory, DeviceFault) as problem:
-                    session.deliver(problem)
-                    return
-                except ServiceError as problem:
-                    session.counters.dropped += 1
-                    session.complain(LiveError("invalid_frame", problem.detail))
-                except (LandmarksUnavailable, ExtractionFailed) as problem:
-                    self._fail(problem)
-                    return
-                else:
-                    done = sent.popleft()
-                    session.saw_picture(done.width, done.height)
-                    session.add_landmarks(points[None], [done.picture.time_s], done.picture.arrived, rgb)
-                    session.show_landmarks(points, done.picture.time_s)
-                session.looking = bool(sent)
-                session.predict()
-            session.pictures_read()
+            # First of all: it takes a moment, in which old images make room for new ones.
+            await self._in_thread(self._open)
+            sent: deque[_Sent] = deque()
+            while True:
+                await self._something.wait()
+                self._something.clear()
+                while self._images or sent:
+                    await self._step(sent)
+                self._client.on_images_read()
+        except (OutOfMemory, DeviceFault) as problem:
+            logger.opt(exception=problem).error("a live session failed")
+            self._fail(InternalError("The session failed and cannot go on."))
+        except (LandmarksUnavailable, ExtractionFailed) as problem:
+            logger.warning("no landmarks for a live session: {}", problem)
+            self._fail(ExtractorUnavailable(str(problem)))
 
-    def _fail(self, problem: Exception) -> None:
-        logger.warning("no landmarks for a live session: {}", problem)
-        self._session.failed = LiveError("landmarks_unavailable", str(problem), Close.INTERNAL)
+    def _fail(self, problem: ServiceError) -> None:
+        self.clear()
+        self._in_flight = False
+        self._client.fail(problem)
+
+    async def _step(self, sent: deque[_Sent]) -> None:
+        """Send one image to the track, or receive the landmarks of the oldest one."""
+        try:
+            if self._images and len(sent) < IN_FLIGHT:
+                self._in_flight = True
+                sent.append(await self._in_thread(partial(self._send, self._images.popleft())))
+                return
+            points, rgb = await self._in_thread(partial(self._receive, sent[0].pixels))
+        except (OutOfMemory, DeviceFault):
+            raise
+        except ServiceError as problem:
+            self._in_flight = bool(sent)
+            self._client.on_bad_image(InvalidFrame(problem.detail))
+        else:
+            done = sent.popleft()
+            self._in_flight = bool(sent)
+            self._client.on_landmarks(FoundInImage(done.image, done.width, done.height, points, rgb))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         # Shielded: a thread cannot be stopped, and whoever waits for it may be.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, work))
+        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # also where nobody waits
+        return await asyncio.shield(done)
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
-    def _borrow(self) -> None:
-        with self._graph_lock:
+    def _open(self) -> None:
+        with self._track_lock:
             if not self._closed:
-                self._extractor = self._graphs.borrow()
+                self._opened = self._landmarks.open()
 
-    def _send(self, picture: WaitingPicture) -> _Sent:
-        """Decode a picture and hand it to the graph."""
+    def _send(self, image: WaitingImage) -> _Sent:
+        """Decode an image and hand it to the landmark engine."""
         watch = Stopwatch()
-        with watch.stage(DECODE):
-            rgb = picture_from_bytes(picture.data)
-        watch.tell(self._on_stage)
-        with self._graph_lock:
-            self._graph.send(rgb)
-        return _Sent(picture, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
+        with watch.stage(DECODE), pipeline_errors_as_service_errors():
+            rgb = picture_from_bytes(image.data)
+        watch.report(self._on_stage)
+        with self._track_lock:
+            self._track.send(rgb)
+        return _Sent(image, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
 
     def _receive(self, pixels: NDArray[np.uint8] | None) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Landmarks (75, 3) of the oldest picture in the graph, and what the RGB encoder makes of its pixels (1, D)."""
+        """Landmarks (75, 3) of the oldest image sent, and what the RGB encoder makes of its pixels (1, D)."""
         watch = Stopwatch()
-        with self._graph_lock, watch.stage(LANDMARKS):
-            points = self._graph.receive()
-        watch.tell(self._on_stage)
+        with self._track_lock, watch.stage(LANDMARKS):
+            points = self._track.receive()
+        watch.report(self._on_stage)
         if self._pictures is None or pixels is None:
             return points, None
-        with told_apart(self._device):
+        with raising_device_errors(self._device):
             return points, self._pictures.push(pixels, points)[None]
 
     @property
-    def _graph(self) -> MediaPipeExtractor:
-        if self._extractor is None:
+    def _track(self) -> LandmarkTrack:
+        if self._opened is None:
             raise ExtractionFailed("the session has ended")
-        return self._extractor
+        return self._opened
 
-    def _give_back(self) -> None:
-        with self._graph_lock:
-            extractor, self._extractor = self._extractor, None
+    def _close_track(self) -> None:
+        with self._track_lock:
+            track, self._opened = self._opened, None
             self._closed = True
-        if extractor is not None:
-            self._graphs.give_back(extractor)
+        if track is not None:
+            track.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.services.captions.commands import LiveError
+from app.core.errors import BadTimestamp
 
 #: Longer gaps are a pause, not slow signing: the stream goes on as if they had not been.
 MAX_GAP_S = 2.0
@@ -19,7 +19,7 @@ class StreamClock:
     def times(self, count: int, time_us: int | None) -> tuple[list[float], bool]:
         """Stream seconds of `count` frames, the first captured at `time_us` (client's clock) or right after the last.
 
-        Also tells whether there was a gap before them. Raises LiveError for a time that is not later than the last.
+        Also tells whether there was a gap before them. Raises BadTimestamp for a time that is not later than the last.
         """
         gap = False
         if time_us is None:
@@ -34,9 +34,7 @@ class StreamClock:
                 start = self.last_s + self._period
                 self._offset_s = start - time_us / 1e6
             elif start <= self.last_s:
-                raise LiveError(
-                    "bad_timestamp", "The capture time is not later than that of the frame before; it was not used."
-                )
+                raise BadTimestamp
         times = [start + i * self._period for i in range(count)]
         self.last_s = times[-1]
         return times, gap

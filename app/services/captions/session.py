@@ -4,160 +4,205 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import NUM_KEYPOINTS
+from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
-from app.pipeline.recogniser import GlossSegment, Recogniser
-from app.pipeline.streaming import CaptionStream, EndReason, StreamUpdate
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.streaming import CaptionStream
+from app.services.captions.camera import CameraLike, FoundInImage, OpenCamera, WaitingImage
+from app.services.captions.captions import Captions, milliseconds
 from app.services.captions.clock import StreamClock
-from app.services.captions.commands import Close, Landmarks, LiveError, Picture, Start
-from app.services.captions.engine import CaptionEngine, Outcome, Work
-from app.services.conversation.outbox import Event, Outbox, SlowReader
+from app.services.captions.commands import Command, Flush, Landmarks, Pause, Picture, Start
+from app.services.captions.events import Done, FoundLandmarks, Stats, Usage
+from app.services.captions.frames import FrameQueue
+from app.services.captions.turn import LiveTurn, Outcome
+from app.services.conversation.events import Error, Event, Warning
+from app.services.conversation.outbox import Outbox
+from app.services.recognition.scheduler import Client, Lane
 
 #: Landmark frames that may wait for the model: ten seconds. More means that the machine is too slow for its clients.
 MAX_WAITING_FRAMES = 250
-#: Pictures that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
-MAX_WAITING_PICTURES = 4
-
 #: Under load a session's newest frames are looked at less often, but at least this often.
 MAX_LOOK_S = 1.0
-#: Below this confidence a prediction for a frame is "none".
-PREDICTION_THRESHOLD = 0.50
-#: Landmarks of pictures go back to a client that draws them no oftener than this: twelve times a second.
+#: Landmarks of images go back to a client that draws them no more often than this: twelve times a second.
 SHOW_S = 1 / 12
-
-TOO_SLOW = LiveError("slow_reader", "The client does not read its captions fast enough.", Close.POLICY)
+#: What has come when a session ends has this many seconds to be read.
+FINISH_S = 10.0
 
 Now = Callable[[], float]
 
 
 @dataclass(slots=True)
 class Counters:
+    """Frames of a session."""
+
     received: int = 0
     used: int = 0
+    """The model was given them."""
     dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingPicture:
-    """A picture that waits for its landmarks: seconds in the stream, and when it came (monotonic)."""
-
-    data: bytes
-    time_s: float
-    arrived: float
-
-
-@dataclass(slots=True)
-class _Frames:
-    """Landmark frames on their way to the model, oldest first, as they came: (n, 75, 3), their n times and, where they
-    have pictures that the recogniser reads, what it made of them (n, D)."""
-
-    batches: deque[tuple[NDArray[np.floating], list[float], NDArray[np.float32] | None]] = field(default_factory=deque)
-    count: int = 0
-    arrived: float = 0.0  # of the newest
-
-    def __len__(self) -> int:
-        return self.count
-
-    @property
-    def last_s(self) -> float:
-        return self.batches[-1][1][-1]
-
-    def add(
-        self, points: NDArray[np.floating], times: list[float], arrived: float, rgb: NDArray[np.float32] | None
-    ) -> None:
-        self.batches.append((points, times, rgb))
-        self.count += len(times)
-        self.arrived = arrived
-
-    def drop_oldest(self) -> int:
-        """How many frames that were."""
-        dropped = len(self.batches.popleft()[1])
-        self.count -= dropped
-        return dropped
-
-    def take(self) -> tuple[NDArray[np.float32], list[float], NDArray[np.float32] | None]:
-        """All of them, float32; rgb None where none has pictures, else rows of NaN for those without."""
-        if not self.batches:
-            return np.zeros((0, NUM_KEYPOINTS, 3), np.float32), [], None
-        points = np.concatenate([points for points, _, _ in self.batches]).astype(np.float32, copy=False)
-        times = [time_s for _, times, _ in self.batches for time_s in times]
-        width = next((seen.shape[1] for _, _, seen in self.batches if seen is not None), None)
-        rgb = None
-        if width is not None:
-            rgb = np.concatenate(
-                [np.full((len(t), width), np.nan, np.float32) if r is None else r for _, t, r in self.batches]
-            )
-        self.batches.clear()
-        self.count = 0
-        return points, times, rgb
-
-
 class LiveSession:
-    """For one event loop. `start` are the settings in effect; `stream` is touched by the engine's thread alone."""
+    """Not thread-safe; use from one event loop. `stream` is used by the model's thread alone."""
 
     def __init__(
         self,
         start: Start,
         stream: CaptionStream,
-        engine: CaptionEngine,
+        lane: Lane[Client],
+        open_camera: OpenCamera | None = None,
         now: Now = time.monotonic,
         on_lag: Callable[[float], None] | None = None,
     ) -> None:
-        """on_lag: told the seconds from the arrival of the newest frame to the captions that have read it."""
+        """start: the settings in effect. open_camera: called when the first image comes. on_lag: called with the
+        seconds from the arrival of the newest frame to the captions that have read it."""
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
         self.start = start
         self.outbox = Outbox()
         self.counters = Counters()
-        self.paused = False
-        self.predictions = False  # answer every frame with the sign that is being made
+        self.began = now()
         self.finished = False
-        self.failed: LiveError | None = None
-        self.last_heard = self.began = now()
-        self.pictures: deque[WaitingPicture] = deque()
-        self.looking = False  # a picture is on its way to landmarks
-        self._stream, self._engine, self._now = stream, engine, now
+        """All has been said; there is nothing to come back for."""
+        self._failed: ServiceError | None = None
+        self._last_message_at = self._last_frame_at = self.began
+        self._stream, self._lane, self._now = stream, lane, now
+        self._open_camera = open_camera
+        self._camera: CameraLike | None = None
         self._on_lag = on_lag
         self._clock = StreamClock(start.fps)
-        self._frames = _Frames()
+        self._frames = FrameQueue()
+        self._captions = Captions(start.interim, stream.recogniser.model_id)
         self._at_rest = asyncio.Event()
+        self._paused = False
+        self._taking = True  # frames are accepted
+        self._abandoned = False  # a flush does not wait for images
         self._flush_asked = False
+        self._predictions = False  # answer every frame with the sign that is being made
         self._partial_s = stream.config.partial_every / MODEL_FPS
-        self._pause_s = math.inf  # capture time of the frame with which the sentence will end unless another sign comes
         self._looked_s = 0.0  # stream time of the newest frame the model was given
         self._shown_at = 0.0  # when landmarks were last due to be sent back
         self._read_until = 0.0  # arrival of the newest frame the model was given
         self._lag_due = False  # the model's next answer is about frames that it had not seen before
-        self._segment = 0
-        self._revision = 0
-        self._shown: tuple[Any, ...] = ()
         self._lag_ms = 0.0
-        self._sign: GlossSegment | None = None  # the latest of the running sentence
 
     @property
     def recogniser(self) -> Recogniser:
         """The one that reads this session, to its end."""
         return self._stream.recogniser
 
+    @property
+    def has_input(self) -> bool:
+        return self.counters.received > 0
+
+    @property
+    def frames_waiting(self) -> int:
+        """Landmark frames that wait for the model."""
+        return len(self._frames)
+
+    @property
+    def images_waiting(self) -> int:
+        """Images that wait for their landmarks."""
+        return self._camera.waiting if self._camera is not None else 0
+
+    # -- what others may do with it -----------------------------------------------------------------------------------
+
+    def handle(self, command: Command) -> None:
+        """Do what the client says about its captions. Raises ServiceError when it cannot be done; the session goes
+        on."""
+        match command:
+            case Picture() | Landmarks():
+                self.take(command)
+            case Flush():
+                self.flush()
+            case Pause():
+                self.pause(command.paused)
+
+    def touch(self) -> None:
+        """A message has come: the session is not idle."""
+        self._last_message_at = self._now()
+
+    @property
+    def idle_s(self) -> float:
+        return self._now() - self._last_message_at
+
+    @property
+    def frameless_s(self) -> float:
+        """Seconds since the last frame, or since the session began."""
+        return self._now() - self._last_frame_at
+
+    def pause(self, paused: bool = True) -> None:
+        """Frames are dropped until `pause(False)`; the sentence ends."""
+        self._paused = paused
+        self.flush()
+
+    def resume(self) -> None:
+        """The client is back on another connection: its frames are taken again."""
+        self._taking, self._abandoned = True, False
+        self.touch()
+
+    def answer_every_frame(self) -> None:
+        """Send a `prediction` for each frame."""
+        self._predictions = True
+
+    @property
+    def failed(self) -> ServiceError | None:
+        """Why the session has to end; its conversation looks at this."""
+        return self._failed
+
+    def fail(self, problem: ServiceError) -> None:
+        """End the session; the first reason stays."""
+        self._failed = self._failed or problem
+        self._at_rest.set()
+
+    def send_event(self, event: Event) -> None:
+        """Send an event in its turn; a client that does not read ends the session."""
+        try:
+            self.outbox.put(event)
+        except SlowReader as problem:
+            self.fail(problem)
+
+    async def finish(self) -> None:
+        """Read what is there, make it final, send `done`."""
+        await self.flushed(FINISH_S)
+        self.finished = True
+        self._put_last(Done(usage=self.usage()))
+
+    async def end(self, last: Event, problem: ServiceError, timeout_s: float) -> None:
+        """End the session from the service's side: what is there becomes final, then comes `last`, then the end."""
+        await self.flushed(timeout_s)
+        self._put_last(last)
+        self.fail(problem)
+
+    def _put_last(self, event: Event) -> None:
+        try:
+            self.outbox.put_last(event)
+        except SlowReader as problem:
+            self.fail(problem)
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        self._taking, self.finished = False, True
+        self._lane.forget(self)
+        if self._camera is not None:
+            await self._camera.close()
+
     # -- in -----------------------------------------------------------------------------------------------------------
 
     def take(self, command: Picture | Landmarks) -> None:
-        """Frames from the client. Raises LiveError when they cannot be used; the session goes on."""
+        """Frames from the client. Raises BadTimestamp when they cannot be used; the session goes on."""
         count = len(command.points) if isinstance(command, Landmarks) else 1
         self.counters.received += count
-        if self.paused or self.finished:
+        self._last_frame_at = self._now()
+        if self._paused or not self._taking:
             self.counters.dropped += count
             return
         arrived = self._now()
@@ -166,23 +211,27 @@ class LiveSession:
                 times, gap = [self._clock.arrival(arrived)], False
             else:
                 times, gap = self._clock.times(count, command.time_us)
-        except LiveError:
+        except BadTimestamp:
             self.counters.dropped += count
             raise
         if gap:
             self.flush()
-            self.tell("warning", code="gap", message="The capture times jumped; the sentence was ended there.")
+            self.send_event(Warning(code="gap", message="The capture times jumped; the sentence was ended there."))
         if isinstance(command, Picture):
-            self.pictures.append(WaitingPicture(command.data, times[0], arrived))
-            while len(self.pictures) > MAX_WAITING_PICTURES:
-                self.pictures.popleft()
-                self.counters.dropped += 1
-                self.predict()
+            self._take_image(WaitingImage(command.data, times[0], arrived))
         else:
-            self.add_landmarks(command.points, times, arrived)
-            self.predict()
+            self._add_landmarks(command.points, times, arrived)
+            self._predict()
 
-    def add_landmarks(
+    def _take_image(self, image: WaitingImage) -> None:
+        if self._camera is None:
+            assert self._open_camera is not None, "this session was opened without a camera"
+            self._camera = self._open_camera(self)
+        for _ in range(self._camera.put(image)):
+            self.counters.dropped += 1
+            self._predict()
+
+    def _add_landmarks(
         self,
         points: NDArray[np.floating],
         times: list[float],
@@ -190,85 +239,99 @@ class LiveSession:
         rgb: NDArray[np.float32] | None = None,
     ) -> None:
         """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream); rgb (n, D):
-        what the recogniser's RGB encoder made of their pictures, if it has one and there were any."""
+        what the recogniser's RGB encoder made of their images, if it has one and there were any."""
         self._frames.add(points, times, arrived, rgb)
         while len(self._frames) > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
-            self._engine.wants_turn(self)
+            self._lane.wants_turn(self)
 
-    def predict(self) -> None:
-        """A frame has been dealt with: say which sign is being made, to who wants an answer for every frame."""
-        if not self.predictions:
-            return
-        sure = self._sign is not None and self._sign.confidence >= PREDICTION_THRESHOLD
-        label = self._sign.gloss if self._sign is not None and sure else "none"
-        score = round(self._sign.confidence, 4) if self._sign is not None else 0.0
-        try:
-            self.tell("prediction", label=label, score=score)
-        except SlowReader:
-            self.failed = TOO_SLOW
+    def _predict(self) -> None:
+        """A frame has been dealt with: send the sign that is being made, where every frame is answered."""
+        if self._predictions:
+            self.send_event(self._captions.prediction())
 
-    def saw_picture(self, width: int, height: int) -> None:
-        """The size of a picture, before its landmarks are added: the first one tells the shape of all."""
+    # -- the camera's side --------------------------------------------------------------------------------------------
+
+    def on_landmarks(self, found: FoundInImage) -> None:
+        image = found.image
         if self.start.aspect is None and self.counters.used == 0 and not self._frames:
-            self._stream.set_aspect(width / height)
+            self._stream.set_aspect(found.width / found.height)  # the first image gives the shape of all
+        self._add_landmarks(found.points[None], [image.time_s], image.arrived, found.rgb)
+        self._show_landmarks(found.points, image.time_s)
+        self._predict()
 
-    def show_landmarks(self, points: NDArray[np.float32], time_s: float) -> None:
-        """Send back the landmarks (75, 3) of a picture, if the client asked for them."""
+    def on_bad_image(self, problem: ServiceError) -> None:
+        self.counters.dropped += 1
+        self.send_event(Error(code=problem.code, message=problem.detail, fatal=False))
+        self._predict()
+
+    def on_images_read(self) -> None:
+        """All waiting images have their landmarks: a flush that waited for them may run."""
+        if self._flush_asked:
+            self._lane.wants_turn(self)
+
+    def _show_landmarks(self, points: NDArray[np.float32], time_s: float) -> None:
+        """Send back the landmarks (75, 3) of an image, if the client asked for them."""
         now = self._now()
         if not self.start.landmarks or now < self._shown_at + SHOW_S:
             return
-        # Steps of SHOW_S where pictures come a little faster than that, else every second one would be left out.
+        # Steps of SHOW_S where images come a little faster than that, else every second one would be left out.
         self._shown_at = max(self._shown_at + SHOW_S, now - SHOW_S)
         rounded = np.round(points.astype(np.float64), 3).tolist()
-        self.outbox.put_landmarks({"type": "landmarks", "points": rounded, "at_ms": _ms(time_s)})
+        self.send_event(FoundLandmarks(points=rounded, at_ms=milliseconds(time_s)))
+
+    # -- the end of a sentence ----------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """End the sentence behind the frames that are there."""
+        self._flush_asked = True
+        self._at_rest.clear()
+        self._lane.wants_turn(self)
+
+    def flush_if_quiet(self) -> None:
+        """When nothing has come for longer than a pause, the sentence is over."""
+        quiet_s = self._now() - max(self._frames.arrived, self._read_until)
+        is_open = self._captions.open or bool(self._frames)
+        if is_open and quiet_s > self._stream.config.endpoint_s + 0.5 and not self._flush_asked:
+            self.flush()
+
+    async def flushed(self, timeout_s: float) -> None:
+        """Take no more frames and end the sentence; returns when all that came has been read and said.
+
+        Images that have no landmarks after half of `timeout_s` are dropped, so that the sentence before them still
+        becomes final; after all of it the session ends as it is.
+        """
+        self._taking = False
+        self.flush()
+        for last_resort in (self._abandon_images, lambda: None):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s / 2):
+                    await self._at_rest.wait()
+                return
+            last_resort()
+
+    def _abandon_images(self) -> None:
+        """A flush does not wait any longer for images: those that have no landmarks yet are dropped."""
+        self._abandoned = True
+        if self._camera is not None:
+            self.counters.dropped += self._camera.clear()
+        self._lane.wants_turn(self)
+
+    # -- the scheduler's side -----------------------------------------------------------------------------------------
 
     @property
     def _due(self) -> bool:
         """Enough has come since the last look for another one."""
         if not self._frames.count:
             return False
-        # A machine that is behind gets further behind by looking oftener than it can answer.
-        rest_s = max(self._partial_s, min(2 * self._engine.delay_s, MAX_LOOK_S))
-        return self._frames.last_s >= min(self._looked_s + rest_s, self._pause_s)
+        # A machine that is behind gets further behind by looking more often than it can answer.
+        rest_s = max(self._partial_s, min(2 * self._lane.delay_s, MAX_LOOK_S))
+        return self._frames.last_s >= min(self._looked_s + rest_s, self._captions.pause_s)
 
-    def flush_if_quiet(self) -> None:
-        """When nothing has come for longer than a pause, the sentence is over."""
-        quiet_s = self._now() - max(self._frames.arrived, self._read_until)
-        if (self._shown or self._frames) and quiet_s > self._stream.config.endpoint_s + 0.5 and not self._flush_asked:
-            self.flush()
-
-    def flush(self) -> None:
-        """End the sentence behind the frames that are there."""
-        self._flush_asked = True
-        self._at_rest.clear()
-        self._engine.wants_turn(self)
-
-    def pictures_read(self) -> None:
-        """All waiting pictures have their landmarks: a flush that waited for them may run."""
-        if self._flush_asked:
-            self._engine.wants_turn(self)
-
-    @property
-    def frames_waiting(self) -> int:
-        return len(self._frames)
-
-    @property
-    def idle_s(self) -> float:
-        return self._now() - self.last_heard
-
-    async def flushed(self, timeout_s: float) -> None:
-        """End the sentence; returns when all that came has been read and said, or after `timeout_s`."""
-        self.flush()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._at_rest.wait()
-
-    # -- the engine's side --------------------------------------------------------------------------------------------
-
-    def take_work(self) -> Work | None:
-        flush = self._flush_asked and not (self.pictures or self.looking)
+    def take_work(self) -> LiveTurn | None:
+        waits_for_images = self._camera is not None and self._camera.busy and not self._abandoned
+        flush = self._flush_asked and not waits_for_images
         if not flush and not self._due:
             return None
         points, times, rgb = self._frames.take()
@@ -278,118 +341,45 @@ class LiveSession:
         self.counters.used += len(times)
         if flush:
             self._flush_asked = False
-        return Work(self._stream, points, times, flush, rgb)
+        return LiveTurn(self._stream, points, times, flush, rgb)
 
-    def deliver(self, outcome: Outcome) -> None:
+    def on_result(self, outcome: Outcome) -> None:
+        """The captions of the work that was taken, or why there are none."""
         if isinstance(outcome, Exception):
             logger.opt(exception=outcome).error("a live session failed")
-            self.failed = LiveError("internal_error", "The session failed and cannot go on.", Close.INTERNAL)
-            self._at_rest.set()
+            self.fail(InternalError("The session failed and cannot go on."))
             return
         self._lag_ms = max(0.0, (self._now() - self._read_until) * 1000)
         if self._lag_due and self._on_lag is not None:
             self._on_lag(self._lag_ms / 1000)
         self._lag_due = False
-        try:
-            for update in outcome:
-                self._say(update)
-        except SlowReader:
-            self.failed = TOO_SLOW
-            self._at_rest.set()
-            return
+        for update in outcome:
+            event = self._captions.event(update, self._lag_ms)
+            if event is not None:
+                self.send_event(event)
         if not self._flush_asked:
             self._at_rest.set()
         if self._due or self._flush_asked:
-            self._engine.wants_turn(self)
+            self._lane.wants_turn(self)
 
-    # -- out ----------------------------------------------------------------------------------------------------------
+    # -- numbers ------------------------------------------------------------------------------------------------------
 
-    def tell(self, kind: str, **content: Any) -> None:
-        """Queue a control event. Raises SlowReader."""
-        self.outbox.put({"type": kind, **content})
-
-    def complain(self, problem: LiveError) -> None:
-        """Queue an error that names the fault; one that ends the session is remembered."""
-        if problem.close is not None:
-            self.failed = problem
-            return
-        self.tell("error", code=problem.code, message=problem.message, fatal=False)
-
-    def stats(self) -> Event:
+    def stats(self) -> Stats:
         counters = self.counters
         seconds = max(self._now() - self.began, 1e-3)
-        return {
-            "type": "stats",
-            "received": counters.received,
-            "used": counters.used,
-            "dropped": counters.dropped,
-            "lag_ms": round(self._lag_ms, 1),
-            "fps": round(counters.received / seconds, 2),
-            "credits_remaining": None,
-        }
+        return Stats(
+            received=counters.received,
+            used=counters.used,
+            dropped=counters.dropped,
+            lag_ms=round(self._lag_ms, 1),
+            fps=round(counters.received / seconds, 2),
+        )
 
-    def usage(self) -> dict[str, Any]:
-        return {
-            "seconds": round(self._now() - self.began, 2),
-            "received": self.counters.received,
-            "used": self.counters.used,
-            "dropped": self.counters.dropped,
-            "segments": self._segment,
-        }
-
-    def _say(self, update: StreamUpdate) -> None:
-        # A frame stands for the time up to the next one.
-        self._pause_s = math.inf
-        if update.pause_s is not None and update.ended is None:
-            self._pause_s = update.pause_s - 1 / MODEL_FPS - 1e-6
-        self._sign = update.segments[-1] if update.segments and update.ended is None else None
-        if update.ended is None:
-            shown = tuple((s.gloss, s.start_s) for s in update.segments), len(update.final)
-            if shown == self._shown or (not update.segments and not self._shown):
-                return
-            self._shown = shown
-            self._revision += 1
-            if self.start.interim:
-                self.outbox.put_partial({"type": "partial", "revision": self._revision, **self._content(update)})
-            return
-        if update.segments:
-            event = {"type": "final", "revision": self._revision + 1, **self._content(update)}
-            self.outbox.put({**event, "reason": _REASONS[update.ended]})
-            self._segment += 1
-        elif self._shown and self.start.interim:  # what was shown has been taken back
-            self.outbox.put_partial({"type": "partial", "revision": self._revision + 1, **self._content(update)})
-        self._revision, self._shown = 0, ()
-
-    def _content(self, update: StreamUpdate) -> Event:
-        segments = update.segments
-        confidence = round(float(np.mean([s.confidence for s in segments])), 4) if segments else 0.0
-        return {
-            "segment": self._segment,
-            "start_ms": _ms(segments[0].start_s) if segments else _ms(update.until_s),
-            "end_ms": _ms(segments[-1].end_s) if segments else _ms(update.until_s),
-            "until_ms": _ms(update.until_s),
-            "gloss": [_gloss(s, i < len(update.final) or update.ended is not None) for i, s in enumerate(segments)],
-            "gloss_text": " ".join(update.gloss),
-            "sentence": update.sentence,
-            "text": {"en": update.sentence, "es": None},
-            "confidence": confidence,
-            "attention": {"rgb": round(update.rgb, 4), "pose": round(1 - update.rgb, 4)},
-            "lag_ms": round(self._lag_ms, 1),
-        }
-
-
-_REASONS = {EndReason.PAUSE: "endpoint", EndReason.TOO_LONG: "too_long", EndReason.FLUSH: "flush"}
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
-def _gloss(segment: GlossSegment, final: bool) -> dict[str, Any]:
-    return {
-        "gloss": segment.gloss,
-        "confidence": round(segment.confidence, 4),
-        "start_ms": _ms(segment.start_s),
-        "end_ms": _ms(segment.end_s),
-        "final": final,
-    }
+    def usage(self) -> Usage:
+        return Usage(
+            seconds=round(self._now() - self.began, 2),
+            received=self.counters.received,
+            used=self.counters.used,
+            dropped=self.counters.dropped,
+            segments=self._captions.segments,
+        )

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.services.captions.commands import Close, LiveError
+from app.core.errors import AddressFull, TooManyAttempts
+from app.core.network import address_key, is_loopback
 
 #: Attempts an address gets back each second.
 ATTEMPTS_PER_S = 2.0
@@ -20,51 +21,58 @@ MAX_ADDRESSES = 10_000
 class _Address:
     attempts_left: float
     at: float
-    inside: int = 0
+    connections: int = 0
 
 
 class AddressLimits:
-    """For one event loop. at_once: connections of one address, None = any number; burst: attempts at a go."""
+    """Not thread-safe; use from one event loop. An IPv6 address counts with its /64 network."""
 
-    def __init__(self, at_once: int | None, burst: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        at_once: int | None,
+        burst: int,
+        now: Callable[[], float] = time.monotonic,
+        loopback_exempt: bool = False,
+    ) -> None:
+        """
+        at_once: connections of one address; None = any number
+        burst: attempts at once, before ATTEMPTS_PER_S holds
+        loopback_exempt: programs on this machine, a proxy among them, may hold any number of connections
+        """
         self._at_once, self._burst, self._now = at_once, burst, now
+        self._loopback_exempt = loopback_exempt
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
 
     def attempt(self, address: str | None) -> None:
-        """Count an attempt to connect; None is a door without addresses. Raises LiveError when there were too many."""
+        """Count an attempt to connect; None is a door without addresses. Raises TooManyAttempts."""
         if address is None:
             return
         known = self._known(address)
         if known.attempts_left < 1:
-            raise LiveError(
-                "too_many_attempts",
-                "Too many connections from this address in a short time; wait a few seconds.",
-                Close.TOO_FAST,
-            )
+            raise TooManyAttempts
         known.attempts_left -= 1
 
     @contextmanager
-    def guest(self, address: str | None) -> Iterator[None]:
-        """Count an attempt and hold a connection. Raises LiveError when the address has too many, now or lately."""
+    def admit(self, address: str | None) -> Iterator[None]:
+        """Count an attempt and hold a connection. Raises TooManyAttempts, AddressFull."""
         self.attempt(address)
         if address is None:
             yield
             return
         known = self._known(address)
-        if self._at_once is not None and known.inside >= self._at_once:
-            raise LiveError(
-                "address_full",
-                f"{known.inside} connections are open from this address, as many as this service takes from one.",
-                Close.FULL,
+        exempt = self._loopback_exempt and is_loopback(address)
+        if self._at_once is not None and not exempt and known.connections >= self._at_once:
+            raise AddressFull(
+                f"{known.connections} connections are open from this address, as many as this service accepts from one."
             )
-        known.inside += 1
+        known.connections += 1
         try:
             yield
         finally:
-            known.inside -= 1
+            known.connections -= 1
 
     def _known(self, address: str) -> _Address:
-        now = self._now()
+        address, now = address_key(address), self._now()
         known = self._addresses.pop(address, None)
         if known is None:
             known = _Address(float(self._burst), now)
@@ -73,7 +81,7 @@ class AddressLimits:
             known.at = now
         self._addresses[address] = known
         while len(self._addresses) > MAX_ADDRESSES:
-            idle = next((a for a, k in self._addresses.items() if k.inside == 0), None)
+            idle = next((a for a, k in self._addresses.items() if k.connections == 0), None)
             if idle is None:
                 break
             del self._addresses[idle]

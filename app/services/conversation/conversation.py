@@ -1,60 +1,126 @@
-"""The talk with one live client, the same through every door: first word, frames in, events out, faults, farewell."""
+"""The talk with one live client, the same through every door and about anything: the first message, commands in, events
+out, faults, the end."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Generic, Protocol, TypeVar
 
-from app.services.captions.commands import (
-    Ack,
-    Close,
-    Command,
-    Flush,
-    Landmarks,
-    LiveError,
-    Pause,
-    Picture,
-    Ping,
-    Start,
-    Stop,
-)
-from app.services.captions.hub import LiveHub
-from app.services.captions.session import TOO_SLOW, LiveSession
-from app.services.conversation.outbox import Event, SlowReader
+from loguru import logger
 
-#: A client may open the talk with `start`; when it says nothing for so long, the defaults apply.
-FIRST_WORD_S = 1.0
-#: A message that the network does not take for so long is not being read.
+from app.core.errors import BadStart, Close, InternalError, ServiceError, SlowReader, TakenOver, TooFast, TooManyFaults
+from app.services.conversation.commands import Ack, Message, Ping, Resume, Start, Stop
+from app.services.conversation.events import Error, Event, Pong
+from app.services.conversation.outbox import Outbox
+
+#: A client may begin with `start`; when nothing comes for this many seconds, the defaults apply.
+FIRST_MESSAGE_S = 1.0
+#: A client that does not take a message for this many seconds is not reading.
 SEND_S = 20.0
+#: Seconds between two `stats`, and to the first one.
 STATS_S, FIRST_STATS_S = 5.0, 1.0
-#: What is queued when a session ends gets so long to be handed out.
-LAST_WORDS_S = 2.0
+#: Events that are queued when a session ends have this many seconds to be sent.
+LAST_EVENTS_S = 2.0
 #: Messages a client may send at once, and per second in the long run: three cameras' worth.
 BURST, RATE = 400, 100.0
 MAX_FAULTS = 200
 
 
-class HungUp(Exception):
-    """The client is gone. orderly: it said farewell and will not come back for the rest."""
+class ClientDisconnected(Exception):
+    """The client is gone. clean: it closed the connection and will not come back for the rest."""
 
-    def __init__(self, orderly: bool) -> None:
+    def __init__(self, clean: bool) -> None:
         super().__init__("the client is gone")
-        self.orderly = orderly
+        self.clean = clean
 
 
 class Door(Protocol):
-    """One encoding of the talk. All methods raise HungUp when the client is gone."""
+    """One encoding of the talk. All methods raise ClientDisconnected when the client is gone."""
 
-    async def receive(self) -> Command:
-        """The next message. Raises LiveError for one that cannot be read. May be cancelled."""
+    async def receive(self) -> Any:
+        """The next command. Raises ServiceError for a message that cannot be read. May be cancelled."""
         ...
 
     async def send(self, event: Event) -> None:
-        """Returns when the connection has taken the event, so that who does not read is noticed."""
+        """Returns when the connection has taken the event, so that a client that does not read is noticed."""
         ...
 
-    async def close(self, code: Close) -> None: ...
+    async def close(self, problem: ServiceError | None) -> None:
+        """End the connection; problem: why, where the client did not ask for it."""
+        ...
+
+
+class Session(Protocol):
+    """What a conversation needs of a session."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def failed(self) -> ServiceError | None:
+        """Why the session has to end."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """`finish` is over: there is nothing to come back for."""
+        ...
+
+    @property
+    def has_input(self) -> bool:
+        """It is too late for a `start`."""
+        ...
+
+    def handle(self, command: Any) -> None:
+        """Do what a command says that is not about the talk itself. Raises ServiceError."""
+        ...
+
+    def touch(self) -> None:
+        """A message has come."""
+        ...
+
+    def stats(self) -> Event: ...
+
+    async def finish(self) -> None:
+        """Say all there is to say, `done` included."""
+        ...
+
+
+S = TypeVar("S", bound=Session)
+
+
+class Sessions(Protocol[S]):
+    """What a conversation needs of the sessions' owner. Methods raise ServiceError for clients that are refused."""
+
+    def admit(self, address: str | None) -> AbstractContextManager[None]:
+        """Hold a connection, from before its session begins until after it ends."""
+        ...
+
+    def open(self, start: Any) -> S:
+        """A new session; start: the client's, None for the defaults."""
+        ...
+
+    def resume(self, resume: Resume) -> S:
+        """The session of a client that lost its connection."""
+        ...
+
+    def connection_of(self, session: S) -> int:
+        """Number of the session's connection: a door that holds an older one has lost it."""
+        ...
+
+    def lost(self, session: S, connection: int) -> None:
+        """The connection broke: the session waits for its client."""
+        ...
+
+    async def drop(self, session_id: str) -> None: ...
+
+    def count_refusal(self, problem: ServiceError) -> None: ...
+
+    def count_event(self, event: Event) -> None: ...
 
 
 class _Allowance:
@@ -72,106 +138,114 @@ class _Allowance:
 
 
 class _StartOver(Exception):
-    """A `start` that came after the defaults had been taken for granted, before any frame."""
+    """A `start` that came after the defaults were applied, before any input."""
 
     def __init__(self, start: Start) -> None:
         super().__init__("start over")
         self.start = start
 
 
-class Conversation:
-    """One connection and the session it carries. address: of the client, for limits; None where there is none.
-    first_word_s: how long a `start` is waited for before the defaults apply. predictions: answer every frame."""
+class Conversation(Generic[S]):
+    """One connection and the session it carries."""
 
     def __init__(
         self,
         door: Door,
-        hub: LiveHub,
+        sessions: Sessions[S],
         address: str | None = None,
-        first_word_s: float = FIRST_WORD_S,
-        predictions: bool = False,
+        first_message_s: float = FIRST_MESSAGE_S,
+        on_open: Callable[[S], None] | None = None,
     ) -> None:
-        self._door, self._hub, self._address, self._first_word_s = door, hub, address, first_word_s
-        self._predictions = predictions
-        self._session: LiveSession | None = None
+        """address: of the client, for limits; None where there is none. first_message_s: how long a `start` is waited
+        for before the defaults apply. on_open: called with each session that this connection gets."""
+        self._door, self._sessions, self._address = door, sessions, address
+        self._first_message_s, self._on_open = first_message_s, on_open
+        self._session: S | None = None
         self._number = 0
-        self._started = False  # the client said `start`
+        self._started = False  # the client sent `start`
         self._allowance = _Allowance()
         self._faults = 0
 
     async def run(self) -> None:
         """Talk until either side ends it; the session is then dropped, or kept for a client that may come back."""
-        problem: LiveError | None = None
-        gone: HungUp | None = None
+        problem: ServiceError | None = None
+        gone: ClientDisconnected | None = None
         try:
-            with self._hub.guest(self._address):
+            with self._sessions.admit(self._address):
                 try:
-                    first, fault = await self._first_word()
-                    self._started = isinstance(first, Start)
-                    await self._open(first if isinstance(first, Start) else Start())
-                    if fault is not None:
-                        self._complain(fault)
-                    command = None if isinstance(first, Start) else first
-                    while True:
-                        try:
-                            await self._talk(command)
-                            break
-                        except _StartOver as again:
-                            self._started = True
-                            await self._open(again.start)
-                            command = None
-                except LiveError as refused:
+                    await self._talk_from_the_start()
+                except ServiceError as refused:
                     problem = refused
                     if self._session is None:
-                        self._hub.metrics.live_refused.labels(refused.code).inc()
-                except SlowReader:
-                    problem = TOO_SLOW
-                except HungUp as farewell:
-                    gone = farewell
+                        self._sessions.count_refusal(refused)
+                except ClientDisconnected as disconnected:
+                    gone = disconnected
+                except Exception:  # noqa: BLE001 - the client is to know that the fault is not its own
+                    logger.exception("a live conversation failed")
+                    problem = InternalError("The session failed and cannot go on.")
                 finally:
                     await self._leave(problem, gone)
-        except LiveError as refused:  # not even let in
-            self._hub.metrics.live_refused.labels(refused.code).inc()
-            await self._farewell(refused)
+        except ServiceError as refused:  # not admitted
+            self._sessions.count_refusal(refused)
+            await self._close(refused)
 
-    async def _first_word(self) -> tuple[Command | None, LiveError | None]:
-        """The first message, or what is wrong with it where the session can begin all the same; neither after a while.
+    async def _talk_from_the_start(self) -> None:
+        first, fault = await self._first_message()
+        start = first if isinstance(first, Start) else None
+        self._started = start is not None
+        await self._open(start)
+        if fault is not None:
+            self._report(fault)
+        command = None if start is not None else first
+        while True:
+            try:
+                await self._talk(command)
+                return
+            except _StartOver as again:
+                self._started = True
+                await self._open(again.start)
+                command = None
 
-        Raises LiveError for one that cannot begin a session, such as a `start` with wrong settings.
+    async def _first_message(self) -> tuple[Any, ServiceError | None]:
+        """The first command, or what is wrong with it where the session can begin all the same; neither after a while.
+
+        Raises ServiceError for one that cannot begin a session, such as a `start` with wrong settings.
         """
         try:
-            async with asyncio.timeout(self._first_word_s):
+            async with asyncio.timeout(self._first_message_s):
                 return await self._next_command(), None
         except TimeoutError:
             return None, None
-        except LiveError as fault:
+        except ServiceError as fault:
             if fault.close is not None:
                 raise
             return None, fault
 
-    def _complain(self, fault: LiveError) -> None:
-        """Name a message that could not be used; the session goes on. Raises LiveError when there are too many."""
+    def _report(self, fault: ServiceError) -> None:
+        """Name a message that could not be used; the session goes on. Raises TooManyFaults, SlowReader."""
         assert self._session is not None
         self._faults += 1
         if self._faults > MAX_FAULTS:
-            raise LiveError("too_many_faults", "Too many messages could not be used.", Close.POLICY)
-        self._session.complain(LiveError(fault.code, fault.message))
+            raise TooManyFaults(f"{MAX_FAULTS} messages could not be used. The errors before this one say why.")
+        self._session.outbox.put(Error(code=fault.code, message=fault.detail, fatal=False))
 
-    async def _open(self, start: Start) -> None:
+    async def _open(self, start: Start | None) -> None:
         if self._session is not None:
-            await self._hub.drop(self._session.id)
+            await self._sessions.drop(self._session.id)
             self._session = None
-        self._session = self._hub.open(start) if start.resume is None else self._hub.resume(start.resume)
-        self._session.predictions = self._predictions
-        self._number = self._hub.connection_of(self._session)
+        resume = start.resume if start is not None else None
+        self._session = self._sessions.open(start) if resume is None else self._sessions.resume(resume)
+        if self._on_open is not None:
+            self._on_open(self._session)
+        self._number = self._sessions.connection_of(self._session)
 
-    async def _next_command(self) -> Command:
+    async def _next_command(self) -> Any:
         command = await self._door.receive()
         if not self._allowance.spend():
-            raise LiveError("too_fast", f"More than {RATE:g} messages a second; send fewer frames.", Close.TOO_FAST)
+            raise TooFast(f"More than {RATE:g} messages a second; send fewer frames.")
         return command
 
-    async def _talk(self, command: Command | None) -> None:
+    async def _talk(self, command: Message | None) -> None:
         """Both directions at once until one of them ends."""
         sender = asyncio.create_task(self._send_events())
         watcher = asyncio.create_task(self._watch(sender))
@@ -185,56 +259,50 @@ class Conversation:
             for outcome in outcomes:
                 if isinstance(outcome, Exception):
                     raise outcome
-        except (HungUp, _StartOver):
+        except (ClientDisconnected, _StartOver, SlowReader):
             raise
-        except LiveError as problem:
-            if problem is not TOO_SLOW:
-                await self._last_words(sender)
+        except ServiceError:
+            await self._last_events(sender)
             raise
         else:
-            await self._last_words(sender)
+            await self._last_events(sender)
         finally:
             for task in (sender, watcher, receiver):
                 task.cancel()
             await asyncio.gather(sender, watcher, receiver, return_exceptions=True)
 
-    async def _receive(self, command: Command | None) -> None:
+    async def _receive(self, command: Any) -> None:
         assert self._session is not None
         while True:
             try:
-                if command is not None and await self._obey(command):
+                if command is not None and await self._handle(command):
                     return
                 command = await self._next_command()
-            except LiveError as problem:
+            except ServiceError as problem:
                 command = None
                 if problem.close is not None and problem.close is not Close.BAD_START:
                     raise
-                self._complain(problem)
-            self._session.last_heard = time.monotonic()
+                self._report(problem)
+            self._session.touch()
 
-    async def _obey(self, command: Command) -> bool:
+    async def _handle(self, command: Any) -> bool:
         """Do what the client says; True when it said that it ends."""
         session = self._session
         assert session is not None
         match command:
-            case Picture() | Landmarks():
-                self._hub.take(session, command)
             case Start():
-                if not self._started and session.counters.received == 0:
+                if not self._started and not session.has_input:
                     raise _StartOver(command)
-                raise LiveError("bad_start", "The session runs already: 'start' comes before everything else.")
-            case Flush():
-                session.flush()
-            case Pause():
-                session.paused = command.paused
-                session.flush()
+                raise BadStart("The session has begun already: 'start' comes before everything else.")
             case Ack():
                 session.outbox.acknowledge(command.seq)
             case Ping():
-                session.tell("pong")
+                session.outbox.put(Pong())
             case Stop():
-                await self._hub.finish(session)
+                await session.finish()
                 return True
+            case _:
+                session.handle(command)
         return False
 
     async def _send_events(self) -> None:
@@ -248,14 +316,14 @@ class Conversation:
             async with asyncio.timeout(SEND_S):
                 await self._door.send(event)
         except TimeoutError:
-            raise TOO_SLOW from None
-        self._hub.metrics.live_events.labels(event["type"]).inc()
+            raise SlowReader from None
+        self._sessions.count_event(event)
 
     async def _watch(self, sender: asyncio.Task[None]) -> None:
-        """Ends with the fault that ends the session, whoever noticed it; sends statistics meanwhile."""
+        """Ends with the error that ends the session, wherever it was noticed; sends statistics meanwhile."""
         session = self._session
         assert session is not None
-        told = time.monotonic() - STATS_S + FIRST_STATS_S
+        sent_at = time.monotonic() - STATS_S + FIRST_STATS_S
         while True:
             await asyncio.wait({sender}, timeout=0.2)
             if sender.done():
@@ -264,40 +332,39 @@ class Conversation:
             if session.failed is not None:
                 raise session.failed
             self._check_mine(session)
-            if time.monotonic() - told >= STATS_S:
-                told = time.monotonic()
+            if time.monotonic() - sent_at >= STATS_S:
+                sent_at = time.monotonic()
                 session.outbox.put(session.stats())
 
-    def _check_mine(self, session: LiveSession) -> None:
-        if self._hub.connection_of(session) != self._number:
-            raise LiveError("taken_over", "The session goes on in another connection.", Close.POLICY)
+    def _check_mine(self, session: S) -> None:
+        if self._sessions.connection_of(session) != self._number:
+            raise TakenOver
 
-    async def _last_words(self, sender: asyncio.Task[None]) -> None:
-        """What is queued is handed out before the end, if the client takes it."""
+    async def _last_events(self, sender: asyncio.Task[None]) -> None:
+        """What is queued is sent before the end, if the client takes it."""
         assert self._session is not None
         queue_empty = asyncio.ensure_future(self._session.outbox.sent())
-        await asyncio.wait({sender, queue_empty}, timeout=LAST_WORDS_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sender, queue_empty}, timeout=LAST_EVENTS_S, return_when=asyncio.FIRST_COMPLETED)
         queue_empty.cancel()
 
-    async def _leave(self, problem: LiveError | None, gone: HungUp | None) -> None:
+    async def _leave(self, problem: ServiceError | None, gone: ClientDisconnected | None) -> None:
         if gone is None:
-            await self._farewell(problem)
+            await self._close(problem)
         session = self._session
         if session is None:
             return
-        if gone is not None and not gone.orderly and not session.finished and session.failed is None:
-            self._hub.lost(session, self._number)
-        elif self._hub.connection_of(session) == self._number:
-            await self._hub.drop(session.id)
+        if gone is not None and not gone.clean and not session.finished and session.failed is None:
+            self._sessions.lost(session, self._number)
+        elif self._sessions.connection_of(session) == self._number:
+            await self._sessions.drop(session.id)
 
-    async def _farewell(self, problem: LiveError | None) -> None:
-        """The fault, if there is one, and the close frame."""
+    async def _close(self, problem: ServiceError | None) -> None:
+        """The error, if there is one, and the end of the connection."""
         try:
-            if problem is not None and problem is not TOO_SLOW:  # who does not read cannot be told why
+            if problem is not None and not isinstance(problem, SlowReader):  # that client does not read it
                 seq = self._session.outbox.next_seq() if self._session is not None else 1
-                error = {"type": "error", "code": problem.code, "message": problem.message, "fatal": True, "seq": seq}
-                await self._send(error)
+                await self._send(Error(code=problem.code, message=problem.detail, fatal=True, seq=seq))
             async with asyncio.timeout(SEND_S):
-                await self._door.close(Close.NORMAL if problem is None else (problem.close or Close.INTERNAL))
-        except (HungUp, LiveError, TimeoutError):
+                await self._door.close(problem)
+        except (ClientDisconnected, ServiceError, TimeoutError):
             pass

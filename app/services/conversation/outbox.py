@@ -1,54 +1,59 @@
-"""Events on their way to one client: finals and control events are queued, partials and landmarks have a slot each."""
+"""Events on their way to one client: most are queued, of those with a slot only the newest waits (see events.Event)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
 
-Event = dict[str, Any]
+from app.core.errors import SlowReader
+from app.services.conversation.events import Event
 
-#: Finals that a client may be behind before it is taken for one that does not read.
+#: Queued events that a client may be behind before it counts as one that does not read.
 MAX_QUEUED = 256
-#: Finals kept for a client that comes back after a lost connection.
+#: Events kept for a client that comes back after a lost connection.
 MAX_KEPT = 512
 
 
-class SlowReader(Exception):
-    """The client does not take its events."""
-
-
 class Outbox:
-    """For one event loop. `seq` grows with every event handed out, a replayed final included."""
+    """Not thread-safe; use from one event loop. `seq` grows with every event handed out, also when it is sent again."""
 
     def __init__(self, max_queued: int = MAX_QUEUED) -> None:
         self._max_queued = max_queued
         self._queue: deque[Event] = deque()
-        self._partial: Event | None = None
-        self._landmarks: Event | None = None
-        self._kept: deque[Event] = deque(maxlen=MAX_KEPT)  # finals handed out, not acknowledged
+        self._slots: dict[int, Event] = {}
+        self._kept: deque[Event] = deque(maxlen=MAX_KEPT)  # handed out, not acknowledged
         self._seq = 0
+        self._ended = False  # `put_last` was called
         self._something = asyncio.Event()
         self._all_sent = asyncio.Event()
 
     def put(self, event: Event) -> None:
-        """Queue an event that must arrive. Raises SlowReader when too many wait already."""
+        """Send this event in its turn. Raises SlowReader when too many are queued already."""
+        if event.slot is not None:
+            if not self._ended:
+                self._slots[event.slot] = event
+                self._something.set()
+            return
         if len(self._queue) >= self._max_queued:
             raise SlowReader
-        if event["type"] == "final":
-            self._partial = None  # it spoke of the sentence that is now final
+        for slot in event.clears:
+            self._slots.pop(slot, None)
         self._queue.append(event)
         self._all_sent.clear()
         self._something.set()
 
-    def put_partial(self, event: Event) -> None:
-        """Show this partial next, in place of one that has not been sent yet."""
-        self._partial = event
-        self._something.set()
+    def put_last(self, event: Event) -> None:
+        """Queue the event that ends the session, such as `closing`: nothing that has a slot is sent after it.
 
-    def put_landmarks(self, event: Event) -> None:
-        """Send these landmarks when nothing else waits, in place of some that have not been sent yet."""
-        self._landmarks = event
+        Raises SlowReader.
+        """
+        self.put(event)
+        self._ended = True
+        self._slots.clear()
+
+    def put_first(self, event: Event) -> None:
+        """Queue an event before all others."""
+        self._queue.appendleft(event)
         self._something.set()
 
     async def next(self) -> Event:
@@ -57,54 +62,42 @@ class Outbox:
             self._all_sent.set()
             self._something.clear()
             await self._something.wait()
-        if self._queue:
-            event = self._queue.popleft()
-        elif self._partial is not None:
-            event, self._partial = self._partial, None
-        else:
-            assert self._landmarks is not None
-            event, self._landmarks = self._landmarks, None
-        self._seq += 1
-        event = {**event, "seq": self._seq}
-        if event["type"] == "final":
+        event = self._queue.popleft() if self._queue else self._slots.pop(min(self._slots))
+        event = event.model_copy(update={"seq": self.next_seq()})
+        if event.kept:
             self._kept.append(event)
         return event
 
     async def sent(self) -> None:
-        """Returns when whoever calls `next` has come back for more and there was nothing."""
+        """Returns when the caller of `next` has come back for more and there was nothing."""
         if self.waiting:
             self._all_sent.clear()
         await self._all_sent.wait()
 
     def acknowledge(self, seq: int) -> None:
         """The client has everything up to `seq`: it need not be kept."""
-        while self._kept and self._kept[0]["seq"] <= seq:
+        while self._kept and self._kept[0].seq <= seq:
             self._kept.popleft()
 
     def reconnect(self, last_seq: int) -> None:
-        """A new connection of the same client, which has everything up to `last_seq`: finals after it are due again.
+        """A new connection of the same client, which has everything up to `last_seq`: kept events after it are due
+        again.
 
         They come before all that was not handed out yet, in their order, behind what is put in front.
         """
         self.acknowledge(last_seq)
-        self._landmarks = None  # where the signer was then
-        again = [{name: value for name, value in event.items() if name != "seq"} for event in self._kept]
+        self._slots = {slot: event for slot, event in self._slots.items() if event.outlives_connection}
+        self._queue.extendleft(reversed(self._kept))
         self._kept.clear()
-        self._queue.extendleft(reversed(again))
         # A connection that is lost and does not know it yet may still wait in `next`: it is left to wait there, or it
         # would take events that are for the new one.
         self._something = asyncio.Event()
 
     def next_seq(self) -> int:
-        """A number for an event that does not go through the outbox: the last word before the end."""
+        """A number for an event that does not go through the outbox: the last one before the end."""
         self._seq += 1
         return self._seq
 
-    def put_first(self, event: Event) -> None:
-        """Queue an event before all others."""
-        self._queue.appendleft(event)
-        self._something.set()
-
     @property
     def waiting(self) -> int:
-        return len(self._queue) + (self._partial is not None) + (self._landmarks is not None)
+        return len(self._queue) + len(self._slots)

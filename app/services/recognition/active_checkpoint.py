@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from loguru import logger
 
@@ -13,96 +12,82 @@ from app.db.database import Database, DatabaseUnavailable
 from app.db.transactions import transaction
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
-from app.services.captions.hub import LiveHub
 from app.services.recognition import repository
-from app.services.recognition.checkpoint_store import Stored, check_usable, find_checkpoint, refused
+from app.services.recognition.checkpoint_store import (
+    CheckpointEntry,
+    check_usable,
+    configured_checkpoint,
+    find_checkpoint,
+    refused,
+)
 from app.services.recognition.device_faults import is_device_fault, is_out_of_memory
-from app.services.recognition.service import InferenceService
+from app.services.recognition.model_host import ModelHost
 
-#: How often a process looks whether another one was told to change.
+#: How often a process looks whether another one has changed.
 FOLLOW_S = 2.0
 
 
-class CheckpointSwitch:
-    """For one event loop; `start` when the recogniser is loaded, `close` with the service."""
+async def initial_checkpoint(settings: Settings, database: Database) -> CheckpointEntry:
+    """The checkpoint to begin with: what was chosen, if it can still be used, else what the setting names."""
+    configured = configured_checkpoint(settings)
+    try:
+        chosen = await _chosen(settings, database)
+        if chosen is None:
+            return configured
+        await asyncio.to_thread(check_usable, chosen)
+    except DatabaseUnavailable:
+        return configured
+    except ServiceError as problem:
+        logger.error("the chosen checkpoint is not used, {} is: {}", configured.id, problem)
+        return configured
+    return chosen
 
-    def __init__(self, settings: Settings, database: Database, service: InferenceService, hub: LiveHub) -> None:
-        self._settings, self._database, self._service, self._hub = settings, database, service, hub
-        self._task: asyncio.Task[None] | None = None
+
+class ActiveCheckpoint:
+    """The choice of one service, followed from here until `close`. Needs a running event loop, and belongs to it."""
+
+    def __init__(self, settings: Settings, database: Database, host: ModelHost) -> None:
+        self._settings, self._database, self._host = settings, database, host
         self._one_at_a_time = asyncio.Lock()
         self._given_up: str | None = None  # a choice that could not be followed
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._follow(), name="checkpoint-switch")
+        self._task = asyncio.create_task(self._follow(), name="active-checkpoint")
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def configured(self) -> tuple[str, Path]:
-        """Id and folder of the checkpoint that the settings name."""
-        return self._settings.checkpoint, self._settings.checkpoint_path
-
-    async def at_start(self) -> tuple[str, Path]:
-        """Id and folder of the checkpoint to begin with: what was chosen, if it can still be used, else the setting."""
-        configured = await self.configured()
-        try:
-            stored = await self._chosen()
-            if stored is not None:
-                await asyncio.to_thread(check_usable, stored)
-        except DatabaseUnavailable:
-            return configured
-        except ServiceError as problem:
-            logger.error("the chosen checkpoint is not used, {} is: {}", configured[0], problem)
-            return configured
-        return (stored.id, stored.folder) if stored is not None else configured
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
     async def activate(self, checkpoint: str) -> Recogniser:
         """Answer with this checkpoint from now on, here at once and in the other processes of the service soon.
 
         Raises UnknownCheckpoint, CheckpointRefused, DatabaseUnavailable; the old one goes on answering then.
         """
-        stored = await asyncio.to_thread(find_checkpoint, self._settings, checkpoint)
-        if stored is None:
+        entry = await asyncio.to_thread(find_checkpoint, self._settings, checkpoint)
+        if entry is None:
             raise UnknownCheckpoint
         async with self._one_at_a_time, transaction(self._database) as session:
             # Chosen first, and taken back where it cannot be loaded: no other process sees it until it answers here.
-            await repository.choose(session, self._settings.checkpoint, stored.id)
-            recogniser = await self._use(stored)
-        logger.info("checkpoint {} answers now", stored.id)
+            await repository.choose(session, self._settings.checkpoint, entry.id)
+            recogniser = await self._use(entry)
+        logger.info("checkpoint {} answers now", entry.id)
         return recogniser
 
-    async def _use(self, stored: Stored) -> Recogniser:
-        """Raises CheckpointRefused."""
+    async def _use(self, entry: CheckpointEntry) -> Recogniser:
+        """Raises CheckpointRefused, DeviceFault."""
         try:
-            await asyncio.to_thread(check_usable, stored)
-            recogniser = await self._service.use(stored.id, stored.folder)
+            await asyncio.to_thread(check_usable, entry)
+            return await self._host.use(entry)
         except (CheckpointError, SettingsError) as problem:
-            raise refused(stored, problem) from problem
+            raise refused(entry, problem) from problem
         except RuntimeError as problem:
             if is_device_fault(problem):
-                self._service.device.broke(problem)
+                self._host.device.broke(problem)
                 raise DeviceFault from problem
             if is_out_of_memory(problem):
                 raise CheckpointRefused(
-                    f"'{stored.id}' does not fit into memory beside the one that answers. Stop what else needs the "
-                    "memory, or set CHECKPOINT and start the service anew."
+                    f"'{entry.id}' does not fit into memory beside the one that answers. Stop what else needs the "
+                    "memory, or set CHECKPOINT and restart the service."
                 ) from problem
-            raise refused(stored, problem) from problem
-        self._hub.use(recogniser)
-        return recogniser
-
-    async def _chosen(self) -> Stored | None:
-        """Raises DatabaseUnavailable, UnknownCheckpoint."""
-        async with self._database.session() as session:
-            wanted = await repository.chosen(session, self._settings.checkpoint)
-        if wanted is None:
-            return None
-        stored = await asyncio.to_thread(find_checkpoint, self._settings, wanted)
-        if stored is None:
-            raise UnknownCheckpoint(f"The chosen checkpoint '{wanted}' is not on this machine any more.")
-        return stored
+            raise refused(entry, problem) from problem
 
     async def _follow(self) -> None:
         while True:
@@ -116,13 +101,25 @@ class CheckpointSwitch:
                 logger.exception("looking for the chosen checkpoint failed; it is tried again")
 
     async def _follow_once(self) -> None:
-        stored = await self._chosen()
-        if stored is None or stored.id in (self._service.checkpoint, self._given_up):
+        entry = await _chosen(self._settings, self._database)
+        if entry is None or entry.id in (self._host.checkpoint, self._given_up):
             return
         try:
-            await self._use(stored)
+            await self._use(entry)
             self._given_up = None
-            logger.info("checkpoint {} answers now, as another process was told", stored.id)
+            logger.info("checkpoint {} answers now, as chosen in another process", entry.id)
         except ServiceError as problem:
-            self._given_up = stored.id
+            self._given_up = entry.id
             logger.error("the chosen checkpoint is not used: {}", problem)
+
+
+async def _chosen(settings: Settings, database: Database) -> CheckpointEntry | None:
+    """None where nobody chose. Raises DatabaseUnavailable, UnknownCheckpoint."""
+    async with database.session() as session:
+        wanted = await repository.chosen(session, settings.checkpoint)
+    if wanted is None:
+        return None
+    entry = await asyncio.to_thread(find_checkpoint, settings, wanted)
+    if entry is None:
+        raise UnknownCheckpoint(f"The chosen checkpoint '{wanted}' is not on this machine any more.")
+    return entry

@@ -9,30 +9,45 @@ from typing import Any, Literal
 
 from app.core.errors import CheckpointRefused
 from app.core.settings import CHECKPOINT_ID, Settings, SettingsError
-from app.pipeline.checkpoint import KEYPOINTS, CheckpointConfig, CheckpointError, looks_pickled, read_config
+from app.pipeline.checkpoint import (
+    KEYPOINTS,
+    CheckpointConfig,
+    CheckpointError,
+    OtherKeypoints,
+    looks_pickled,
+    read_config,
+)
 
 #: Files that hold weights as pickles, which run whatever their maker wrote into them when they are opened.
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A checkpoint on the disk. source: 'shipped' (CHECKPOINT_DIR) or 'run' (a training run's `final`)."""
+class CheckpointEntry:
+    """A checkpoint on the disk."""
 
     id: str
     folder: Path
     source: Literal["shipped", "run"]
+    """'shipped': in CHECKPOINT_DIR; 'run': the `final` of a training run."""
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     return (folder / "model.safetensors").is_file() and (folder / "config.json").is_file()
+
+
+def configured_checkpoint(settings: Settings) -> CheckpointEntry:
+    """The one that CHECKPOINT names, whether it is there or not."""
+    return CheckpointEntry(settings.checkpoint, settings.checkpoint_path, "shipped")
 
 
 def checkpoint_ids(folder: Path) -> list[str]:
     """Ids of the folders that hold weights and a config, sorted; [] where the folder is missing."""
     if not folder.is_dir():
         return []
-    return sorted(entry.name for entry in folder.iterdir() if CHECKPOINT_ID.fullmatch(entry.name) and _is_whole(entry))
+    return sorted(
+        entry.name for entry in folder.iterdir() if CHECKPOINT_ID.fullmatch(entry.name) and _is_complete(entry)
+    )
 
 
 def check_checkpoint(settings: Settings) -> None:
@@ -49,77 +64,77 @@ def check_checkpoint(settings: Settings) -> None:
     )
 
 
-def stored_checkpoints(settings: Settings) -> list[Stored]:
+def stored_checkpoints(settings: Settings) -> list[CheckpointEntry]:
     """All there are, shipped ones first, each by id; of two with one id the shipped one counts."""
     shipped = [
-        Stored(name, settings.checkpoint_dir / name, "shipped") for name in checkpoint_ids(settings.checkpoint_dir)
+        CheckpointEntry(name, settings.checkpoint_dir / name, "shipped")
+        for name in checkpoint_ids(settings.checkpoint_dir)
     ]
-    known = {stored.id for stored in shipped}
+    known = {entry.id for entry in shipped}
     runs = [] if not settings.runs_dir.is_dir() else sorted(settings.runs_dir.iterdir(), reverse=True)
     return shipped + [
-        Stored(run.name, run / "final", "run")
+        CheckpointEntry(run.name, run / "final", "run")
         for run in runs
-        if run.name not in known and CHECKPOINT_ID.fullmatch(run.name) and _is_whole(run / "final")
+        if run.name not in known and CHECKPOINT_ID.fullmatch(run.name) and _is_complete(run / "final")
     ]
 
 
-def find_checkpoint(settings: Settings, checkpoint: str) -> Stored | None:
-    """The one with this id, half ones too: whether it can be used is asked afterwards."""
+def find_checkpoint(settings: Settings, checkpoint: str) -> CheckpointEntry | None:
+    """The one with this id, including incomplete ones: whether it can be used is asked afterwards."""
     if not CHECKPOINT_ID.fullmatch(checkpoint):
         return None
     places = (
-        Stored(checkpoint, settings.checkpoint_dir / checkpoint, "shipped"),
-        Stored(checkpoint, settings.runs_dir / checkpoint / "final", "run"),
+        CheckpointEntry(checkpoint, settings.checkpoint_dir / checkpoint, "shipped"),
+        CheckpointEntry(checkpoint, settings.runs_dir / checkpoint / "final", "run"),
     )
-    return next((stored for stored in places if stored.folder.is_dir()), None)
+    return next((entry for entry in places if entry.folder.is_dir()), None)
 
 
-def check_usable(stored: Stored) -> CheckpointConfig:
+def check_usable(entry: CheckpointEntry) -> CheckpointConfig:
     """Its config. Raises CheckpointRefused for pickles, damaged files and what another kind of recogniser needs."""
     try:
-        _check_files(stored)
-        config = read_config(stored.folder)
-    except (CheckpointError, OSError) as problem:
-        raise refused(stored, problem) from problem
-    if config.keypoints != KEYPOINTS:
+        _check_files(entry)
+        return read_config(entry.folder)
+    except OtherKeypoints as problem:
         raise CheckpointRefused(
-            f"'{stored.id}' reads keypoints of the kind '{config.keypoints}'; this service finds '{KEYPOINTS}'. Use a "
+            f"'{entry.id}' reads keypoints of the kind '{problem.keypoints}'; this service finds '{KEYPOINTS}'. Use a "
             "checkpoint that was trained on those."
-        )
-    return config
+        ) from problem
+    except (CheckpointError, OSError) as problem:
+        raise refused(entry, problem) from problem
 
 
-def _check_files(stored: Stored) -> None:
+def _check_files(entry: CheckpointEntry) -> None:
     """Raises CheckpointRefused, OSError."""
-    weights = stored.folder / "model.safetensors"
-    pickles = sorted(path.name for path in stored.folder.iterdir() if path.suffix in _PICKLES)
+    weights = entry.folder / "model.safetensors"
+    pickles = sorted(path.name for path in entry.folder.iterdir() if path.suffix in _PICKLES)
     if not weights.is_file():
         raise CheckpointRefused(
-            f"'{stored.id}' holds pickled weights ({', '.join(pickles)}), which are never opened: pickles can run "
+            f"'{entry.id}' holds pickled weights ({', '.join(pickles)}), which are never opened: pickles can run "
             "code. Save the weights as model.safetensors."
             if pickles
-            else f"'{stored.id}' holds no model.safetensors: it is not whole. Copy it again, or wait until its "
+            else f"'{entry.id}' holds no model.safetensors: it is incomplete. Copy it again, or wait until its "
             "training has written it."
         )
     if looks_pickled(weights):
         raise CheckpointRefused(
-            f"The file model.safetensors of '{stored.id}' is a pickle under another name. Pickles are never opened: "
+            f"The file model.safetensors of '{entry.id}' is a pickle under another name. Pickles are never opened: "
             "they can run code. Save the weights with safetensors."
         )
 
 
-def refused(stored: Stored, problem: Exception) -> CheckpointRefused:
+def refused(entry: CheckpointEntry, problem: Exception) -> CheckpointRefused:
     """What went wrong with a checkpoint, for those who may not know where it lies on this machine."""
-    said = str(problem).replace(str(stored.folder), stored.id).replace(str(stored.folder.parent), "its folder")
-    return CheckpointRefused(f"'{stored.id}' cannot be used: {said.rstrip('.')}.")
+    said = str(problem).replace(str(entry.folder), entry.id).replace(str(entry.folder.parent), "its folder")
+    return CheckpointRefused(f"'{entry.id}' cannot be used: {said.rstrip('.')}.")
 
 
-def described(stored: Stored) -> dict[str, Any]:
+def described(entry: CheckpointEntry) -> dict[str, Any]:
     """sign_language, glosses and word error rate of a checkpoint, None where unknown; problem: why it
     cannot be used."""
     found: dict[str, Any] = {"sign_language": None, "glosses": None, "wer": None, "problem": None}
     try:
-        config = check_usable(stored)
+        config = check_usable(entry)
     except CheckpointRefused as problem:
         return {**found, "problem": problem.detail}
     found |= {"sign_language": config.sign_language, "glosses": list(config.vocabulary)}

@@ -52,7 +52,7 @@ class Device:
 
 
 @contextmanager
-def told_apart(device: Device) -> Iterator[None]:
+def raising_device_errors(device: Device) -> Iterator[None]:
     """For a model call on one item alone: raises OutOfMemory or DeviceFault for what PyTorch says of the device."""
     if device.fault is not None:
         raise DeviceFault

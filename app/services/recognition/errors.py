@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from app.core import errors
 from app.pipeline.keypoints import InvalidKeypoints
+from app.pipeline.module1_preprocessing.image_limits import InvalidImage
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import ExtractionFailed, LandmarksUnavailable
+from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, LandmarksUnavailable
 from app.pipeline.module1_preprocessing.video import InvalidVideo
 
 _VIDEO: dict[str, type[errors.ServiceError]] = {
@@ -21,29 +22,37 @@ _VIDEO: dict[str, type[errors.ServiceError]] = {
     "bad_dimensions": errors.BadDimensions,
     "bad_rate": errors.BadFrameRate,
     "undecodable": errors.UndecodableVideo,
+    "too_expensive": errors.TooExpensive,
+}
+_IMAGES: dict[str, type[errors.ServiceError]] = {
+    "bad_dimensions": errors.BadDimensions,
+    "too_expensive": errors.TooExpensive,
 }
 _LANDMARKS: dict[str, type[errors.ServiceError]] = {
     "empty": errors.EmptyFile,
     "too_large": errors.UploadTooLarge,
     "too_long": errors.VideoTooLong,
     "not_landmarks": errors.NotLandmarks,
+    "not_json": errors.NotLandmarks,
 }
 
 
 def sentence(problem: Exception) -> str:
     """The message of a fault as a sentence."""
     text = str(problem).strip()
-    text = text[:1].upper() + text[1:]
+    text = text if text.startswith("frames[") else text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def pipeline_errors_as_service_errors() -> Iterator[None]:
     """Re-raise what the pipeline raises as the documented error it means; the message is the pipeline's own."""
     try:
         yield
     except InvalidVideo as problem:
         raise _VIDEO.get(problem.code, errors.UndecodableVideo)(sentence(problem)) from problem
+    except InvalidImage as problem:
+        raise _IMAGES.get(problem.code, errors.InvalidFrames)(sentence(problem)) from problem
     except InvalidLandmarkFile as problem:
         raise _LANDMARKS.get(problem.code, errors.InvalidLandmarks)(sentence(problem)) from problem
     except InvalidKeypoints as problem:

@@ -27,7 +27,7 @@ def load_recogniser(settings: Settings, threads: int | None = None, folder: Path
         )
     except OnnxUnavailable as problem:
         raise SettingsError(f"INFERENCE_BACKEND=onnx: {problem}; or set INFERENCE_BACKEND=torch.") from problem
-    if recogniser.settings.model.rgb is not None and recogniser.backend.rgb is None:
+    if recogniser.config.model.rgb is not None and recogniser.backend.rgb is None:
         logger.warning(
             "checkpoint {} was trained on pictures and landmarks; captions are read from the landmarks alone, as its "
             "figure without pictures says (wer_pose). Pictures are read with INFERENCE_BACKEND=torch and an RGB stream "

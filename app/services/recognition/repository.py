@@ -6,18 +6,18 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import ActiveCheckpoint
+from app.db.models import CheckpointChoice
 
 
 async def chosen(session: AsyncSession, configured: str) -> str | None:
     """The checkpoint chosen for services with this CHECKPOINT; None where nobody chose."""
-    return await session.scalar(select(ActiveCheckpoint.checkpoint).where(ActiveCheckpoint.configured == configured))
+    return await session.scalar(select(CheckpointChoice.checkpoint).where(CheckpointChoice.configured == configured))
 
 
 async def choose(session: AsyncSession, configured: str, checkpoint: str) -> None:
-    row = insert(ActiveCheckpoint).values(configured=configured, checkpoint=checkpoint)
+    row = insert(CheckpointChoice).values(configured=configured, checkpoint=checkpoint)
     await session.execute(
         row.on_conflict_do_update(
-            index_elements=[ActiveCheckpoint.configured], set_={"checkpoint": checkpoint, "chosen_at": func.now()}
+            index_elements=[CheckpointChoice.configured], set_={"checkpoint": checkpoint, "chosen_at": func.now()}
         )
     )

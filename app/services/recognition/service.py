@@ -1,232 +1,109 @@
-"""InferenceService: holds the recogniser in memory and answers videos, pictures, landmarks and live frames with it.
+"""ClipService: whole clips in, what was signed in them out. Videos, images and landmarks end in the same words.
 
-Nothing runs on the event loop: videos are read in a bounded pool of extractor threads, the model in a thread of its own
-behind a micro-batcher.
+Nothing runs on the event loop: landmarks are found in a bounded pool of threads, the rest of the preparation and the
+decoding have one thread of their own, and the network belongs to the ModelHost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
-import numpy as np
 from loguru import logger
 
-from app.core.errors import DeviceFault, InvalidLandmarks, NotReady
-from app.core.limits import Gate
+from app.core.errors import InvalidLandmarks, NotReady
+from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
+from app.pipeline.caption import Caption, CaptionWarning
+from app.pipeline.clip_reading import ClipReading
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import (
+from app.pipeline.module1_preprocessing.landmarks.engine import (
     ExtractionFailed,
-    ExtractorPool,
+    LandmarkEngine,
     LandmarksUnavailable,
-    PoseExtractor,
+    LandmarkTrack,
 )
 from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser, Recognition
-from app.services.recognition.batching import MicroBatcher, in_groups
 from app.services.recognition.clips import (
-    ClipWarning,
+    ClipOptions,
     check_duration,
     keypoints_from_frames,
     keypoints_from_video,
     nothing_seen,
     warnings_about,
 )
-from app.services.recognition.device_faults import Device, FaultTolerant, told_apart
-from app.services.recognition.errors import translated
-from app.services.recognition.loading import load_recogniser
+from app.services.recognition.device_faults import raising_device_errors
+from app.services.recognition.errors import pipeline_errors_as_service_errors
+from app.services.recognition.model_host import ModelHost
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one clip. Times in seconds; `processing_time_s` counts from the call, waiting included.
-
-    model: id of the recogniser that answered; another one may have been put in its place since.
-    """
+    """What became of one clip."""
 
     recognition: Recognition
-    warnings: list[ClipWarning]
+    warnings: list[CaptionWarning]
     processing_time_s: float
+    """Seconds from the call to the answer, waiting included."""
     model: str
+    """Id of the recogniser that answered; another one may have been put in its place since."""
+
+    @property
+    def caption(self) -> Caption:
+        """What every door renders."""
+        return Caption.of_recognition(self.recognition, self.model, self.warnings)
 
 
-#: A clip read, and the id of the recogniser that read it.
-Read = tuple[Recognition, str]
+class ClipService:
+    """One per process, for one event loop. Give it time with `warm_up`, end it with `close`."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A recogniser, guarded against faults of its device. checkpoint: the id it was loaded by."""
-
-    checkpoint: str
-    recogniser: Recogniser
-    read: FaultTolerant[Keypoints, Read]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A clip, and who reads it: the recogniser that was there when the request came."""
-
-    clip: Keypoints
-    by: _Loaded
-
-
-class InferenceService:
-    """One per process. `await start()` before use, `await stop()` after; belongs to one event loop."""
-
-    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
-        self.settings = settings
-        self._metrics = metrics or Metrics()
-        self._metrics.before_reading(self._tell_load)
-        self._on_stage = self._metrics.stages("clip")
-        self.jobs = Gate(settings.max_concurrent_requests, "recognition requests")
-        self.streams = Gate(settings.max_clients, "live streams", retry_after_s=10)
-        self._loaded: _Loaded | None = None
-        self._loading = asyncio.Lock()
-        self.device = Device()
-        self._batcher: MicroBatcher[_Asked, Read] | None = None
-        self.extractors = ExtractorPool(settings.extractor_workers)
-        self.extract_threads = ThreadPoolExecutor(settings.extractor_workers, thread_name_prefix="extract")
-        self.model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+    def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
+        self._settings, self._host, self._landmarks, self._metrics = settings, host, landmarks, metrics
+        self._on_stage = metrics.stages("clip")
+        #: Clips that are waiting or being read.
+        self.limit = ConcurrencyLimit(settings.max_concurrent_requests, "recognition requests")
+        self._extract_threads = ThreadPoolExecutor(landmarks.size, thread_name_prefix="extract")
+        self._clip_thread = ThreadPoolExecutor(1, thread_name_prefix="clip")
         self._running: set[Event] = set()
-        self._stopping = False
+        self._closed = False
+        metrics.before_reading(self._update_metrics)
 
-    # -- life ---------------------------------------------------------------------------------------------------------
-
-    async def start(self, which: Callable[[], Awaitable[tuple[str, Path]]] | None = None) -> None:
-        """Load the recogniser and the landmark networks, run both once. which: tells id and folder of the checkpoint
-        to load; without it the one that the settings name.
-
-        Raises CheckpointError or SettingsError with what to do. A machine on which MediaPipe does not work still
-        starts: landmarks can be sent to it, and videos are answered with 503 `landmarks_unavailable`.
-        """
-        began = time.perf_counter()
-        loop = asyncio.get_running_loop()
-
-        async def load() -> Recogniser:
-            configured = self.settings.checkpoint, self.settings.checkpoint_path
-            return await self.use(*(await which() if which is not None else configured))
-
-        recogniser, _ = await asyncio.gather(
-            load(),
-            loop.run_in_executor(self.extract_threads, self._warm_up_extractors),
-        )
-        self._batcher = MicroBatcher(
-            self._read_batch, self.model_thread, self.settings.max_batch, self.settings.batch_wait_ms / 1000
-        )
-        self._batcher.start()
-        logger.info(
-            "recogniser {} ({} glosses) ready on {} after {:.1f} s",
-            recogniser.model_id,
-            len(recogniser.vocabulary),
-            recogniser.device,
-            time.perf_counter() - began,
-        )
-
-    async def use(self, checkpoint: str, folder: Path) -> Recogniser:
-        """Answer with the checkpoint in `folder` from now on; who still has the old one may finish with it.
-
-        Nothing waits meanwhile: it is loaded beside the one that answers. Raises CheckpointError or SettingsError, and
-        changes nothing then.
-        """
-        async with self._loading:
-            # One thread by default: a call takes a few milliseconds, and threads that wait for each other at every
-            # operation while landmarks are being found beside them made it take fifteen times as long.
-            recogniser = await asyncio.to_thread(load_recogniser, self.settings, 1, folder)
-            await asyncio.get_running_loop().run_in_executor(self.model_thread, recogniser.warm_up)
-            recogniser.on_stage = self._on_stage
-            read: FaultTolerant[Keypoints, Read] = FaultTolerant(
-                lambda clips: [(found, recogniser.model_id) for found in recogniser.recognise_batch(clips)],
-                self.device,
-            )
-            self._loaded = _Loaded(checkpoint, recogniser, read)
-            return recogniser
-
-    async def stop(self) -> None:
-        """Cancel what runs, and return when no thread or process of the service is left."""
-        self._stopping = True
+    async def close(self) -> None:
+        """Cancel what runs, and return when no thread of the service is left."""
+        self._closed = True
         for cancel in list(self._running):
             cancel.set()
-        if self._batcher is not None:
-            await self._batcher.close()
-        await asyncio.to_thread(self._stop_threads)
-        self._loaded = None
-
-    def _stop_threads(self) -> None:
-        self.extract_threads.shutdown(wait=True, cancel_futures=True)
-        self.model_thread.shutdown(wait=True, cancel_futures=True)
-        self.extractors.close()
-
-    def _warm_up_extractors(self) -> None:
-        black = np.zeros((256, 256, 3), np.uint8)
-        try:
-            with self.extractors.acquire() as extractor:
-                extractor.extract([Frame(black, 0.0)])
-        except (LandmarksUnavailable, ExtractionFailed) as problem:
-            logger.warning("videos cannot be read on this machine, landmarks can: {}", problem)
-
-    # -- state --------------------------------------------------------------------------------------------------------
-
-    @property
-    def recogniser(self) -> Recogniser:
-        """The loaded recogniser. Raises NotReady before start and while stopping."""
-        return self._there().recogniser
-
-    def _there(self) -> _Loaded:
-        if self._loaded is None or self._stopping:
-            raise NotReady
-        return self._loaded
-
-    def computes_on(self) -> str | None:
-        """Device of the recogniser; None before the start."""
-        return self._loaded.recogniser.device if self._loaded is not None else None
-
-    @property
-    def checkpoint(self) -> str:
-        """Id of the checkpoint that answers; before the start the one of the settings."""
-        return self._loaded.checkpoint if self._loaded is not None else self.settings.checkpoint
-
-    @property
-    def loaded(self) -> bool:
-        return self._loaded is not None
+        for threads in (self._extract_threads, self._clip_thread):
+            await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
 
     def check_ready(self) -> None:
-        """Raise NotReady or DeviceFault unless a request would be served."""
-        _ = self.recogniser
-        if self.device.fault is not None:
-            raise DeviceFault
-
-    # -- work ---------------------------------------------------------------------------------------------------------
+        """Raise NotReady, DeviceFault or Busy unless a clip would be read now."""
+        if self._closed:
+            raise NotReady
+        self._host.check_ready()
+        self.limit.check()
 
     async def process_video(self, path: Path) -> Outcome:
         """A video file -> its recognition. Cancelling the call stops the decoder at its next frame.
 
         Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
         """
-        return await self._process(
-            lambda extractor, cancel, reader: keypoints_from_video(
-                path, extractor, self.settings, cancel, on_stage=self._on_stage, recogniser=reader
-            )
-        )
+        return await self._process(lambda track, options: keypoints_from_video(path, track, options))
 
     async def process_frames(self, frames: Iterable[Frame]) -> Outcome:
-        """Pictures with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
-        return await self._process(
-            lambda extractor, cancel, reader: keypoints_from_frames(
-                frames, extractor, self.settings, cancel, on_stage=self._on_stage, recogniser=reader
-            )
-        )
+        """Images with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
+        return await self._process(lambda track, options: keypoints_from_frames(frames, track, options))
 
     async def process_landmarks(self, keypoints: Keypoints) -> Outcome:
         """Landmarks of one clip -> their recognition. Raises InvalidLandmarks, VideoTooLong."""
@@ -234,52 +111,58 @@ class InferenceService:
         self.check_ready()
         if len(keypoints) == 0:
             raise InvalidLandmarks("The landmarks hold no frame. Send at least one.")
-        check_duration(keypoints.duration_s, self.settings)
-        with self.jobs.enter():
-            return await self._recognise(keypoints, self._there(), began)
+        check_duration(keypoints.duration_s, self._settings.max_duration_s)
+        with self.limit.enter():
+            return await self._recognise(keypoints, self._host.recogniser, began)
 
-    async def _process(self, extract: Callable[[PoseExtractor, Event, Recogniser], Keypoints]) -> Outcome:
+    async def _process(self, extract: Callable[[LandmarkTrack, ClipOptions], Keypoints]) -> Outcome:
         began = time.perf_counter()
         self.check_ready()
-        loaded, cancel = self._there(), Event()
+        recogniser, cancel = self._host.recogniser, Event()
+        options = ClipOptions.of(self._settings, recogniser=recogniser, cancel=cancel, on_stage=self._on_stage)
 
         def in_thread() -> Keypoints:
-            with self.extractors.acquire() as extractor, told_apart(self.device):
-                return extract(extractor, cancel, loaded.recogniser)
+            with closing(self._landmarks.open()) as track, raising_device_errors(self._host.device):
+                return extract(track, options)
 
-        with self.jobs.enter():
+        with self.limit.enter():
             self._running.add(cancel)
             try:
-                keypoints = await self._in(self.extract_threads, in_thread)
+                keypoints = await _in(self._extract_threads, in_thread)
             finally:
                 cancel.set()
                 self._running.discard(cancel)
-            return await self._recognise(keypoints, loaded, began)
+            return await self._recognise(keypoints, recogniser, began)
 
-    async def _recognise(self, keypoints: Keypoints, by: _Loaded, began: float) -> Outcome:
-        assert self._batcher is not None
+    async def _recognise(self, keypoints: Keypoints, recogniser: Recogniser, began: float) -> Outcome:
         warnings = warnings_about(keypoints)
         if any(warning.code == "no_person" for warning in warnings):
-            recognition, model = nothing_seen(keypoints, by.recogniser.fps), by.recogniser.model_id
+            recognition = nothing_seen(keypoints, recogniser.fps)
         else:
-            with translated():
-                recognition, model = await self._batcher.submit(_Asked(keypoints, by))
-        return Outcome(recognition, warnings, time.perf_counter() - began, model)
+            reading = await _in(self._clip_thread, lambda: ClipReading(recogniser, keypoints))
+            await self._host.read(reading)
+            recognition = await _in(self._clip_thread, reading.recognition)
+            for stage, seconds in recognition.stage_s.items():
+                self._on_stage(stage, seconds)
+            self._metrics.clips_read.inc()
+        return Outcome(recognition, warnings, time.perf_counter() - began, recogniser.model_id)
 
-    def _read_batch(self, asked: Sequence[_Asked]) -> Sequence[Read | BaseException]:
-        """One call of the network; of each network, where one has just been replaced."""
+    def _update_metrics(self) -> None:
+        self._metrics.requests_inside.set(self.limit.in_use)
 
-        def read(loaded: _Loaded, own: list[_Asked]) -> Sequence[Read | BaseException]:
-            self._metrics.batch_clips.observe(len(own))
-            return loaded.read([one.clip for one in own])
 
-        return in_groups(asked, lambda one: one.by, read)
+async def _in(executor: Executor, work: Callable[[], R]) -> R:
+    with pipeline_errors_as_service_errors():
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
 
-    def _tell_load(self) -> None:
-        self._metrics.requests_inside.set(self.jobs.inside)
-        self._metrics.waiting.labels("clips").set(self._batcher.waiting if self._batcher is not None else 0)
 
-    async def _in(self, executor: Executor, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        work: Awaitable[R] = asyncio.get_running_loop().run_in_executor(executor, lambda: function(*args, **kwargs))
-        with translated():
-            return await work
+def warm_up(landmarks: LandmarkEngine) -> None:
+    """Find landmarks once, so that the first clip does not wait for the networks to load. Blocks for about a second.
+
+    A machine on which MediaPipe does not work still starts: landmarks can be sent to it, and videos are answered with
+    503 `landmarks_unavailable`.
+    """
+    try:
+        landmarks.warm_up()
+    except (LandmarksUnavailable, ExtractionFailed) as problem:
+        logger.warning("videos cannot be read on this machine, landmarks can: {}", problem)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.errors import DatabaseUnavailable
-from app.db.models import ACTIVE
-from app.services.training_jobs import run_folder
+from app.db.models.training import ACTIVE
+from app.services.training_jobs import job_log
 from app.services.training_jobs.service import TrainingJobs
 
 #: How often the log is looked at, and how often the state.
@@ -23,18 +23,18 @@ _PIECE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """kind 'log': {"text"}; 'state': {"state", "reason", "progress"}; 'end': the same, the last; 'silence': nothing.
-
-    offset: bytes of the log that have been told by then; who comes back asks for what is behind it.
-    """
+class JobEvent:
+    """Something new about a job."""
 
     kind: Literal["log", "state", "end", "silence"]
+    """'end' is the last state; 'silence' keeps the connection alive."""
     offset: int
+    """Bytes of the log that have been sent by then: where to go on after a lost connection."""
     data: dict[str, Any]
+    """log: {"text"}; state, end: {"state", "reason", "progress"}; silence: {}."""
 
 
-async def follow(jobs: TrainingJobs, job_id: str, offset: int) -> AsyncIterator[Happened]:
+async def follow(jobs: TrainingJobs, job_id: str, offset: int) -> AsyncIterator[JobEvent]:
     """From byte `offset` of the log on, until the job ends, the service stops, or an hour has passed."""
     run = jobs.run_folder(job_id)
     began = told = time.monotonic()
@@ -52,16 +52,16 @@ async def follow(jobs: TrainingJobs, job_id: str, offset: int) -> AsyncIterator[
                 state = {"state": job.state, "reason": job.reason, "progress": job.progress}
                 ended = job.state not in ACTIVE
         # After the state: what is in the log of a job that has ended is all of it.
-        while (piece := await asyncio.to_thread(run_folder.log_piece, run, offset, _PIECE)).text:
+        while (piece := await asyncio.to_thread(job_log.log_chunk, run, offset, _PIECE)).text:
             offset, told = piece.end, now
-            yield Happened("log", offset, {"text": piece.text})
+            yield JobEvent("log", offset, {"text": piece.text})
         if state is not None and ended:
-            yield Happened("end", offset, state)
+            yield JobEvent("end", offset, state)
             return
         if state is not None and state != shown:
             shown, told = state, now
-            yield Happened("state", offset, state)
+            yield JobEvent("state", offset, state)
         elif now - told > SILENCE_S:
             told = now
-            yield Happened("silence", offset, {})
+            yield JobEvent("silence", offset, {})
         await asyncio.sleep(LOOK_S)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,17 @@ from app.core.errors import GpuInUse, InvalidRequest, TrainingUnavailable, Unkno
 from app.core.ids import config_names, dataset_names
 from app.core.settings import Settings
 from app.services.training_jobs.request import TrainingRequest
-
-#: Packages a training process needs beyond those of the service.
-_PACKAGES = ("tensorboard",)
+from app.training.run_folder import missing_packages
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """command: argument list of the process. cards: numbers of the CUDA cards it computes on, () on the CPU."""
+    """What will run."""
 
     command: list[str]
+    """Argument list of the process."""
     cards: tuple[int, ...]
+    """Numbers of the CUDA cards it computes on; () on the CPU."""
 
     @property
     def device(self) -> str:
@@ -42,23 +41,32 @@ def new_id(request: TrainingRequest) -> str:
 
 def make_plan(settings: Settings, request: TrainingRequest, run: Path, *, resume: bool = False) -> Plan:
     """Raises UnknownDataset, UnknownConfig, InvalidRequest, TrainingUnavailable."""
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise TrainingUnavailable(
-            f"Training needs {', '.join(missing)}, which is not installed here. Install it with: "
-            "python -m pip install -r requirements-train.txt"
-        )
+    if missing := missing_packages():
+        raise TrainingUnavailable(missing)
     config, data = _config(settings.configs_dir, request.config), _dataset(settings.datasets_dir, request.dataset)
     cards = _cards(request)
     command = [sys.executable, "-m"]
     if request.nproc > 1:
         command += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(request.nproc), "-m"]
-    command += ["app.training.train", "--config", str(config), "--data", str(data), "--out", str(run)]
+    command += ["app", "train", "--config", str(config), "--data", str(data), "--out", str(run)]
     command += ["--device", _device(request, cards)]
     if resume:
         command.append("--resume")
     changes = [f"{key}={_yaml(value)}" for key, value in request.settings().items()]
     return Plan([*command, *(["--set", *changes] if changes else [])], cards)
+
+
+def config_descriptions(folder: Path) -> dict[str, str]:
+    """The configs in `folder` by name, each with its `description`; "" where it has none or cannot be read."""
+
+    def description(name: str) -> str:
+        try:
+            values = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            return ""
+        return str(values.get("description", "")) if isinstance(values, dict) else ""
+
+    return {name: description(name) for name in config_names(folder)}
 
 
 def check_cards(plan: Plan, request: TrainingRequest, serving: str | None, training: Iterable[str]) -> None:

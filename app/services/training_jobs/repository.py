@@ -1,4 +1,4 @@
-"""Training jobs in the database: who holds a place, who watches which, what became of them."""
+"""Training jobs in the database: which hold a place, which process watches them, how they ended."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Select, extract, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import ACTIVE, TrainingJob
+from app.db.models.training import ACTIVE, TrainingJob
 
 _LOCK = 0x676C6F74
 
 
-async def alone(session: AsyncSession) -> None:
-    """Until the transaction ends nobody else comes past here: places are counted and taken by one at a time."""
+async def lock_queue(session: AsyncSession) -> None:
+    """Until the transaction ends no other one gets past here: places are counted and taken one at a time."""
     await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
@@ -49,12 +49,13 @@ async def counts(session: AsyncSession) -> dict[str, int]:
     return {state: number for state, number in rows}  # noqa: C416 - mypy reads dict(rows) as a dict of rows
 
 
-async def mine(session: AsyncSession, owner: str) -> Sequence[TrainingJob]:
+async def owned_by(session: AsyncSession, owner: str) -> Sequence[TrainingJob]:
+    """Jobs that hold a place and that `owner` watches."""
     return (await session.scalars(_active().where(TrainingJob.owner == owner))).all()
 
 
-async def seen(session: AsyncSession, owner: str) -> None:
-    """The heartbeat of one that watches."""
+async def touch_heartbeat(session: AsyncSession, owner: str) -> None:
+    """`owner` still watches its jobs."""
     await session.execute(
         update(TrainingJob)
         .where(TrainingJob.owner == owner, TrainingJob.finished_at.is_(None))
@@ -62,8 +63,8 @@ async def seen(session: AsyncSession, owner: str) -> None:
     )
 
 
-async def others(session: AsyncSession, owner: str) -> list[tuple[TrainingJob, float]]:
-    """Jobs that somebody else watches, each with how many seconds its watcher has been silent."""
+async def owned_by_others(session: AsyncSession, owner: str) -> list[tuple[TrainingJob, float]]:
+    """Jobs that another process watches, each with the seconds since the last heartbeat of its owner."""
     rows = await session.execute(
         select(TrainingJob, extract("epoch", func.now() - TrainingJob.owner_seen)).where(
             TrainingJob.finished_at.is_(None), TrainingJob.owner != owner

@@ -1,4 +1,4 @@
-"""What a training job may be asked for. Names, never paths: nothing a client writes becomes a place on the disk."""
+"""What a training request may contain. Names, never paths: no text of a client is opened as a file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ _FIELDS = {
     "optim.seed": "seed",
 }
 MAX_OVERRIDES = 64
+#: Settings that the trainer would open as a file, and the names that may be given for them.
+_NAMED_FILES = {"model.rgb.weights": ("default",)}
 
 
 def _name_alone(value: object) -> object:
     if isinstance(value, str) and not NAME.fullmatch(value):
         raise ValueError(
-            "this is no name; a dataset and a config are named (letters, digits, '.', '_', '-'), never given as a path"
+            "not a valid name; datasets and configs are named (letters, digits, '.', '_', '-'), not given as a path"
         )
     return value
 
@@ -33,7 +35,7 @@ Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), BeforeValidator(_name_
 
 
 class TrainingRequest(BaseModel):
-    """A training run. What is not given is what the config says."""
+    """A training run. Anything left out is taken from the config."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -63,24 +65,24 @@ class TrainingRequest(BaseModel):
     overrides: dict[str, Any] = Field(
         default_factory=dict,
         max_length=MAX_OVERRIDES,
-        description="Other settings of the config, such as model.dropout: 0.3; values are numbers, texts, true, false, "
-        "null or lists of these.",
+        description="Other settings of the config, such as model.dropout: 0.3; values are numbers, strings, true, "
+        "false, null or lists of these.",
     )
-    nproc: int = Field(1, ge=1, le=64, description="Processes that train together.")
+    nproc: int = Field(1, ge=1, le=64, description="Number of training processes.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$", description="auto, cpu, cuda or cuda:N.")
     gpu_sharing: Literal["share", "exclusive"] | None = Field(
         None,
-        description="share: train on the card that the service answers on, which slows both. exclusive: only on cards "
-        "that nobody here uses. Unset: refused where the two would meet.",
+        description="share: train on the GPU that the service uses, which slows both down. exclusive: only on GPUs "
+        "that are not in use here. Unset: refused if training would use the service's GPU.",
     )
-    seed: int | None = Field(None, ge=0, lt=2**31, description="Of everything random.")
+    seed: int | None = Field(None, ge=0, lt=2**31, description="Random seed.")
 
     @field_validator("overrides")
     @classmethod
     def _check_overrides(cls, value: dict[str, Any]) -> dict[str, Any]:
         for key, item in value.items():
             if not _KEY.fullmatch(key):
-                raise ValueError(f"'{key[:60]}' is no setting; write optim.steps, model.dropout and the like")
+                raise ValueError(f"'{key[:60]}' is an unknown setting; examples are optim.steps and model.dropout")
             if key in _FIELDS:
                 raise ValueError(f"'{key}' has a field of its own: {_FIELDS[key]}")
             for part in item if isinstance(item, list) else [item]:
@@ -88,7 +90,7 @@ class TrainingRequest(BaseModel):
         return value
 
     def settings(self) -> dict[str, Any]:
-        """Everything that differs from the config, by the config's names."""
+        """All changes to the config, by the config's setting names."""
         fields = {key: getattr(self, field) for key, field in _FIELDS.items()}
         return {**{key: value for key, value in fields.items() if value is not None}, **self.overrides}
 
@@ -96,12 +98,14 @@ class TrainingRequest(BaseModel):
 def _check_value(key: str, value: object) -> None:
     if isinstance(value, str):
         if len(value) > 200 or not value.isprintable():
-            raise ValueError(f"'{key}': a text may have 200 printable characters")
-        # Glosses may hold any character; everything else that looks like a path would be read as one.
+            raise ValueError(f"'{key}': strings are limited to 200 printable characters")
+        if key in _NAMED_FILES and value not in _NAMED_FILES[key]:
+            raise ValueError(f"'{key}': over the network only {', '.join(_NAMED_FILES[key])} or null can be given")
+        # Glosses may hold any character; everything else that looks like a path could be read as one.
         if key not in ("glosses", "without") and ("/" in value or "\\" in value or value.startswith((".", "~"))):
             raise ValueError(f"'{key}': paths cannot be given over the network")
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"'{key}': the number is not finite")
     elif value is not None and not isinstance(value, (bool, int)):
-        raise ValueError(f"'{key}': give a number, a text, true, false, null or a list of these")
+        raise ValueError(f"'{key}': give a number, a string, true, false, null or a list of these")

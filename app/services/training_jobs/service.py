@@ -27,11 +27,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import errors
 from app.core.settings import Settings
 from app.db.database import Database, DatabaseUnavailable
-from app.db.models import ACTIVE, TrainingJob
+from app.db.models.training import ACTIVE, TrainingJob
 from app.db.transactions import transaction
-from app.services.training_jobs import process, repository, run_folder
+from app.services.training_jobs import job_log, process, repository
 from app.services.training_jobs.plan import Plan, check_cards, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
+from app.training import run_folder
 
 #: How often an owner looks at its jobs, tells that it is there, and looks for jobs without an owner.
 WATCH_S = 0.5
@@ -41,9 +42,10 @@ AWAY_S = 120.0
 
 
 class TrainingJobs:
-    """For one event loop; `start` and `close` with the service. serving: tells the device of the recogniser."""
+    """Watches from here until `close`. Needs a running event loop, and belongs to it."""
 
     def __init__(self, settings: Settings, database: Database, serving: Callable[[], str | None]) -> None:
+        """serving: gives the device on which the service answers."""
         self._settings, self._database, self._serving = settings, database, serving
         self._host = platform.node() or "localhost"
         self.owner = f"{self._host}/{os.getpid()}/{process.started_at(os.getpid()) or 0:.2f}"
@@ -51,29 +53,25 @@ class TrainingJobs:
         self._told: dict[str, float] = {}  # when a job was asked to stop, by the monotonic clock
         self._being_started: set[str] = set()
         self._look = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self.closing = asyncio.Event()
+        self._task = asyncio.create_task(self._watch(), name="training-jobs")
 
     def run_folder(self, job_id: str) -> Path:
         return self._settings.runs_dir.resolve() / job_id
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._watch(), name="training-jobs")
-
     async def close(self) -> None:
         """Stop the jobs of this process and return when none of their processes is left."""
         if self.closing.is_set():
             return
         self.closing.set()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
         jobs: Sequence[TrainingJob] = []
         with contextlib.suppress(DatabaseUnavailable):
             async with self._database.session() as session:
-                jobs = await repository.mine(session, self.owner)
+                jobs = await repository.owned_by(session, self.owner)
         known = {job.id: job for job in jobs}
         await asyncio.gather(*(self._end(job_id, known.get(job_id)) for job_id in {*known, *self._children}))
 
@@ -117,6 +115,11 @@ class TrainingJobs:
                 session.add(job)
             return await self._spawn(job, plan)
 
+    def resumable(self, job: TrainingJob) -> bool:
+        """Has the job ended early, with a checkpoint to go on from? Looks into its folder: not for the event loop."""
+        ended_early = job.state not in ACTIVE and job.state != "finished"
+        return ended_early and run_folder.has_checkpoint(self.run_folder(job.id))
+
     async def resume(self, job_id: str) -> TrainingJob:
         """Go on from the last checkpoint of a job that was stopped, failed or got lost.
 
@@ -133,6 +136,10 @@ class TrainingJobs:
                     raise errors.WrongState(
                         "The folder of this job is not in RUNS_DIR any more, so there is nothing to go on from. "
                         "Start a new job."
+                    )
+                if not await asyncio.to_thread(run_folder.has_checkpoint, self.run_folder(job_id)):
+                    raise errors.WrongState(
+                        "The job ended before its first checkpoint, so there is nothing to go on from. Start a new job."
                     )
                 request = TrainingRequest.model_validate(job.request)
                 plan = await asyncio.to_thread(make_plan, self._settings, request, self.run_folder(job_id), resume=True)
@@ -187,7 +194,7 @@ class TrainingJobs:
         return job
 
     async def _take_place(self, session: AsyncSession, plan: Plan, request: TrainingRequest) -> None:
-        await repository.alone(session)
+        await repository.lock_queue(session)
         active, limit = await repository.active(session), self._settings.max_training_jobs
         if len(active) >= limit:
             raise errors.TooManyJobs(
@@ -228,7 +235,7 @@ class TrainingJobs:
         asked = {"id": job.id, "attempt": job.attempt, "request": job.request, "command": plan.command}
         (run / "job.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
         child = process.start(
-            job.id, plan.command, run / run_folder.LOG, 0 if plan.cards else self._settings.training_nice
+            job.id, plan.command, run / job_log.LOG, 0 if plan.cards else self._settings.training_nice
         )
         self._children[job.id] = child
         return child
@@ -243,22 +250,22 @@ class TrainingJobs:
     # -- watching -----------------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        heard = -HEARTBEAT_S
+        beaten = -HEARTBEAT_S
         while True:
             rest = WATCH_S
             try:
-                if time.monotonic() - heard >= HEARTBEAT_S:
+                if time.monotonic() - beaten >= HEARTBEAT_S:
                     await self._heartbeat()
-                    heard = time.monotonic()
+                    beaten = time.monotonic()
                 async with self._database.session() as session:
-                    jobs = await repository.mine(session, self.owner)
+                    jobs = await repository.owned_by(session, self.owner)
                 if not jobs:  # one comes by a start, which wakes this, or by the next heartbeat
                     rest = HEARTBEAT_S
                 for job in jobs:
                     if job.id not in self._being_started:
                         await self._attend(job)
             except DatabaseUnavailable:
-                pass  # whoever keeps the database has said so; the processes go on meanwhile
+                pass  # the database has logged it; the processes go on meanwhile
             except Exception:  # noqa: BLE001 - one job that cannot be looked at must not leave the others alone
                 logger.exception("looking after the training jobs failed; it goes on")
             with contextlib.suppress(TimeoutError):
@@ -268,11 +275,11 @@ class TrainingJobs:
 
     async def _heartbeat(self) -> None:
         async with self._database.session() as session:
-            await repository.seen(session, self.owner)
-            for job, silent_s in await repository.others(session, self.owner):
+            await repository.touch_heartbeat(session, self.owner)
+            for job, silent_s in await repository.owned_by_others(session, self.owner):
                 gone = not _runs_here(job.owner) if job.host == self._host else silent_s > AWAY_S
                 if gone and await repository.take_over(session, job, self.owner):
-                    logger.info("training job {} has nobody who watches it; now this process does", job.id)
+                    logger.info("training job {} lost its watcher; this process takes over", job.id)
 
     async def _attend(self, job: TrainingJob) -> None:
         """One look at one job of ours."""
@@ -288,7 +295,7 @@ class TrainingJobs:
             run = self.run_folder(job.id)
             # The state first: what has begun by then has told how far it is. A resumed job says nothing until it has
             # begun: it stands where it was.
-            begun = job.state == "starting" and await asyncio.to_thread(run_folder.begun, run)
+            begun = job.state == "starting" and await asyncio.to_thread(run_folder.has_started, run)
             state = "running" if begun else job.state
             progress = await asyncio.to_thread(run_folder.progress, run) or job.progress
             if (state, progress) != (job.state, job.progress):
@@ -318,15 +325,13 @@ class TrainingJobs:
         await asyncio.to_thread(process.kill_all, job.id)
         run = self.run_folder(job.id)
         never = job.pid is None
-        found = await asyncio.to_thread(
-            run_folder.verdict, run, code, job.stop_asked or (why is not None and not never)
-        )
+        found = await asyncio.to_thread(job_log.verdict, run, code, job.stop_asked or (why is not None and not never))
         if never:
-            found = run_folder.Verdict("failed", why)
+            found = job_log.Verdict("failed", why)
         reason = why if why is not None and found.state == "stopped" else found.reason
         if found.state == "stopped" and code == -signal.SIGKILL:
             reason = f"It did not end within {self._settings.training_stop_s:g} seconds and was killed."
-        tail = (await asyncio.to_thread(run_folder.log_tail, run)).text
+        tail = (await asyncio.to_thread(job_log.log_tail, run)).text
         async with self._database.session() as session:
             await repository.change(
                 session,
@@ -346,7 +351,7 @@ class TrainingJobs:
         logger.info("training job {} is {}{}", job.id, found.state, f": {reason}" if reason else "")
 
     async def _lose(self, job: TrainingJob) -> None:
-        reason = f"The machine that ran it ({job.host}) has not been heard of for over {AWAY_S:g} seconds."
+        reason = f"The machine that ran it ({job.host}) has been silent for over {AWAY_S:g} seconds."
         async with self._database.session() as session:
             await repository.change(session, job.id, self.owner, state="lost", reason=reason, finished_at=_now())
         logger.warning("training job {} is lost: {}", job.id, reason)

@@ -1,1 +1,1 @@
-"""Corpora, a package each; none imports another."""
+"""Corpora, one folder each: how they are read, drawn from, and measured on."""

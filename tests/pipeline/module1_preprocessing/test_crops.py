@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,8 +14,9 @@ from app.pipeline.keypoints import (
     RIGHT_SHOULDER,
     Keypoints,
 )
-from app.pipeline.module1_preprocessing.crops import BODY_SIDE, Cropper, cut, views
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.crops import BODY_SIDE, Cropper, cut, num_views
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
 from app.pipeline.module1_preprocessing.video import Frame
 from tests.support.recognisers import performance
@@ -75,7 +78,7 @@ def test_the_body_stays_in_the_middle_wherever_it_stands() -> None:
 def test_hands_get_their_own_pictures_and_a_missing_one_is_black() -> None:
     points = performance(1, seed=2)[0]
     cropper = Cropper(32, hands=True)
-    assert views(True) == 3
+    assert num_views(True) == 3
     body, left, right = cropper.push(gradient(), points)
     for picture, where, mirrored in ((left, LEFT_HAND, True), (right, RIGHT_HAND, False)):
         hand = points[where, :2]
@@ -113,9 +116,10 @@ def test_a_stream_gets_the_crops_that_the_file_gets() -> None:
 def test_the_extractor_tells_of_every_picture_with_its_own_landmarks() -> None:
     pictures = [np.full((48, 64, 3), 10 * i, np.uint8) for i in range(7)]
     heard: list[tuple[int, np.ndarray]] = []
-    with MediaPipeExtractor() as extractor:
-        clip = extractor.extract(
+    with MediaPipeEngine(1) as engine, closing(engine.open()) as track:
+        clip = find_landmarks(
             (Frame(p, i / 25) for i, p in enumerate(pictures)),
+            track,
             lambda rgb, points: heard.append((int(rgb[0, 0, 0]) // 10, points)),
         )
     assert [number for number, _ in heard] == list(range(7))

@@ -6,7 +6,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from app.core.errors import BadDimensions, InvalidFrames, ServiceError
+from app.pipeline.module1_preprocessing.image_limits import InvalidImage
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
 from tests.support.media import jpeg, jpeg_base64, picture
 
@@ -35,26 +35,27 @@ def test_what_simplejpeg_refuses_goes_to_opencv() -> None:
 
 def test_size_is_checked_before_anything_is_decoded() -> None:
     with patch("simplejpeg.decode_jpeg", side_effect=AssertionError("decoded")):
-        with pytest.raises(BadDimensions, match="8000x8000"):
+        with pytest.raises(InvalidImage, match="8000x8000"):
             JpegPicture.check(jpeg(8000, 8000))
-        with pytest.raises(BadDimensions, match=r"frames\[4\] is 8x8"):
+        with pytest.raises(InvalidImage, match=r"frames\[4\] is 8x8"):
             JpegPicture.check(jpeg(8, 8), 4)
 
 
 @pytest.mark.parametrize(
-    ("frames", "error", "said"),
+    ("frames", "code", "said"),
     [
-        (["%%%"], InvalidFrames, r"frames\[0\] is not base64"),
-        ([jpeg_base64(), base64.b64encode(b"GIF89a").decode()], InvalidFrames, r"frames\[1\] is not a JPEG"),
-        ([base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"x" * 50).decode()], InvalidFrames, "not a JPEG"),
-        ([jpeg_base64(96, 64), jpeg_base64(64, 96)], InvalidFrames, "one size"),
-        (["data:image/jpeg;base64,"], InvalidFrames, "not a JPEG"),
-        (["é"], InvalidFrames, "not base64"),
+        (["%%%"], "not_an_image", r"frames\[0\] is not base64"),
+        ([jpeg_base64(), base64.b64encode(b"GIF89a").decode()], "not_an_image", r"frames\[1\] is not a JPEG"),
+        ([base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"x" * 50).decode()], "not_an_image", "not a JPEG"),
+        ([jpeg_base64(96, 64), jpeg_base64(64, 96)], "sizes_differ", "one size"),
+        (["data:image/jpeg;base64,"], "not_an_image", "not a JPEG"),
+        (["é"], "not_an_image", "not base64"),
     ],
 )
-def test_bad_frames_are_named(frames: list[str], error: type[ServiceError], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_bad_frames_are_named(frames: list[str], code: str, said: str) -> None:
+    with pytest.raises(InvalidImage, match=said) as caught:
         pictures_from_base64(frames)
+    assert caught.value.code == code
 
 
 def test_data_urls_and_plain_base64_are_read() -> None:
@@ -71,6 +72,6 @@ def test_a_cut_off_picture_is_named_when_it_cannot_be_decoded() -> None:
     with (
         patch("cv2.imdecode", return_value=None),
         patch("simplejpeg.decode_jpeg", side_effect=ValueError("cut")),
-        pytest.raises(InvalidFrames, match=r"frames\[2\]"),
+        pytest.raises(InvalidImage, match=r"frames\[2\]"),
     ):
         cut.decode()

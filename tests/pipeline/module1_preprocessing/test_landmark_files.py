@@ -17,6 +17,7 @@ from app.pipeline.module1_preprocessing.landmark_files import (
     MAX_FRAMES,
     InvalidLandmarkFile,
     keypoints_from_json,
+    keypoints_from_points,
     load_landmarks,
     save_npz,
 )
@@ -86,14 +87,18 @@ def test_rates_out_of_range(fps: float) -> None:
     assert refused(npz(**blocks(), fps=fps)) == "bad_rate"
 
 
-@given(fps=st.floats(allow_nan=True, allow_infinity=True))
+def as_json(obj: dict[str, Any]) -> bytes:
+    return json.dumps(obj, default=np.ndarray.tolist).encode()
+
+
+@given(fps=st.floats(allow_nan=False, allow_infinity=False))
 def test_a_rate_is_taken_exactly_if_it_lies_between_1_and_240(fps: float) -> None:
     obj = {name: block.tolist() for name, block in blocks(2).items()} | {"fps": fps}
     if 1 <= fps <= 240:
-        assert np.diff(keypoints_from_json(obj).times)[0] == pytest.approx(1 / fps)
+        assert np.diff(keypoints_from_json(as_json(obj)).times)[0] == pytest.approx(1 / fps)
     else:
         with pytest.raises(InvalidLandmarkFile) as caught:
-            keypoints_from_json(obj)
+            keypoints_from_json(as_json(obj))
         assert caught.value.code == "bad_rate"
 
 
@@ -102,7 +107,7 @@ def test_a_rate_is_taken_exactly_if_it_lies_between_1_and_240(fps: float) -> Non
 )
 def test_any_other_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidLandmarkFile) as caught:
-        keypoints_from_json({"points": np.zeros(shape)})
+        keypoints_from_json(as_json({"points": np.zeros(shape)}))
     assert caught.value.code == "bad_shape"
 
 
@@ -114,7 +119,7 @@ def test_one_value_that_is_not_finite_is_enough(where: tuple[int, int, int], wha
     points = np.full((4, 75, 3), 0.5)
     points[where] = float(what)
     with pytest.raises(InvalidLandmarkFile, match=f"frame {where[0]}") as caught:
-        keypoints_from_json({"points": points})
+        keypoints_from_points(points, 25, 4 / 3)
     assert caught.value.code == "not_finite"
 
 
@@ -124,7 +129,7 @@ def test_pixels_instead_of_relative_coordinates(where: tuple[int, int, int], val
         points = np.full((4, 75, 3), 0.5)
         points[where] = sign * value
         with pytest.raises(InvalidLandmarkFile) as caught:
-            keypoints_from_json({"points": points})
+            keypoints_from_json(as_json({"points": points}))
         assert caught.value.code == "out_of_range"
 
 
@@ -187,9 +192,9 @@ def test_an_array_that_declares_more_than_its_file_holds() -> None:
         (b"", "clip.npz", "empty"),
         (b"%PDF-1.7", "clip.npz", "not_landmarks"),
         (npz(**blocks())[:500], "clip.npz", "not_landmarks"),
-        (b"{", "clip.json", "not_landmarks"),
+        (b"{", "clip.json", "not_json"),
         (b"[" * 100_000, "clip.json", "not_landmarks"),
-        (b"\xff\xfe{}", "clip.json", "not_landmarks"),
+        (b"\xff\xfe{}", "clip.json", "not_json"),
         (b"[1, 2]", "clip.json", "not_landmarks"),
         (b'{"points": [[1, 2], [3]]}', "clip.json", "bad_shape"),
         (b'{"points": "abc"}', "clip.json", "bad_shape"),
@@ -212,7 +217,7 @@ def test_arbitrary_bytes_raise_nothing_but_the_documented_error(data: bytes, suf
 
 def test_json_in_both_layouts() -> None:
     arrays = blocks(3)
-    by_blocks = keypoints_from_json({name: block.tolist() for name, block in arrays.items()} | {"fps": 30})
+    by_blocks = keypoints_from_json(as_json({**arrays, "fps": 30}))
     flat = json.dumps({"points": by_blocks.points.tolist(), "fps": 30, "width": 640, "height": 480})
     together = load_landmarks(flat.encode(), "clip.json")
     np.testing.assert_array_equal(together.points, by_blocks.points)

@@ -8,38 +8,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import OnLandmarks
-from app.pipeline.module1_preprocessing.motion import FrameSkip, MotionGate, ThriftyExtractor
+from app.pipeline.module1_preprocessing.motion import FrameSkip, MotionGate, find_landmarks_with_skipping
 from app.pipeline.module1_preprocessing.video import Frame
 
 
 class Counting:
-    """A PoseExtractor whose landmarks tell the picture's brightness."""
+    """A LandmarkTrack whose landmarks give the brightness of the image."""
+
+    depth = 2
 
     def __init__(self) -> None:
         self.seen: list[float] = []
-        self.closed = False
+        self._waiting: list[float] = []
 
-    def extract(self, frames: Iterable[Frame], on_landmarks: OnLandmarks | None = None) -> Keypoints:
-        rows, times, seen = [], [], []
-        for frame in frames:
-            rows.append(self.extract_frame(frame.rgb, frame.time_s))
-            times.append(frame.time_s)
-            if on_landmarks is not None:
-                seen.append(on_landmarks(frame.rgb, rows[-1]))
-        points = np.stack(rows) if rows else np.zeros((0, 75, 3), np.float32)
-        rgb = np.stack([row for row in seen if row is not None]) if seen else None
-        return Keypoints(points, np.array(times, np.float64), 1.5, rgb)
+    @property
+    def pending(self) -> int:
+        return len(self._waiting)
 
-    def extract_frame(self, rgb: NDArray[np.uint8], time_s: float) -> NDArray[np.float32]:
-        self.seen.append(time_s)
-        return np.full((75, 3), rgb.mean() / 255, np.float32)
+    def send(self, rgb: NDArray[np.uint8]) -> None:
+        self._waiting.append(float(rgb.mean()))
+        self.seen.append(float(rgb.mean()))
 
-    def reset(self) -> None: ...
+    def receive(self) -> NDArray[np.float32]:
+        return np.full((75, 3), self._waiting.pop(0) / 255, np.float32)
 
-    def close(self) -> None:
-        self.closed = True
+    def close(self) -> None: ...
 
 
 def frames(levels: Iterable[int]) -> list[Frame]:
@@ -50,8 +43,6 @@ def frames(levels: Iterable[int]) -> list[Frame]:
 def test_frame_skip_takes_the_first_and_every_following(skip: int, count: int) -> None:
     gate = FrameSkip(skip)
     assert [i for i in range(count) if gate.take()] == list(range(0, count, skip + 1))
-    gate.reset()
-    assert gate.take()
 
 
 def test_gate_off_lets_everything_through() -> None:
@@ -78,15 +69,6 @@ def test_slow_change_adds_up() -> None:
     assert let_through == [0, 13, 26, 39, 52]
 
 
-def test_reset_forgets_the_last_picture() -> None:
-    gate = MotionGate(0.5)
-    still = np.zeros((48, 64, 3), np.uint8)
-    assert gate.moved(still)
-    assert not gate.moved(still)
-    gate.reset()
-    assert gate.moved(still)
-
-
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
 def test_bad_settings(threshold: float) -> None:
     with pytest.raises(ValueError, match="threshold"):
@@ -97,11 +79,11 @@ def test_bad_settings(threshold: float) -> None:
 
 def test_still_frames_repeat_the_last_landmarks_at_their_own_time() -> None:
     inner = Counting()
-    clip = ThriftyExtractor(inner, motion_threshold=0.1).extract(frames([0, 0, 100, 100, 100, 200]))
+    clip = find_landmarks_with_skipping(frames([0, 0, 100, 100, 100, 200]), inner, motion_threshold=0.1)
     np.testing.assert_allclose(clip.points[:, 0, 0] * 255, [0, 0, 100, 100, 100, 200], atol=1e-3)
     np.testing.assert_allclose(clip.times, np.arange(6) / 25)
-    assert inner.seen == [0.0, 2 / 25, 5 / 25]
-    assert clip.aspect == 1.5
+    assert inner.seen == [0, 100, 200]
+    assert clip.aspect == pytest.approx(4 / 3)
 
 
 def test_pictures_are_looked_at_once_and_repeated_with_their_landmarks() -> None:
@@ -111,31 +93,21 @@ def test_pictures_are_looked_at_once_and_repeated_with_their_landmarks() -> None
         told.append(rgb.mean())
         return np.array([rgb.mean(), points[0, 0]], np.float32)
 
-    clip = ThriftyExtractor(Counting(), frame_skip=1, motion_threshold=0.1).extract(
-        frames([0, 9, 0, 9, 100, 9, 100, 9, 200]), look
+    clip = find_landmarks_with_skipping(
+        frames([0, 9, 0, 9, 100, 9, 100, 9, 200]), Counting(), frame_skip=1, motion_threshold=0.1, on_landmarks=look
     )
     assert told == [0, 100, 200]
-    assert clip.rgb is not None
-    np.testing.assert_allclose(clip.rgb[:, 0], [0, 0, 100, 100, 200])
-    np.testing.assert_allclose(clip.rgb[:, 1], clip.points[:, 0, 0])
+    assert clip.rgb_features is not None
+    np.testing.assert_allclose(clip.rgb_features[:, 0], [0, 0, 100, 100, 200])
+    np.testing.assert_allclose(clip.rgb_features[:, 1], clip.points[:, 0, 0])
 
 
 def test_skipped_frames_are_left_out() -> None:
     inner = Counting()
-    clip = ThriftyExtractor(inner, frame_skip=2).extract(frames(range(0, 70, 10)))
+    clip = find_landmarks_with_skipping(frames(range(0, 70, 10)), inner, frame_skip=2)
     np.testing.assert_allclose(clip.times, [0, 3 / 25, 6 / 25])
     assert len(inner.seen) == 3
 
 
 def test_no_frames() -> None:
-    assert len(ThriftyExtractor(Counting(), 1, 0.5).extract([])) == 0
-
-
-def test_frame_by_frame_the_gate_repeats_and_close_is_passed_on() -> None:
-    inner = Counting()
-    thrifty = ThriftyExtractor(inner, motion_threshold=0.1)
-    got = [float(thrifty.extract_frame(f.rgb, f.time_s)[0, 0]) for f in frames([50, 50, 150])]
-    assert got == pytest.approx([50 / 255, 50 / 255, 150 / 255])
-    assert len(inner.seen) == 2
-    thrifty.close()
-    assert inner.closed
+    assert len(find_landmarks_with_skipping([], Counting(), 1, 0.5)) == 0

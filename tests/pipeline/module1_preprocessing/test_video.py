@@ -269,3 +269,13 @@ def _open_files(path: Path) -> int:
     if not descriptors.is_dir():
         pytest.skip("open files are counted in /proc, which this system does not have")
     return sum(link.resolve() == path.resolve() for link in descriptors.iterdir())
+
+
+def test_pixels_of_all_frames_together_are_limited(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", at_rate(25, 30), 160, 120)
+    assert refusal(path, VideoLimits(max_total_pixels=29 * 160 * 120)) == "too_expensive"
+    assert len(list(read_frames(path, VideoLimits(max_total_pixels=30 * 160 * 120)))) == 30
+    silent = write_video(tmp_path / "clip.mkv", at_rate(25, 30), 160, 120)  # states no number of frames
+    with pytest.raises(InvalidVideo) as caught:
+        list(read_frames(silent, VideoLimits(max_total_pixels=20 * 160 * 120)))
+    assert caught.value.code == "too_expensive"

@@ -109,7 +109,7 @@ def test_a_short_clip_is_held_on_its_last_frame_for_s3d() -> None:
 
 
 def test_another_number_of_pictures_than_the_model_takes_is_refused() -> None:
-    with pytest.raises(ValueError, match="takes 3 pictures a frame, got 3 channels"):
+    with pytest.raises(ValueError, match="takes 3 crops a frame, got 3 channels"):
         RGBEncoder("resnet18", views=3)(torch.zeros(1, 4, 3, 32, 32))
 
 

@@ -27,7 +27,6 @@ def test_bigram_by_hand() -> None:
     assert [math.exp(x) for x in model.log_probs(model.start())] == pytest.approx(at_start)
     assert [math.exp(x) for x in model.log_probs((3,))] == pytest.approx(unigram)  # never seen: backs off
     assert model.sentence_log_prob([1]) == pytest.approx(math.log(at_start[1]) + math.log(after_me[END]))
-    assert model.perplexity([[1]]) == pytest.approx((at_start[1] * after_me[END]) ** -0.5)
 
 
 def test_trigram_backs_off_through_the_bigram() -> None:
@@ -138,8 +137,3 @@ def test_another_vocabulary_is_refused(tmp_path: Path) -> None:
 def test_sentences_of_other_ids_are_refused(sentence: list[int]) -> None:
     with pytest.raises(InvalidNgramModel):
         NgramModel.fit([sentence], GLOSSES, order=2)
-
-
-def test_perplexity_of_nothing() -> None:
-    with pytest.raises(ValueError, match="at least one sentence"):
-        NgramModel.fit([], GLOSSES).perplexity([])

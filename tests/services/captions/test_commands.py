@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.errors import Close, ServiceError
 from app.services.captions.commands import (
     BINARY_HEADER,
     MAX_COORDINATE,
     Ack,
-    Close,
     Landmarks,
-    LiveError,
     Picture,
     Start,
     parse_binary,
@@ -32,11 +31,11 @@ KINDS = ("start", "frame", "landmarks", "flush", "pause", "ack", "ping", "stop",
 FIELDS = ("data", "points", "timestamp", "seq", "window", "stride", "fps", "resume", "targets", "endpoint_ms", "paused")
 
 
-def fault_of(parse: Callable[[Any], object], message: object) -> LiveError | None:
-    """None where the message could be read. Anything but LiveError fails the test."""
+def fault_of(parse: Callable[[Any], object], message: object) -> ServiceError | None:
+    """None where the message could be read. Anything but ServiceError fails the test."""
     try:
         parse(message)
-    except LiveError as fault:
+    except ServiceError as fault:
         return fault
     return None
 
@@ -44,13 +43,24 @@ def fault_of(parse: Callable[[Any], object], message: object) -> LiveError | Non
 @given(st.text(max_size=200) | anything.map(json.dumps))
 def test_any_text_is_a_message_or_a_fault_with_a_name(text: str) -> None:
     fault = fault_of(parse_text, text)
-    assert fault is None or (fault.code and len(fault.message) > 10)
+    assert fault is None or (fault.code and len(fault.detail) > 10)
 
 
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), anything, max_size=5))
 def test_any_fields_are_read_or_named(kind: str, fields: dict[str, object]) -> None:
     fault = fault_of(parse_text, json.dumps({"type": kind, **fields}))
     assert fault is None or fault.close in (None, Close.BAD_START)
+
+
+@pytest.mark.parametrize("name", ["data", "image", "frame"])
+def test_a_picture_has_the_names_that_clients_give_it(name: str) -> None:
+    text = json.dumps({"type": "frame", name: base64.b64encode(b"picture").decode(), "timestamp": 40})
+    assert parse_text(text) == Picture(b"picture", 40_000)
+
+
+def test_a_binary_message_that_begins_like_a_jpeg_is_one() -> None:
+    picture = b"\xff\xd8\xff\xe0 and so on"
+    assert parse_binary(picture) == Picture(picture)
 
 
 @given(st.binary(max_size=600))
@@ -77,7 +87,7 @@ def test_binary_landmarks_come_through(time_us: int, frames: int, value: float) 
 def test_landmarks_that_are_none_are_refused(bad: float) -> None:
     points = np.zeros((1, 75, 3), "<f2")
     points[0, 40, 1] = bad
-    with pytest.raises(LiveError) as fault:
+    with pytest.raises(ServiceError) as fault:
         parse_binary(BINARY_HEADER.pack(1, 3, 0, 0, 0) + points.tobytes())
     assert fault.value.code == "invalid_landmarks"
 

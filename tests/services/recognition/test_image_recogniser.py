@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from unittest.mock import patch
 
 import cv2
@@ -17,16 +17,18 @@ from app.cli.caption import caption_files
 from app.core.errors import DeviceFault, OutOfMemory
 from app.core.settings import Settings
 from app.main import create_app
+from app.pipeline.image_reader import ImageReader
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeExtractor
+from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
+from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_frames
-from app.pipeline.picture_reader import PictureReader
 from app.pipeline.recogniser import Recogniser
-from app.services.recognition.service import InferenceService
+from app.services.recognition.checkpoint_store import CheckpointEntry
 from app.signer import SAMPLES
 from app.signer.render import sample_name
 from tests.api.test_captions_ws import Client
-from tests.support.image_recognisers import pictured_checkpoint
+from tests.support.image_recognisers import image_checkpoint
+from tests.support.services import clip_service
 from tests.support.serving import served
 
 pytestmark = pytest.mark.slow
@@ -36,19 +38,9 @@ VIDEO = SAMPLES / sample_name(("HELLO",))
 @pytest.fixture(scope="module")
 def settings(tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("pictured")
-    pictured_checkpoint(folder / "rgb")
-    pictured_checkpoint(folder / "hands", hands=True)
+    image_checkpoint(folder / "rgb")
+    image_checkpoint(folder / "hands", hands=True)
     return tiny_settings.model_copy(update={"checkpoint_dir": folder, "checkpoint": "rgb"})
-
-
-@asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[InferenceService]:
-    service = InferenceService(settings)
-    await service.start()
-    try:
-        yield service
-    finally:
-        await service.stop()
 
 
 def film() -> list[Frame]:
@@ -58,16 +50,16 @@ def film() -> list[Frame]:
 @pytest.fixture(scope="module")
 def seen(settings: Settings) -> Keypoints:
     """The video as its recogniser sees it, without a service."""
-    reader = PictureReader.of(Recogniser.load(settings.checkpoint_path))
+    reader = ImageReader.of(Recogniser.load(settings.checkpoint_path))
     assert reader is not None
-    with MediaPipeExtractor() as extractor:
-        return extractor.extract(film(), reader.push)
+    with MediaPipeEngine(1) as engine, closing(engine.open()) as track:
+        return find_landmarks(film(), track, reader.push)
 
 
 async def test_a_video_is_read_with_its_pictures_and_landmarks_without(settings: Settings, seen: Keypoints) -> None:
     expected = Recogniser.load(settings.checkpoint_path).recognise(seen)
     assert expected.attention["rgb"] > 0.02
-    async with running(settings) as service:
+    async with clip_service(settings) as (service, _):
         by_file = await service.process_video(VIDEO)
         by_frames = await service.process_frames(iter(film()))
         alone = await service.process_landmarks(Keypoints(seen.points, seen.times, seen.aspect))
@@ -78,10 +70,11 @@ async def test_a_video_is_read_with_its_pictures_and_landmarks_without(settings:
 
 
 def test_the_command_line_reads_pictures_too(settings: Settings, seen: Keypoints) -> None:
-    ((caption, _),) = caption_files([VIDEO], settings)
-    assert caption.recognition is not None
+    ((file,), sign_language) = caption_files([VIDEO], settings)
+    assert sign_language == "ase"
+    assert file.caption is not None
     expected = Recogniser.load(settings.checkpoint_path).recognise(seen)
-    assert caption.recognition.attention == pytest.approx(expected.attention, abs=1e-4)
+    assert file.caption.attention == pytest.approx(expected.attention, abs=1e-4)
 
 
 async def test_who_saw_the_pictures_reads_them_though_another_has_taken_over(settings: Settings) -> None:
@@ -95,10 +88,10 @@ async def test_who_saw_the_pictures_reads_them_though_another_has_taken_over(set
                 go_on.wait(60)
             yield frame
 
-    async with running(settings) as service:
+    async with clip_service(settings) as (service, host):
         first = asyncio.create_task(service.process_frames(slowly()))
         await asyncio.to_thread(begun.wait, 60)
-        await service.use("hands", settings.checkpoint_dir / "hands")
+        await host.use(CheckpointEntry("hands", settings.checkpoint_dir / "hands", "shipped"))
         go_on.set()
         second = await service.process_frames(iter(film()))
         assert (await first).model == "rgb"
@@ -113,10 +106,10 @@ async def test_who_saw_the_pictures_reads_them_though_another_has_taken_over(set
 async def test_what_the_encoder_says_of_the_device_is_told(
     settings: Settings, problem: Exception, becomes: type[Exception]
 ) -> None:
-    async with running(settings) as service:
-        with patch.object(Recogniser, "look", side_effect=problem), pytest.raises(becomes):
+    async with clip_service(settings) as (service, host):
+        with patch.object(Recogniser, "encode_images", side_effect=problem), pytest.raises(becomes):
             await service.process_video(VIDEO)
-        assert (service.device.fault is not None) == (becomes is DeviceFault)
+        assert (host.device.fault is not None) == (becomes is DeviceFault)
 
 
 async def test_a_live_camera_is_read_with_its_pictures(settings: Settings) -> None:
@@ -126,11 +119,11 @@ async def test_a_live_camera_is_read_with_its_pictures(settings: Settings) -> No
             client = Client(socket)
             await client.send(type="start", endpoint_ms=5000)
             ready = await client.until("ready")
-            session = app.state.live._places[ready["session_id"]].session
+            session = app.state.services.captions._entries[ready["session_id"]].session
             for sent, frame in enumerate(film()[:40], start=1):
                 _, jpeg = cv2.imencode(".jpg", frame.rgb[:, :, ::-1])
                 await client.picture(jpeg.tobytes(), round(frame.time_s * 1e6))
-                while session.counters.received < sent or session.pictures:  # noqa: ASYNC110 - no event of its own
+                while session.counters.received < sent or session.images_waiting:  # noqa: ASYNC110 - no event of its own
                     await asyncio.sleep(0.01)
             await client.send(type="stop")
             await client.until("done")
@@ -150,7 +143,7 @@ async def test_a_live_camera_is_read_with_its_pictures(settings: Settings) -> No
 async def test_a_live_session_ends_when_the_encoder_fails(settings: Settings) -> None:
     app = create_app(settings)
     async with app.router.lifespan_context(app), served(app) as host:
-        with patch.object(Recogniser, "look", side_effect=MemoryError()):
+        with patch.object(Recogniser, "encode_images", side_effect=MemoryError()):
             async with websockets.connect(f"ws://{host}/api/ws/stream") as socket:
                 client = Client(socket)
                 _, jpeg = cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))

@@ -9,9 +9,9 @@ from loguru import logger
 from app.core.settings import Settings, SettingsError
 from app.pipeline.backends.export import export_checkpoint
 from app.services.recognition.loading import load_recogniser
-from app.services.recognition.service import InferenceService
-from tests.services.recognition.test_service import clip, running
-from tests.support.image_recognisers import pictured_checkpoint
+from tests.services.recognition.test_service import clip
+from tests.support.image_recognisers import image_checkpoint
+from tests.support.services import clip_service, model_host
 
 
 @pytest.fixture
@@ -25,17 +25,16 @@ async def test_the_service_answers_the_same_on_onnx_runtime(onnx_settings: Setti
     export_checkpoint(onnx_settings.checkpoint_path, "onnx")
     answers = []
     for backend in ("torch", "onnx"):
-        async with running(onnx_settings, inference_backend=backend) as service:
+        async with clip_service(onnx_settings, inference_backend=backend) as (service, _):
             answers.append((await service.process_landmarks(clip())).recognition)
     assert answers[0].gloss == answers[1].gloss != []
     assert answers[0].confidence == pytest.approx(answers[1].confidence, abs=1e-4)
 
 
 async def test_a_service_without_an_export_does_not_start(onnx_settings: Settings) -> None:
-    service = InferenceService(onnx_settings)
     with pytest.raises(SettingsError, match=r"INFERENCE_BACKEND=onnx: .* python scripts/export_onnx.py"):
-        await service.start()
-    await service.stop()
+        async with model_host(onnx_settings):
+            pass
 
 
 def test_auto_is_the_cpu_where_onnx_runtime_has_no_cuda(
@@ -52,7 +51,7 @@ def test_auto_is_the_cpu_where_onnx_runtime_has_no_cuda(
 @pytest.mark.slow
 def test_a_recogniser_that_cannot_have_its_pictures_says_so(tiny_settings: Settings, tmp_path: Path) -> None:
     for backbone in ("resnet18", "s3d"):
-        pictured_checkpoint(tmp_path / backbone, backbone=backbone)
+        image_checkpoint(tmp_path / backbone, backbone=backbone)
     said: list[str] = []
     sink = logger.add(lambda message: said.append(message.record["message"]), level="WARNING")
     try:

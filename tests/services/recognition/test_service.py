@@ -27,25 +27,23 @@ from app.core.errors import (
 )
 from app.core.settings import Settings
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.keypoints import Keypoints
+from app.pipeline.keypoints import Keypoints, joined_blocks
 from app.pipeline.module1_preprocessing.video import Frame
-from app.pipeline.recogniser import Recogniser, Recognition
-from app.services.recognition.service import InferenceService
+from app.pipeline.recogniser import Recogniser
+from app.services.recognition.checkpoint_store import CheckpointEntry
+from app.services.recognition.service import ClipService
 from tests.support.media import picture, signer, video
+from tests.support.services import clip_service, model_host
 
 
 @asynccontextmanager
-async def running(settings: Settings, **changes: Any) -> AsyncIterator[InferenceService]:
-    service = InferenceService(settings.model_copy(update=changes))
-    await service.start()
-    try:
-        yield service
-    finally:
-        await service.stop()
+async def running(settings: Settings, **changes: Any) -> AsyncIterator[ClipService]:
+    async with clip_service(settings, **changes) as (clips, _):
+        yield clips
 
 
 def clip(frames: int = 40, seed: int = 0) -> Keypoints:
-    return Keypoints.from_blocks(**signer(frames, seed), fps=25.0)
+    return Keypoints.at_rate(joined_blocks(**signer(frames, seed)), 25.0)
 
 
 def still(frames: int, pause_s: float = 0.0) -> Iterator[Frame]:
@@ -67,14 +65,14 @@ async def test_landmarks_get_the_recognisers_own_answer(tiny_settings: Settings)
 async def test_concurrent_clips_share_a_call_and_keep_their_answers(tiny_settings: Settings) -> None:
     clips = [clip(frames, seed) for seed, frames in enumerate((20, 40, 64, 90))]
     sizes: list[int] = []
-    batched = Recogniser.recognise_batch
+    steps = Recogniser.steps
 
-    def counting(self: Recogniser, batch: Sequence[Keypoints]) -> list[Recognition]:
-        sizes.append(len(batch))
-        return batched(self, batch)
+    def counting(self: Recogniser, windows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        sizes.append(len(windows))
+        return steps(self, windows)
 
-    async with running(tiny_settings, batch_wait_ms=200.0) as service:
-        with patch.object(Recogniser, "recognise_batch", counting):
+    async with running(tiny_settings, batch_wait_ms=1000.0, max_batch=4) as service:
+        with patch.object(Recogniser, "steps", counting):
             together = await asyncio.gather(*(service.process_landmarks(each) for each in clips))
         alone = [await service.process_landmarks(each) for each in clips]
     assert sizes == [4]
@@ -109,7 +107,7 @@ async def test_a_person_without_hands_is_said(tiny_settings: Settings) -> None:
     blocks["left"][:] = 0
     blocks["right"][:] = 0
     async with running(tiny_settings) as service:
-        outcome = await service.process_landmarks(Keypoints.from_blocks(**blocks, fps=25))
+        outcome = await service.process_landmarks(Keypoints.at_rate(joined_blocks(**blocks), 25))
     assert [warning.code for warning in outcome.warnings] == ["no_hands"]
 
 
@@ -138,11 +136,11 @@ async def test_cancelling_stops_the_decoder_and_frees_the_place(tiny_settings: S
     async with running(tiny_settings, extractor_workers=1) as service:
         work = asyncio.create_task(service.process_frames(endless()))
         await begun.wait()
-        assert service.jobs.inside == 1
+        assert service.limit.in_use == 1
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        assert service.jobs.inside == 0
+        assert service.limit.in_use == 0
         # The only worker is free again: the next clip is served.
         assert (await service.process_frames(still(2))).recognition.frame_count == 2
         assert ended.is_set()
@@ -180,26 +178,28 @@ async def test_faults_of_the_pipeline_come_out_documented(tiny_settings: Setting
 
 
 async def test_out_of_memory_and_device_faults(tiny_settings: Settings) -> None:
-    async with running(tiny_settings) as service:
-        with patch.object(Recogniser, "recognise_batch", side_effect=MemoryError), pytest.raises(OutOfMemory):
+    async with clip_service(tiny_settings) as (service, host):
+        with patch.object(Recogniser, "steps", side_effect=MemoryError), pytest.raises(OutOfMemory):
             await service.process_landmarks(clip())
         service.check_ready()
         broken = RuntimeError("CUDA error: an illegal memory access was encountered")
-        with patch.object(Recogniser, "recognise_batch", side_effect=broken), pytest.raises(DeviceFault):
+        with patch.object(Recogniser, "steps", side_effect=broken), pytest.raises(DeviceFault):
             await service.process_landmarks(clip())
-        with pytest.raises(DeviceFault):
-            service.check_ready()
+        for part in (service, host):
+            with pytest.raises(DeviceFault):
+                part.check_ready()
 
 
-async def test_nothing_is_served_before_the_start_and_after_the_stop(tiny_settings: Settings) -> None:
-    service = InferenceService(tiny_settings)
-    with pytest.raises(NotReady):
-        await service.process_landmarks(clip())
-    await service.start()
-    service.check_ready()
-    await service.stop()
-    with pytest.raises(NotReady):
+async def test_nothing_is_served_after_the_stop(tiny_settings: Settings) -> None:
+    async with clip_service(tiny_settings) as (service, host):
         service.check_ready()
+        await service.close()
+        with pytest.raises(NotReady):
+            await service.process_landmarks(clip())
+        host.check_ready()
+        await host.close()
+        with pytest.raises(NotReady):
+            host.check_ready()
 
 
 async def test_stopping_leaves_no_thread(tiny_settings: Settings) -> None:
@@ -209,7 +209,9 @@ async def test_stopping_leaves_no_thread(tiny_settings: Settings) -> None:
         endless = asyncio.create_task(service.process_frames(still(10_000, pause_s=0.01)))
         await asyncio.sleep(0.1)
     left = {
-        thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith(("extract", "model"))
+        thread.name
+        for thread in set(threading.enumerate()) - before
+        if thread.name.startswith(("extract", "model", "clip"))
     }
     assert left == set()
     assert isinstance((await asyncio.gather(endless, return_exceptions=True))[0], BaseException)
@@ -219,10 +221,11 @@ async def test_a_damaged_checkpoint_is_refused_at_start(tiny_settings: Settings,
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text("{}")
     (tmp_path / "tiny" / "model.safetensors").touch()
-    service = InferenceService(tiny_settings.model_copy(update={"checkpoint_dir": tmp_path}))
+    before = set(threading.enumerate())
     with pytest.raises(CheckpointError):
-        await service.start()
-    await service.stop()
+        async with model_host(tiny_settings.model_copy(update={"checkpoint_dir": tmp_path})):
+            pass
+    assert not {thread for thread in threading.enumerate() if thread.name.startswith("model")} - before
 
 
 async def test_another_checkpoint_takes_over_while_requests_come(tiny_settings: Settings, tmp_path: Path) -> None:
@@ -230,22 +233,34 @@ async def test_another_checkpoint_takes_over_while_requests_come(tiny_settings: 
     shutil.copytree(tiny_settings.checkpoint_path, other)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps({**config, "model_id": "other"}))
-    async with running(tiny_settings) as service:
+    entry = CheckpointEntry("other", other, "shipped")
+    async with clip_service(tiny_settings) as (service, host):
         models = [(await service.process_landmarks(clip())).model]
-        old = weakref.ref(service.recogniser)
+        old = weakref.ref(host.recogniser)
 
         async def ask() -> None:
             for _ in range(20):
                 models.append((await service.process_landmarks(clip())).model)
 
-        await asyncio.gather(ask(), service.use("other", other))
+        await asyncio.gather(ask(), host.use(entry))
         models.append((await service.process_landmarks(clip())).model)
         assert (models[0], models[-1]) == ("tiny", "other")
         assert models == sorted(models, key=["tiny", "other"].index)  # no way back
-        assert service.checkpoint == "other"
+        assert host.checkpoint == "other"
         gc.collect()
         assert old() is None
         (other / "model.safetensors").write_bytes(b"damaged")
         with pytest.raises(CheckpointError):
-            await service.use("other", other)
+            await host.use(entry)
         assert (await service.process_landmarks(clip())).model == "other"
+
+
+async def test_a_clip_in_windows_is_the_clip_at_once(tiny_settings: Settings) -> None:
+    """Longer than a window, and read a few windows at a time: the same answer as the recogniser's own."""
+    async with running(tiny_settings, max_duration_s=60) as service:
+        outcome = await service.process_landmarks(clip(1200))
+    expected = Recogniser.load(tiny_settings.checkpoint_path).recognise(clip(1200))
+    assert outcome.recognition.gloss == expected.gloss != []
+    assert outcome.recognition.confidence == pytest.approx(expected.confidence, abs=1e-4)
+    assert outcome.recognition.attention == pytest.approx(expected.attention)
+    assert outcome.recognition.frame_count == 1200

@@ -8,9 +8,9 @@ import pytest
 
 from app.core.errors import GpuInUse, InvalidRequest, TrainingUnavailable, UnknownConfig, UnknownDataset
 from app.core.settings import CHECKPOINT_ID, Settings
-from app.services.training_jobs import plan
 from app.services.training_jobs.plan import Plan, check_cards, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
+from app.training import run_folder
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_the_command_is_a_list_of_arguments(settings: Settings, tmp_path: Path) 
         settings, asked(config="tiny.yaml", num_epochs=2, overrides={"a.b": "x y; rm *"}), tmp_path / "run"
     )
     assert made.command == [
-        sys.executable, "-m", "app.training.train", "--config", str(tmp_path / "configs/tiny.yaml"),
+        sys.executable, "-m", "app", "train", "--config", str(tmp_path / "configs/tiny.yaml"),
         "--data", str(tmp_path / "datasets/signs"), "--out", str(tmp_path / "run"), "--device", "cpu",
         "--set", "optim.epochs=2", "a.b=x y; rm *",
     ]  # fmt: skip
@@ -47,8 +47,8 @@ def test_the_command_is_a_list_of_arguments(settings: Settings, tmp_path: Path) 
 
 def test_several_processes_run_under_torchrun_and_a_resumed_job_goes_on(settings: Settings, tmp_path: Path) -> None:
     command = make_plan(settings, asked(nproc=2), tmp_path, resume=True).command
-    assert command[1:8] == [
-        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "app.training.train",
+    assert command[1:9] == [
+        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "app", "train",
     ]  # fmt: skip
     assert command[-1] == "--resume"
 
@@ -72,7 +72,7 @@ def test_a_folder_of_datasets_that_is_not_there_holds_none(settings: Settings, t
 def test_packages_that_training_needs_are_asked_for(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "_PACKAGES", ("no_such_package",))
+    monkeypatch.setattr(run_folder, "PACKAGES", ("no_such_package",))
     with pytest.raises(TrainingUnavailable, match=r"no_such_package.*requirements-train\.txt"):
         make_plan(settings, asked(), tmp_path)
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from sqlalchemy.exc import IntegrityError
 
 from app.db.database import Database
-from app.db.models import STATES, TrainingJob
+from app.db.models.training import STATES, TrainingJob
 from app.services.recognition import repository as active_checkpoints
 from app.services.training_jobs import repository as training_jobs
 
@@ -83,7 +83,7 @@ async def test_of_many_that_take_over_one_gets_the_job(database: Database) -> No
 
     async def take(owner: str) -> bool:
         async with database.session() as session:
-            (found,) = [other for other, _ in await training_jobs.others(session, owner) if other.id == "left"]
+            (found,) = [other for other, _ in await training_jobs.owned_by_others(session, owner) if other.id == "left"]
             await asyncio.sleep(0.05)
             return await training_jobs.take_over(session, found, owner)
 
@@ -91,25 +91,25 @@ async def test_of_many_that_take_over_one_gets_the_job(database: Database) -> No
     assert sorted(taken) == [False, False, False, True]
     async with database.session() as session:
         winner = f"owner{taken.index(True)}"
-        assert [found.id for found in await training_jobs.mine(session, winner)] == ["left"]
+        assert [found.id for found in await training_jobs.owned_by(session, winner)] == ["left"]
 
 
 async def test_silence_is_counted_in_seconds_and_ended_by_a_heartbeat(database: Database) -> None:
     await add(database, job("j", owner_seen=datetime.now(UTC) - timedelta(seconds=100)))
     async with database.session() as session:
-        ((_, silent),) = await training_jobs.others(session, "me")
+        ((_, silent),) = await training_jobs.owned_by_others(session, "me")
         assert 99 < silent < 160
-        await training_jobs.seen(session, "here/1/0")
+        await training_jobs.touch_heartbeat(session, "here/1/0")
     async with database.session() as session:
-        ((_, silent),) = await training_jobs.others(session, "me")
+        ((_, silent),) = await training_jobs.owned_by_others(session, "me")
         assert silent < 60
-        assert await training_jobs.others(session, "here/1/0") == []
+        assert await training_jobs.owned_by_others(session, "here/1/0") == []
 
 
 async def test_places_are_taken_one_at_a_time(database: Database) -> None:
     async def take(name: str) -> None:
         async with database.session() as session:
-            await training_jobs.alone(session)
+            await training_jobs.lock_queue(session)
             if not await training_jobs.active(session):
                 await asyncio.sleep(0.05)
                 session.add(job(name))

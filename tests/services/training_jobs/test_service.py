@@ -19,11 +19,11 @@ import pytest
 from app.core import errors
 from app.core.settings import Settings
 from app.db.database import Database
-from app.db.models import ACTIVE, TrainingJob
+from app.db.models.training import ACTIVE, TrainingJob
 from app.services.training_jobs import process
 from app.services.training_jobs import repository as training_jobs
 from app.services.training_jobs import service as module
-from app.services.training_jobs.follow import Happened, follow
+from app.services.training_jobs.follow import JobEvent, follow
 from app.services.training_jobs.plan import Plan
 from app.services.training_jobs.request import TrainingRequest
 from app.services.training_jobs.service import TrainingJobs
@@ -35,6 +35,7 @@ out = sys.argv[1]
 def say(state, **more):
     with open(out + "/part", "w") as f: json.dump({"state": state, "step": 5, "steps": 9, **more}, f)
     os.replace(out + "/part", out + "/status.json")
+    os.makedirs(out + "/checkpoints/step-00000005", exist_ok=True)
 def stopped(*_):
     say("stopped"); print("saved", flush=True); os._exit(3)
 """
@@ -42,7 +43,7 @@ SCRIPTS = {
     "ends": SAY + 'say("running"); print("working", flush=True); time.sleep(2.5); say("finished")',
     "runs": SAY + 'signal.signal(signal.SIGTERM, stopped); say("running"); print("go", *sys.argv[2:], flush=True)\n'
     "time.sleep(600)",
-    "deaf": SAY + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "ignores": SAY + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     'child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)\n'
     'say("running", child=child.pid); time.sleep(600)',
     "refused": 'import sys; print("error: no gloss UNICORN", file=sys.stderr); sys.exit(2)',
@@ -73,7 +74,6 @@ async def service(settings: Settings, database_url: str, **changes: Any) -> Asyn
     database = Database(database_url, settings.data_dir)
     await database.open()
     jobs = TrainingJobs(settings.model_copy(update=changes), database, lambda: "cpu")
-    jobs.start()
     try:
         yield jobs
     finally:
@@ -136,10 +136,10 @@ async def test_stop_then_resume(settings: Settings, database_url: str, script: C
         assert log.split("\n")[:3] == ["go", "saved", "go --resume"]
 
 
-async def test_a_job_that_does_not_hear_is_killed_with_its_helpers(
+async def test_a_job_that_ignores_the_signal_is_killed_with_its_helpers(
     settings: Settings, database_url: str, script: Callable[[str], None]
 ) -> None:
-    script("deaf")
+    script("ignores")
     async with service(settings, database_url, training_stop_s=0.3) as jobs:
         job = await jobs.begin(REQUEST)
         await until(jobs, job.id, "running")
@@ -205,7 +205,7 @@ async def test_the_end_of_the_service_stops_its_jobs(
     async with service(settings, database_url, max_training_jobs=2) as jobs:
         kind = await jobs.begin(REQUEST)
         await until(jobs, kind.id, "running")
-        script("deaf")
+        script("ignores")
         deaf = await jobs.begin(REQUEST)
         await until(jobs, deaf.id, "running")
         jobs._settings = jobs._settings.model_copy(update={"training_stop_s": 0.5})
@@ -257,7 +257,7 @@ async def test_a_job_whose_process_died_with_its_service_is_marked(
     """Its number belongs to another process by now."""
     async with abandoned(settings, database_url, monkeypatch, pid=os.getpid(), pid_started=1.0) as (jobs, job):
         failed = await until(jobs, job.id, "failed")
-        assert "while nobody watched it. Its last words: go" in str(failed.reason)
+        assert "while no process watched it. Its last words: go" in str(failed.reason)
         assert failed.log_tail == "go\n"
 
 
@@ -320,7 +320,7 @@ async def test_a_follower_sees_everything_once_and_the_end(
         async with asyncio.timeout(30):
             seen = [happened async for happened in follow(jobs, job.id, 0)]
     assert "".join(happened.data["text"] for happened in seen if happened.kind == "log") == "working\n"
-    assert seen[-1] == Happened("end", 8, {"state": "finished", "reason": None, "progress": {"step": 5, "steps": 9}})
+    assert seen[-1] == JobEvent("end", 8, {"state": "finished", "reason": None, "progress": {"step": 5, "steps": 9}})
     assert [happened.data["state"] for happened in seen if happened.kind == "state"][-1] == "running"
     async with service(settings, database_url) as jobs:
         again = [happened async for happened in follow(jobs, job.id, 8)]

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND
+from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
+from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, LandmarksUnavailable
 from app.pipeline.module1_preprocessing.landmarks.native_log import chatter_filtered
 
 _BLOCKS = {"pose_landmarks": POSE, "left_hand_landmarks": LEFT_HAND, "right_hand_landmarks": RIGHT_HAND}
@@ -57,14 +59,6 @@ output_stream: "{block}_present"
 _STEP_US = 33_333
 #: A picture takes some 50 ms; one that takes this long will never come back.
 _STALLED_S = 60.0
-
-
-class LandmarksUnavailable(RuntimeError):
-    """MediaPipe or its model files are missing or do not work here; the message says what to do."""
-
-
-class ExtractionFailed(RuntimeError):
-    """The landmark graph broke on a picture. The graph is of no more use; the next clip needs a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +153,8 @@ class HolisticGraph:
         A blank picture in between would be ten times cheaper, but MediaPipe's smoothing filters outlive it: the next
         clip's landmarks came out different from those of a fresh graph.
         """
+        if self._clock == 0:
+            return
         try:
             self._graph.close()
         except RuntimeError as error:
@@ -173,7 +169,13 @@ class HolisticGraph:
         return len(self._pending)
 
     def send(self, rgb: NDArray[np.uint8]) -> None:
-        """Hands over a picture, uint8 (H, W, 3), and returns at once; the array may be reused afterwards."""
+        """Hands over a picture, uint8 (H, W, 3), and returns at once; the array may be reused afterwards.
+
+        Raises InvalidImage for a size on which MediaPipe would end the process, ExtractionFailed.
+        """
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+            raise InvalidImage("bad_dimensions", f"expected uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
+        check_dimensions(rgb.shape[1], rgb.shape[0])
         self._clock += _STEP_US
         packet = self._mp.packet_creator.create_image_frame(
             np.ascontiguousarray(rgb), image_format=self._mp.bindings.ImageFormat.SRGB, copy=True

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.training.corpora.glosses.names import NONE, gloss_of, left_out, signs_of
+from app.training.errors import CorpusError
 
 #: Pose points kept: nose, ears, mouth corners, shoulders, elbows, wrists; then the 21 points of each hand.
 POSE_POINTS = (0, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
@@ -29,23 +30,24 @@ SIGNS_ASPECT = 4 / 3
 Split = Literal["train", "dev"]
 
 
-class CorpusError(RuntimeError):
-    """A corpus folder is missing or not what it should be; the message says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording: its gloss and signer, its frames in the bank, its rate."""
+    """One recording."""
 
     gloss: str
+    """As recorded; `signs` are what it shows."""
     signer: str
-    #: "signs" or "wlasl"
+    """Whom it shows."""
     corpus: str
+    """"signs" or "wlasl"."""
     split: str
+    """"train" or "dev"."""
     start: int
-    #: one past the last frame
+    """First frame in the bank."""
     end: int
+    """One past the last frame."""
     fps: float
+    """Frames a second."""
 
     @property
     def signs(self) -> tuple[str, ...]:

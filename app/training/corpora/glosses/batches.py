@@ -19,19 +19,22 @@ ROUND = 8
 
 @dataclass
 class IndexBatch:
-    """first, second: int32 (B, T, 3) frames of the bank; weight: float32 (B, T, 3) of the second.
-
-    lengths: int64 (B,) frames, multiples of 4 (the last frame is held to there and beyond); targets: int64 (B, L), 0
-    past target_lengths (B,); spans: int64 (n, 4): row, start, end in frames, label of each sign.
-    """
+    """A batch of phrases."""
 
     first: Tensor
+    """int32 (B, T, 3) frames of the bank."""
     second: Tensor
+    """int32 (B, T, 3) frames that are mixed in."""
     weight: Tensor
+    """float32 (B, T, 3) share of the second."""
     lengths: Tensor
+    """int64 (B,) frames, multiples of 4; the last frame is held to there and beyond."""
     targets: Tensor
+    """int64 (B, L) labels, 0 past `target_lengths`."""
     target_lengths: Tensor
+    """int64 (B,)."""
     spans: Tensor
+    """int64 (n, 4): row, start and end in frames, label of each sign."""
 
     def to(self, device: torch.device) -> IndexBatch:
         """All on the device but lengths, which CTC reads on the CPU, so that nothing waits for the device."""
@@ -69,13 +72,10 @@ def collate(phrases: list[Phrase]) -> IndexBatch:
 
 
 class PhraseGroups(Dataset[list[IndexBatch]]):
-    """Item `i` is GROUP batches; with several processes (`rank` of `world`) each gets its rows of every batch."""
+    """Item `i` is GROUP batches."""
 
-    def __init__(
-        self, composer: Composer, batch_size: int, groups: int, seed: int, rank: int = 0, world: int = 1
-    ) -> None:
+    def __init__(self, composer: Composer, batch_size: int, groups: int, seed: int) -> None:
         self.composer, self.batch_size, self.groups, self.seed = composer, batch_size, groups, seed
-        self.rank, self.world = rank, world
 
     def __len__(self) -> int:
         return self.groups
@@ -84,6 +84,4 @@ class PhraseGroups(Dataset[list[IndexBatch]]):
         rng = np.random.default_rng([self.seed, index])
         drawn = sorted((self.composer.draw(rng) for _ in range(GROUP * self.batch_size)), key=len)
         size = self.batch_size
-        return [
-            collate(drawn[k * size : (k + 1) * size][self.rank :: self.world]) for k in rng.permutation(GROUP).tolist()
-        ]
+        return [collate(drawn[k * size : (k + 1) * size]) for k in rng.permutation(GROUP).tolist()]

@@ -24,45 +24,56 @@ PARTS = 3
 class Recipe:
     """How phrases are composed; probabilities 0..1, speeds as log-sigmas, lengths in frames of 25 a second."""
 
-    #: share of phrases from `wlasl`; the rest is from `signs`
     wlasl: float = 0.5
-    #: share of phrases with one sign, and without any
+    """Share of phrases from `wlasl`; the rest is from `signs`."""
     single: float = 0.3
+    """Share of phrases with one sign."""
     nothing: float = 0.06
-    #: share of the phrases with several signs that are signed fluently, see `sign_s`
+    """Share of phrases without any."""
     fluent: float = 0.5
-    #: most signs of a phrase, at the pace of the clips and signed fluently
+    """Share of the phrases with several signs that are signed fluently, see `sign_s`."""
     signs: int = 4
+    """Most signs of a phrase at the pace of the clips."""
     fluent_signs: int = 8
-    #: least and most seconds a sign of a fluent phrase, the way to the next included
+    """Most signs of a fluent phrase."""
     sign_s: tuple[float, float] = (0.22, 0.65)
-    #: most of a stroke that is cut at an inner end
+    """Least and most seconds a sign of a fluent phrase, the way to the next included."""
     cut: float = 0.15
+    """Most of a stroke that is cut at an inner end."""
     phrase_speed: float = 0.3
+    """Spread of the pace from phrase to phrase."""
     sign_speed: float = 0.2
+    """Spread of the pace from sign to sign."""
     warp: float = 0.15
-    #: share of phrases whose signs come from several signers
+    """Unevenness of the pace inside a sign."""
     mixed: float = 0.3
-    #: a hand that takes no part in a sign stays where the sign before left it
+    """Share of phrases whose signs come from several signers."""
     stays: float = 0.5
-    #: held poses at the ends, and frames that a camera lost
+    """A hand that takes no part in a sign stays where the sign before left it."""
     hold: float = 0.4
+    """The first pose is held, and likewise the last."""
     lost: float = 0.3
-    #: hands that go up and come down again without a sign
+    """Most of the frames that a camera lost, in half of the phrases."""
     false_start: float = 0.08
-    #: a clip counts 1 / (clips of its gloss) ** power
+    """Hands that go up and come down again without a sign."""
     power: float = 0.5
+    """A clip counts 1 / (clips of its gloss) ** power."""
     longest: int = 240
+    """Frames of the longest phrase."""
 
 
 @dataclass
 class Track:
-    """A phrase under construction, frames by part: indices of two frames of the bank and the weight of the second."""
+    """A phrase under construction: pieces of (frames, PARTS)."""
 
     first: list[NDArray[np.int64]] = field(default_factory=list)
+    """Frame of the bank."""
     second: list[NDArray[np.int64]] = field(default_factory=list)
+    """The frame that is mixed in."""
     weight: list[NDArray[np.float32]] = field(default_factory=list)
+    """Its share, 0..1."""
     frames: int = 0
+    """How many there are so far."""
 
     def add(self, first: NDArray[np.int64], second: NDArray[np.int64], weight: NDArray[np.float32]) -> None:
         self.first.append(first)
@@ -94,12 +105,16 @@ class Track:
 
 @dataclass(frozen=True)
 class Phrase:
-    """first, second: int64 (T, 3); weight: float32 (T, 3) of the second; spans: (label, start, end) of each sign."""
+    """What is signed, as indices: for every frame and part two frames of the bank and how they are mixed."""
 
     first: NDArray[np.int64]
+    """(T, PARTS) frames of the bank."""
     second: NDArray[np.int64]
+    """(T, PARTS) frames that are mixed in."""
     weight: NDArray[np.float32]
+    """(T, PARTS) share of the second, 0..1."""
     spans: tuple[tuple[int, int, int], ...]
+    """Label, first frame and one past the last of each sign."""
 
     def __len__(self) -> int:
         return len(self.first)

@@ -44,26 +44,29 @@ class Disturbance:
     """Another camera, body and quality of landmarks; standard deviations, in shoulder widths where they are lengths."""
 
     mirror: float = 0.4
+    """Share of phrases signed with the other hand."""
     rotation: float = 0.08
+    """Of the picture, in radians."""
     shear: float = 0.05
-    #: of the picture, and of how wide the shoulders seem
+    """Of the picture."""
     scale: float = 0.12
+    """Log of how much the picture is stretched."""
     shoulders: float = 0.05
-    #: each hand's and the head's place, and how far a hand strays slowly
+    """Place of the shoulders."""
     hand: float = 0.1
+    """Place of each hand."""
     head: float = 0.05
+    """Place of the head."""
     drift: float = 0.05
-    #: each hand turned and stretched about its wrist; each of its joints moved
+    """How far a hand strays slowly."""
     hand_shape: float = 0.1
+    """Each hand turned and stretched about its wrist."""
     joint: float = 0.008
+    """Place of each joint of a hand, the whole phrase long."""
     jitter: float = 0.01
-    #: most of the frames in which a hand is lost, in half of the phrases
+    """Noise of every point in every frame."""
     hand_lost: float = 0.25
-
-    def scaled(self, factor: float) -> Disturbance:
-        """All but mirroring `factor` times as strong."""
-        values = {k: v * (1.0 if k == "mirror" else factor) for k, v in self.__dict__.items()}
-        return Disturbance(**values)
+    """Most of the frames in which a hand is lost, in half of the phrases."""
 
 
 class DeviceBank:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.pipeline.module3_sequence.model import BLANK, SignModel
-from app.pipeline.wer import ErrorCounts, align, count
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
 from app.training.corpora.glosses.bank import Bank
 from app.training.corpora.glosses.batches import collate
 from app.training.corpora.glosses.compose import FPS, Composer, Phrase, Recipe, Track
@@ -24,6 +24,7 @@ from app.training.corpora.glosses.device import DeviceBank, features
 from app.training.corpora.glosses.names import NONE
 from app.training.corpora.glosses.objective import stretch_means
 from app.training.corpora.glosses.strokes import Strokes
+from app.training.evaluation.wer import ErrorCounts, word_errors
 
 #: Glosses of `signs` with eight or more signers.
 CORE = (
@@ -40,16 +41,21 @@ class Question:
     """One clip or phrase, and what should be read."""
 
     phrase: Phrase
+    """What is shown."""
     signs: tuple[str, ...]
+    """The right answer."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Questions that make one figure, and the glosses known while reading them (None: all)."""
+    """Questions that make one figure."""
 
     name: str
+    """Of the figure."""
     questions: tuple[Question, ...]
+    """What is asked."""
     known: frozenset[str] | None
+    """Glosses that may be read; None: all."""
 
 
 def most_recorded(bank: Bank, vocabulary: Iterable[str], count: int) -> frozenset[str]:
@@ -74,7 +80,10 @@ def single(bank: Bank, i: int, fps: float) -> Question:
 def composed(
     bank: Bank, strokes: Strokes, clips: list[int], vocabulary: tuple[str, ...], phrases: int, sign_s: float | None
 ) -> tuple[Question, ...]:
-    """Phrases of three to six signs of one signer. sign_s: seconds a sign, None for each clip's own pace."""
+    """Phrases of three to six signs of one signer; none of no clips. sign_s: seconds a sign, None for each clip's own
+    pace."""
+    if not clips:
+        return ()
     recipe = Recipe(nothing=0, single=0, mixed=0, lost=0, false_start=0, wlasl=1.0, longest=10_000)
     composer = Composer(bank, strokes, clips, vocabulary, recipe)
     book = next(iter(composer.corpora.values()))
@@ -143,12 +152,12 @@ def lattices(
             # Each length by itself, so that every clip is read as it would be alone.
             x = features(*bank.gather(moved))
             lengths = batch.lengths.to(device)
-            short, _ = model.shorten(x, lengths)
-            hidden = model.sequence(short, lengths // model.config.time_divisor)
+            short, _ = model.encode_frames(x, lengths)
+            hidden = model.sequence(short, lengths // TIME_DIVISOR)
             logits = model.classifier(hidden.float())
-        pooled = model.classifier(stretch_means(hidden.float(), whole.long().to(device), model.config.time_divisor))
+        pooled = model.classifier(stretch_means(hidden.float(), whole.long().to(device)))
         for place, q in enumerate(rows):
-            out[q] = logits[place, : int(batch.lengths[place]) // model.config.time_divisor], pooled[place]
+            out[q] = logits[place, : int(batch.lengths[place]) // TIME_DIVISOR], pooled[place]
     return out
 
 
@@ -189,7 +198,7 @@ def figures(
             if len(question.signs) <= 1:
                 said = [s for i, s in enumerate(said) if not i or said[i - 1] != s]
             exact += [vocabulary[s - 1] for s in said] == list(question.signs)
-            errors = errors + count(align(list(question.signs), [vocabulary[s - 1] for s in said]))
+            errors = errors + word_errors(question.signs, [vocabulary[s - 1] for s in said])
             if len(question.signs) == 1:
                 asked += 1
                 first += best[0] == number[question.signs[0]]

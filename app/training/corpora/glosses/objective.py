@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from app.pipeline.module3_sequence.losses import ctc
 from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 from app.training.corpora.glosses.batches import IndexBatch
 
 
@@ -21,55 +22,54 @@ from app.training.corpora.glosses.batches import IndexBatch
 class Objective:
     """Weights of the parts beside the CTC of the sequence head."""
 
-    #: CTC of the head after the convolutions
     auxiliary: float = 0.5
-    #: cross entropy of each sign's stretch, and the label smoothing in it
+    """CTC of the head after the convolutions."""
     stretch: float = 1.0
+    """Cross entropy of each sign's stretch."""
     smoothing: float = 0.1
-    #: cross entropy of each lattice step: the sign inside its stretch, the blank outside
+    """Label smoothing in it."""
     framewise: float = 0.0
-    #: towards the mean of the teachers on each stretch, at this temperature, in place of so much of `stretch`
-    distil: float = 0.0
-    temperature: float = 2.0
+    """Cross entropy of each lattice step: the sign inside its stretch, the blank outside."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """hidden: (B, S, dim) of the sequence model; logits, conv_logits: (B, S, 1 + labels); pooled: (n, 1 + labels)."""
+    """What the network says about a batch."""
 
-    hidden: Tensor
     logits: Tensor
+    """(B, S, 1 + labels)."""
     conv_logits: Tensor
+    """(B, S, 1 + labels) of the head after the convolutions."""
     pooled: Tensor
+    """(n, 1 + labels) of each sign's stretch."""
 
 
 def run(model: SignModel, features: Tensor, spans: Tensor) -> Output:
     """The network over a padded batch. What is padded is the last frame, held: it is read like any held pose."""
-    short, _ = model.shorten(features, None)
+    short, _ = model.encode_frames(features, None)
     hidden = model.sequence(short, None)
     classifier = model.classifier
-    pooled = stretch_means(hidden.float(), spans, model.config.time_divisor)
+    pooled = stretch_means(hidden.float(), spans)
     return Output(
-        hidden,
         classifier(model.dropout(hidden).float()),
         (model.conv_classifier or classifier)(short.float()),
         classifier(model.dropout(pooled)),
     )
 
 
-def stretch_means(hidden: Tensor, spans: Tensor, divisor: int) -> Tensor:
+def stretch_means(hidden: Tensor, spans: Tensor) -> Tensor:
     """(B, S, dim), spans (n, 4) in frames -> (n, dim): the mean over each sign's steps, one step at least."""
     total = F.pad(hidden.cumsum(1), (0, 0, 1, 0))
-    row, start, end = spans[:, 0], spans[:, 1] // divisor, -(-spans[:, 2] // divisor)
+    row, start, end = spans[:, 0], spans[:, 1] // TIME_DIVISOR, -(-spans[:, 2] // TIME_DIVISOR)
     end = end.clamp_max(hidden.shape[1])
     start = torch.minimum(start, end - 1)
     return (total[row, end] - total[row, start]) / (end - start)[:, None]
 
 
-def step_labels(batch: int, steps: int, spans: Tensor, divisor: int) -> Tensor:
+def step_labels(batch: int, steps: int, spans: Tensor) -> Tensor:
     """spans (n, 4) -> int64 (B, S): the sign of each step, 0 where none is."""
-    start = (spans[:, 1] + divisor // 2) // divisor
-    end = torch.maximum((spans[:, 2] + divisor // 2) // divisor, start + 1)
+    start = (spans[:, 1] + TIME_DIVISOR // 2) // TIME_DIVISOR
+    end = torch.maximum((spans[:, 2] + TIME_DIVISOR // 2) // TIME_DIVISOR, start + 1)
     step = torch.arange(steps, device=spans.device)
     inside = (step >= start[:, None]) & (step < end[:, None])
     labels = torch.zeros(batch, steps, dtype=torch.int64, device=spans.device)
@@ -82,13 +82,11 @@ def loss(
     batch: IndexBatch,
     weights: Objective,
     amp: torch.dtype,
-    teachers: list[SignModel] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss and its parts (detached). The network computes in `amp`, losses in float32."""
     with torch.autocast(features.device.type, dtype=amp, enabled=amp != torch.float32):
         out = run(model, features, batch.spans)
-    divisor = model.config.time_divisor
-    steps = -(-batch.lengths // divisor)
+    steps = -(-batch.lengths // TIME_DIVISOR)
     main = ctc(out.logits, steps, batch.targets, batch.target_lengths)
     auxiliary = ctc(out.conv_logits, steps, batch.targets, batch.target_lengths)
     total = main + weights.auxiliary * auxiliary
@@ -99,19 +97,9 @@ def loss(
         stretch = F.cross_entropy(pooled, labels - 1, label_smoothing=weights.smoothing)
         parts["stretch"] = stretch.detach()
         parts["right"] = (pooled.argmax(-1) == labels - 1).float().mean()
-        share = weights.stretch
-        if teachers:
-            t = weights.temperature
-            with torch.no_grad(), torch.autocast(features.device.type, dtype=amp, enabled=amp != torch.float32):
-                said = [F.log_softmax(run(m, features, batch.spans).pooled.float()[:, 1:] / t, -1) for m in teachers]
-                target = torch.stack(said).mean(0).softmax(-1)
-            distil = -(target * F.log_softmax(pooled / t, -1)).sum(-1).mean() * t * t
-            parts["distil"] = distil.detach()
-            share -= weights.distil
-            total = total + weights.distil * distil
-        total = total + share * stretch
+        total = total + weights.stretch * stretch
     if weights.framewise:
-        labels = step_labels(len(features), out.logits.shape[1], batch.spans, divisor)
+        labels = step_labels(len(features), out.logits.shape[1], batch.spans)
         framewise = F.cross_entropy(out.logits.flatten(0, 1), labels.flatten())
         parts["framewise"] = framewise.detach()
         total = total + weights.framewise * framewise

@@ -1,11 +1,7 @@
-"""A bank in one small file, to travel to the machine that trains: quantised, differences in time, LZMA.
-
-python -m app.training.corpora.glosses.pack --data DATA --out BANK [--per-gloss 16]
-"""
+"""A bank in one small file, to travel to the machine that trains: quantised, differences in time, LZMA."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import lzma
 from dataclasses import asdict
@@ -14,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.training.corpora.glosses.bank import GROUPS, LEFT, POINTS, RIGHT, SHOULDERS, Bank, Clip, load_bank
+from app.training.corpora.glosses.bank import GROUPS, LEFT, POINTS, RIGHT, SHOULDERS, Bank, Clip
 
 #: Steps of a shoulder width for positions and for points relative to their wrist.
 POSITION, SHAPE = 128, 192
@@ -69,18 +65,3 @@ def _columns() -> list[slice]:
 
 def _held(values: NDArray[np.int16], there: NDArray[np.bool_]) -> NDArray[np.int16]:
     return values[np.maximum.accumulate(np.where(there, np.arange(len(values)), 0))]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds signs/ and wlasl/")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--per-gloss", type=int, help="at most so many clips of a signer's gloss")
-    arguments = parser.parse_args()
-    bank = load_bank(arguments.data, arguments.per_gloss)
-    pack(bank, arguments.out)
-    print(f"{len(bank.clips)} clips, {len(bank.points)} frames, {arguments.out.stat().st_size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

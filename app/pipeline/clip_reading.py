@@ -1,0 +1,65 @@
+"""A clip read window by window: it says which windows the network has to read, and what their outputs add up to.
+
+Like `CaptionStream` it never runs the network, so that windows of many clips and streams can take turns at one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.keypoints import Keypoints
+from app.pipeline.module3_sequence.lattice import GlobalLattice
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
+from app.pipeline.recogniser import Recogniser, Recognition, WindowOutput, window_starts
+from app.pipeline.stages import FEATURES, Stopwatch
+from app.pipeline.step_cache import FrameRange
+from app.pipeline.streaming import WindowJob
+
+
+class ClipReading:
+    """One clip on its way through `recogniser`. Not thread-safe."""
+
+    def __init__(self, recogniser: Recogniser, clip: Keypoints) -> None:
+        self.recogniser, self._clip, self._watch = recogniser, clip, Stopwatch()
+        decoder = recogniser.config.decoder
+        with self._watch.stage(FEATURES):
+            features = recogniser.features(clip)
+        self._waiting = deque(
+            WindowJob(start, features[start : start + decoder.window], True)
+            for start in window_starts(len(features), decoder.window, decoder.stride)
+        )
+        self._lattice = GlobalLattice(decoder.window, decoder.stride)
+        self._rgb: list[NDArray[np.float32]] = []
+
+    @property
+    def windows_left(self) -> int:
+        """Windows that `next_jobs` has not given out."""
+        return len(self._waiting)
+
+    def next_jobs(self, limit: int) -> list[WindowJob]:
+        """The next windows, in order, at most `limit`; their outputs come back through `apply` in the same order."""
+        return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+
+    def ranges(self, job: WindowJob) -> list[FrameRange]:
+        """All frames of the window: windows of one clip may be read in one call, before any of them has an output."""
+        return [FrameRange(job.start, job.end)]
+
+    def steps(
+        self, job: WindowJob, ranges: Sequence[FrameRange], rows: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        return rows[0]
+
+    def apply(self, job: WindowJob, output: WindowOutput) -> None:
+        """Take what the network says of `job`."""
+        self._lattice.add(job.start // TIME_DIVISOR, output.log_probs)
+        self._rgb.append(output.rgb)
+
+    def recognition(self) -> Recognition:
+        """The answer, once every window has been applied."""
+        rgb = float(np.concatenate(self._rgb).mean()) if self._rgb else 0.0
+        rows = self._lattice.flush() if self._rgb else np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)
+        return self.recogniser.recognition(self._clip, rows, {"rgb": rgb, "pose": 1.0 - rgb}, self._watch)

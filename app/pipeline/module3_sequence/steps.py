@@ -1,0 +1,30 @@
+"""What a step of the lattice is: how many frames, which label says nothing, and its log-probabilities."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+#: Label of the CTC blank: column 0 of every lattice.
+BLANK = 0
+#: Frames of one lattice step: the convolutions divide time by this (0.16 s at 25 frames per second).
+TIME_DIVISOR = 4
+
+
+def steps_in(frames: int) -> int:
+    """Lattice steps that cover so many frames; the last one may be covered in part."""
+    return -(-frames // TIME_DIVISOR)
+
+
+def whole_steps(frames: int) -> int:
+    """The number of frames, raised to whole steps."""
+    return steps_in(frames) * TIME_DIVISOR
+
+
+def to_log_probs(logits: Tensor, blank_bias: float = 0.0) -> Tensor:
+    """(..., V) logits or log-probabilities -> log-probabilities float32, `blank_bias` taken from the blank's first."""
+    biased = logits.float()
+    if blank_bias:
+        biased = biased.clone()
+        biased[..., BLANK] -= blank_bias
+    return torch.log_softmax(biased, dim=-1)

@@ -1,0 +1,92 @@
+"""From what a stream has read to the captions that are sent: number of the sentence, revision, what has changed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from app.pipeline.caption import Caption
+from app.pipeline.module1_preprocessing.resample import MODEL_FPS
+from app.pipeline.recogniser import GlossSegment
+from app.pipeline.streaming import EndReason, StreamUpdate
+from app.services.captions.events import Final, Partial, Prediction
+
+#: Below this confidence a prediction for a frame is "none".
+PREDICTION_THRESHOLD = 0.50
+
+Reason = Literal["endpoint", "flush", "too_long"]
+
+_REASONS: dict[EndReason, Reason] = {
+    EndReason.PAUSE: "endpoint",
+    EndReason.TOO_LONG: "too_long",
+    EndReason.FLUSH: "flush",
+}
+
+
+class Captions:
+    """The sentences of one session, one after the other."""
+
+    def __init__(self, interim: bool, model: str) -> None:
+        """interim: partials are wanted; model: id of the checkpoint that reads."""
+        self.segments = 0
+        """Sentences that are over."""
+        self.pause_s = math.inf
+        """Capture time of the frame with which the sentence ends unless another sign comes."""
+        self._interim, self._model = interim, model
+        self._revision = 0
+        self._shown: tuple[Any, ...] = ()
+        self._sign: GlossSegment | None = None  # the latest of the running sentence
+
+    @property
+    def open(self) -> bool:
+        """Something of the running sentence has been shown."""
+        return bool(self._shown)
+
+    def prediction(self) -> Prediction:
+        """The sign that is being made."""
+        if self._sign is None:
+            return Prediction(label="none", score=0.0)
+        sure = self._sign.confidence >= PREDICTION_THRESHOLD
+        return Prediction(label=self._sign.gloss if sure else "none", score=round(self._sign.confidence, 4))
+
+    def event(self, update: StreamUpdate, lag_ms: float) -> Partial | Final | None:
+        """What there is to send; None where nothing has changed for the client."""
+        self.pause_s = math.inf
+        if update.pause_s is not None and update.ended is None:
+            # A frame stands for the time up to the next one.
+            self.pause_s = update.pause_s - 1 / MODEL_FPS - 1e-6
+        self._sign = update.segments[-1] if update.segments and update.ended is None else None
+        if update.ended is None:
+            return self._running(update, lag_ms)
+        return self._ended(update, update.ended, lag_ms)
+
+    def _running(self, update: StreamUpdate, lag_ms: float) -> Partial | None:
+        shown = tuple((s.gloss, s.start_s) for s in update.segments), len(update.final)
+        if shown == self._shown or (not update.segments and not self._shown):
+            return None
+        self._shown = shown
+        self._revision += 1
+        return Partial(**self._content(update, lag_ms)) if self._interim else None
+
+    def _ended(self, update: StreamUpdate, ended: EndReason, lag_ms: float) -> Partial | Final | None:
+        event: Partial | Final | None = None
+        self._revision += 1
+        if update.segments:
+            event = Final(**self._content(update, lag_ms), reason=_REASONS[ended])
+            self.segments += 1
+        elif self._shown and self._interim:  # what was shown has been taken back
+            event = Partial(**self._content(update, lag_ms))
+        self._revision, self._shown = 0, ()
+        return event
+
+    def _content(self, update: StreamUpdate, lag_ms: float) -> dict[str, Any]:
+        return {
+            "segment": self.segments,
+            "revision": self._revision,
+            **Caption.of_update(update, self._model).as_event(),
+            "lag_ms": round(lag_ms, 1),
+        }
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

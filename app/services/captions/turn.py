@@ -1,0 +1,85 @@
+"""One turn of a live session at the model: its new frames, the windows they make, and what those say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.pipeline.recogniser import Recogniser, WindowOutput
+from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
+from app.services.recognition.windows import Window
+
+#: What came of a turn: sentences that ended, then how the running one stands; or why it failed.
+Outcome = list[StreamUpdate] | Exception
+
+
+@dataclass(slots=True)
+class LiveTurn:
+    """A `Turn` (see recognition.windows): all that a stream can make of its new frames."""
+
+    stream: CaptionStream
+    points: NDArray[np.float32]
+    """New frames (n, 75, 3), n >= 0."""
+    times: Sequence[float]
+    """Of the frames, in seconds of the stream."""
+    flush: bool = False
+    """End the sentence behind the frames."""
+    rgb: NDArray[np.float32] | None = None
+    """Of the frames' images, as `CaptionStream.add` takes it."""
+    _updates: list[StreamUpdate] = field(default_factory=list)
+    _problem: Exception | None = None
+    _added: bool = False
+    _last: WindowJob | None = None
+    """The window that ends the sentence, once it has been given out."""
+    _over: bool = False
+
+    @property
+    def recogniser(self) -> Recogniser:
+        return self.stream.recogniser
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of updates in between only the last counts; the end of a sentence always does."""
+        if self._problem is not None:
+            return self._problem
+        return [update for i, update in enumerate(self._updates) if update.ended or i == len(self._updates) - 1]
+
+    def next_windows(self) -> list[Window]:
+        if self._over or self._problem is not None:
+            return []
+        try:
+            return self._next()
+        except ValueError as problem:
+            self._problem = problem
+            return []
+
+    def _next(self) -> list[Window]:
+        if not self._added:
+            self._added = True
+            if len(self.points):
+                self.stream.add(self.points, self.times, self.rgb)
+        if job := self.stream.next_job(partial=not self.flush):
+            return [(self.stream, job)]
+        self._over = True
+        if not self.flush:
+            return []
+        self._last = self.stream.last_job()
+        if self._last is None:
+            self._updates.append(self.stream.end_sentence(None, None))
+            return []
+        return [(self.stream, self._last)]
+
+    def fail(self, problem: Exception) -> None:
+        self._problem = problem
+
+    def take(self, window: Window, output: WindowOutput) -> None:
+        job = window[1]
+        try:
+            update = self.stream.end_sentence(job, output) if job is self._last else self.stream.apply(job, output)
+        except ValueError as problem:
+            self._problem = problem
+        else:
+            self._updates.append(update)

@@ -1,0 +1,32 @@
+"""Everything that answers requests, as the doors see it. `app.main` builds it from top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.core.limits import ConcurrencyLimit
+from app.core.settings import Settings
+from app.db.database import Database
+from app.monitoring.metrics import Metrics
+from app.services.captions.hub import LiveHub
+from app.services.recognition.active_checkpoint import ActiveCheckpoint
+from app.services.recognition.model_host import ModelHost
+from app.services.recognition.service import ClipService
+from app.services.training_jobs.service import TrainingJobs
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One per application, whole from its first request to its last. Each may know those above it."""
+
+    settings: Settings
+    metrics: Metrics
+    database: Database | None
+    """None where nothing needs one (`Settings.uses_database`), and then neither of the other optional parts."""
+    host: ModelHost
+    clips: ClipService
+    captions: LiveHub
+    checkpoint: ActiveCheckpoint | None
+    training: TrainingJobs | None
+    followers: ConcurrencyLimit
+    """Connections that follow the log of a training job."""

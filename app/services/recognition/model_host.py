@@ -1,0 +1,141 @@
+"""The recogniser that answers: its device, its thread, and the one queue of what it has to read."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from loguru import logger
+
+from app.core.errors import DeviceFault, NotReady
+from app.core.settings import Settings
+from app.monitoring.metrics import Metrics
+from app.pipeline.clip_reading import ClipReading
+from app.pipeline.recogniser import Recogniser
+from app.services.recognition.checkpoint_store import CheckpointEntry
+from app.services.recognition.device_faults import Device
+from app.services.recognition.loading import load_recogniser
+from app.services.recognition.scheduler import Client, Lane, Scheduler
+from app.services.recognition.windows import WindowReader
+
+#: Python's lock changes hands after so long. The model's thread gives it away with every call of the network and gets
+#: it back only when this long has passed on a busy event loop; the usual 5 ms starve it.
+SWITCH_S = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    entry: CheckpointEntry
+    recogniser: Recogniser
+
+
+class ModelHost:
+    """One per process, for one event loop. `load` makes it; `close` ends it."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, thread: ThreadPoolExecutor, loaded: _Loaded) -> None:
+        """For `load`: thread has loaded and warmed up the recogniser."""
+        sys.setswitchinterval(SWITCH_S)
+        self._settings, self._metrics, self._thread, self._loaded = settings, metrics, thread, loaded
+        self._one_at_a_time = asyncio.Lock()
+        self._closed = False
+        self.device = Device()
+        self._scheduler = Scheduler(
+            WindowReader(self.device, metrics.stages("live"), metrics.batch_windows.observe),
+            WindowReader(self.device, metrics.stages("clip"), lambda windows: None),
+            thread,
+            max_clips=settings.max_concurrent_requests,
+            batch=settings.max_batch,
+            wait_s=settings.batch_wait_ms / 1000,
+            on_batch=metrics.batch_clips.observe,
+        )
+        metrics.before_reading(self._update_metrics)
+
+    @classmethod
+    async def load(
+        cls, settings: Settings, metrics: Metrics, choose: Callable[[], Awaitable[CheckpointEntry]]
+    ) -> ModelHost:
+        """Load the checkpoint that `choose` names and run it once.
+
+        Raises CheckpointError or SettingsError with what to do; nothing is left open then.
+        """
+        began = time.perf_counter()
+        thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        try:
+            loaded = await _load(settings, await choose(), thread)
+        except BaseException:
+            thread.shutdown(wait=False, cancel_futures=True)
+            raise
+        recogniser = loaded.recogniser
+        logger.info(
+            "recogniser {} ({} glosses) ready on {} after {:.1f} s",
+            recogniser.model_id,
+            len(recogniser.vocabulary),
+            recogniser.device,
+            time.perf_counter() - began,
+        )
+        return cls(settings, metrics, thread, loaded)
+
+    async def close(self) -> None:
+        """Clips that wait are cancelled; returns when the model's thread has ended."""
+        self._closed = True
+        await self._scheduler.close()
+        await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
+
+    # -- what answers -------------------------------------------------------------------------------------------------
+
+    @property
+    def recogniser(self) -> Recogniser:
+        """The one for new clips and sessions; those that have begun finish on theirs."""
+        return self._loaded.recogniser
+
+    @property
+    def checkpoint(self) -> str:
+        """Id of the checkpoint that answers."""
+        return self._loaded.entry.id
+
+    def check_ready(self) -> None:
+        """Raise NotReady or DeviceFault unless a clip or a session would be read."""
+        if self._closed:
+            raise NotReady
+        if self.device.fault is not None:
+            raise DeviceFault
+
+    async def use(self, entry: CheckpointEntry) -> Recogniser:
+        """Answer with this checkpoint from now on; what has begun with the old one finishes on it.
+
+        Nothing waits meanwhile: it is loaded beside the one that answers. Raises CheckpointError or SettingsError, and
+        changes nothing then.
+        """
+        async with self._one_at_a_time:
+            self._loaded = await _load(self._settings, entry, self._thread)
+            return self._loaded.recogniser
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def read(self, clip: ClipReading) -> None:
+        """Read all windows of a clip, between those of live sessions. Cancelling takes the clip out of the queue.
+
+        Raises Busy when MAX_CONCURRENT_REQUESTS clips are being read, OutOfMemory, DeviceFault.
+        """
+        await self._scheduler.read(clip)
+
+    @property
+    def live(self) -> Lane[Client]:
+        """Where live sessions ask for their turn; they go before clips."""
+        return self._scheduler.live
+
+    def _update_metrics(self) -> None:
+        self._metrics.waiting.labels("clips").set(self._scheduler.clips.waiting)
+        self._metrics.waiting.labels("sessions").set(self._scheduler.live.waiting)
+
+
+async def _load(settings: Settings, entry: CheckpointEntry, thread: ThreadPoolExecutor) -> _Loaded:
+    # One thread by default: a call takes a few milliseconds, and threads that wait for each other at every operation
+    # while landmarks are being found beside them made it take fifteen times as long.
+    recogniser = await asyncio.to_thread(load_recogniser, settings, 1, entry.folder)
+    await asyncio.get_running_loop().run_in_executor(thread, recogniser.warm_up)
+    return _Loaded(entry, recogniser)

@@ -1,0 +1,76 @@
+"""The model's thread: reads windows of several clips or sessions together, one call of the network after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from app.pipeline.recogniser import Recogniser, WindowOutput
+from app.pipeline.stages import TEMPORAL, OnStage
+from app.pipeline.streaming import WindowJob, WindowSource, run_jobs
+from app.services.recognition.device_faults import Device, FaultTolerant
+
+#: Windows in one call of the network.
+MAX_WINDOWS = 16
+
+#: A window, and what it belongs to.
+Window = tuple[WindowSource, WindowJob]
+
+
+class Turn(Protocol):
+    """What a client wants the network to read now. It says which windows, never runs the network, and raises nothing:
+    what goes wrong with it is its outcome. Used by the model's thread alone until it is over."""
+
+    @property
+    def recogniser(self) -> Recogniser: ...
+
+    @property
+    def outcome(self) -> Any:
+        """For the client, once there are no more windows."""
+        ...
+
+    def next_windows(self) -> Sequence[Window]:
+        """The windows to read next; none when the turn is over."""
+        ...
+
+    def take(self, window: Window, output: WindowOutput) -> None:
+        """The output of a window; in the order of `next_windows`."""
+        ...
+
+    def fail(self, problem: Exception) -> None:
+        """End the turn: there is no output, for this reason."""
+        ...
+
+
+class WindowReader:
+    """Gives turns what they ask for. on_stage: gets the seconds of each call; on_call: the number of its windows."""
+
+    def __init__(self, device: Device, on_stage: OnStage, on_call: Callable[[int], object]) -> None:
+        self._guarded = FaultTolerant(self._read, device)
+        self._on_stage, self._on_call = on_stage, on_call
+
+    def run(self, turns: Sequence[Turn]) -> None:
+        """Bring all turns to their end together. Their windows share calls of at most MAX_WINDOWS; a fault of one
+        window is the fault of its turn alone."""
+        while windows := [(turn, window) for turn in turns for window in turn.next_windows()]:
+            for first in range(0, len(windows), MAX_WINDOWS):
+                part = windows[first : first + MAX_WINDOWS]
+                for (turn, window), output in zip(part, self._guarded(part), strict=True):
+                    if isinstance(output, Exception):
+                        turn.fail(output)
+                    else:
+                        turn.take(window, output)
+
+    def _read(self, windows: Sequence[tuple[Turn, Window]]) -> list[WindowOutput]:
+        """One call of the network; one of each network while some turns belong to one that has been replaced."""
+        by_recogniser: dict[Recogniser, list[int]] = {}
+        for place, (turn, _) in enumerate(windows):
+            by_recogniser.setdefault(turn.recogniser, []).append(place)
+        outputs: dict[int, WindowOutput] = {}
+        for recogniser, places in by_recogniser.items():
+            began = time.perf_counter()
+            outputs |= zip(places, run_jobs(recogniser, [windows[place][1] for place in places]), strict=True)
+            self._on_stage(TEMPORAL, time.perf_counter() - began)
+            self._on_call(len(places))
+        return [outputs[place] for place in range(len(windows))]

@@ -1,0 +1,308 @@
+"""Builds the prototype signer: for every gloss the DTW barycentre of its training clips, a performance of nobody.
+
+Run by `python -m app prototypes`.
+
+Steps per gloss: normalise by the shoulders, let every clip be right-handed, find the densest group of clips (a gloss
+such as HELLO is done in several forms, and averaging across forms gives none of them), align that group to its
+barycentre, then average body and hand shapes frame by frame over the aligned clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from loguru import logger
+from numpy.typing import NDArray
+
+from app.pipeline.keypoints import LEFT_ELBOW, NOSE, RIGHT_ELBOW
+from app.signer.making.barycentre import Barycentre, alignment_weights, barycentre, common_clock
+from app.signer.making.clips import (
+    BAND,
+    Clip,
+    choose_clips,
+    densest_group,
+    features,
+    hands_used,
+    read_clip,
+    resampled,
+    typical_body,
+)
+from app.signer.making.hands import (
+    PALM,
+    averaged_shape,
+    bone_lengths,
+    turned_to_viewer,
+    weighted_median,
+    with_bone_lengths,
+)
+from app.signer.performance import FPS, smoothed
+
+Float = NDArray[np.float64]
+
+#: Every clip is brought to this many frames, about what the corpus holds, before it is aligned.
+FRAMES = 36
+#: The corpus holds few frames a second (about 10 to 15); this many frames at 25 fps stand for one of them.
+STRETCH = 1.25
+SHORTEST_S, LONGEST_S = 1.0, 1.4
+#: Glosses of which the corpus' most common form is not the ASL citation form, and the number of hands that tells it
+#: apart: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
+CITATION_HANDS = {"GOOD": 2, "THANK-YOU": 1}
+#: Glosses that the recordings repeat without a pause and that are complete when the right hand has come down.
+ENDS_LOW = ("GOOD",)
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """An averaged performance, in shoulder widths from the shoulder midpoint, y down; hand 0 = left, 1 = right."""
+
+    gloss: str
+    signers: int
+    clips: int
+    spread: float
+    """Root mean square distance of the clips from their average."""
+    liveliness: float
+    """Way travelled by the right wrist against that of the clips, see `liveliness`."""
+    nose: Float
+    """(T, 2) offset from its middle place."""
+    elbows: Float
+    """(T, 2, 2)"""
+    wrists: Float
+    """(T, 2, 2)"""
+    hands: Float
+    """(T, 2, 21, 2) relative to the wrist."""
+    present: NDArray[np.bool_]
+    """(T, 2)"""
+
+
+def average_group(gloss: str, clips: Sequence[Clip], lengths: Sequence[int], aligned: Barycentre) -> Prototype:
+    """Averages aligned clips frame by frame. clips: all with FRAMES frames; lengths: their frames as recorded."""
+    count, frames = len(clips), len(aligned.centre)
+    weights = [alignment_weights(p, frames, len(c.body)) for p, c in zip(aligned.paths, clips, strict=True)]
+    pick = np.stack([np.rint(w @ np.arange(w.shape[1])).astype(int) for w in weights])
+    body = np.stack([c.body[p] for c, p in zip(clips, pick, strict=True)])
+    wrists = np.stack([c.wrists[p] for c, p in zip(clips, pick, strict=True)])
+    shapes = np.stack([c.shapes[p] for c, p in zip(clips, pick, strict=True)])
+    votes = np.exp(-aligned.costs / np.median(aligned.costs))
+    seen = np.isfinite(shapes[..., 0, 0])
+    present = steady_presence((seen * votes[:, None, None]).sum(axis=0) / votes.sum() >= 0.5)
+    hands = np.zeros((frames, 2, 21, 2))
+    for side in range(2):
+        usable = present[:, side] & seen[:, :, side].any(axis=0)
+        ballot = np.zeros((frames, count))
+        for frame in np.flatnonzero(usable):
+            who = np.flatnonzero(seen[:, frame, side])
+            _, ballot[frame, who] = averaged_shape(shapes[who, frame, side], votes[who])
+        # Votes change slowly, so that the hand does not jump from one group of clips to another.
+        ballot = smoothed(ballot, 2.0)
+        for frame in np.flatnonzero(usable):
+            who = np.flatnonzero(seen[:, frame, side] & (ballot[frame] > 0))
+            hands[frame, side], _ = averaged_shape(shapes[who, frame, side], ballot[frame, who])
+        at = np.flatnonzero(usable)
+        if len(at):
+            nearest = at[np.abs(np.arange(frames)[:, None] - at[None]).argmin(axis=1)]
+            hands[:, side] = hands[nearest, side]
+        else:
+            present[:, side] = False
+    hands *= PALM
+
+    ballots = np.where(seen | ~present[None], votes[:, None, None], votes[:, None, None] * 0.2)
+    wrist = np.stack(
+        [
+            [[weighted_median(wrists[:, f, s, d], ballots[:, f, s]) for d in range(2)] for s in range(2)]
+            for f in range(frames)
+        ]
+    )
+    wrist = with_amplitude(wrist, wrists)
+    elbow = np.nanmedian(body[:, :, [LEFT_ELBOW, RIGHT_ELBOW]], axis=0)
+    nose = np.nanmedian(body[:, :, NOSE] - np.nanmedian(body[:, :, NOSE], axis=1, keepdims=True), axis=0)
+
+    clock = common_clock(aligned.paths, [len(c.body) for c in clips], frames)
+    seconds = float(np.clip(np.median(lengths) * STRETCH / FPS, SHORTEST_S, LONGEST_S))
+    at = np.interp(np.linspace(0, 1, round(seconds * FPS)), clock, np.arange(frames))
+
+    def retimed(values: Float, sigma: float) -> Float:
+        flat = smoothed(values.reshape(frames, -1), sigma)
+        return np.stack([np.interp(at, np.arange(frames), column) for column in flat.T], axis=1).reshape(
+            len(at), *values.shape[1:]
+        )
+
+    lengths_now = retimed(bone_lengths(hands), 1.2)
+    shaped = with_bone_lengths(retimed(hands, 0.8), lengths_now)
+    return Prototype(
+        gloss,
+        len({c.signer for c in clips}),
+        count,
+        float(np.sqrt(np.mean(aligned.costs))),
+        liveliness(wrist, wrists),
+        retimed(nose, 2.0),
+        retimed(elbow, 1.5),
+        retimed(wrist, 0.8),
+        np.stack([turned_to_viewer(shaped[:, side]) for side in range(2)], axis=1),
+        present[np.rint(at).astype(int)],
+    )
+
+
+def ended_low(prototype: Prototype, seconds: float = 1.0, hold_s: float = 0.24) -> Prototype:
+    """The sign up to where the right hand is lowest, in so many seconds, and held there."""
+    lowest = int(prototype.wrists[:, 1, 1].argmax())
+    way = np.linspace(0, lowest, round(seconds * FPS))
+    at = np.concatenate([way, np.full(round(hold_s * FPS), lowest)])
+    before, share = np.floor(at).astype(int), at - np.floor(at)
+    after = np.minimum(before + 1, lowest)
+
+    def timed(values: Float) -> Float:
+        w = share.reshape(-1, *[1] * (values.ndim - 1))
+        return np.asarray((1 - w) * values[before] + w * values[after])
+
+    return replace(
+        prototype,
+        nose=timed(prototype.nose),
+        elbows=timed(prototype.elbows),
+        wrists=timed(prototype.wrists),
+        hands=timed(prototype.hands),
+        present=prototype.present[np.rint(at).astype(int)],
+    )
+
+
+def steady_presence(present: NDArray[np.bool_], shortest: int = 5) -> NDArray[np.bool_]:
+    """(T, 2) presence without flicker: a hand is there all along when it is there most of the time."""
+    reach = shortest // 2
+    padded = np.pad(present.astype(np.float64), ((reach, reach), (0, 0)), mode="edge")
+    out = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=0).mean(axis=-1) > 0.5
+    return np.where(out.mean(axis=0) >= 0.5, True, out)
+
+
+def with_amplitude(average: Float, single: Float, most: float = 1.7) -> Float:
+    """Gives repeated movement its size back, which averaging over clips out of step shrinks, as it shortens bones.
+
+    average (T, 2, 2); single (C, T, 2, 2). Scales what differs from the slow path by the clips' median amplitude over
+    the average's, at most `most` times, never down.
+    """
+
+    def quick(path: Float) -> Float:
+        return np.asarray(smoothed(path, 1.0) - smoothed(path, 5.0))
+
+    own = np.sqrt((quick(average) ** 2).mean(axis=(0, 2)))
+    theirs = np.median([np.sqrt((quick(path) ** 2).mean(axis=(0, 2))) for path in single], axis=0)
+    gain = np.clip(theirs / np.maximum(own, 1e-9), 1.0, most)
+    slow = smoothed(average, 5.0)
+    return np.asarray(slow + (average - slow) * gain[None, :, None])
+
+
+def liveliness(average: Float, single: Float) -> float:
+    """Way travelled by the averaged right wrist against that of the clips it came from (1 = nothing averaged away).
+
+    average (T, 2, 2); single (C, T, 2, 2), the aligned clips' wrists.
+    """
+
+    def way(path: Float) -> float:
+        return float(np.linalg.norm(np.diff(smoothed(path[:, 1], 1.0), axis=0), axis=-1).sum())
+
+    return way(average) / max(float(np.median([way(path) for path in single])), 1e-9)
+
+
+def build_gloss(gloss: str, clips: Sequence[Clip], keep: float, at_most: int) -> Prototype:
+    """The prototype of one gloss from candidate clips (right-handed as far as one clip alone can tell)."""
+    lengths = [len(c.body) for c in clips]
+    middle, group, turned = densest_group([resampled(c, FRAMES) for c in clips], keep, 8, at_most)
+    chosen = [turned[i] for i in group]
+    aligned = barycentre(
+        [features(c) for c in chosen], features(turned[middle]), iterations=8, band=BAND, tolerance=1e-3
+    )
+    prototype = average_group(gloss, chosen, [lengths[i] for i in group], aligned)
+    return ended_low(prototype) if gloss in ENDS_LOW else prototype
+
+
+def as_json(prototypes: Iterable[Prototype], body: Float, provenance: Mapping[str, str]) -> dict[str, object]:
+    """The file's content: whole numbers in thousandths of a shoulder width, hands only where present."""
+
+    def whole(values: Float) -> list[object]:
+        return list(np.rint(values * 1000).astype(int).tolist())
+
+    glosses = {}
+    for p in prototypes:
+        entry: dict[str, object] = {
+            "signers": p.signers,
+            "clips": p.clips,
+            "nose": whole(p.nose),
+            "elbows": whole(p.elbows),
+            "wrists": whole(p.wrists),
+        }
+        for side, name in enumerate(("left", "right")):
+            at = np.flatnonzero(p.present[:, side])
+            if len(at):
+                entry[name] = {"start": int(at[0]), "points": whole(p.hands[at[0] : at[-1] + 1, side])}
+        glosses[p.gloss] = entry
+    return {
+        "format": 1,
+        "unit": "1/1000 shoulder width; origin at the shoulder midpoint, x right, y down; hands relative to the wrist",
+        "fps": FPS,
+        **provenance,
+        "body": whole(body),
+        "glosses": glosses,
+    }
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording of a sign, as MediaPipe found it: image coordinates, missing = zeros."""
+
+    signer: str
+    pose: Float
+    """(T, 33, 3) x, y, visibility."""
+    left: Float
+    """(T, 21, 2)"""
+    right: Float
+    """(T, 21, 2)"""
+
+    def clip(self, nose_y: float | None = None) -> Clip | None:
+        """Measured in shoulder widths; None where it cannot be used. nose_y: height of the typical body's nose."""
+        return read_clip(self.pose, self.left, self.right, self.signer, nose_y)
+
+
+@dataclass(frozen=True)
+class MakingConfig:
+    """Which recordings are averaged."""
+
+    candidates: int = 60
+    """Clips looked at per gloss."""
+    per_signer: int = 6
+    """Of these, most by one signer; more where a gloss has few signers."""
+    keep: float = 0.4
+    """Share of the candidates that is averaged."""
+    at_most: int = 20
+    """Most clips averaged per gloss."""
+    seed: int = 0
+
+
+def make_prototypes(recordings: Mapping[str, Sequence[Recording]], config: MakingConfig) -> dict[str, object]:
+    """What `app.signer.prototypes.load` reads, as JSON: the prototypes of all glosses and the body they share."""
+    sample = [r.clip() for of_gloss in recordings.values() for r in of_gloss[:: max(1, len(of_gloss) // 30)]]
+    body = typical_body([clip for clip in sample if clip is not None])
+    prototypes = []
+    for number, (gloss, of_gloss) in enumerate(recordings.items()):
+        rng = np.random.default_rng([config.seed, number])
+        hands, clips = CITATION_HANDS.get(gloss), []
+        for i in choose_clips([r.signer for r in of_gloss], len(of_gloss), len(of_gloss), rng):
+            clip = of_gloss[i].clip(float(body[NOSE, 1]))
+            if clip is not None and hands in (None, hands_used(clip)):
+                clips.append(clip)
+        # A gloss of few signers may take more of each, so that there is something to average.
+        per_signer = max(config.per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
+        picks = choose_clips([c.signer for c in clips], config.candidates, per_signer, rng)
+        prototypes.append(build_gloss(gloss, [clips[i] for i in picks], config.keep, config.at_most))
+        p = prototypes[-1]
+        logger.info(
+            "{:17s} {:2d} clips of {:2d} signers, {:.2f} s, spread {:.2f}, liveliness {:.2f}, hands {}",
+            gloss,
+            p.clips,
+            p.signers,
+            len(p.wrists) / FPS,
+            p.spread,
+            p.liveliness,
+            p.present.mean(axis=0).round(2),
+        )
+    provenance = {"method": "DTW barycentre of training clips of several signers; app/signer/making/build.py"}
+    return as_json(prototypes, body, provenance)

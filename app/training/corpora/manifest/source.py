@@ -1,0 +1,109 @@
+"""A manifest corpus as the trainer sees it: whole clips, a vocabulary from its training split, WER on its dev split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch.utils.data import Dataset
+
+from app.pipeline.checkpoint import CheckpointConfig
+from app.pipeline.module3_sequence.model import SignModel
+from app.training.batches import Batch
+from app.training.config import OptimConfig, TrainConfig
+from app.training.corpora.manifest.cache import PictureConfig
+from app.training.corpora.manifest.clip_batches import ClipBatches
+from app.training.corpora.manifest.clips import (
+    Clip,
+    Clips,
+    LeftOut,
+    glosses_of,
+    load_clips,
+    require_landmarks,
+    too_long_for_ctc,
+)
+from app.training.corpora.manifest.dev_wer import Measured, measure, prepared
+from app.training.corpora.manifest.manifest import Manifest, read_manifest, require_split
+from app.training.corpora.manifest.report import manifest_report
+from app.training.errors import CorpusError
+from app.training.loop.distributed import Ranks
+
+
+@dataclass(frozen=True)
+class ManifestConfig:
+    """Sections of a config that only this corpus reads: none."""
+
+
+class ManifestSource:
+    """Whole clips of a manifest."""
+
+    settings: ClassVar[type[Any]] = ManifestConfig
+
+    checkpoint_type: ClassVar[type[CheckpointConfig]] = CheckpointConfig
+
+    def __init__(self, manifest: Manifest, clips: Clips, config: TrainConfig, pictures: PictureConfig | None) -> None:
+        """clips: of train and dev. pictures: crops that the model's RGB stream reads, None for landmarks alone. Raises
+        ConfigError for glosses the corpus lacks, CorpusError where nothing is left to train on.
+        """
+        self.manifest, self.config, self.pictures = manifest, config, pictures
+        self.model: dict[str, Any] = {}
+        self.checkpoint: dict[str, Any] = {"sign_language": manifest.sign_language}
+        self.vocabulary = tuple(sorted(config.chosen(set(glosses_of(clips.split("train"))))))
+        self._label = {gloss: i for i, gloss in enumerate(self.vocabulary, 1)}
+        self.left_out = list(clips.left_out)
+        self.train: list[Clip] = []
+        for clip in clips.split("train"):
+            why = self._unusable(clip)
+            if why:
+                self.left_out.append(LeftOut(clip.entry, why))
+            else:
+                self.train.append(clip)
+        if not self.train:
+            raise CorpusError(
+                f"no training clip of {manifest.root} can be used, for example: "
+                + "; ".join(f"{o.entry.part}: {o.why}" for o in self.left_out[:3])
+            )
+        # Everything signed there counts, whether the network can say it or not: leaving it out would flatter the WER.
+        self.dev = clips.split("dev")
+        self._prepared: list[Measured] | None = None
+
+    @classmethod
+    def open(cls, folder: Path, config: TrainConfig) -> ManifestSource:
+        """Raises CorpusError (with the command to run where landmarks are missing), ConfigError."""
+        manifest = read_manifest(folder)
+        require_split(manifest, "dev")
+        pictures = PictureConfig.of(config.model_config(labels=1).rgb)
+        clips = load_clips(manifest, manifest.split("train") + manifest.split("dev"), pictures)
+        require_landmarks(manifest, clips, pictures)
+        return cls(manifest, clips, config, pictures)
+
+    def _unusable(self, clip: Clip) -> str | None:
+        others = [gloss for gloss in clip.entry.glosses if gloss not in self._label]
+        if others:
+            return f"{', '.join(sorted(set(others)))} is not in this run's glosses"
+        return too_long_for_ctc(len(clip), self.labels(clip))
+
+    def labels(self, clip: Clip) -> list[int]:
+        return [self._label[gloss] for gloss in clip.entry.glosses]
+
+    def epoch_steps(self, batch_size: int) -> int:
+        return -(-len(self.train) // batch_size)
+
+    def batches(self, optim: OptimConfig, ranks: Ranks) -> Dataset[Batch]:
+        labels = [self.labels(clip) for clip in self.train]
+        augment = self.config.augment
+        return ClipBatches(self.train, labels, augment, optim.batch_size, optim.steps, optim.seed, ranks)
+
+    def evaluate(self, model: SignModel, ranks: Ranks) -> dict[str, Any]:
+        """Greedy decoding of whole clips, not augmented.
+
+        WER of the fused streams, and where the model sees crops, of each stream alone (`wer_pose`, `wer_rgb`) and of
+        its own head, with the share of the RGB stream (`rgb_gate`).
+        """
+        if self._prepared is None:
+            self._prepared = prepared(ranks.share(self.dev))
+        return measure(model, self._prepared, self.vocabulary)
+
+    def report(self) -> dict[str, Any]:
+        return manifest_report(self.manifest, self.train, self.dev, self.left_out, self.vocabulary)

@@ -1,0 +1,1 @@
+"""The signs corpus: recordings of single signs, trained on as composed phrases."""

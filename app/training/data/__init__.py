@@ -1,1 +1,0 @@
-"""Corpora of one's own: manifest, importers, landmark extraction, batches of whole clips."""

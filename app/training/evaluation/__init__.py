@@ -1,0 +1,1 @@
+"""How good a recogniser is: error counts, ways of reading, tables, calibration."""

@@ -1,0 +1,1 @@
+"""The training loop: batches in, weights out; one process or several, resumable."""

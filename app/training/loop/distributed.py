@@ -1,0 +1,142 @@
+"""Several processes as one: who this process is, sums and joined answers over all of them.
+
+Small collectives run on the CPU (Gloo) even where gradients go through NCCL: a flag must not wait for the GPU's queue.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from app.pipeline.recogniser import GlossSegment
+from app.training.errors import ConfigError
+from app.training.evaluation.wer import ErrorCounts
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes that train together, seen from one of them."""
+
+    rank: int
+    """This process, 0 .. world - 1."""
+    world: int
+    """How many there are."""
+    device: torch.device
+    """Where this process computes."""
+
+    @property
+    def main(self) -> bool:
+        """Is this the process that writes files and logs?"""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """Every `world`-th of the items, from this process' own rank on."""
+        return list(items[self.rank :: self.world])
+
+
+#: One process by itself, on the CPU.
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+@contextmanager
+def joined(device: str = "auto") -> Iterator[Ranks]:
+    """This process among those that train together, as torchrun or Ray Train started them; alone without either.
+
+    device: auto, cpu, cuda or cuda:N; of several processes on one machine each takes its own GPU. NCCL on CUDA, Gloo on
+    the CPU. Raises ConfigError for a device that is not there.
+    """
+    world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
+    where = device_named(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else 0)
+    if world == 1:
+        yield Ranks(0, 1, where)
+        return
+    begun_here = not dist.is_initialized()
+    if begun_here:
+        if where.type == "cuda":
+            torch.cuda.set_device(where)
+        dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
+    if dist.get_backend() != "gloo":
+        _cpu_groups.append(dist.new_group(backend="gloo"))  # type: ignore[arg-type]
+    try:
+        yield Ranks(dist.get_rank(), world, where)
+    finally:
+        _cpu_groups.clear()
+        if begun_here:
+            dist.destroy_process_group()
+
+
+def device_named(name: str, local_rank: int = 0) -> torch.device:
+    """auto, cpu, cuda or cuda:N. Raises ConfigError."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"--device {name}: it should be auto, cpu, cuda or cuda:N") from error
+    if device.type == "cpu":
+        return device
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    index = local_rank if device.index is None else device.index
+    if index >= count:
+        raise ConfigError(f"--device {name}: this process needs GPU {index}, but PyTorch sees {count} here")
+    return torch.device("cuda", index)
+
+
+#: The Gloo group over all ranks, where the default group is another one.
+_cpu_groups: list[dist.ProcessGroup] = []
+
+
+def _reduce(values: Tensor, operation: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM) -> Tensor:
+    """The values, reduced over all ranks in place; on the CPU."""
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        dist.all_reduce(values, operation, group=_cpu_groups[-1] if _cpu_groups else None)
+    return values
+
+
+def sum_over_ranks(values: Sequence[float]) -> list[float]:
+    """Elementwise sum over all ranks, exact for integers under 2**53; the values themselves with one process."""
+    return _reduce(torch.tensor(values, dtype=torch.float64)).tolist()
+
+
+def sum_counts(counts: ErrorCounts) -> ErrorCounts:
+    """Errors of all ranks together: their WER is that of one process which decoded everything."""
+    edits = sum_over_ranks([counts.substitutions, counts.deletions, counts.insertions, counts.hits])
+    return ErrorCounts(*map(int, edits))
+
+
+def rows_of_ranks(row: Tensor, ranks: Ranks) -> Tensor:
+    """(n,) integers of each rank -> (world, n), on every rank."""
+    rows = torch.zeros(ranks.world, *row.shape, dtype=row.dtype)
+    rows[ranks.rank] = row
+    return _reduce(rows)
+
+
+def shared_answers(
+    answer: Callable[[Sequence[T]], list[tuple[GlossSegment, ...]]],
+    examples: Sequence[T],
+    vocabulary: Sequence[str],
+    ranks: Ranks,
+) -> list[tuple[GlossSegment, ...]]:
+    """`answer` to all examples, each rank answering its share; all ranks return everything, in order."""
+    mine = answer(ranks.share(examples))
+    if ranks.world == 1:
+        return mine
+    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    width = int(_reduce(torch.tensor(max((len(a) for a in mine), default=0)), dist.ReduceOp.MAX))
+    # Rows of the other ranks are zero here, and 0 is no label, so the sum holds everybody's rows.
+    rows = torch.zeros(len(examples), width, 4, dtype=torch.float64)
+    for i, segments in enumerate(mine):
+        for k, s in enumerate(segments):
+            rows[ranks.rank + i * ranks.world, k] = torch.tensor([label[s.gloss], s.start_s, s.end_s, s.confidence])
+    return [
+        tuple(GlossSegment(vocabulary[int(r[0]) - 1], *r[1:]) for r in row if r[0]) for row in _reduce(rows).tolist()
+    ]

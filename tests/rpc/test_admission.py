@@ -1,0 +1,103 @@
+"""No client can lock the others out of gRPC by calls that only hold a place."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from fastapi import FastAPI
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2_grpc
+
+from app.core.errors import Busy
+from app.rpc.admission import MIN_AGE_S, SIDE_CALLS, Places
+from app.rpc.glossline.v1 import captioner_pb2 as pb
+from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
+from tests.rpc.conftest import OPTIONS
+from tests.rpc.test_recognise import landmarks
+
+RECOGNISE = "/glossline.v1.Captioner/Recognise"
+CHECK = "/grpc.health.v1.Health/Check"
+
+
+def mute(channel: grpc.aio.Channel, path: str) -> Any:
+    """A call whose message never comes."""
+    call = channel.stream_unary(path)()
+    task = asyncio.ensure_future(call.wait_for_connection())
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return call
+
+
+async def served(channel: grpc.aio.Channel) -> bool:
+    async with asyncio.timeout(30):
+        answer = await CaptionerStub(channel).Recognise(pb.RecogniseRequest(clip=landmarks()))
+        health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    return bool(answer.frame_count == 40 and health.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("kind", ["watchers", "checks without a message", "reflection", "clips without a message"])
+async def test_calls_that_only_hold_a_place_lock_nobody_out(port: int, application: FastAPI, kind: str) -> None:
+    """More of them than there are places for all calls together."""
+    settings = application.state.services.settings
+    count = settings.max_clients + settings.max_concurrent_requests + SIDE_CALLS + 20
+    target = f"127.0.0.1:{port}"
+    async with (
+        grpc.aio.insecure_channel(target, OPTIONS) as hostile,
+        grpc.aio.insecure_channel(target, OPTIONS) as honest,
+    ):
+        match kind:
+            case "watchers":
+                health = health_pb2_grpc.HealthStub(hostile)
+                calls = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(count)]
+            case "checks without a message":
+                calls = [mute(hostile, CHECK) for _ in range(count)]
+            case "reflection":
+                stub = reflection_pb2_grpc.ServerReflectionStub(hostile)
+                calls = [stub.ServerReflectionInfo() for _ in range(count)]
+            case _:
+                calls = [mute(hostile, RECOGNISE) for _ in range(count)]
+        await asyncio.sleep(MIN_AGE_S + 1)
+        assert not all(call.done() for call in calls)  # some do hold their places
+        assert await served(honest)
+        for call in calls:
+            call.cancel()
+    async with grpc.aio.insecure_channel(target, OPTIONS) as honest:
+        assert await served(honest)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_address_with_most_places_gives_up_its_oldest_that_is_not_at_work() -> None:
+    places = Places(3, "clips", min_age_s=0.05)
+    ended: list[str] = []
+    started = asyncio.Queue[str]()
+
+    async def call(name: str, address: str, settled: bool = False) -> None:
+        try:
+            async with places.hold(address) as place:
+                if settled:
+                    place.settle()
+                started.put_nowait(name)
+                await asyncio.sleep(60)
+        except Busy:
+            ended.append(name)
+
+    tasks = []
+    for name, address, settled in (("worker", "a", True), ("old", "a", False), ("other", "b", False)):
+        tasks.append(asyncio.create_task(call(name, address, settled)))
+        await started.get()
+    await asyncio.create_task(call("too early", "c"))
+    assert ended == ["too early"]
+    await asyncio.sleep(0.1)
+    tasks.append(asyncio.create_task(call("late", "c")))
+    assert await started.get() == "late"
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert ended == ["too early", "old"]
+    assert len(places) == 3
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(places) == 0

@@ -1,0 +1,128 @@
+"""Frames that the application never sees: fragments and pings without end; and sessions that send no frames."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import struct
+from contextlib import suppress
+
+import httpx
+import pytest
+import websockets
+
+from app.server.websocket import BURST_FRAMES
+from app.services.captions import hub
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+UPGRADE = (
+    b"GET /ws/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def frame(opcode: int, payload: bytes, final: bool) -> bytes:
+    return struct.pack("BB", final << 7 | opcode, 0x80 | len(payload)) + bytes(4) + payload
+
+
+async def raw(host: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection(*host.split(":"), limit=1024)
+    writer.write(UPGRADE)
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+async def flooded(writer: asyncio.StreamWriter, block: bytes, limit: int, seconds: float) -> int:
+    """Bytes that went out before the service closed, stopped reading for `seconds`, or had `limit`."""
+    sent = 0
+    try:
+        while sent < limit:
+            writer.write(block)
+            await asyncio.wait_for(writer.drain(), seconds)
+            sent += len(block)
+    except (ConnectionError, TimeoutError):
+        pass
+    writer.transport.abort()
+    return sent
+
+
+async def test_empty_fragments_do_not_starve_the_service(host: str) -> None:
+    _, writer = await raw(host)
+    writer.write(frame(2, b"", False))
+    flooding = asyncio.create_task(flooded(writer, frame(0, b"", False) * 5000, 64 << 20, 3))
+    async with httpx.AsyncClient(timeout=60) as client:
+        while not flooding.done():
+            assert (await client.get(f"http://{host}/api/health/live")).status_code == 200
+            await asyncio.sleep(0.05)
+    assert await flooding < 32 << 20
+
+
+async def test_a_client_that_pings_and_does_not_read_is_cut_off(host: str) -> None:
+    _, writer = await raw(host)
+    assert await flooded(writer, frame(9, b"p" * 125, True) * 500, 256 << 20, 30) < 64 << 20
+
+
+async def test_of_a_burst_of_frames_nothing_is_lost(host: str) -> None:
+    reader, writer = await raw(host)
+    pings = int(BURST_FRAMES) + 300
+    answers = asyncio.create_task(count_pongs(reader, pings))
+    for number in range(pings):
+        writer.write(frame(9, struct.pack("<I", number), True))
+    await writer.drain()
+    assert await asyncio.wait_for(answers, 60) == list(range(pings))
+    writer.transport.abort()
+
+
+async def count_pongs(reader: asyncio.StreamReader, wanted: int) -> list[int]:
+    numbers: list[int] = []
+    while len(numbers) < wanted:
+        first, length = await reader.readexactly(2)
+        size = length if length < 126 else struct.unpack(">H", await reader.readexactly(2))[0]
+        payload = await reader.readexactly(size)
+        if first & 15 == 10:
+            numbers.append(struct.unpack("<I", payload)[0])
+    return numbers
+
+
+async def test_a_message_in_many_fragments_arrives(host: str) -> None:
+    text = json.dumps({"type": "ping", "fill": os.urandom(400).hex()})
+
+    async with websockets.connect(f"ws://{host}/ws/stream") as socket:
+        await socket.send([text[i : i + 2] for i in range(0, len(text), 2)])
+        async with asyncio.timeout(30):
+            while json.loads(await socket.recv())["type"] not in ("pong", "error"):
+                pass
+
+
+async def test_a_session_without_frames_gives_its_place_to_a_newcomer(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "SILENT_S", 1.0)
+    url = f"ws://{host}/ws/stream"
+    async with websockets.connect(url) as first, websockets.connect(url) as second, asyncio.timeout(60):
+        for socket in (first, second):
+            await socket.send('{"type": "start"}')
+            assert json.loads(await socket.recv())["type"] == "ready"
+        await asyncio.sleep(1.2)
+        await second.send(json.dumps({"type": "landmarks", "points": [[0.5, 0.5, 1.0]] * 75}))
+        await first.send('{"type": "ping"}')
+        await asyncio.sleep(0.2)
+        async with websockets.connect(url) as third:
+            await third.send('{"type": "start"}')
+            assert json.loads(await third.recv())["type"] == "ready"
+            await first.wait_closed()
+            assert first.close_code == 4408
+            await second.send('{"type": "ping"}')
+            while json.loads(await second.recv())["type"] != "pong":
+                pass
+
+
+async def test_pings_alone_do_not_keep_a_session_open(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "NO_FRAMES_S", 1.0)
+    async with websockets.connect(f"ws://{host}/ws/stream") as socket, asyncio.timeout(60):
+        with suppress(websockets.ConnectionClosed):
+            while True:
+                await socket.send('{"type": "ping"}')
+                await asyncio.sleep(0.1)
+        assert socket.close_code == 4408

@@ -1,0 +1,122 @@
+"""One session without a door: what waits, what is dropped, what ends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.core.errors import DeviceFault, Draining, Idle, InternalError, SlowReader
+from app.core.settings import Settings
+from app.pipeline.recogniser import Recogniser
+from app.pipeline.streaming import CaptionStream
+from app.services.captions.commands import Flush, Landmarks, Pause, Start
+from app.services.captions.session import MAX_WAITING_FRAMES, LiveSession
+from app.services.conversation.events import Closing, Pong
+from tests.services.captions.test_hub import events, until
+from tests.support.hosting import running, scheduling
+from tests.support.recognisers import performance
+
+
+@pytest.fixture(scope="module")
+def recogniser(tiny_checkpoints: Path) -> Recogniser:
+    return Recogniser.load(tiny_checkpoints / "tiny")
+
+
+@pytest.mark.asyncio
+async def test_frames_beyond_what_may_wait_are_dropped_oldest_first_and_counted(
+    recogniser: Recogniser, tiny_settings: Settings
+) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start())
+        for _ in range(6):  # the model has no turn between: nothing is awaited
+            session.take(Landmarks(performance(100)))
+        kept = MAX_WAITING_FRAMES // 100 * 100  # whole messages
+        assert session.counters.dropped == 600 - kept
+        await session.finish()
+        assert session.usage().used == kept
+        assert session.usage().received == 600
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_stops_sending_gets_what_it_signed(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start(endpoint_ms=300))
+        session.take(Landmarks(performance(5)))  # too few for a look at them
+        assert session.take_work() is None
+        await until(lambda: session.counters.used == 5)
+
+
+@pytest.mark.asyncio
+async def test_a_pause_ignores_frames(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start())
+        session.pause()
+        session.take(Landmarks(performance(30)))
+        await session.finish()
+        assert (session.counters.used, session.counters.dropped) == (0, 30)
+
+
+@pytest.mark.asyncio
+async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recogniser: Recogniser) -> None:
+    now = 100.0
+    async with scheduling() as scheduler:
+        session = LiveSession(Start(landmarks=True), CaptionStream(recogniser), scheduler.live, now=lambda: now)
+        points = performance(1)[0]
+        shown = []
+        for i in range(15 * 4):
+            now = 100 + i / 15
+            session._show_landmarks(points, i / 15)
+            shown += await events(session)
+    assert 11 * 4 <= len(shown) <= 12 * 4 + 1
+    np.testing.assert_allclose(shown[0]["points"], points, atol=6e-4)
+
+
+@pytest.mark.asyncio
+async def test_commands_are_handled(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start(endpoint_ms=10_000))
+        assert not session.has_input
+        session.handle(Landmarks(performance(60)))
+        assert session.has_input
+        session.handle(Flush())
+        await until(lambda: session.usage().segments == 1)
+        session.handle(Pause())
+        session.handle(Landmarks(performance(10)))
+        session.handle(Pause(paused=False))
+        session.handle(Landmarks(performance(10)))
+        await session.finish()
+        assert (session.counters.used, session.counters.dropped) == (70, 10)
+        assert [e["type"] for e in await events(session)][-1] == "done"
+        session.handle(Landmarks(performance(10)))
+        assert session.counters.dropped == 20
+
+
+@pytest.mark.asyncio
+async def test_the_first_reason_ends_a_session(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start())
+        session.fail(Idle())
+        session.fail(Draining())
+        assert isinstance(session.failed, Idle)
+
+        broken = hub.open(Start())
+        broken.on_result(DeviceFault())
+        assert isinstance(broken.failed, InternalError)
+
+        stalled = hub.open(Start())
+        for _ in range(1000):
+            stalled.send_event(Pong())
+        assert isinstance(stalled.failed, SlowReader)
+
+
+@pytest.mark.asyncio
+async def test_the_service_ends_a_session_with_its_final_first(recogniser: Recogniser, tiny_settings: Settings) -> None:
+    async with running(recogniser, tiny_settings) as hub:
+        session = hub.open(Start(endpoint_ms=10_000))
+        session.take(Landmarks(performance(60)))
+        await session.end(Closing(), Draining(), 60)
+        kinds = [e["type"] for e in await events(session)]
+        assert kinds[-2:] == ["final", "closing"]
+        assert isinstance(session.failed, Draining)
