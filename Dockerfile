@@ -13,7 +13,7 @@ ENV DEBIAN_FRONTEND=noninteractive \
     VIRTUAL_ENV=/opt/venv \
     PATH=/opt/venv/bin:$PATH
 
-# The CUDA base has no Python, the Python base brings its own. curl is for the health check.
+# The CUDA base image has no Python, the Python base image has its own. curl is for the health check.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl \
@@ -23,7 +23,7 @@ RUN apt-get update \
 
 WORKDIR /srv/glossline
 
-# Packages first: they change less often than the code. The headless OpenCV is laid over the one with windows, which
+# Packages first: they change less often than the code. The headless OpenCV replaces the one with GUI support, which
 # would need libGL and Qt from the system.
 COPY requirements.txt requirements-train.txt constraints.txt ./
 RUN python -m pip install -r requirements-train.txt \
@@ -33,7 +33,7 @@ COPY LICENSE README.md health_check.sh ./
 COPY checkpoints checkpoints
 COPY configs configs
 COPY app app
-# The database, datasets and runs belong on a volume; without one they end with the container.
+# Mount volumes for the database, datasets and runs; otherwise they are lost with the container.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin glossline \
     && python -m compileall -q app \
     && mkdir data datasets runs \

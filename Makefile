@@ -13,8 +13,8 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
-# MediaPipe asks for the OpenCV wheel with windows, which needs libGL and Qt from the system. The headless wheel brings
-# the same module without them, so it is laid over the other one: then no system library has to be installed.
+# MediaPipe requires the OpenCV wheel with GUI support, which needs libGL and Qt from the system. The headless wheel has
+# the same module without them, so it is installed over the other one, and no system library is needed.
 HEADLESS := $(shell grep -E '^opencv-python-headless==' requirements.txt)
 
 .PHONY: help run test lint format clean doctor
@@ -52,14 +52,14 @@ clean:
 .venv/bin/python:
 	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'; then \
 	  echo "Glossline needs Python 3.11 or 3.12; found: $$("$(PYTHON)" --version 2>/dev/null || echo none)." >&2; \
-	  echo "Install one (Debian, Ubuntu: sudo apt install python3 python3-venv) or name it: make run PYTHON=/path/to/python3.11" >&2; \
+	  echo "Install one (Debian, Ubuntu: sudo apt install python3 python3-venv) or pass it: make run PYTHON=/path/to/python3.11" >&2; \
 	  exit 1; \
 	fi
 	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; \
-	  echo "Python cannot make a virtual environment. Debian, Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	  echo "Python cannot create a virtual environment. Debian, Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 
 .venv/.runtime: requirements.txt constraints.txt | .venv/bin/python
-	@echo "Installing Glossline's packages into .venv: about 3 GB to download, 6 GB on disk, a few minutes. Once only."
+	@echo "Installing Glossline's packages into .venv: about 3 GB to download, 6 GB on disk, a few minutes, only once."
 	$(PIP) -r requirements.txt
 	$(PIP) --force-reinstall --no-deps "$(HEADLESS)"
 	@touch $@

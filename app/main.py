@@ -20,17 +20,19 @@ from app.api.captions_socketio import PATH as SOCKETIO_PATH
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
-from app.api.uploads import UploadPlaces
+from app.api.uploads import Uploads
+from app.core.errors import DatabaseUnavailable
 from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.temp_files import remove_leftovers
-from app.db.database import Database, DatabaseUnavailable
+from app.db.database import Database
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.monitoring.readings import gpu_readings
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
+from app.server.memory import giving_memory_back
 from app.server.protect import protect_server
 from app.server.serve import built_or_exit
 from app.server.shutdown import PART_S, draining_first, exiting_in_time, within
@@ -43,7 +45,7 @@ from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService, warm_up
 from app.services.training_jobs.service import TrainingJobs
 
-#: How long the start waits for the database: one that is embedded and new needs some seconds.
+#: How long the start waits for the database; a new embedded one needs several seconds.
 DATABASE_START_S = 30.0
 #: Connections that follow the log of a training job at once.
 MAX_FOLLOWERS = 32
@@ -51,8 +53,8 @@ MAX_FOLLOWERS = 32
 
 @asynccontextmanager
 async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
-    """All parts of the service, each made of those before it. Whatever ends the block, or a start that fails half-way,
-    what has begun is closed in the reverse order.
+    """All parts of the service, each made of those before it. However the block ends, and if
+    the start fails half-way, the parts are closed in the reverse order.
 
     Raises SettingsError or CheckpointError with what to do.
     """
@@ -111,16 +113,17 @@ async def _database(
     opening = await stack.enter_async_context(database.kept_open())
 
     async def chosen() -> CheckpointEntry:
-        """Waits for the database as long as one that works may need to start, and no longer."""
+        """Wait for the database, but no longer than DATABASE_START_S."""
         try:
             async with asyncio.timeout(DATABASE_START_S):
                 await asyncio.shield(opening)
         except (DatabaseUnavailable, TimeoutError) as problem:
+            late = f"no answer within {DATABASE_START_S:g} s"
             logger.error(
-                "the database ({}) cannot be reached: {}. Recognition goes on without it, training is answered with "
+                "the database ({}) cannot be reached: {}. Recognition continues without it, training is answered with "
                 "503 until it is back; retrying every few seconds",
                 database.where,
-                str(problem) or f"no answer within {DATABASE_START_S:g} s",
+                database.problem if isinstance(problem, DatabaseUnavailable) else late,
             )
         return await initial_checkpoint(settings, database)
 
@@ -142,10 +145,10 @@ async def _grpc(stack: AsyncExitStack, services: Services) -> None:
     if settings.grpc_port == 0:
         return
     try:
-        from app.rpc.server import rpc_server  # only here: its packages are needed by nobody else
+        from app.rpc.server import rpc_server  # imported here: nothing else needs its packages
     except ImportError as problem:
         raise SettingsError(
-            f"GRPC_PORT={settings.grpc_port}: the packages of gRPC cannot be loaded ({problem}). Install them with: "
+            f"GRPC_PORT={settings.grpc_port}: the gRPC packages cannot be loaded ({problem}). Install them with: "
             "python -m pip install -r requirements.txt"
         ) from problem
     await stack.enter_async_context(rpc_server(services, settings.host, settings.grpc_port))
@@ -158,7 +161,7 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     if removed:
         logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
     try:
-        async with exiting_in_time(), _services(settings, metrics) as services:
+        async with exiting_in_time(), giving_memory_back(), _services(settings, metrics) as services:
             app.state.services = services
             try:
                 with draining_first(lambda: _drain(services), settings.training_stop_s):
@@ -197,7 +200,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = None  # a Services from the start of the lifespan to its end
     app.state.startup_problem = None
-    app.state.uploads = UploadPlaces(settings)
+    app.state.uploads = Uploads(settings)
     app.mount(SOCKETIO_PATH, socketio)
     app.include_router(inference.router)
     app.include_router(health.router)

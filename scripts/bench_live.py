@@ -2,12 +2,12 @@
 
     python scripts/bench_live.py --url ws://localhost:8000/ws/stream --kind landmarks --sessions 100 --seconds 30
 
-Sessions send landmarks (--kind landmarks) or JPEG pictures of 640x480 (--kind jpeg) at --fps, each from another place
-of the material: real landmarks of the dev signers where --data names the signs corpus, else the prototype signer's;
-pictures from the videos in --clips. Lags are seen by the client: from sending a frame to the partial that has read it,
-and from sending the last frame of a sign to the `final` that holds it. The word error rate compares what came live
-with what POST /api/inference/landmarks answers for the same frames. With --clips-beside N clips of two minutes of
-landmarks are posted at once in the middle, to see what they do to the captions.
+Sessions send landmarks (--kind landmarks) or JPEG images of 640x480 (--kind jpeg) at --fps, each starting at a different
+position: real landmarks of the dev signers if --data names the signs corpus, otherwise those of the prototype signer;
+images from the videos in --clips. Lags are measured by the client: from sending a frame to the partial that covers it,
+and from sending the last frame of a sign to the `final` that contains it. The word error rate compares the live result
+with the answer of POST /api/inference/landmarks for the same frames. With --clips-beside N, clips of two minutes of
+landmarks are posted at once in the middle, to measure their effect on the captions.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Session:
         frame = round(stream_ms / 1000 * self.fps) - 1
         return self.sent_at[frame] if 0 <= frame < len(self.sent_at) else None
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def receive(self, event: dict[str, Any]) -> None:
         now = time.perf_counter()
         if event["type"] == "partial" and (at := self.sent(event["until_ms"])) is not None:
             self.lags.append((now - at) * 1000)
@@ -80,7 +80,7 @@ class Session:
 
                 async def listen() -> None:
                     async for text in socket:
-                        self.hear(json.loads(text))
+                        self.receive(json.loads(text))
 
                 listening = asyncio.create_task(listen())
                 began = time.perf_counter()
@@ -242,7 +242,7 @@ async def main() -> int:
     posting = (
         asyncio.create_task(post_clips(args.url, args.clips_beside, args.seconds / 3)) if args.clips_beside else None
     )
-    # Spread over one second: people do not all press the button in the same instant.
+    # Spread over one second, as real clients do not all connect at the same instant.
     await asyncio.gather(*(s.run(args.url, i / len(sessions)) for i, s in enumerate(sessions)))
     took = time.perf_counter() - began
     watching.cancel()

@@ -37,25 +37,34 @@ LABELS = 34
 
 @dataclass(frozen=True)
 class Case:
-    """amp: off, bf16 or fp16; rgb: a backbone or "" for the pose stream alone; frames: of each clip."""
+    """One row of the table."""
 
     device: str
     amp: str
+    """off, bf16 or fp16."""
     compile: bool
     batch: int
+    """Clips per step."""
     rgb: str
+    """A backbone, or "" for the pose stream alone."""
     frames: int
+    """Of each clip."""
     size: int
+    """Side of the images in pixels."""
     steps: int
+    """Measured steps."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """step_s: the median; first_s: of the first step, compilation included; peak_mb: see the module's docstring."""
+    """Result of a case."""
 
     step_s: float
+    """Median duration of a step."""
     first_s: float
+    """Duration of the first step, compilation included."""
     peak_mb: float
+    """Peak memory, see the module's docstring."""
 
 
 class NoCorpus:
@@ -159,7 +168,7 @@ def main() -> int:
         return 0
     on_gpu = args.device.startswith("cuda")
     where = torch.cuda.get_device_name() if on_gpu else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-    print(f"{where}, torch {torch.__version__}.{'' if on_gpu else ' No GPU was there: nothing here speaks for one.'}\n")
+    print(f"{where}, torch {torch.__version__}.{'' if on_gpu else ' Measured without a GPU.'}\n")
     print("| network | precision | compile | clips x frames | step | frames/s | peak memory | first step |")
     print("|---|---|---|---|---|---|---|---|")
     precisions = ["off", "bf16", "fp16"] if on_gpu else ["off", "bf16"]

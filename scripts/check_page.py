@@ -104,7 +104,9 @@ def main() -> int:
     parser.add_argument("--still", type=float, default=3.0, help="seconds the last picture of the clip is held")
     parser.add_argument("--axe", type=Path, help="axe-core's axe.min.js")
     parser.add_argument("--shots", type=Path, help="folder for pictures of the page")
-    parser.add_argument("--chromium", default=shutil.which("chromium"), help="else the one playwright brings")
+    parser.add_argument(
+        "--chromium", default=shutil.which("chromium"), help="default: the one that comes with playwright"
+    )
     options = parser.parse_args()
     try:
         from playwright.sync_api import sync_playwright

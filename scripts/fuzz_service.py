@@ -5,9 +5,9 @@
 
 Starts the service itself on loopback, on a free port and in folders of its own, and prints at the end: cases by kind
 and answer, exits of the process, answers of 500 (their inputs are kept in --out), tracebacks in its log, memory after
-warming up, at its peak and after a rest, and how long /api/health/live took throughout. A case is made of --seed,
-its kind and its number alone, so --replay sends any of them again. Ends with status 1 when there was an exit or an
-answer of 500.
+warming up and a rest, at its peak and after another rest, and how long /api/health/live took throughout. A case is
+made of --seed, its kind and its number alone, so --replay sends any of them again. Ends with status 1 when there was
+an exit, an answer of 500, a traceback in the log, or more memory than --grown-percent over what was there before.
 """
 
 from __future__ import annotations
@@ -337,7 +337,7 @@ class Fuzzer:
                 else:
                     await CaptionerStub(channel).Recognise(pb.RecogniseRequest(clip=clip), timeout=PATIENCE_S)
             except grpc.aio.AioRpcError as error:
-                # The gRPC library itself answers INTERNAL to bytes that are no message; no code of ours has run.
+                # The gRPC library itself answers INTERNAL to bytes that are not a message; none of our code has run.
                 own = not (
                     kind == "raw" and error.code() is grpc.StatusCode.INTERNAL and "eserializ" in error.details()
                 )
@@ -361,6 +361,15 @@ class Watch:
             self.peak = max(self.peak, total / 1e6)
             return total / 1e6
         return 0.0
+
+    async def rested_mb(self, rest_s: float) -> float:
+        """The least of the last ten seconds of a rest, in which only the honest clients go on."""
+        await asyncio.sleep(max(0.0, rest_s - 10))
+        found = []
+        for _ in range(10):
+            await asyncio.sleep(1)
+            found.append(self.memory_mb())
+        return min(found)
 
     async def health(self) -> None:
         while True:
@@ -485,15 +494,13 @@ async def fuzz(args: argparse.Namespace, folder: Path) -> bool:
 
         beside = [asyncio.create_task(work()) for work in (watch.session, watch.uploads, watch.health)]
         await run(args.warm_up_s)
-        before, watch.peak = watch.memory_mb(), 0.0
+        before, watch.peak = await watch.rested_mb(args.rest_s), 0.0
         began = time.monotonic()
         await run(args.minutes * 60)
         spent = time.monotonic() - began
-        for task in beside[:2]:
+        after = await watch.rested_mb(args.rest_s)
+        for task in beside:
             task.cancel()
-        await asyncio.sleep(args.rest_s)
-        beside[2].cancel()
-        after = watch.memory_mb()
     finally:
         process.terminate()
         try:
@@ -508,10 +515,11 @@ async def fuzz(args: argparse.Namespace, folder: Path) -> bool:
         print(f"  {kind:<10} {sum(answers.values()):>6}  slowest {fuzzer.slowest[kind]:.1f} s: {counts}")
     print(f"exits of the process: {len(exits)} {exits or ''}")
     print(f"answers of 500 and the like: {len(fuzzer.faults)} {fuzzer.faults[:20] or ''}")
-    print(f"tracebacks in the log: {log.count('Traceback (most recent call last)')}")
+    tracebacks = log.count("Traceback (most recent call last)") + log.count("was never retrieved")
+    print(f"tracebacks in the log: {tracebacks}")
     print(
-        f"memory: {before:.0f} MB warmed up, {watch.peak:.0f} MB at its peak, "
-        f"{after:.0f} MB after {args.rest_s:g} s of rest"
+        f"memory: {before:.0f} MB after warming up, {watch.peak:.0f} MB at its peak, {after:.0f} MB at the end "
+        f"({(after / max(before, 1) - 1) * 100:+.1f} %); both after {args.rest_s:g} s of rest"
     )
     waits = sorted(watch.latencies)
     print(
@@ -519,10 +527,11 @@ async def fuzz(args: argparse.Namespace, folder: Path) -> bool:
         f"most {waits[-1] * 1e3:.0f} ms"
     )
     print(f"the honest clients: {dict(watch.honest)}")
-    if log.count("Traceback (most recent call last)"):
+    if tracebacks or exits:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "service.log").write_text(log)
-    return not exits and not fuzzer.faults
+    grown = after > before * (1 + args.grown_percent / 100)
+    return not (exits or fuzzer.faults or tracebacks or grown)
 
 
 def main() -> int:
@@ -532,6 +541,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4, help="cases at once")
     parser.add_argument("--warm-up-s", type=float, default=30)
     parser.add_argument("--rest-s", type=float, default=120, help="longer than a session may be resumed")
+    parser.add_argument("--grown-percent", type=float, default=10, help="memory that may stay, over what was there")
     parser.add_argument("--out", type=Path, default=Path("fuzz"), help="folder for inputs that made something fall")
     parser.add_argument("--replay", metavar="KIND:NUMBER", help="send one case again")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """Load the recogniser as the service would and run it once: python scripts/warmup_model.py [--backend onnx] ...
 
-Tells whether settings, device and backend work before traffic comes, and how long loading and the first call take.
-What is not given comes from the settings.
+Checks settings, device and backend before there is traffic, and measures loading and the first call. Options that are
+not given come from the settings.
 """
 
 from __future__ import annotations

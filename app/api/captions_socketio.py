@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.captions_ws import close_code
-from app.api.dependencies import services_of
+from app.api.dependencies import client_address, services_of
 from app.core import bounded_json
 from app.core.errors import Close, MalformedMessage, ServiceError
 from app.core.settings import Settings
@@ -26,16 +26,16 @@ from app.services.conversation.conversation import ClientDisconnected, Conversat
 from app.services.conversation.events import Event, Ready
 
 PATH = "/socket.io"
-#: Events of one client that wait to be read; while they do, nothing more is taken from its connection.
+#: Unprocessed events of one client; while there are this many, nothing more is read from its connection.
 MAX_UNREAD = 8
-#: Events on their way to a client before the next one waits for it to read.
+#: Unsent events to a client before sending waits for it to read.
 MAX_UNSENT = 16
-#: Base64 is a third larger than the picture in it.
+#: Base64 is a third larger than the image in it.
 MAX_PACKET = 2 * MAX_MESSAGE
-#: Binary parts of one event: a picture is one.
+#: Binary attachments of one event; an image is one.
 MAX_PARTS = 2
 
-#: Packets of one long-polling request: clients send all that has gathered, and the library refuses more than 16.
+#: Packets of one long-polling request: clients send everything they have queued; the library refuses more than 16.
 engineio.payload.Payload.max_decode_packets = 64
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class SocketIODoor:
     def __init__(self, settings: Settings) -> None:
         self._clients: dict[str, tuple[_Client, asyncio.Task[None]]] = {}
         quiet = logging.getLogger("glossline.socketio")
-        quiet.setLevel(logging.CRITICAL)  # what hostile clients send is answered, not logged line by line
+        quiet.setLevel(logging.CRITICAL)  # hostile input is answered, not logged line by line
         self._server = _Server(
             async_mode="asgi",
             async_handlers=False,  # frames keep their order
@@ -69,7 +69,7 @@ class SocketIODoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "sid" not in parse_qs(scope.get("query_string", b"").decode("latin-1")):
             try:  # the first request of a connection makes the server remember it
-                services_of(scope).captions.attempt(_address(scope))
+                services_of(scope).captions.attempt(client_address(scope))
             except ServiceError as problem:
                 services_of(scope).captions.count_refusal(problem)
                 refusal = JSONResponse({"code": problem.code, "message": problem.detail}, problem.status)
@@ -101,7 +101,7 @@ class SocketIODoor:
             ) from None
         client = _Client(self._server, sid)
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(client, hub, _address(scope), 0, on_open=LiveSession.answer_every_frame)
+        talk = Conversation(client, hub, client_address(scope), 0, on_open=LiveSession.answer_every_frame)
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))
@@ -174,7 +174,7 @@ class _Client:
         return _command(*await self._unless_gone(self._unread.get()))
 
     async def _unless_gone(self, what: Coroutine[Any, Any, T]) -> T:
-        """The answer. Raises ClientDisconnected as soon as the client is gone."""
+        """The result. Raises ClientDisconnected as soon as the client is gone."""
         waiting = asyncio.create_task(what)
         either: list[asyncio.Future[Any]] = [waiting, self._gone]
         try:
@@ -206,7 +206,7 @@ class _Client:
         return sid
 
     async def _emit(self, event: str, content: dict[str, Any]) -> None:
-        """Returns when the connection has taken all but a few: the library's own queue knows no bound."""
+        """Returns when all but a few events were sent: the library's own queue is unbounded."""
         if self._gone.done():
             raise self._gone.result()
         await self._server.emit(event, content, to=self._sid)
@@ -223,12 +223,12 @@ def _command(event: str, content: tuple[object, ...]) -> Command:
         return parse_binary(content[0])
     given = content[0] if content else {}
     if not isinstance(given, dict):
-        raise MalformedMessage(f"'{str(event)[:40]}' comes with one object, such as {{image: ...}}.")
+        raise MalformedMessage(f"'{str(event)[:40]}' takes one object, such as {{image: ...}}.")
     return parse_object({**given, "type": event})
 
 
 def _readable(receive: Receive) -> Receive:
-    """The messages up to one that is no packet: on those the library's reader breaks off and forgets to tidy up."""
+    """The messages up to one that is not a packet: on those the library's reader stops without cleaning up."""
 
     async def checked() -> Message:
         message = await receive()
@@ -240,8 +240,3 @@ def _readable(receive: Receive) -> Receive:
         return message
 
     return checked
-
-
-def _address(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return client[0] if client else None

@@ -37,7 +37,7 @@ router = APIRouter(prefix="/api/inference", tags=["inference"])
 MAX_LANDMARKS_JSON = 16 << 20
 #: Two minutes of small frames, or twenty seconds of frames of 100 KiB.
 MAX_FRAMES_JSON = 64 << 20
-#: Commas of an honest request: one after each frame and each time, and one in each data: URL.
+#: Commas of a valid request: one after each frame and each time, and one in each data: URL.
 _MAX_COMMAS = 3 * MAX_FRAMES + 100
 #: Parsing holds the interpreter lock, so parallel parsing would only cost memory.
 _parsing = threading.Lock()
@@ -56,10 +56,8 @@ _ALWAYS = (
 )
 
 
-def _file_body(description: str, content_type: str | None = None) -> dict[str, Any]:
-    file: dict[str, Any] = {"type": "string", "format": "binary", "description": description}
-    if content_type:
-        file["contentMediaType"] = content_type
+def _file_body(description: str) -> dict[str, Any]:
+    file = {"type": "string", "format": "binary", "description": description}
     return {"schema": {"type": "object", "required": ["file"], "properties": {"file": file}}}
 
 

@@ -70,7 +70,7 @@ class RequestContext:
                 )
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A start that fails says why in one message; the server then exits without a wall of traceback."""
+        """A failed start is reported in one message; the server then exits without a traceback."""
         failed = False
 
         async def send_without_traceback(message: Message) -> None:

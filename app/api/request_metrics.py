@@ -12,7 +12,7 @@ from app.monitoring.metrics import Metrics
 
 UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: Codes the protocol knows; of the private ones only those this service sends. A client may make up others.
+#: Codes of the protocol; of the private ones only those that this service sends. A client may send any other.
 _PROTOCOL_CODES = frozenset({*range(1000, 1004), *range(1005, 1016)})
 
 
@@ -35,7 +35,7 @@ class Measure:
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        status = "cancelled"  # the client went away before there was an answer
+        status = "cancelled"  # the client disconnected before there was an answer
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -59,7 +59,7 @@ class Measure:
         opened: str | None = None  # its route
         code: str | None = None
 
-        async def heard() -> Message:
+        async def counted_receive() -> Message:
             nonlocal code
             message = await receive()
             if message["type"] == "websocket.disconnect" and code is None:
@@ -78,7 +78,7 @@ class Measure:
             await send(message)
 
         try:
-            await self._app(scope, heard, said)
+            await self._app(scope, counted_receive, said)
         except Exception:
             code = code or "1011"
             raise

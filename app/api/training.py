@@ -1,4 +1,4 @@
-"""Training over HTTP: jobs that are started, watched, stopped and resumed, and the checkpoint that answers."""
+"""Training over HTTP: jobs that are started, watched, stopped and resumed, and the active checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from app.api.access import may_train
-from app.api.dependencies import CheckpointDep, FollowersDep, ServicesDep, TrainingDep
+from app.api.dependencies import CheckpointDep, ServicesDep, TrainingDep
 from app.api.problems import responses
 from app.api.schemas.training import (
     Activated,
@@ -36,10 +36,10 @@ from app.services.training_jobs.request import TrainingRequest
 from app.services.training_jobs.service import TrainingJobs
 from app.training import run_folder
 
-#: Any text is a question; only ids that exist have an answer.
+#: Not validated: an id that does not exist is answered with 404.
 Id = Annotated[str, Path(max_length=200, description="Id of the job.")]
 
-#: Of a request to start; room for some thousand glosses.
+#: Body of a request to start a job; enough for several thousand glosses.
 MAX_BODY_BYTES = 64 * 1024
 
 _ALWAYS = (
@@ -106,7 +106,7 @@ async def jobs(
     training: TrainingDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
-    state: Annotated[State | None, Query(description="Only those in this state.")] = None,
+    state: Annotated[State | None, Query(description="Only jobs in this state.")] = None,
 ) -> Jobs:
     found, total = await training.page(limit, offset, state)
     return Jobs(jobs=await _jobs(training, found), total=total, limit=limit, offset=offset)
@@ -123,7 +123,7 @@ async def job(job_id: Id, training: TrainingDep) -> Job:
 async def metrics(
     job_id: Id,
     training: TrainingDep,
-    since: Annotated[int, Query(ge=0, le=10**9, description="Leave out so many lines.")] = 0,
+    since: Annotated[int, Query(ge=0, le=10**9, description="Number of lines to skip.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 2_000,
 ) -> Points:
     """The lines of the trainer's log.jsonl, oldest first."""
@@ -132,7 +132,7 @@ async def metrics(
     return Points.of(found, known.attempt)
 
 
-#: Of server-sent events, one object for each event of the stream.
+#: Schema of the server-sent events, one object for each event.
 _EVENT_STREAM = {
     "type": "array",
     "items": {
@@ -165,22 +165,28 @@ async def logs(
     request: Request,
     job_id: Id,
     training: TrainingDep,
-    followers: FollowersDep,
-    tail: Annotated[int, Query(ge=1, le=5_000, description="The last lines; counts where no offset is given.")] = 200,
-    offset: Annotated[int | None, Query(ge=0, le=10**15, description="From this byte on, at most a MiB.")] = None,
-    follow: Annotated[bool, Query(description="Server-sent events; so does `Accept: text/event-stream`.")] = False,
-    last_event_id: Annotated[str | None, Header(description="Where an earlier connection broke off.")] = None,
+    services: ServicesDep,
+    tail: Annotated[
+        int, Query(ge=1, le=5_000, description="Number of last lines to return; used if no offset is given.")
+    ] = 200,
+    offset: Annotated[
+        int | None, Query(ge=0, le=10**15, description="Start at this byte; at most 1 MiB is returned.")
+    ] = None,
+    follow: Annotated[
+        bool, Query(description="Stream server-sent events, as with `Accept: text/event-stream`.")
+    ] = False,
+    last_event_id: Annotated[str | None, Header(description="Offset at which an earlier connection was lost.")] = None,
 ) -> Response:
     known = await training.get(job_id)
     run = training.run_folder(known.id)
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16:
         offset = int(last_event_id)
     if follow or "text/event-stream" in request.headers.get("accept", ""):
-        followers.check()
+        services.followers.check()
         if offset is None:
             offset = (await asyncio.to_thread(job_log.log_tail, run, tail)).offset
         return StreamingResponse(
-            _events(training, followers, known.id, offset),
+            _events(training, services.followers, known.id, offset),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -208,7 +214,7 @@ async def _events(training: TrainingJobs, followers: ConcurrencyLimit, job_id: s
     responses=responses((*_ALWAYS, errors.UnknownJob, errors.WrongState)),
 )
 async def stop(job_id: Id, training: TrainingDep) -> Job:
-    """It saves, ends, and can be resumed; one that does not end within TRAINING_STOP_S is killed."""
+    """The job saves a checkpoint, ends, and can be resumed; if it does not end within TRAINING_STOP_S, it is killed."""
     return await _job(training, await training.stop(job_id))
 
 
@@ -219,13 +225,13 @@ async def stop(job_id: Id, training: TrainingDep) -> Job:
     responses=responses((*_ALWAYS, *_STARTING, errors.UnknownJob, errors.WrongState)),
 )
 async def resume(job_id: Id, training: TrainingDep) -> Job:
-    """From its last checkpoint; for jobs that were stopped, failed or got lost."""
+    """Continue a job that was stopped, failed or got lost from its last checkpoint."""
     return await _job(training, await training.resume(job_id))
 
 
 @router.get("/checkpoints", summary="Recognisers on this machine", responses=responses(_ALWAYS))
 async def checkpoints(services: ServicesDep) -> Checkpoints:
-    """Those in CHECKPOINT_DIR, and those that training jobs made."""
+    """Those in CHECKPOINT_DIR and those made by training jobs."""
     settings, active = services.settings, services.host.checkpoint
 
     def look() -> list[Checkpoint]:
@@ -249,8 +255,8 @@ async def activate(
     active: CheckpointDep,
     services: ServicesDep,
 ) -> Activated:
-    """New requests and live sessions use it at once, sessions that are open finish on theirs. The choice lasts, also
-    over a restart, as long as the setting CHECKPOINT stays what it is."""
+    """New requests and live sessions use it at once; open sessions finish on their own. The choice is kept across
+    restarts until the setting CHECKPOINT changes."""
     services.host.check_ready()
     recogniser = await active.activate(checkpoint_id)
     return Activated(

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from app.core.settings import SettingsError, load_settings
 
     if args.format in ("srt", "vtt") and len(args.files) > 1 and args.output is None:
-        raise SettingsError(f"Several files as {args.format} need a place each: add --output DIR.")
+        raise SettingsError(f"Several files as {args.format} need one output file each: add --output DIR.")
     overrides = {name: getattr(args, name) for name in ("checkpoint", "device") if getattr(args, name) is not None}
     settings = load_settings(**overrides)
     from app.services.recognition.checkpoint_store import check_checkpoint
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _quiet_libraries() -> None:
-    """MediaPipe's native code writes start-up notes that would stand between the results."""
+    """MediaPipe's native code prints start-up messages that would appear between the results."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

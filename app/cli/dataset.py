@@ -1,4 +1,4 @@
-"""`python -m app dataset`: make a corpus of one's own from a known layout, and report what is in it."""
+"""`python -m app dataset`: import a corpus from a known layout, and report what is in it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     importing = actions.add_parser(
         "import",
         help="make a dataset from a corpus in its own layout",
-        description="Write clips.csv for a corpus in a known layout. Files are hard-linked into the new folder where "
-        "the file system can, else copied; with --out equal to --source they stay where they are.",
+        description="Write clips.csv for a corpus in a known layout. Files are hard-linked into the new folder if "
+        "the file system allows, otherwise copied; with --out equal to --source they stay where they are.",
     )
     importing.add_argument(
         "--kind",
@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         choices=("phoenix2014", "phoenix2014t", "wlasl", "pose", "signs", "signs-clips", "boston104"),
         help="signs keeps the layout that composed phrases are trained from; signs-clips makes single clips of it",
     )
-    importing.add_argument("--source", required=True, type=Path, help="folder as the corpus was published")
+    importing.add_argument("--source", required=True, type=Path, help="folder of the published corpus")
     importing.add_argument("--out", required=True, type=Path, help="folder of the dataset, such as datasets/NAME")
     importing.add_argument("--glosses", type=int, metavar="N", help="wlasl: only the first N glosses (WLASL100: 100)")
     reporting = actions.add_parser("report", help="clips, signers, glosses, lengths, and what cannot be used")

@@ -40,10 +40,15 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """The result of one check."""
+
     state: Literal["ok", "note", "missing"]
     what: str
+    """What was checked."""
     detail: str
+    """What was found."""
     remedy: str = ""
+    """What to do, if something is missing."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,14 +64,14 @@ def run(args: argparse.Namespace) -> int:
             print(f"{finding.state:<8}{finding.what:<12}{finding.detail}")
             if finding.remedy:
                 print(f"{'':<20}-> {finding.remedy}")
-    print("\nSomething is missing; the arrows say how to get it." if failed else "\nAll is there.")
+    print("\nSomething is missing; the arrows show how to install it." if failed else "\nEverything is installed.")
     return int(failed)
 
 
 def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     try:
         yield from check()
-    except Exception as problem:  # noqa: BLE001 - a doctor that falls ill reports the symptom and goes on
+    except Exception as problem:  # noqa: BLE001 - a check that fails is reported, and the others still run
         yield Finding("missing", check.__name__.strip("_"), f"{type(problem).__name__}: {problem}")
 
 
@@ -124,7 +129,7 @@ def _device() -> Iterator[Finding]:
         yield Finding("missing", "device", str(problem))
         return
     cards = ", ".join(str(card["name"]) for card in gpu_readings())
-    yield Finding("ok", "device", device + (f" ({cards})" if cards else "; no NVIDIA card, the CPU computes"))
+    yield Finding("ok", "device", device + (f" ({cards})" if cards else "; no NVIDIA GPU, the CPU is used"))
 
 
 def _checkpoint() -> Iterator[Finding]:
@@ -151,6 +156,6 @@ def _landmarks() -> Iterator[Finding]:
         with MediaPipeEngine(1) as engine:
             engine.warm_up()
     except LandmarksUnavailable as problem:
-        yield Finding("missing", "landmarks", str(problem), "videos cannot be read without; landmark files can")
+        yield Finding("missing", "landmarks", str(problem), "videos cannot be read without it; landmark files can")
     else:
-        yield Finding("ok", "landmarks", "MediaPipe finds its networks and runs")
+        yield Finding("ok", "landmarks", "MediaPipe loads its models and runs")

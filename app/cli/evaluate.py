@@ -1,4 +1,4 @@
-"""`evaluate`: how well a checkpoint reads a corpus, as Markdown or JSON, into its model card if wanted."""
+"""`evaluate`: how well a checkpoint reads a corpus, as Markdown or JSON, and optionally into its model card."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure a checkpoint on a corpus",
         description="What lies in the folder and what the checkpoint reads decide what is measured: single signs and "
         "composed phrases of the signs corpus, the clips of a manifest, or the sentences of BOSTON-104. Exit code 0: "
-        "done; 2: the checkpoint or the corpus cannot be used, or nothing can be written where it should be.",
+        "done; 2: the checkpoint or the corpus cannot be used, or the output cannot be written.",
     )
     parser.add_argument("--checkpoint", help="id in CHECKPOINT_DIR, or a folder; default: the setting CHECKPOINT")
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--split", help="which split of the corpus (default: dev; test for BOSTON-104)")
-    parser.add_argument("--lm", type=Path, help="gloss language model to read with (default: the checkpoint's own)")
-    parser.add_argument("--full", action="store_true", help="also read live, as a stream")
+    parser.add_argument("--lm", type=Path, help="gloss language model (default: the checkpoint's own)")
+    parser.add_argument("--full", action="store_true", help="also evaluate live, as a stream")
     parser.add_argument("--live", action="store_true", help="only compare live captions with offline answers")
     parser.add_argument("--window", type=int, help="frames of a live window")
     parser.add_argument("--stride", type=int, help="frames between live windows")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--out", type=Path, help="write evaluation.json, evaluation.md and reliability.svg there")
-    parser.add_argument("--model-card", action="store_true", help="put the report into the checkpoint's model card")
+    parser.add_argument("--model-card", action="store_true", help="write the report into the checkpoint's model card")
     parser.set_defaults(run=run, usage_error=parser.error)
 
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from app.training.evaluation.tables import write_section
 
     if args.live and (args.full or args.model_card or args.out):
-        args.usage_error("--live prints a comparison only; take --full for the whole report with live reading in it")
+        args.usage_error("--live prints a comparison only; use --full for the whole report including live figures")
     try:
         shape = {name: getattr(args, name) for name in ("window", "stride") if getattr(args, name) is not None}
         stream = StreamConfig(**shape)
@@ -86,8 +86,8 @@ def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> Ev
     if reads_tracks(folder):
         if args.full or args.live or args.lm:
             raise CheckpointError(
-                "a checkpoint of tracks reads whole sentences, with and without its own language model; leave --full, "
-                "--live and --lm out"
+                "a checkpoint of tracks reads whole sentences, with and without its own language model; omit --full, "
+                "--live and --lm"
             )
         if corpus_kind(args.data) != "boston104":
             raise CorpusError(f"this checkpoint reads {TRACKS}; pass --data with the folder of BOSTON-104")
@@ -105,9 +105,9 @@ def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> Ev
         case "signs":
             report = evaluate_signs(recogniser, args.data, split, title, lm, live)
         case "manifest" if args.live:
-            raise CorpusError("--live compares on the signs corpus; for a manifest take --full")
+            raise CorpusError("--live compares on the signs corpus; for a manifest use --full")
         case "manifest":
             report = evaluate_manifest(recogniser, args.data, split, title, lm, live)
         case _:
-            raise CorpusError("BOSTON-104 has no landmarks, only three tracks; take --checkpoint boston104")
+            raise CorpusError("BOSTON-104 has no landmarks, only three tracks; use --checkpoint boston104")
     return replace(report, figures={"checkpoint": recogniser.model_id, "split": split, **report.figures})

@@ -1,4 +1,4 @@
-"""`python -m app extract`: landmarks, and crops if wanted, of every video of a corpus."""
+"""`python -m app extract`: landmarks, and optionally crops, of every video of a corpus."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "extract",
         help="find the landmarks in every video of a corpus",
         description="Find the landmarks in every video of a corpus (a folder with clips.csv) and keep them beside it. "
-        "Run it again to go on after an interruption: what is there already is not done twice. Exit code 0: all there; "
+        "Run it again to continue after an interruption; finished clips are skipped. Exit code 0: done; "
         "1: some clips could not be read, they are listed in extraction_report.json; 2: the corpus cannot be used.",
     )
     parser.add_argument("folder", type=Path, metavar="DATASET", help="folder of the corpus")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
-    parser.add_argument(
-        "--pictures", type=int, metavar="SIDE", help="also keep crops of the signer, so many pixels wide"
-    )
+    parser.add_argument("--pictures", type=int, metavar="SIDE", help="also keep crops of the signer, SIDE pixels wide")
     parser.add_argument("--hands", action="store_true", help="with --pictures: also a crop of each hand")
     parser.add_argument("--ray", metavar="ADDRESS", help="spread the work over a Ray cluster: its address, or auto")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -42,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise SettingsError(f"--workers {args.workers}: at least one process is needed.")
     if args.hands and args.pictures is None:
-        raise SettingsError("--hands asks for crops of the hands: say how large with --pictures SIDE.")
+        raise SettingsError("--hands requests crops of the hands: set their size with --pictures SIDE.")
     if args.pictures is not None and not 32 <= args.pictures <= 512:
         raise SettingsError(f"--pictures {args.pictures}: crops are 32 to 512 pixels wide.")
     pictures = PictureConfig(args.pictures, args.hands) if args.pictures is not None else None
@@ -60,14 +58,14 @@ def run(args: argparse.Namespace) -> int:
             raise SettingsError(str(problem)) from problem
         except KeyboardInterrupt:
             bar.close()
-            print("stopped; run the same command again to go on", file=sys.stderr)
+            print("stopped; run the same command again to continue", file=sys.stderr)
             return 130
     for failure in report.failed:
         print(f"{failure['file']}: {failure['reason']}", file=sys.stderr)
-    done = f"{report.extracted} extracted, {report.cached} were there, {report.landmark_files} are landmarks already"
+    done = f"{report.extracted} extracted, {report.cached} already done, {report.landmark_files} landmark files"
     print(f"{report.clips} clips: {done}, {len(report.failed)} failed; {args.folder / REPORT}")
     if report.nobody_seen:
-        print(f"nobody was seen in {len(report.nobody_seen)} of them, listed there", file=sys.stderr)
+        print(f"no person was found in {len(report.nobody_seen)} of them; they are listed there", file=sys.stderr)
     return int(bool(report.failed))
 
 

@@ -6,7 +6,7 @@ import argparse
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("labels", help="list the glosses a checkpoint can say")
+    parser = commands.add_parser("labels", help="list the glosses a checkpoint knows")
     parser.add_argument("--checkpoint", help="id of the recogniser, default: the setting CHECKPOINT")
     parser.set_defaults(run=run)
 

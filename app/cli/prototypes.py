@@ -1,4 +1,4 @@
-"""`prototypes`: make the prototype signer's averaged signs from the training clips of the signs corpus."""
+"""`prototypes`: build the prototype signer's averaged signs from the training clips of the signs corpus."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from loguru import logger
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("prototypes", help="make the prototype signer from recordings of the signs corpus")
+    parser = commands.add_parser("prototypes", help="build the prototype signer from recordings of the signs corpus")
     parser.add_argument("--data", type=Path, required=True, help="folder with train.npz and clips.csv")
     parser.add_argument("--out", type=Path, default=Path("app/signer/assets/prototypes.json.gz"))
     parser.add_argument("--gloss", nargs="*", help="only these (default: all but NONE and the letters)")
-    parser.add_argument("--candidates", type=int, default=60, help="clips looked at per gloss")
+    parser.add_argument("--candidates", type=int, default=60, help="candidate clips per gloss")
     parser.add_argument("--per-signer", type=int, default=6)
-    parser.add_argument("--keep", type=float, default=0.4, help="share of the candidates that is averaged")
-    parser.add_argument("--at-most", type=int, default=20, help="clips averaged per gloss")
+    parser.add_argument("--keep", type=float, default=0.4, help="fraction of the candidates that is averaged")
+    parser.add_argument("--at-most", type=int, default=20, help="maximum number of clips averaged per gloss")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)
 

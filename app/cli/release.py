@@ -12,7 +12,7 @@ from loguru import logger
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "release",
-        help="make a checkpoint of training runs, with a model card",
+        help="make a checkpoint from training runs, with a model card",
         description="Of runs on the signs corpus the first is released, with decoder settings chosen on dev; the "
         "others show the spread over seeds. Of runs on BOSTON-104 the networks are averaged; those under --held-out "
         "give the dev figures. A run on a corpus of your own needs no release: activate its folder `final`.",

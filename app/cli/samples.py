@@ -16,8 +16,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "samples",
         help="list and render the prototype signer's samples",
         description=(
-            "The prototype signer performs the averaged form of every gloss; it is nobody's recording. "
-            "Without --render: lists the glosses, how many signers and clips were averaged, and the ready videos."
+            "The prototype signer performs the averaged form of every gloss; it shows no real person. "
+            "Without --render: list the glosses, how many signers and clips were averaged, and the bundled videos."
         ),
     )
     parser.add_argument("glosses", nargs="*", metavar="GLOSS", help="only these, such as HELLO THANK-YOU")
@@ -32,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--render",
         type=Path,
         metavar="FOLDER",
-        help="write videos there; without glosses and phrases: the core glosses and phrases that come with the project",
+        help="write videos there; without glosses and phrases: the bundled core glosses and phrases",
     )
     parser.add_argument("--sheet", type=Path, metavar="PNG", help="one picture with the given glosses side by side")
     parser.add_argument("--landmarks", action="store_true", help="also write the landmarks, as .npz beside each video")

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
 
     overrides = {name: getattr(args, name) for name in ("host", "port") if getattr(args, name) is not None}
     settings = load_settings(**overrides)
-    # Here as well as in the application, so that several workers do not each find out and start again for ever.
+    # Checked here as well as in the application: otherwise each worker would fail and be restarted for ever.
     check_checkpoint(settings)
     resolve_device(settings.device)
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host

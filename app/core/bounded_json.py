@@ -16,7 +16,7 @@ dumps = json.dumps
 
 def loads(text: str | bytes, **options: Any) -> Any:
     """As json.loads. Raises ValueError also for text with more elements than a live message has, before parsing it:
-    a megabyte of `[],[],...` would take a hundred milliseconds, in which nobody else is served."""
+    a megabyte of `[],[],...` would block the event loop for a hundred milliseconds."""
     commas = text.count(b",") if isinstance(text, bytes) else text.count(",")
     if commas > MAX_COMMAS:
         raise ValueError(f"the message has {commas} commas, the limit is {MAX_COMMAS}")

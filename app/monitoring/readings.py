@@ -1,4 +1,4 @@
-"""How the machine is doing: memory of the process, and what NVIDIA cards say of themselves."""
+"""Readings of the machine: memory of the process, and of NVIDIA GPUs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def gpu_readings() -> list[dict[str, Any]]:
             reading["load_percent"] = int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
             reading["temperature_c"] = int(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
         except nvml.NVMLError as problem:
-            # Cards that are partitioned or virtual refuse some of these; the others still count.
+            # Partitioned or virtual GPUs refuse some of these; the others are still returned.
             logger.debug("GPU {} does not answer everything: {}", index, problem)
         readings.append(reading)
     return readings
@@ -55,6 +55,6 @@ def memory_readings() -> tuple[int, int, int]:
         try:
             resident += child.memory_info().rss
         except psutil.Error:
-            continue  # it ended in between
+            continue  # it ended in the meantime
     machine = psutil.virtual_memory()
     return resident, machine.available, machine.total

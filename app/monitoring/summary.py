@@ -1,4 +1,4 @@
-"""Reads metrics back in short, so that whatever shows them in another form shows the same numbers."""
+"""Reads metrics back as summaries, so that the health routes show the same numbers as /metrics."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from prometheus_client.samples import Sample
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A histogram read back. buckets: (upper bound, how many were at most that), bounds growing."""
+    """A histogram read back."""
 
     count: int
+    """Observations."""
     sum: float
+    """Their sum."""
     buckets: tuple[tuple[float, float], ...]
+    """(upper bound, observations up to it), bounds increasing."""
 
     @property
     def mean(self) -> float:

@@ -13,24 +13,24 @@ from app.pipeline.streaming import StreamUpdate
 
 @dataclass(frozen=True, slots=True)
 class CaptionWarning:
-    """Something to know about an answer that is valid all the same."""
+    """A remark on a valid answer."""
 
     code: str
     """Stable name, for programs."""
     message: str
-    """The same for people."""
+    """Explanation for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
     """What was signed. Times in seconds from the start, to the millisecond; shares 0..1, to four decimals.
 
-    No time lies behind `duration_s`: the last lattice step may reach up to three frames past the clip.
+    No time is later than `duration_s`; the last lattice step may reach up to three frames past the clip.
     """
 
     signs: tuple[GlossSegment, ...]
     settled: int
-    """How many of the signs, from the first, no later frame can change."""
+    """Number of signs, from the first, that no later frame can change."""
     sentence: str
     """English."""
     confidence: float
@@ -40,9 +40,9 @@ class Caption:
     frame_count: int
     """Frames read."""
     duration_s: float
-    """Length of the clip; of a stream, what of it has been read."""
+    """Length of the clip; for a stream, of the part read so far."""
     fps: float
-    """Frames per second that the recogniser reads."""
+    """Frame rate of the recogniser, in frames per second."""
     model: str
     """Id of the checkpoint that answered."""
     warnings: tuple[CaptionWarning, ...] = ()
@@ -108,17 +108,17 @@ class Caption:
 
     def as_event(self) -> dict[str, Any]:
         """For JSON: how a sentence of a stream stands, in milliseconds."""
-        until_ms = _milliseconds(self.duration_s)
+        until_ms = milliseconds(self.duration_s)
         return {
-            "start_ms": _milliseconds(self.signs[0].start_s) if self.signs else until_ms,
-            "end_ms": _milliseconds(self.signs[-1].end_s) if self.signs else until_ms,
+            "start_ms": milliseconds(self.signs[0].start_s) if self.signs else until_ms,
+            "end_ms": milliseconds(self.signs[-1].end_s) if self.signs else until_ms,
             "until_ms": until_ms,
             "gloss": [
                 {
                     "gloss": s.gloss,
                     "confidence": s.confidence,
-                    "start_ms": _milliseconds(s.start_s),
-                    "end_ms": _milliseconds(s.end_s),
+                    "start_ms": milliseconds(s.start_s),
+                    "end_ms": milliseconds(s.end_s),
                     "final": place < self.settled,
                 }
                 for place, s in enumerate(self.signs)
@@ -146,5 +146,5 @@ def _seconds(value: float) -> float:
     return round(float(value), 3)
 
 
-def _milliseconds(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)

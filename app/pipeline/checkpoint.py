@@ -21,7 +21,7 @@ from app.pipeline.whole_files import whole_file, write_whole
 FORMAT = 1
 KEYPOINTS = "mediapipe-holistic-75"
 NORMALISER = "shoulder-median-50/1"
-#: A config of ten thousand glosses has a tenth of it; anything larger is not a config and is not read into memory.
+#: A config of ten thousand glosses has a tenth of this size; a larger file is refused before it is read.
 MAX_CONFIG_BYTES = 4 << 20
 
 
@@ -30,11 +30,11 @@ class CheckpointError(RuntimeError):
 
 
 class OtherKeypoints(CheckpointError):
-    """A checkpoint reads something else than landmarks of cameras, such as a few tracked points."""
+    """The checkpoint reads input other than camera landmarks, such as a few tracked points."""
 
     def __init__(self, checkpoint: str, keypoints: str) -> None:
         super().__init__(
-            f"checkpoint {checkpoint!r} has keypoints {keypoints!r}, which no camera gives: it makes no captions, but "
+            f"checkpoint {checkpoint!r} has keypoints {keypoints!r}, which no camera provides: it cannot caption, but "
             f"can be evaluated on a corpus of these (python -m app evaluate --checkpoint {checkpoint} --data FOLDER). "
             f"Set CHECKPOINT to one that reads {KEYPOINTS}"
         )
@@ -48,20 +48,20 @@ class DecoderConfig:
     beam: int = 5
     """Width of the prefix beam, 1 = greedy."""
     blank_bias: float = 0.0
-    """Log units taken from the blank at every step: CTC trained on few signers hides behind the blank when unsure of a
+    """Log units taken from the blank at every step: CTC trained on few signers favours the blank when unsure of a
     new one."""
     min_confidence: float = 0.0
-    """Signs under it are left out."""
+    """Signs with a lower confidence are left out."""
     merge_s: float = 0.0
-    """The same gloss again within so many seconds of its end is one sign with a repeated movement."""
+    """The same gloss again within this many seconds of its end is one sign with a repeated movement."""
     window: int = 256
     """Frames of the longest single pass over a file."""
     stride: int = 128
     """Frames between the starts of such passes."""
     lm_weight: float = 0.0
-    """Of the gloss language model, where evaluation uses one; captions use none."""
+    """Weight of the gloss language model, where evaluation uses one; captions use none."""
     length_bonus: float = 0.0
-    """Log units for each sign, beside the language model."""
+    """Log units per sign, in addition to the language model."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class CheckpointConfig:
     keypoints: ClassVar[str] = KEYPOINTS
     """What the network reads."""
     normaliser: ClassVar[str] = NORMALISER
-    """How that must have been prepared."""
+    """How that input must have been prepared."""
     fps: ClassVar[float] = MODEL_FPS
     """Frames per second the network reads."""
     network: ClassVar[type[SignModel]] = SignModel
@@ -105,7 +105,7 @@ class CheckpointConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Inverse of `to_dict`. Raises CheckpointError for another format, schema, or a field that makes no sense."""
+        """Inverse of `to_dict`. Raises CheckpointError for another format, schema, or an invalid field."""
         expected = {"format": FORMAT, "keypoints": cls.keypoints, "normaliser": cls.normaliser, "fps": cls.fps}
         for key, value in expected.items():
             if values.get(key) != value:
@@ -120,7 +120,7 @@ class CheckpointConfig:
         if config.model.labels != len(config.vocabulary) or len(set(config.vocabulary)) != len(config.vocabulary):
             raise CheckpointError(
                 f"config.json names {len(config.vocabulary)} glosses but the model has {config.model.labels} labels, "
-                f"or a gloss stands twice"
+                f"or a gloss is listed twice"
             )
         return config
 
@@ -131,7 +131,7 @@ class CheckpointConfig:
             "model_id": str(values["model_id"]),
             "sign_language": str(values["sign_language"]),
             "vocabulary": tuple(map(str, values["vocabulary"])),
-            # Pretrained weights are training's concern: a checkpoint brings all its own.
+            # Pretrained weights matter only for training: a checkpoint contains all weights.
             "model": cls.network.config_type.from_dict(_without_pretrained(values["model"])),
             "temperature": float(values["temperature"]),
             "decoder": DecoderConfig(**values["decoder"]),
@@ -163,7 +163,7 @@ def read_config(folder: Path) -> CheckpointConfig:
 
 
 def read_values(folder: Path) -> dict[str, Any]:
-    """config.json as it stands, whatever the checkpoint reads. Raises CheckpointError as `read_config` does."""
+    """config.json unchecked, whatever the checkpoint reads. Raises CheckpointError as `read_config` does."""
     path = folder / "config.json"
     if not path.is_file():
         others = sorted(p.parent.name for p in folder.parent.glob("*/config.json"))

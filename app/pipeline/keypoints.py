@@ -32,7 +32,7 @@ DEFAULT_ASPECT = 4 / 3
 
 
 class InvalidKeypoints(ValueError):
-    """The landmarks handed in cannot be what they claim to be (wrong shape, NaN, times that go back)."""
+    """The landmarks are invalid: wrong shape, NaN, or times that do not increase."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from app.pipeline.module4_language import warm_up as warm_up_language
 from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, Stopwatch, no_op_observer
 
 STEP_S = TIME_DIVISOR / MODEL_FPS
-#: Frames around a lattice step in which a hand counts as near: a fast hand is lost for up to a third of a second.
+#: Frames around a lattice step in which a hand counts as present: a fast hand is lost for up to a third of a second.
 HAND_REACH = 8
 
 
@@ -66,7 +66,7 @@ class Recognition:
 
 
 class WindowOutput(NamedTuple):
-    """What the network says about a window."""
+    """The network's output for a window."""
 
     log_probs: NDArray[np.float32]
     """(S, 1 + vocabulary), column 0 the blank."""
@@ -139,7 +139,7 @@ class Recogniser:
         return self.config.sign_language
 
     def warm_up(self) -> None:
-        """One window through everything, so that the first real clip does not pay for lazy set-up."""
+        """Run one window through everything, so that the first real clip does not pay for lazy initialisation."""
         rng = np.random.default_rng(0)
         self.log_probs([rng.standard_normal((64, self.frame_dim), dtype=np.float32)])
         if rgb := self.backend.rgb:
@@ -218,17 +218,10 @@ class Recogniser:
             for start in window_starts(len(frames), decoder.window, decoder.stride)
         ]
         outputs = self.log_probs([frames for _, _, frames in windows])
-        joined = [GlobalLattice(decoder.window, decoder.stride) for _ in features]
-        rgb: list[list[NDArray[np.float32]]] = [[] for _ in features]
+        joined = [ClipLattice(self.config) for _ in features]
         for (clip, start, _), output in zip(windows, outputs, strict=True):
-            joined[clip].add(start // TIME_DIVISOR, output.log_probs)
-            rgb[clip].append(output.rgb)
-        out = []
-        for lattice, weights in zip(joined, rgb, strict=True):
-            table = lattice.flush() if len(lattice) else np.zeros((0, 1 + len(self.vocabulary)), np.float32)
-            share = float(np.concatenate(weights).mean()) if weights else 0.0
-            out.append((table, {"rgb": share, "pose": 1.0 - share}))
-        return out
+            joined[clip].add(start, output)
+        return [lattice.result() for lattice in joined]
 
     def log_probs(self, windows: Sequence[NDArray[np.float32]]) -> list[WindowOutput]:
         """One pass of the network over windows of `features`, T >= 1, padded together: ceil(T / 4) steps of each."""
@@ -255,9 +248,9 @@ class Recogniser:
     def decode_steps(
         self, steps: Sequence[NDArray[np.float32]], windows: Sequence[NDArray[np.float32]]
     ) -> list[WindowOutput]:
-        """Second half: the rows of `steps` for whole windows, and the windows themselves -> what they say.
+        """Second half: the rows of `steps` for whole windows, and the windows themselves -> their outputs.
 
-        Where no hand is near, nothing but the blank is possible.
+        Where no hand is present, only the blank is possible.
         """
         if not windows:
             return []
@@ -282,7 +275,7 @@ class Recogniser:
         self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0
     ) -> tuple[GlossSegment, ...]:
         """Decoded tokens as signs with times and calibrated confidence; those under the threshold are left out, and
-        movements of one sign that were decoded as several are joined.
+        repetitions of one sign that were decoded as several are merged.
 
         lattice: (S, V) log-probabilities that cover the tokens, its first row being step `first_step`.
         """
@@ -296,8 +289,29 @@ class Recogniser:
         return merged(out, config.decoder.merge_s)
 
 
+class ClipLattice:
+    """What the windows of one clip add up to."""
+
+    def __init__(self, config: CheckpointConfig) -> None:
+        self._lattice = GlobalLattice(config.decoder.window, config.decoder.stride)
+        self._width = 1 + len(config.vocabulary)
+        self._rgb: list[NDArray[np.float32]] = []
+
+    def add(self, start: int, output: WindowOutput) -> None:
+        """The output of the window that starts at this frame; windows are added in order."""
+        self._lattice.add(start // TIME_DIVISOR, output.log_probs)
+        self._rgb.append(output.rgb)
+
+    def result(self) -> tuple[NDArray[np.float32], dict[str, float]]:
+        """The whole lattice (S, 1 + vocabulary), and the mean weight of each stream."""
+        if not self._rgb:
+            return np.zeros((0, self._width), np.float32), {"rgb": 0.0, "pose": 1.0}
+        rgb = float(np.concatenate(self._rgb).mean())
+        return self._lattice.flush(), {"rgb": rgb, "pose": 1.0 - rgb}
+
+
 def merged(segments: Sequence[GlossSegment], gap_s: float) -> tuple[GlossSegment, ...]:
-    """The same signs, where the same gloss begins again less than `gap_s` after its end made one, as sure as the surer.
+    """The signs, with repetitions of a gloss less than `gap_s` apart merged into one, with the higher confidence.
 
     Many signs repeat their movement, and at a learner's pace CTC emits it twice. Segments that do not change keep their
     places, so what is final in a stream stays so.
@@ -313,9 +327,9 @@ def merged(segments: Sequence[GlossSegment], gap_s: float) -> tuple[GlossSegment
 
 
 def hand_near(features: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(T, NUM_FEATURES) -> (ceil(T / 4),): was a hand seen during the lattice step or HAND_REACH frames around it?
+    """(T, NUM_FEATURES) -> (ceil(T / 4),): whether a hand was seen during the step or HAND_REACH frames around it.
 
-    Where none was, nothing can have been signed: an empty room and hands in the lap are silent by rule, not by luck.
+    Where none was, nothing can have been signed: an empty room or hands in the lap never give a sign.
     """
     steps = steps_in(len(features))
     seen = (features[:, [LEFT_FEATURES.start, RIGHT_FEATURES.start]] > 0.5).any(axis=1)

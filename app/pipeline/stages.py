@@ -16,12 +16,12 @@ DECODE, LANDMARKS, IMAGES, FEATURES, TEMPORAL, DECODING, LANGUAGE = STAGES = (
     "language",  # glosses -> a sentence
 )
 
-#: Called with the stage and the seconds that one piece of work spent in it; from any thread.
+#: Called with the stage and the seconds spent in it, from any thread.
 OnStage = Callable[[str, float], None]
 
 
 def no_op_observer(stage: str, seconds: float) -> None:
-    """Observe nothing."""
+    """Ignore the stage times."""
 
 
 class Stopwatch:

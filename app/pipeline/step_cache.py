@@ -1,4 +1,4 @@
-"""What the convolutions make of a stream's frames, each step computed once however many windows read it.
+"""The convolutions' output for a stream's frames, each step computed once however many windows read it.
 
 A step of the convolutions sees only the frames around it, so it is the same in every window that holds those frames.
 Two steps at the beginning of a window and those at its end see the edge, where frames are repeated: these are computed
@@ -38,7 +38,7 @@ class StepCache:
         self._head: tuple[int, NDArray[np.float32]] | None = None  # first frame of a window, its first steps
 
     def ranges(self, start: int, end: int) -> list[FrameRange]:
-        """What has to be computed for the window [start, end), end > start: the newest frames, and perhaps a head."""
+        """What to compute for the window [start, end), end > start: the newest frames and, if needed, its head."""
         inner = start // TIME_DIVISOR + HEAD_STEPS
         if not self._first <= inner <= self._known:
             return [FrameRange(start, end)]

@@ -30,9 +30,9 @@ from app.pipeline.step_cache import FrameRange, StepCache
 
 #: A new sentence looks back over this many frames of the one before: a sign may begin while the pause still runs.
 CONTEXT = 16
-#: While nobody signs, rows older than this many steps are forgotten.
+#: Without signing, rows older than this many steps are dropped.
 IDLE_STEPS = 32
-#: A step whose blank is at least this probable belongs to no sign.
+#: A step with at least this blank probability belongs to no sign.
 SURELY_BLANK = 0.9
 
 
@@ -47,9 +47,9 @@ class StreamConfig:
     partial_every: int = 8
     """Frames between partials."""
     endpoint_s: float = 1.2
-    """A sentence ends after so many seconds without a sign."""
+    """A sentence ends after this many seconds without a sign."""
     max_sentence_s: float = 60.0
-    """And at the latest after so many."""
+    """A sentence ends after this many seconds at the latest."""
 
     def __post_init__(self) -> None:
         if self.stride < 8 or self.stride > self.window or self.stride % TIME_DIVISOR or self.window % TIME_DIVISOR:
@@ -74,17 +74,17 @@ class StreamUpdate:
     """What changed. Times in seconds since the first frame."""
 
     final: tuple[GlossSegment, ...]
-    """Signs of the running sentence that stay."""
+    """Final signs of the running sentence."""
     partial: tuple[GlossSegment, ...]
-    """Signs behind them that may still change."""
+    """Signs after them that may still change."""
     sentence: str
     """English of both."""
     until_s: float
-    """End of what has been read."""
+    """Time up to which frames have been read."""
     ended: EndReason | None = None
     """Set when the sentence is complete; the next update then belongs to another."""
     rgb: float = 0.0
-    """Mean weight of the images in what was read for this sentence, 0..1; the pose has the rest."""
+    """Mean weight of the images in this sentence, 0..1; the pose has the rest."""
     pause_s: float | None = None
     """When the sentence will end unless another sign comes; None while it has no sign."""
 
@@ -106,7 +106,7 @@ class WindowJob:
     features: NDArray[np.float32]
     """(T, frame_dim)."""
     full: bool
-    """It has all the frames a window can have, so its rows enter the lattice; else it is a preview of what is there."""
+    """Whether it has all frames of a window, so that its rows enter the lattice; otherwise it is a preview."""
 
     @property
     def end(self) -> int:
@@ -196,7 +196,7 @@ class CaptionStream:
 
     Windows of `window` frames every `stride` frames fall on one global lattice; steps no later window can touch are
     fed once to the decoder, the rest is decoded from a copy of it and comes out as partial. When a sentence ends, what
-    is pending becomes final as it stands and the lattice goes on behind it. on_stage: called once per call of a
+    is pending becomes final as it stands, and the lattice continues after it. on_stage: called once per call of a
     method with the seconds each stage took in it.
     """
 
@@ -241,12 +241,12 @@ class CaptionStream:
         """Frames held in memory."""
         return len(self._buffer)
 
-    # -- one stream by itself -----------------------------------------------------------------------------------------
+    # -- a single stream -----------------------------------------------------------------------------------------
 
     def push(
         self, points: NDArray[np.float32], time_s: float, rgb: NDArray[np.float32] | None = None
     ) -> StreamUpdate | None:
-        """One frame, float32 (75, 3) captured at `time_s` seconds; None when nothing new can be said yet.
+        """One frame, float32 (75, 3) captured at `time_s` seconds; None when there is nothing new.
 
         rgb: float32 (D,), of its image, see `add`. Raises ValueError when time does not grow.
         """
@@ -257,7 +257,7 @@ class CaptionStream:
         return update
 
     def finish(self) -> StreamUpdate:
-        """End the sentence: everything pending becomes final. The stream may go on with a new sentence."""
+        """End the sentence: everything pending becomes final. The stream may continue with a new sentence."""
         while job := self.next_job(partial=False):
             self.apply(job, self._read(job))
         job = self.last_job()
@@ -304,7 +304,7 @@ class CaptionStream:
         return WindowJob(self._next_window, self._buffer.get(self._next_window, self.frames), False)
 
     def apply(self, job: WindowJob, output: WindowOutput) -> StreamUpdate:
-        """Take what the network says about `job`, the latest one returned, and report what it changes."""
+        """Take the network's output for `job`, the latest one returned, and report what it changes."""
         began = time.perf_counter()
         self._read_until = max(self._read_until, job.end)
         if job.full:
@@ -380,7 +380,7 @@ class CaptionStream:
         return total / steps if steps else 0.0
 
     def _provisional(self, job: WindowJob, output: WindowOutput) -> NDArray[np.float32]:
-        """Pending rows as they would be if this were the last window: what a pause now would make final."""
+        """Pending rows as if this were the last window: what a pause now would make final."""
         lattice = self._lattice.copy()
         lattice.add(job.start // TIME_DIVISOR, output.log_probs)
         return lattice.flush()
@@ -413,7 +413,7 @@ class CaptionStream:
         return None
 
     def _forget_idle(self, update: StreamUpdate, pending: NDArray[np.float32]) -> None:
-        """While nobody signs nothing is kept: the sentence begins again behind the rows that are surely blank."""
+        """Without signing nothing is kept: the sentence starts after the rows that are certainly blank."""
         if update.segments or len(self._rows) < IDLE_STEPS:
             return
         latest = np.concatenate([self._rows[-4:], pending[:1]])

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then renamed over it."""
+"""Atomic file writes: written under a temporary name beside the target, then renamed over it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path, writer: str = "") -> Iterator[Path]:
-    """Where to write what becomes `path` when the block ends well; else `path` stays as it was and nothing is left.
+    """A path to write to, renamed to `path` when the block succeeds; otherwise `path` is unchanged and nothing is left.
 
-    The name given has the suffix of `path`. writer: tells several that may write at once apart. Raises OSError.
+    The name given has the suffix of `path`. writer: distinguishes concurrent writers. Raises OSError.
     """
     part = path.with_name(".".join(["", path.stem, *([writer] if writer else []), f"part{path.suffix}"]))
     try:
@@ -23,6 +23,6 @@ def whole_file(path: Path, writer: str = "") -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str, writer: str = "") -> None:
-    """`text` as UTF-8 in the place of what `path` held. Raises OSError."""
+    """Replace the content of `path` by `text` as UTF-8. Raises OSError."""
     with whole_file(path, writer) as part:
         part.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What every call has: a request id, a log line, faults as statuses, and a count of those that are inside."""
+"""What every call has: a request id, a log line, errors as statuses, and a count of active calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ActiveCalls:
-    """For one event loop."""
+    """Not thread-safe; use from one event loop."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -29,13 +29,13 @@ class ActiveCalls:
 
     @asynccontextmanager
     async def call(self, context: Context, name: str) -> AsyncIterator[None]:
-        """Around a method's work: a ServiceError becomes its status, what nobody expected INTERNAL and a log entry."""
+        """Around a method's work: a ServiceError becomes its status; other errors become INTERNAL and are logged."""
         request_id = secrets.token_hex(8)
         began = time.perf_counter()
         said = "cancelled"
         self._inside += 1
         self._idle.clear()
-        # When the answer is out, which is after this block. (The stubs ask for an instance of a class of theirs.)
+        # Runs when the answer has been sent, after this block. (The stubs ask for an instance of a class of theirs.)
         context.add_done_callback(lambda _: self._left())  # type: ignore[arg-type]
         with logger.contextualize(request_id=request_id):
             try:
@@ -47,15 +47,15 @@ class ActiveCalls:
             except grpc.aio.AbortError:
                 said = context.code().name
                 raise
-            except Exception:  # noqa: BLE001 - the last place to turn an unexpected fault into an answer without internals
+            except Exception:  # noqa: BLE001 - the last place to answer an unexpected error without internals
                 said = InternalError.code
-                logger.exception("unexpected fault in {}", name)
+                logger.exception("unexpected error in {}", name)
                 await refuse(context, refusal(InternalError()), request_id)
             finally:
                 logger.info("gRPC {} {} {:.0f} ms", name, said, (time.perf_counter() - began) * 1000)
 
     async def wait_until_idle(self, timeout_s: float) -> None:
-        """Returns when no call is inside, or after `timeout_s`."""
+        """Return when no call is active, or after `timeout_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -67,7 +67,7 @@ class ActiveCalls:
 
 
 def address_of(peer: str) -> str | None:
-    """The network address in gRPC's name of a peer, such as ipv4:127.0.0.1:5000; None where it has none."""
+    """The network address in gRPC's name of a peer, such as ipv4:127.0.0.1:5000; None if there is none."""
     kind, _, rest = peer.partition(":")
     if kind not in ("ipv4", "ipv6"):
         return None

@@ -32,8 +32,8 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
         if not 1 <= len(request.clips) <= MAX_CLIPS:
-            raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are taken in one call.")
-        # As many at once as share one call of the model; more would only take places that other clients need.
+            raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are accepted in one call.")
+        # As many at once as share one call of the model; more would only occupy places that other clients need.
         settings = self._services.settings
         places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
         results = await asyncio.gather(*(self._result(clip, places) for clip in request.clips))
@@ -47,13 +47,13 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         return recognition(await recognise(clip, self._services.clips, self._services.settings.max_duration_s))
 
     async def _result(self, clip: pb.Clip, places: asyncio.Semaphore) -> pb.ClipResult:
-        """One bad clip does not spoil the others."""
+        """A bad clip does not affect the others."""
         async with places:
             try:
                 return pb.ClipResult(recognition=await self._recognition(clip))
             except ServiceError as problem:
                 why = refusal(problem)
-            except Exception:  # noqa: BLE001 - an unexpected fault of one clip is that clip's answer
-                logger.exception("unexpected fault in a clip of a batch")
+            except Exception:  # noqa: BLE001 - an unexpected error of one clip is that clip's answer
+                logger.exception("unexpected error in a clip of a batch")
                 why = refusal(InternalError())
             return pb.ClipResult(problem=pb.Problem(code=why.code, message=why.message, status=why.number))

@@ -1,4 +1,4 @@
-"""Whole clips that came in one message: from a video, pictures or landmarks to an Outcome of the ClipService."""
+"""Whole clips in one message: a video, images or landmarks -> an Outcome of the ClipService."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ async def _video(data: bytes, service: ClipService) -> Outcome:
 def _frames(frames: pb.Frames, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float]]:
     fps = frames.fps if frames.HasField("fps") else DEFAULT_FPS
     if not 1 <= fps <= 240:
-        raise InvalidRequest(f"fps: {fps:g} frames per second; 1 to 240 are taken.")
+        raise InvalidRequest(f"fps: {fps:g} frames per second; 1 to 240 are accepted.")
     if not 1 <= len(frames.jpeg) <= MAX_FRAMES:
-        raise InvalidRequest(f"jpeg: {len(frames.jpeg)} frames; 1 to {MAX_FRAMES} are taken.")
+        raise InvalidRequest(f"jpeg: {len(frames.jpeg)} frames; 1 to {MAX_FRAMES} are accepted.")
     times = [index / fps for index in range(len(frames.jpeg))]
     check_duration(times[-1], max_duration_s)
     with pipeline_errors_as_service_errors():

@@ -1,7 +1,7 @@
 """The standard health service: SERVING while a request would be served.
 
-The one that comes with grpcio-health-checking writes to watchers under the lock that setting a status needs, so that a
-watcher that does not read would keep the others from being told.
+The one of grpcio-health-checking writes to watchers while it holds the lock that setting a status needs, so a watcher
+that does not read would block all the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.rpc.calls import Context
 from app.services.container import Services
 
 SERVICE = "glossline.v1.Captioner"
-#: Watchers learn of a change within this time.
+#: Watchers are notified of a change within this time (seconds).
 LOOK_S = 0.5
 
 _Answer = health_pb2.HealthCheckResponse
@@ -42,10 +42,10 @@ class Health(health_pb2_grpc.HealthServicer):
         return _Answer(status=status)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
-        told: int | None = None
+        sent: int | None = None
         while True:
             status = self._status(request.service)
-            if status != told:
+            if status != sent:
                 await context.write(_Answer(status=status))
-                told = status
+                sent = status
             await asyncio.sleep(LOOK_S)

@@ -32,7 +32,7 @@ _NUMBERS = {"float32": "<f4", "float16": "<f2"}
 
 
 class BadPoints(ValueError):
-    """Packed landmarks that are not whole frames."""
+    """The packed landmarks are not whole frames."""
 
 
 def unpacked(packed: pb.PackedPoints, max_frames: int) -> NDArray[np.float32]:
@@ -57,7 +57,7 @@ def unpacked(packed: pb.PackedPoints, max_frames: int) -> NDArray[np.float32]:
 
 
 def command(message: pb.StreamCaptionsRequest) -> Command:
-    """What the client says. Raises ServiceError."""
+    """The client's message as a command. Raises ServiceError."""
     if message.ByteSize() > MAX_MESSAGE:
         raise TooBig(f"A message is limited to {MAX_MESSAGE} bytes.")
     match message.WhichOneof("message"):
@@ -88,7 +88,7 @@ def command(message: pb.StreamCaptionsRequest) -> Command:
 
 
 def _start(start: pb.Start) -> Mapping[str, Any]:
-    """The settings that the client sent, for the check that all doors share."""
+    """The settings that the client sent, for the validation that all doors share."""
     given = {field.name: value for field, value in start.ListFields() if field.name not in ("targets", "resume")}
     if start.targets:
         given["targets"] = list(start.targets)

@@ -20,15 +20,15 @@ from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.health import SERVICE, Health
 from app.services.container import Services
 
-#: Calls that still run when the service stops get this long to finish.
+#: Seconds that running calls get to finish when the service stops.
 GRACE_S = 20.0
-#: Calls that are being refused at this moment; each kind of call has its own limit (see admission.py).
+#: Calls being refused at the same moment; each kind of call has its own limit (see admission.py).
 REFUSALS = 512
 
 
 @asynccontextmanager
 async def rpc_server(services: Services, host: str, port: int) -> AsyncIterator[int]:
-    """Serve while the block lasts; gives the port (0 asks for any). At its end calls that run get GRACE_S.
+    """Serve while the block lasts; yields the port (0 requests any). At its end running calls get GRACE_S.
 
     Raises SettingsError when the server cannot listen on that address.
     """
@@ -49,7 +49,7 @@ async def rpc_server(services: Services, host: str, port: int) -> AsyncIterator[
     try:
         yield bound
     finally:
-        if not hub.draining:  # nobody caught the signal: the server has none of its own (see app/server/shutdown.py)
+        if not hub.draining:  # the signal was not handled: the server has no handlers (see app/server/shutdown.py)
             await hub.drain()
         # New calls are refused from here on. Health watchers would use up the time of grace, hence the two steps.
         stopping = asyncio.create_task(server.stop(GRACE_S))
@@ -66,26 +66,26 @@ def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
         bound = 0
     if bound == 0:
         raise SettingsError(
-            f"GRPC_PORT={port}: cannot listen on {address}. Another program has that port, or HOST is no "
-            "address of this machine. Choose another GRPC_PORT, or leave it out to do without gRPC."
+            f"GRPC_PORT={port}: cannot listen on {address}. Another program uses that port, or HOST is not an "
+            "address of this machine. Choose another GRPC_PORT, or unset it to run without gRPC."
         )
     return bound
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
-    # Several workers share the port; a single process that finds it taken has to be told.
+    # Several workers share the port; a single process must fail if it is taken.
     shared = multiprocessing.parent_process() is not None
     return [
         ("grpc.so_reuseport", int(shared)),
         ("grpc.max_receive_message_length", settings.max_upload_bytes),
-        # A connection that is dead without a word is found within a minute and a half...
+        # A dead connection is detected within a minute and a half...
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         # ... and a client may ping every ten seconds; one that does it more often is disconnected.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.max_ping_strikes", 2),
         # A connection without calls is closed after five minutes, one that does not finish its handshake after ten
-        # seconds. How many connections there are, and how fast a message comes in, grpcio neither tells nor limits.
+        # seconds. grpcio neither reports nor limits the number of connections and the rate of a message.
         ("grpc.max_connection_idle_ms", 300_000),
         ("grpc.server_handshake_timeout_ms", 10_000),
     ]

@@ -1,4 +1,4 @@
-"""Faults of the service as gRPC statuses; the stable code travels in the trailing metadata `glossline-code`."""
+"""Errors of the service as gRPC statuses; the stable code travels in the trailing metadata `glossline-code`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BY_HTTP: dict[int, StatusCode] = {
     503: StatusCode.UNAVAILABLE,
     507: StatusCode.RESOURCE_EXHAUSTED,
 }
-#: ... and those for which gRPC, whose clients try UNAVAILABLE again by themselves, tells more than HTTP.
+#: ... and those for which gRPC, whose clients retry UNAVAILABLE by themselves, has a more precise one than HTTP.
 _BY_CODE: dict[str, StatusCode] = {
     errors.UploadTooLarge.code: StatusCode.RESOURCE_EXHAUSTED,
     errors.Busy.code: StatusCode.RESOURCE_EXHAUSTED,
@@ -37,7 +37,6 @@ _BY_CODE: dict[str, StatusCode] = {
 #: How a live stream ends.
 CLOSED: dict[Close, StatusCode] = {
     Close.NORMAL: StatusCode.OK,
-    Close.UNSUPPORTED: StatusCode.INVALID_ARGUMENT,
     Close.INVALID: StatusCode.INVALID_ARGUMENT,
     Close.POLICY: StatusCode.ABORTED,
     Close.TOO_BIG: StatusCode.RESOURCE_EXHAUSTED,
@@ -53,12 +52,15 @@ CLOSED: dict[Close, StatusCode] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a call ends with instead of an answer."""
+    """How a failed call ends."""
 
     status: StatusCode
     code: str
+    """Stable name of the error, for programs."""
     message: str
+    """What happened, why, and what to do."""
     retry_after_s: str | None = None
+    """Seconds after which to try again."""
 
     @property
     def number(self) -> int:

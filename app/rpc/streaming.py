@@ -22,9 +22,9 @@ from app.services.conversation.events import Event
 
 T = TypeVar("T")
 
-#: gRPC shows a cancelled stream as one whose requests have ended, a moment before it tells of the cancellation.
+#: gRPC reports the end of the requests of a cancelled stream a moment before it reports the cancellation.
 CANCEL_TOLD_S = 0.1
-#: The final status waits behind events that the client has not read; after so long it is left to wait alone.
+#: Seconds to wait for the final status, which is queued behind events that the client has not read.
 END_S = 5.0
 
 
@@ -34,7 +34,7 @@ async def converse(context: Context, hub: LiveHub) -> None:
     talk = asyncio.create_task(Conversation(door, hub, address_of(context.peer())).run())
     try:
         await asyncio.shield(talk)
-    except asyncio.CancelledError:  # how gRPC tells that the client is gone
+    except asyncio.CancelledError:  # how gRPC reports that the client is gone
         door.hang_up()
         await talk
         raise
@@ -43,8 +43,8 @@ async def converse(context: Context, hub: LiveHub) -> None:
 
 
 class RpcDoor:
-    """A Door (see conversation.py). Reads and writes run in tasks of their own, of which there is one of each kind and
-    which nobody cancels: gRPC cannot take back an operation that has begun, and a message being read would be lost."""
+    """A Door (see conversation.py). Reads and writes run in tasks of their own, one of each kind, which are never
+    cancelled: gRPC cannot undo an operation that has begun, and a message being read would be lost."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -54,7 +54,7 @@ class RpcDoor:
         self.end: Refusal | None = None
 
     def hang_up(self) -> None:
-        """The client is gone: ends what waits for it."""
+        """The client is gone: end what waits for it."""
         if not self._gone.done():
             self._gone.set_result(None)
 
@@ -75,7 +75,7 @@ class RpcDoor:
         return command(message)
 
     async def send(self, event: Event) -> None:
-        if self._writing is not None:  # its sender has given up waiting; it is on its way all the same
+        if self._writing is not None:  # its sender has stopped waiting; it is sent all the same
             await self._unless_gone(self._writing)
         self._writing = _task(self._context.write(response(event)))
         await self._unless_gone(self._writing)
@@ -97,7 +97,7 @@ class RpcDoor:
 
 
 def _task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """A task whose fault nobody has to ask for."""
+    """A task whose exception need not be retrieved."""
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task

@@ -7,19 +7,19 @@ import resource
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 from loguru import logger
 
 from app.core.network import AddressList, address_key
 
-#: Connections of one address whose request is not complete yet. A browser opens six, most of them for milliseconds.
+#: Connections of one address with incomplete requests. A browser opens six, most of them for milliseconds.
 UNFINISHED_PER_ADDRESS = 64
 #: Share of all connections that one address may hold, complete or not.
 ADDRESS_SHARE = 0.75
-#: File descriptors that connections leave for everything else the process opens.
+#: File descriptors reserved for everything else that the process opens.
 RESERVED_DESCRIPTORS = 128
-#: A response, or a close, that the client has not read for this long is given up.
+#: Seconds after which a response, or a close, that the client has not read is dropped.
 UNREAD_S = 30.0
 CLOSING_S = 10.0
 #: How often deadlines are checked; they are late by at most this.
@@ -50,30 +50,61 @@ class ConnectionLimits:
     """Peers whose connections are those of many clients: exempt from the limit per address."""
 
 
-class Connection(Protocol):
-    """What the table has to know of a connection."""
+class Connection(asyncio.Protocol):
+    """Mixed into a protocol of uvicorn: keeps it in a table, and notices a client that does not read."""
 
     transport: asyncio.Transport
-    peer: str | None
-    last_data: float
-    """When bytes came from the client (monotonic)."""
+    client: tuple[str, int] | None
+
+    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.peer: str | None = None
+        self.last_data = time.monotonic()
+        """When the client last sent bytes (monotonic)."""
+        self.table = connections
+        self._paused_at: float | None = None  # since when the write buffer has been full
+        self._closing_at: float | None = None
 
     @property
     def unfinished(self) -> bool:
         """Whether the connection has no complete request."""
-        ...
+        raise NotImplementedError
 
     def check(self, now: float) -> None:
         """End the connection if a deadline has passed."""
-        ...
+        raise NotImplementedError
+
+    def unread(self, now: float) -> bool:
+        """Whether the client has not read for too long: UNREAD_S while it is open, CLOSING_S once it is closing."""
+        if self.transport.is_closing():
+            self._closing_at = self._closing_at or now
+            return now - self._closing_at > CLOSING_S
+        return self._paused_at is not None and now - self._paused_at > UNREAD_S
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.peer = self.client[0] if self.client is not None else None
+        self.table.join(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.table.leave(self)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._paused_at = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._paused_at = None
+        super().resume_writing()
 
 
 class Connections:
     """Not thread-safe; use from one event loop.
 
-    Where there are too many, the newcomer is let in and the unfinished connection whose client has been silent for
-    longest is closed: a client that sends its request at once always gets through, also from an address that holds
-    hundreds of half-sent requests.
+    Over the limit, a new connection is accepted and the unfinished connection that has been silent longest is closed:
+    a client that sends its request at once always gets through, even from an address with hundreds of half-sent
+    requests.
     """
 
     def __init__(self, limits: ConnectionLimits) -> None:
@@ -88,7 +119,7 @@ class Connections:
         return len(self._keys)
 
     def join(self, connection: Connection) -> None:
-        """Count a new connection; it or another one is closed where there are too many."""
+        """Count a new connection; over the limit, it or another one is closed."""
         key = address_key(connection.peer) if connection.peer is not None else ""
         own = self._by_address[key]
         own.add(connection)
@@ -111,9 +142,9 @@ class Connections:
         if not own:
             del self._by_address[key]
 
-    def _close_one(self, unfinished: list[Connection], newcomer: Connection) -> None:
-        candidates = [c for c in unfinished if c is not newcomer]
-        victim = min(candidates, key=lambda c: c.last_data) if candidates else newcomer
+    def _close_one(self, unfinished: list[Connection], new: Connection) -> None:
+        candidates = [c for c in unfinished if c is not new]
+        victim = min(candidates, key=lambda c: c.last_data) if candidates else new
         self.leave(victim)
         victim.transport.abort()
         self._closed += 1
@@ -123,21 +154,6 @@ class Connections:
         for connection in list(self._keys):
             connection.check(now)
         if self._closed and now - self._reported > 60:
-            logger.warning("{} connections with unfinished requests were closed to let others in", self._closed)
+            logger.warning("closed {} connections with unfinished requests to accept new ones", self._closed)
             self._closed, self._reported = 0, now
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep) if self._keys else None
-
-
-class WriteDeadline:
-    """Aborts a connection whose client does not read: UNREAD_S while it is open, CLOSING_S once it is closing."""
-
-    def __init__(self) -> None:
-        self.paused_at: float | None = None
-        """Since when the write buffer has been full (monotonic)."""
-        self._closing_at: float | None = None
-
-    def passed(self, transport: asyncio.Transport, now: float) -> bool:
-        if transport.is_closing():
-            self._closing_at = self._closing_at or now
-            return now - self._closing_at > CLOSING_S
-        return self.paused_at is not None and now - self.paused_at > UNREAD_S

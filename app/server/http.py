@@ -1,8 +1,7 @@
 """uvicorn's HTTP protocol with bounds on what a client may leave unfinished: bytes, header fields and seconds.
 
 httptools keeps every header line, trailer line and unfinished value until the request is complete, without a limit.
-What it has taken without handing anything on is therefore counted here, whatever it is: URL, header, chunk extension or
-trailer.
+The bytes that it holds back are therefore counted here, whatever they are: URL, header, chunk extension or trailer.
 """
 
 from __future__ import annotations
@@ -10,20 +9,20 @@ from __future__ import annotations
 import time
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.server.connections import Connection, Connections, WriteDeadline
+from app.server.connections import Connection
 
 #: Bytes of URL, headers, trailers or chunk framing in one piece; servers commonly take 8 to 64 KiB.
 MAX_HEAD = 64 * 1024
 MAX_FIELDS = 256
-#: Requests that wait behind the first one of their connection (pipelining).
+#: Requests queued behind the first one of their connection (pipelining).
 MAX_PIPELINED = 32
 #: The parser gets data in pieces of this size, so that little more than MAX_HEAD is ever parsed.
 PIECE = 32 * 1024
-#: A body that goes on after its answer has been sent gets this long to end.
+#: Seconds that a body gets to end after its answer has been sent.
 LINGER_S = 10.0
 
 
@@ -31,39 +30,26 @@ class _Phase(Enum):
     HEAD = auto()
     BODY = auto()
     COMPLETE = auto()
-    #: The answer has been sent, and the body goes on.
+    #: The answer has been sent, but the body is still arriving.
     LINGERING = auto()
 
 
 class _Refused(Exception):
-    """Raised inside a callback of the parser to stop it."""
+    """Raised in a callback of the parser to stop it."""
 
 
-class BoundedHttp(HttpToolsProtocol):
-    """One HTTP connection. Where a bound is passed, the answer is 431 or 408 in plain text, and the connection ends."""
+class BoundedHttp(Connection, HttpToolsProtocol):
+    """One HTTP connection. Over a limit, the answer is 431 or 408 in plain text, and the connection is closed."""
 
-    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.peer: str | None = None
-        self.last_data = time.monotonic()
-        self._table = connections
         self._phase = _Phase.HEAD
         self._since = self.last_data  # of the phase
-        self._undelivered = 0  # bytes the parser has taken and not handed on
+        self._undelivered = 0  # bytes that the parser holds back
         self._upgraded = False
         self._refusal: tuple[HTTPStatus, str] | None = None
-        self._write_deadline = WriteDeadline()
 
     # -- the connection -----------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.peer = self.client[0] if self.client is not None else None
-        self._table.join(cast(Connection, self))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._table.leave(cast(Connection, self))
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self.last_data = time.monotonic()
@@ -84,16 +70,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
-        self._table.leave(cast(Connection, self))
+        self.table.leave(self)
         super().handle_websocket_upgrade()
-
-    def pause_writing(self) -> None:
-        self._write_deadline.paused_at = time.monotonic()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._write_deadline.paused_at = None
-        super().resume_writing()
 
     # -- the parser ---------------------------------------------------------------------------------------------------
 
@@ -105,7 +83,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase is not _Phase.HEAD:
-            return  # a trailer: nobody reads them, and the request's headers are with the application already
+            return  # a trailer: trailers are not read, and the application already has the request's headers
         if len(self.headers) >= MAX_FIELDS:
             raise self._stop(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The request has more than {MAX_FIELDS} header fields."
@@ -145,22 +123,22 @@ class BoundedHttp(HttpToolsProtocol):
 
     def check(self, now: float) -> None:
         """End the connection if a deadline has passed."""
-        limits = self._table.limits
-        if self._write_deadline.passed(self.transport, now):
+        limits = self.table.limits
+        if self.unread(now):
             self.transport.abort()
         elif self.transport.is_closing() or self.flow.read_paused:
-            pass  # no longer, or not now, for the client to finish
+            pass  # the client has nothing to finish now
         elif self._phase is _Phase.HEAD:
             self._check_head(now)
         elif self._phase is _Phase.BODY:
-            # The application answers 408 at these deadlines where it reads the body itself; here is what it leaves.
+            # Where the application reads the body, it answers 408 at these deadlines; this handles the rest.
             if now - self.last_data > limits.body_idle_s + 5 or now - self._since > limits.body_s + 5:
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive in time.")
         elif self._phase is _Phase.LINGERING and now - self._since > LINGER_S:
             self.transport.abort()
 
     def _check_head(self, now: float) -> None:
-        if now - self._since <= self._table.limits.header_s:
+        if now - self._since <= self.table.limits.header_s:
             return
         if self._undelivered:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request headers did not arrive in time.")
@@ -172,7 +150,7 @@ class BoundedHttp(HttpToolsProtocol):
         return _Refused(message)
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls when the parser stops, also where a callback here has stopped it."""
+        """Called by uvicorn when the parser stops, also where a callback here has stopped it."""
         self._refuse(*(self._refusal or (HTTPStatus.BAD_REQUEST, msg)))
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:

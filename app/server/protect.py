@@ -1,8 +1,8 @@
 """Puts the limits of this package into a uvicorn server, whichever command started it.
 
-`python -m app serve`, `uvicorn app.main:app` and each worker of either one come here when the application starts.
-uvicorn does not pass itself to the application, but its signal handlers are methods of its server, and it asks its
-configuration for the protocol class with every connection: a change at the start holds for all of them.
+`python -m app serve`, `uvicorn app.main:app` and each worker of either one call this when the application starts.
+uvicorn does not pass itself to the application, but its signal handlers are methods of its server, and it reads the
+protocol class from its configuration for every connection, so a change at the start applies to all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.server.connections import ConnectionLimits, Connections, default_connec
 from app.server.http import BoundedHttp
 from app.server.websocket import BoundedWebSocket
 
-#: Requests that still run when the service is told to stop get this long to finish.
+#: Seconds that running requests get to finish after SIGTERM.
 GRACE_S = 20
 #: Larger WebSocket messages are refused by the application with a reason; this bounds what it has to hold for that.
 MAX_WS_MESSAGE = 2 << 20
@@ -36,12 +36,12 @@ def running_server() -> uvicorn.Server | None:
 
 
 def protect_server(settings: Settings) -> None:
-    """Bound what clients may do to the running server. Under another server than uvicorn, a warning says what lacks."""
+    """Apply the limits to the running server. Under a server other than uvicorn, warn that they are missing."""
     server = running_server()
     if server is None:
         logger.warning(
             "This server is not uvicorn, or runs outside the main thread: unfinished requests, WebSocket frames and "
-            "slow readers have no limits here but its own. Use `python -m app serve` or `uvicorn app.main:app`."
+            "slow readers are limited only by its own settings. Use `python -m app serve` or `uvicorn app.main:app`."
         )
         return
     protect(server.config, settings)
@@ -65,7 +65,9 @@ def protect(config: uvicorn.Config, settings: Settings) -> None:
     config.ws_max_size = min(config.ws_max_size, MAX_WS_MESSAGE)
     config.ws_ping_interval = settings.ping_interval_s
     config.ws_ping_timeout = settings.ping_timeout_s
-    config.ws_per_message_deflate = False  # costs time and memory per client; captions are small, pictures packed
+    config.ws_per_message_deflate = (
+        False  # costs time and memory per client; captions are small, images already compressed
+    )
     if config.timeout_graceful_shutdown is None:
         config.timeout_graceful_shutdown = GRACE_S
     app = config.loaded_app
@@ -75,8 +77,8 @@ def protect(config: uvicorn.Config, settings: Settings) -> None:
 
 
 def _trusted_proxies(config: uvicorn.Config, settings: Settings) -> list[str]:
-    """uvicorn's own option where somebody gave one, else the setting: uvicorn's default would trust every program on
-    this machine to name any address."""
+    """uvicorn's own option if one was given, otherwise the setting: uvicorn's default would let every program on
+    this machine claim any address."""
     given = config.forwarded_allow_ips
     if given in (_UVICORN_PROXIES, os.environ.get("FORWARDED_ALLOW_IPS")):
         return settings.forwarded_allow_ips

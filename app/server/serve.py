@@ -15,14 +15,14 @@ from app.core.settings import Settings, SettingsError
 
 #: Exit code of a process whose settings cannot be used.
 WRONG_SETTINGS = 2
-#: A worker that loads its libraries does not answer its supervisor, on a busy machine for longer than the usual 5 s.
+#: Seconds. While a worker loads its libraries it does not answer its supervisor, on a busy machine for over 5 s.
 STARTING_S = 120
 
 T = TypeVar("T")
 
 
 def serve(settings: Settings, workers: int = 1) -> None:
-    """Run the service until it is told to stop; limits on clients are set by `protect`, in each worker."""
+    """Run the service until it is stopped; limits on clients are set by `protect`, in each worker."""
     uvicorn.run(
         "app.main:app",
         host=settings.host,
@@ -35,12 +35,12 @@ def serve(settings: Settings, workers: int = 1) -> None:
 
 
 def built_or_exit(build: Callable[[], T]) -> T:
-    """What `build` returns. A setting that cannot be used ends the process with its message instead of a traceback."""
+    """The result of `build`. An invalid setting ends the process with its message instead of a traceback."""
     try:
         return build()
     except SettingsError as problem:
         print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
         if multiprocessing.parent_process() is not None:
-            # One of several workers: their supervisor would start it again and again, and no setting mends itself.
+            # One of several workers: its supervisor would restart it again and again, with the same setting.
             os.kill(os.getppid(), signal.SIGTERM)
         sys.exit(WRONG_SETTINGS)

@@ -1,8 +1,8 @@
-"""An orderly end: when the process is told to stop, live sessions get their finals before the server closes sockets.
+"""Graceful shutdown: live sessions get their finals before the server closes its sockets.
 
-uvicorn closes its sockets before the application hears of the end (the lifespan's shutdown comes last), so the signal
-itself has to wait until the sessions are done. Should a part of the end never come, because a thread hangs in native
-code that nothing can cancel, the process exits all the same: with exit code 1, and the stacks of all threads on stderr.
+uvicorn closes its sockets before the application learns of the shutdown (the lifespan's shutdown comes last), so the
+signal itself is held back until the sessions are done. If a step never completes because a thread hangs in native
+code that cannot be cancelled, the process still exits: with exit code 1, and the stacks of all threads on stderr.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from loguru import logger
 from app.server.protect import GRACE_S
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-#: Longest time that live sessions take to end, and that the application takes to close once its requests are over.
+#: Seconds that live sessions may take to end, and the application to close once its requests are over.
 SESSIONS_S, CLOSING_S = 10.0, 30.0
-#: What closes one part of the application (threads, the database) may wait for this long; then the next part's turn.
+#: Seconds that closing one part of the application (threads, the database) may take before the next one is closed.
 PART_S = 10.0
-#: When everything is closed, the process has this long left to exit.
+#: Seconds that the process has left to exit when everything is closed.
 EXIT_S = 5.0
 
 
 class _LastResort:
-    """Ends the process when its time is over, even while a thread holds the interpreter's lock: the timer is C code."""
+    """Ends the process at a deadline, even while a thread holds the interpreter lock: the timer is C code."""
 
     armed = False
 
@@ -44,7 +44,7 @@ _last_resort = _LastResort()
 
 @asynccontextmanager
 async def exiting_in_time() -> AsyncIterator[None]:
-    """Round the whole lifespan of the application: when it is over because of a signal, the process exits soon."""
+    """Wraps the lifespan of the application: after a signal ended it, the process exits soon."""
     try:
         yield
     finally:
@@ -53,12 +53,12 @@ async def exiting_in_time() -> AsyncIterator[None]:
 
 
 async def within(seconds: float, closing: Awaitable[None], what: str) -> None:
-    """Wait for something that closes, but not longer: what comes after it has to be closed as well."""
+    """Wait for something to close, at most this long: what comes after it has to be closed as well."""
     try:
         async with asyncio.timeout(seconds):
             await closing
     except TimeoutError:
-        logger.error("{} did not end within {:g} s; going on without", what, seconds)
+        logger.error("{} did not end within {:g} s; continuing without it", what, seconds)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def draining_first(drain: Callable[[], Awaitable[None]], jobs_s: float = 0.0) ->
     running: asyncio.Task[None] | None = None
 
     async def orderly(number: int) -> None:
-        logger.info("stopping: live sessions are being ended")
+        logger.info("shutting down: ending live sessions")
         try:
             await drain()
         finally:

@@ -1,4 +1,4 @@
-"""Everything that answers requests, as the doors see it. `app.main` builds it from top to bottom."""
+"""The services behind the routes and transports. `app.main` builds them from top to bottom."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from app.services.training_jobs.service import TrainingJobs
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One per application, whole from its first request to its last. Each may know those above it."""
+    """One per application, complete from its first request to its last. Each part may use those above it."""
 
     settings: Settings
     metrics: Metrics
     database: Database | None
-    """None where nothing needs one (`Settings.uses_database`), and then neither of the other optional parts."""
+    """None if nothing needs one (`Settings.uses_database`); the other optional parts are then None too."""
     host: ModelHost
     clips: ClipService
     captions: LiveHub

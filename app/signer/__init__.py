@@ -1,4 +1,4 @@
-"""The prototype signer: an averaged performance of every gloss that belongs to nobody, as landmarks and as video."""
+"""The prototype signer: an averaged performance of every gloss that shows no real person, as landmarks and as video."""
 
 from __future__ import annotations
 

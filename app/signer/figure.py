@@ -28,7 +28,7 @@ Size = tuple[int, int]
 Shoulders = tuple[tuple[float, float], ...]
 
 WIDTH, HEIGHT = 640, 480
-#: Least distance of the shoulders in pixels for anybody to be drawn.
+#: Least distance of the shoulders in pixels for a person to be drawn.
 SMALLEST = 24
 SHIRT = Material((0.20, 0.43, 0.49), (0.055, 0.16, 0.205), (0.03, 0.10, 0.13))
 TRIM = Material((0.27, 0.53, 0.585), (0.08, 0.215, 0.26), SHIRT.outline)

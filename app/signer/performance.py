@@ -23,17 +23,18 @@ SHORTEST_TRAVEL_S, LONGEST_TRAVEL_S = 0.28, 0.44
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """What the signer does at 25 fps, in shoulder widths from the shoulder midpoint, y down; 0 = left, 1 = right.
-
-    nose (T, 2) offset from the middle of the face; elbows, wrists (T, 2, 2); hands (T, 2, 21, 2) relative to the
-    wrist; raised (T, 2) 0..1, how much of the hand's place is from a sign and how much from rest.
-    """
+    """What the signer does at 25 fps, in shoulder widths from the shoulder midpoint, y down; 0 = left, 1 = right."""
 
     nose: Float
+    """(T, 2) offset from the middle of the face."""
     elbows: Float
+    """(T, 2, 2)"""
     wrists: Float
+    """(T, 2, 2)"""
     hands: Float
+    """(T, 2, 21, 2) relative to the wrist."""
     raised: Float
+    """(T, 2) weight of the sign in the hand's position, 0..1; the rest pose has the other part."""
 
     def __len__(self) -> int:
         return len(self.nose)

@@ -61,11 +61,13 @@ class InvalidPrototypes(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Prototype:
-    """One averaged sign: without rest at its ends. signers, clips: how many recordings were averaged."""
+    """One averaged sign, without rest at its ends."""
 
     gloss: str
     signers: int
+    """Number of signers whose recordings were averaged."""
     clips: int
+    """Number of recordings that were averaged."""
     sign: Performance
 
 

@@ -29,17 +29,18 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Solid:
-    """A rounded shape in a window of the picture.
-
-    x, y: upper left corner of the window; distance: (h, w) pixels to the edge, negative inside; nx, ny: (h, w) the
-    surface's slope, 0 where it faces the viewer.
-    """
+    """A rounded shape in a window of the picture."""
 
     x: int
+    """Left edge of the window."""
     y: int
+    """Upper edge of the window."""
     distance: Float
+    """(h, w) pixels to the edge of the shape, negative inside."""
     nx: Float
+    """(h, w) slope of the surface along x, 0 where it faces the viewer."""
     ny: Float
+    """The same along y."""
 
 
 def _window(points: NDArray[np.floating], margin: float, height: int, width: int) -> tuple[int, int, int, int] | None:

@@ -29,7 +29,7 @@ _ZOOM, _SHIFT, _CONTRAST, _BRIGHTNESS = 0.07, 0.04, 0.15, 12.0
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How clips are changed each time they are trained on. Lengths are in shoulder widths."""
+    """How clips are augmented each time they are trained on. Lengths are in shoulder widths."""
 
     speed: float = 0.25
     """Log-sigma of the tempo of a whole clip or phrase."""

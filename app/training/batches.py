@@ -1,6 +1,6 @@
-"""Clips side by side as network batches, and batches of clips that are drawn at random.
+"""Clips padded to network batches, and batches of randomly drawn clips.
 
-Batch number `i` depends on the seed and `i` alone, so a resumed run sees what an unbroken one would have seen.
+Batch number `i` depends on the seed and `i` alone, so a resumed run sees the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Batch:
         return self.map(lambda t: t.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        """What the loader calls so that copies to a GPU need not wait."""
+        """Called by the data loader so that copies to a GPU are asynchronous."""
         return self.map(lambda t: t.pin_memory())
 
     def split(self, parts: int) -> list[Batch]:

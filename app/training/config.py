@@ -31,7 +31,7 @@ _MOVED = {
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How a run goes; every value is checked when the object is made. Raises ConfigError."""
+    """Optimisation settings; every value is checked when the object is created. Raises ConfigError."""
 
     steps: int = 2600
     """Optimiser steps, where `epochs` is 0."""
@@ -40,7 +40,7 @@ class OptimConfig:
     batch_size: int = 40
     """Clips a step, over all processes."""
     accumulate: int = 1
-    """Parts in which each process works off its share of a batch, for less memory."""
+    """Parts in which each process computes its share of a batch, to save memory."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: float = 0.9
     """Of sgd."""
@@ -99,8 +99,8 @@ class OptimConfig:
     def for_corpus(self, epoch_steps: int) -> OptimConfig:
         """These settings with `steps`, `eval_every` and `log_every` as they are for a corpus of such epochs.
 
-        Left to themselves, evaluations come once an epoch and log lines likewise, but neither more than fifty times a
-        run, nor further apart than 400 and 50 steps: a small corpus gets curves, and a large one a figure now and then.
+        By default, evaluations and log lines come once an epoch, but not more than fifty times a run and not further
+        apart than 400 and 50 steps, so that small corpora get curves and large ones regular figures.
         """
         steps = self.epochs * epoch_steps or self.steps
         apart = max(epoch_steps, -(-steps // 50))
@@ -114,15 +114,15 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run but for its corpus, which reads its own sections of the file (`own`)."""
+    """Settings of a training run except those of its corpus, which reads its own sections of the file (`own`)."""
 
     name: str = "run"
     description: str = ""
     """What the config is for and which corpora it fits, in a sentence or two."""
     glosses: tuple[str, ...] = ()
-    """What to learn; empty = everything the corpus has."""
+    """Glosses to learn; empty = all of the corpus."""
     without: tuple[str, ...] = ()
-    """What not to learn; "FS-*" for the fingerspelled letters."""
+    """Glosses to exclude; "FS-*" for the fingerspelled letters."""
     model: dict[str, Any] = field(default_factory=dict)
     """Fields of `ModelConfig`."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -131,7 +131,7 @@ class TrainConfig:
     teacher_weight: float = 1.0
     """Of the distillation from the runs given as --teachers."""
     sections: Mapping[str, Any] = field(default_factory=dict)
-    """What else the file has: settings of corpora, by section, as YAML gave them."""
+    """The file's other sections: settings of corpora, as parsed from YAML."""
 
     def own(self, kind: type[T]) -> T:
         """A corpus' own settings: a dataclass whose fields are sections of the file. Raises ConfigError."""
@@ -149,7 +149,7 @@ class TrainConfig:
             raise ConfigError(f"model: {error}") from error
 
     def chosen(self, there: Set[str]) -> set[str]:
-        """Those of a corpus' glosses that this run is about. Raises ConfigError for one that the corpus lacks."""
+        """The corpus' glosses that this run learns. Raises ConfigError for one that the corpus lacks."""
         missing = sorted((set(self.glosses) | set(self.without)) - there - {"FS-*"})
         if missing:
             raise ConfigError(f"the corpus has no training clip of {', '.join(missing)}")
@@ -217,8 +217,8 @@ def _described(hint: Any) -> str:
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML config; `overrides` are "optim.steps=100"-like strings, values in YAML. Raises ConfigError.
 
-    An override of `optim.steps` switches the config's `optim.epochs` off, and says so. Sections that are no field of
-    TrainConfig are left for the corpus; `app.training.corpora.opening` refuses those that no corpus knows.
+    An override of `optim.steps` switches the config's `optim.epochs` off, and says so. Sections that are not fields of
+    TrainConfig are left to the corpus; `app.training.corpora.opening` refuses those that no corpus knows.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -231,9 +231,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     if changes.get("optim.steps") is not None and not changes.get("optim.epochs"):
         optim = values.get("optim")
         if isinstance(optim, dict) and optim.pop("epochs", 0):
-            logger.info("optim.steps={} was given, so optim.epochs of {} is off", changes["optim.steps"], path.name)
+            logger.info("optim.steps={} overrides optim.epochs={} of the config", changes["optim.steps"], path.name)
     elif "optim.steps" in changes:
-        raise ConfigError("optim.steps and optim.epochs were both given, and each sets how long the run is; give one")
+        raise ConfigError("optim.steps and optim.epochs were both given, but each sets the length of the run; give one")
     for key, value in changes.items():
         _put(values, key, value)
     known = {f.name for f in dataclasses.fields(TrainConfig)} - {"sections"}

@@ -1,4 +1,4 @@
-"""The folder of a training run: what the trainer writes there and what others read from it while it goes on.
+"""The folder of a training run: what the trainer writes and what others read from it during the run.
 
 Without PyTorch, so that the service reads with the code that the trainer writes with. Only status.json is of the
 process that runs; log.jsonl of a resumed run has lines from before.
@@ -26,7 +26,7 @@ STEP = "step-"
 
 State = Literal["starting", "running", "finished", "failed", "stopped"]
 _COUNTS = ("step", "steps", "epoch", "epochs")
-#: Packages that training needs beyond those of the service.
+#: Packages that training needs in addition to those of the service.
 PACKAGES = ("tensorboard",)
 
 
@@ -80,7 +80,7 @@ class RunFiles:
                 self._curves.add_scalar(f"{group}/{name}", value, step)
 
     def forget_after(self, step: int) -> None:
-        """Drop log lines past a step: the run goes on from there and will write them again."""
+        """Drop log lines past a step: the run continues from there and writes them again."""
         path = self.folder / METRICS
         if not self.main or not path.is_file():
             return
@@ -90,12 +90,12 @@ class RunFiles:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
             except ValueError:
-                continue  # the line that a kill cut off
+                continue  # a line that a kill cut short
         write_whole(path, "".join(kept))
         self._curves = self._writer(purge_step=step + 1)
 
     def _writer(self, **options: Any) -> Any:
-        # Seconds of import that a refused run need not pay.
+        # Imported here: it takes seconds, which a refused run can save.
         from torch.utils.tensorboard import SummaryWriter
 
         return SummaryWriter(str(self.folder / CURVES), **options)
@@ -113,7 +113,7 @@ class MetricPage:
     next: int
     """The line to ask for afterwards."""
     more: bool
-    """There are more lines already."""
+    """Whether more lines are available."""
 
 
 def read_status(run: Path) -> dict[str, Any]:
@@ -126,18 +126,18 @@ def read_status(run: Path) -> dict[str, Any]:
 
 
 def progress(run: Path) -> dict[str, int]:
-    """step, steps, epoch, epochs as far as this process has written them; {} where it has not come so far."""
+    """step, steps, epoch, epochs as far as this process has written them; {} before that."""
     status = read_status(run)
     return {key: status[key] for key in _COUNTS if isinstance(status.get(key), int)}
 
 
 def has_started(run: Path) -> bool:
-    """Has this process come to training?"""
+    """Whether this process has started training."""
     return read_status(run).get("state") in ("running", "finished")
 
 
 def has_checkpoint(run: Path) -> bool:
-    """Is there a checkpoint that --resume would go on from?"""
+    """Whether there is a checkpoint that --resume would continue from."""
     return any((run / CHECKPOINTS).glob(f"{STEP}*"))
 
 
@@ -168,7 +168,7 @@ def _now() -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The value with null for what JSON has no word for: infinite numbers and NaN, such as a mean over nothing."""
+    """The value with null for what JSON cannot express: infinite numbers and NaN, such as a mean over nothing."""
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -62,7 +62,7 @@ class TrainRun:
     """Go on from the newest checkpoint in `out`."""
 
     def command(self) -> str:
-        """This run as somebody else would type it: folders by their role, not by where they lie here."""
+        """The command of this run with generic folder names instead of the paths on this machine."""
         parts = [f"--config configs/{self.config.name}", "--data DATA"]
         parts += [f"--init runs/{self.init.name}"] if self.init else []
         parts += [f"--teachers {' '.join(f'runs/{t.name}' for t in self.teachers)}"] if self.teachers else []
@@ -80,7 +80,7 @@ def train(run: TrainRun) -> int:
         with joined(run.device) as ranks:
             return _train(run, ranks)
     except (ConfigError, CorpusError) as error:
-        # Each of several processes says so: torchrun ends the others as soon as one has exited, perhaps the first.
+        # Printed by each process: torchrun ends the others as soon as one has exited, possibly the first.
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
 
@@ -91,7 +91,9 @@ def _train(run: TrainRun, ranks: Ranks) -> int:
         raise ConfigError(missing)
     config = load_config(run.config, run.overrides)
     if has_checkpoint(run.out) and not run.resume:
-        raise ConfigError(f"{run.out} already holds checkpoints; --resume goes on from them, or name another --out")
+        raise ConfigError(
+            f"{run.out} already contains checkpoints; use --resume to continue from them, or another --out"
+        )
     source = open_source(run.data, config)
 
     seed_all(config.optim.seed)
@@ -163,7 +165,7 @@ def _loop(trainer: CSLRTrainer, about: dict[str, Any], files: RunFiles, ranks: R
     try:
         with stop_on_signal() as stop:
             ended = trainer.run(stop)
-        # The best on dev is there already; a run that was never evaluated on dev leaves what it has.
+        # The best on dev is already saved; a run that was never evaluated on dev saves its last weights.
         if ranks.main and math.isinf(trainer.plateau.best):
             write_final(files.folder, about, trainer.source, trainer.averaged_model(), trainer.step, {})
     except OSError as error:
@@ -177,7 +179,7 @@ def _loop(trainer: CSLRTrainer, about: dict[str, Any], files: RunFiles, ranks: R
         files.close()
     match ended:
         case "signal":
-            trainer.report("stopped", f"stopped by a signal after step {trainer.step}; resumed, it goes on from there")
+            trainer.report("stopped", f"stopped by a signal after step {trainer.step}; --resume continues from there")
             return STOPPED
         case "patience":
             trainer.report("finished", f"ended early: {trainer.plateau.bad} evaluations without a better dev WER")

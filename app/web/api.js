@@ -1,17 +1,17 @@
-// Talking to /api/training: the token, errors as they are told, and a log as server-sent events.
+// Client of /api/training: the token, errors, and a log as server-sent events.
 
 const KEY = "glossline.training.token";
 
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? "The service gave no reason.");
+    super(problem.detail ?? "The service did not say why.");
     this.status = status;
     this.title = problem.title ?? "The service refused";
     this.code = problem.code ?? "";
   }
 }
 
-// The token lasts as long as the tab.
+// The token is kept until the tab is closed.
 export const keep = (token) => sessionStorage.setItem(KEY, token);
 
 function headers(more = {}) {
@@ -39,7 +39,8 @@ const wait = (ms, signal) => new Promise((done) => {
   signal.addEventListener("abort", () => { clearTimeout(timer); done(); }, { once: true });
 });
 
-// By fetch, since an EventSource sends no token. Comes back where it broke off, until the job ends or `signal` says so.
+// With fetch, because an EventSource sends no token. Resumes after a lost connection until the job ends or `signal`
+// aborts.
 export async function follow(job, signal, on) {
   let last = null;
   while (!signal.aborted) {

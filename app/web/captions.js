@@ -1,4 +1,4 @@
-// The captions on the page: the running sentence, the list of those that are over, and that list as a file.
+// The captions on the page: the running sentence, the list of finished ones, and that list as a file.
 
 import { copy, el, make, percent, readFrom } from "./dom.js";
 import { readAloud } from "./settings.js";
@@ -9,12 +9,12 @@ const said = []; // { start_ms, end_ms, sentence }
 export const nextStart = () => (said.length ? said.at(-1).end_ms + 1000 : 0);
 export const count = () => said.length;
 
-function sureness(confidence) {
+function inWords(confidence) {
   const words = confidence >= 0.8 ? "sure" : confidence >= 0.6 ? "fairly sure" : "unsure";
   return `${percent(confidence)}, ${words}`;
 }
 
-// How the running sentence stands; `open` when it may still change.
+// Show the running sentence; `open` while it may still change.
 export function show(event, open) {
   el("live-sentence").textContent = open ? event.sentence.replace(/[.?!]$/, " …") : event.sentence;
   el("live-sentence").classList.toggle("open", open);
@@ -23,7 +23,7 @@ export function show(event, open) {
     chip.style.setProperty("--share", sign.confidence);
     return chip;
   }));
-  el("confidence").textContent = event.gloss.length ? sureness(event.confidence) : "–";
+  el("confidence").textContent = event.gloss.length ? inWords(event.confidence) : "–";
   el("attention").textContent = readFrom(event.attention);
 }
 
@@ -38,7 +38,7 @@ export function add(event, offset_ms) {
   said.push(line);
   const item = document.createElement("li");
   const at = make("span", clock(line.start_ms, "").slice(3, 8), "at");
-  at.setAttribute("aria-hidden", "true"); // who listens wants the sentence
+  at.setAttribute("aria-hidden", "true"); // screen readers should read only the sentence
   item.append(at, make("span", line.sentence));
   el("history").append(item);
   el("scroll").scrollTop = el("scroll").scrollHeight;

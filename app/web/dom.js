@@ -1,4 +1,4 @@
-// The few things every part of the page does with elements.
+// Helpers for elements, shared by all parts of the page.
 
 export const el = (id) => document.getElementById(id);
 
@@ -14,22 +14,22 @@ export function complain(box, title, detail) {
   box.hidden = false;
 }
 
-// Copies text; where the browser does not let us, selects `source` so that the keyboard can.
-export async function copy(text, source, told, what) {
+// Copies text; if the browser refuses, selects `source` for copying by keyboard. `status` shows the result.
+export async function copy(text, source, status, what) {
   try {
     await navigator.clipboard.writeText(text);
-    told.textContent = `${what} copied.`;
+    status.textContent = `${what} copied.`;
   } catch {
     getSelection().selectAllChildren(source);
-    told.textContent = `${what} selected; copy with the keyboard.`;
+    status.textContent = `${what} selected; copy with the keyboard.`;
   }
 }
 
 export const percent = (share) => `${Math.round(share * 100)} %`;
 
-// What the recogniser looked at: the weights of its two streams, in words where one of them is all there is.
+// What the recogniser read from: the weights of its two streams, in words if only one of them was used.
 export function readFrom({ rgb, pose }) {
-  if (rgb < 0.005) return "the body and hands alone, not the picture";
-  if (pose < 0.005) return "the picture alone";
-  return `body and hands ${percent(pose)}, picture ${percent(rgb)}`;
+  if (rgb < 0.005) return "body and hands only, not the image";
+  if (pose < 0.005) return "the image only";
+  return `body and hands ${percent(pose)}, image ${percent(rgb)}`;
 }

@@ -1,4 +1,4 @@
-// Live captions: pictures of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
+// Live captions: images of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
 
 import { add, clearRunning, count, nextStart, show } from "./captions.js";
 import { complain, el, make } from "./dom.js";
@@ -8,16 +8,16 @@ import { draw, wipe } from "./skeleton.js";
 const FRAME_MS = 66;
 const MAX_QUEUED_BYTES = 256 * 1024;
 const HEADER_BYTES = 16;
-const MAX_WAIT_MS = 4000; // between two tries to connect again
+const MAX_WAIT_MS = 3000; // between two attempts to reconnect
 const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Reconnecting", ending: "Finishing" };
 const video = el("live-video");
 const skeleton = el("skeleton");
 
 const TRY_AGAIN = { unknown_session: 4400, draining: 1012 }; // too late to resume; the service restarts
 
-let live = null; // what runs now: { socket, stream, ... }
+let live = null; // the current run: { socket, stream, ... }
 
-function tell(state, text) {
+function showState(state, text) {
   el("state").dataset.state = state;
   el("state").textContent = STATES[state];
   el("live-status").textContent = text;
@@ -37,20 +37,21 @@ function connect(run) {
     if (run.session) start.resume = { session_id: run.session, token: run.token, last_seq: run.seq };
     socket.send(JSON.stringify(start));
   });
-  socket.addEventListener("message", (message) => hear(run, JSON.parse(message.data)));
-  socket.addEventListener("close", (farewell) => lost(run, farewell));
+  socket.addEventListener("message", (message) => receive(run, JSON.parse(message.data)));
+  socket.addEventListener("close", (closed) => lost(run, closed));
 }
 
-function lost(run, farewell) {
+function lost(run, closed) {
   run.ready = false;
   if (live !== run || run.ending) return finish(run);
   if (run.fatal) return finish(run);
-  if (farewell.code === TRY_AGAIN.unknown_session) {
+  if (closed.code === TRY_AGAIN.unknown_session) {
     Object.assign(run, { session: null, seq: 0, offset_ms: nextStart() });
   }
   run.attempt += 1;
   if (!run.stream) video.pause(); // a sample waits; a camera cannot
-  tell("again", `The connection was lost; trying again (${run.attempt}) …`);
+  const what = run.opened ? "The connection was lost" : "The service cannot be reached";
+  showState("again", `${what}; trying again (attempt ${run.attempt}) …`);
   el("try-now").hidden = false;
   run.again = setTimeout(() => tryAgain(run), Math.min(250 * 2 ** run.attempt, MAX_WAIT_MS));
 }
@@ -62,16 +63,16 @@ function tryAgain(run) {
   connect(run);
 }
 
-function hear(run, event) {
+function receive(run, event) {
   run.seq = Math.max(run.seq, event.seq ?? 0);
   if (event.type === "ready") {
-    Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, attempt: 0 });
+    Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, opened: true, attempt: 0 });
     el("try-now").hidden = true;
     if (live !== run || run.ending) return;
-    tell("live", `Captions are on: ${event.model.id} knows ${event.model.glosses} signs.`);
+    showState("live", `Captions are on: ${event.model.id} knows ${event.model.glosses} signs.`);
     if (run.stream || run.warm) return play();
     frame(run, true);
-    setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // whatever came of it
+    setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // even without an answer
   } else if (event.type === "landmarks") {
     if (live !== run || run.ending) return;
     if (settings.skeleton) draw(skeleton, event.points);
@@ -98,11 +99,11 @@ function hear(run, event) {
   }
 }
 
-function play() { video.play().catch(() => {}); } // fails when stopped at once, and then may
+function play() { video.play().catch(() => {}); } // rejected if stopped at once, which is harmless
 
 function lag(event) { el("lag").textContent = `${Math.round(event.lag_ms)} ms`; }
 
-function pictures(used, dropped) { el("pictures").textContent = `${used} read, ${dropped} left out`; }
+function pictures(used, dropped) { el("pictures").textContent = `${used} read, ${dropped} dropped`; }
 
 // Binary messages: version 1, kind 1 (JPEG), flags, sequence, capture time in microseconds; little-endian.
 async function frame(run, still = false) {
@@ -139,7 +140,7 @@ async function begin(sample) {
   const run = {
     canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0,
     sequence: 0, skipped: 0, attempt: 0, offset_ms: nextStart(),
-    again: null, ready: false, warm: false, busy: false, ending: false, fatal: false,
+    again: null, ready: false, opened: false, warm: false, busy: false, ending: false, fatal: false,
   };
   live = run;
   el("live-problem").hidden = true;
@@ -149,7 +150,7 @@ async function begin(sample) {
   el("camera").hidden = true;
   el("live-stop").hidden = false;
   el("live-stop").focus();
-  tell("connecting", sample ? "Connecting …" : "Waiting for the camera …");
+  showState("connecting", sample ? "Connecting …" : "Waiting for the camera …");
   try {
     await (sample ? openSample(sample) : openCamera(run));
   } catch (error) {
@@ -157,9 +158,9 @@ async function begin(sample) {
     finish(run);
     const box = el("live-problem");
     if (sample) return complain(box, "The sample cannot be played", "Reload the page and try again.");
-    const insecure = "Browsers give the camera to pages over https or on localhost only";
+    const insecure = "Browsers allow the camera only on pages over https or on localhost";
     const why = navigator.mediaDevices ? error.message : insecure;
-    return complain(box, "The camera cannot be used", `${why}. Allow it in the browser, or watch a sample.`);
+    return complain(box, "The camera cannot be used", `${why.replace(/\.$/, "")}. Connect a camera and allow it in the browser, or watch a sample.`);
   }
   if (live !== run || run.ending) return release(run);
   skeleton.width = video.videoWidth;
@@ -176,7 +177,7 @@ async function openSample(name) {
   video.srcObject = null;
   video.src = `/samples/${encodeURIComponent(name)}`;
   video.onended = stop;
-  // Its first picture is there, then it waits until the service has read that one: the performance is short.
+  // Shows its first image and waits until the service has read it, because the performance is short.
   await video.play();
   video.pause();
 }
@@ -210,7 +211,7 @@ function stop() {
   release(run);
   if (run.socket?.readyState === WebSocket.OPEN) {
     run.socket.send('{"type":"stop"}');
-    tell("ending", "Reading the end …");
+    showState("ending", "Finishing the last sentence …");
   } else {
     run.socket?.close();
     finish(run);
@@ -230,14 +231,14 @@ function finish(run) {
   el("live-stop").hidden = true;
   el("camera").hidden = false;
   if (hadFocus) el("camera").focus();
-  tell("off", count() ? "Captions are off." : "Captions are off; nothing was recognised.");
+  showState("off", count() ? "Captions are off." : "Captions are off; nothing was recognised.");
 }
 
 el("camera").addEventListener("click", () => begin(null));
 el("watch").addEventListener("click", () => begin(el("sample").value));
 el("live-stop").addEventListener("click", stop);
 el("try-now").addEventListener("click", () => { if (live) tryAgain(live); });
-addEventListener("pagehide", () => live?.socket?.close(1000)); // the service need not wait for us
+addEventListener("pagehide", () => live?.socket?.close(1000)); // ends the session at once
 follow("skeleton", (wanted) => { if (!wanted) wipe(skeleton); });
 follow("partials", (wanted) => {
   if (!wanted && el("live-sentence").classList.contains("open")) clearRunning();

@@ -1,4 +1,4 @@
-// What this service is: its recogniser, the signs it knows, how to call it from a terminal.
+// About this service: its recogniser, the signs it knows, how to call it from a terminal.
 
 import { copy, el } from "./dom.js";
 

@@ -1,4 +1,4 @@
-// What the viewer chose, remembered in this browser. Inputs say by data-setting which setting they hold.
+// The viewer's settings, stored in this browser. An input's data-setting names its setting.
 
 import { el, make } from "./dom.js";
 
@@ -13,16 +13,16 @@ const inWords = {
   rate: (value) => `${value} ×`,
 };
 
-// Private windows and locked-down browsers have no storage: the page then forgets, and nothing else.
+// Private windows and locked-down browsers have no storage; settings then last until the page is closed.
 try {
   const kept = JSON.parse(localStorage.getItem(KEY)) ?? {};
   for (const name in settings) if (typeof kept[name] === typeof settings[name]) settings[name] = kept[name];
-} catch { /* as if nothing had been chosen */ }
+} catch { /* use the defaults */ }
 
 function keep() {
   try {
     localStorage.setItem(KEY, JSON.stringify(settings));
-  } catch { /* remembered until the page is left */ }
+  } catch { /* kept until the page is closed */ }
 }
 
 // `act` runs now and whenever the setting changes.
@@ -61,7 +61,7 @@ for (const input of document.querySelectorAll("[data-setting]")) {
 
 follow("size", (size) => document.documentElement.style.setProperty("--caption-size", `${size}rem`));
 
-// A choice that is known only later: voices load late, cameras have names once the camera was allowed.
+// Choices that are known only later: voices load late, cameras have names only after permission was given.
 function fill(select, choices) {
   select.replaceChildren(select.options[0], ...choices.map(([value, text]) => {
     const option = make("option", text);
@@ -69,7 +69,7 @@ function fill(select, choices) {
     return option;
   }));
   select.value = settings[select.dataset.setting];
-  if (!select.value) select.value = ""; // what was chosen once is not here today
+  if (!select.value) select.value = ""; // the chosen one is not available now
 }
 
 export async function listCameras() {

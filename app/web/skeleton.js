@@ -1,4 +1,4 @@
-// The landmarks drawn over the picture they were found in: 33 pose points, 21 of the left hand, 21 of the right.
+// Draws landmarks over the image they were found in: 33 pose points, 21 of the left hand, 21 of the right.
 
 const chain = (...points) => points.slice(1).map((point, i) => [points[i], point]);
 const hand = (first) => [1, 5, 9, 13, 17].flatMap((finger) =>
@@ -10,7 +10,7 @@ const PARTS = [
   { colour: "#ffc24a", bones: [...chain(12, 14, 16), ...hand(54)] }, // the signer's right
 ];
 const POSE_POINTS = 33;
-const SURE = 0.3; // pose points less visible than this are guesses outside the picture or behind the body
+const SURE = 0.3; // pose points less visible than this are guesses outside the image or behind the body
 
 const seen = (points, i) => points[i][2] >= (i < POSE_POINTS ? SURE : 0.5);
 
@@ -18,7 +18,7 @@ export function wipe(canvas) {
   canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
 }
 
-// The canvas has the picture's shape and is laid over it the same way, so shares of the picture are shares of it.
+// The canvas has the image's aspect ratio and covers it, so fractions of the image are fractions of the canvas.
 export function draw(canvas, points) {
   const { width, height } = canvas;
   const pen = canvas.getContext("2d");
@@ -31,7 +31,7 @@ export function draw(canvas, points) {
       path.moveTo(points[a][0] * width, points[a][1] * height);
       path.lineTo(points[b][0] * width, points[b][1] * height);
     }
-    // A dark rim keeps the lines visible on skin and on a white wall alike.
+    // A dark outline keeps the lines visible both on skin and on a white wall.
     for (const [style, thickness] of [["rgba(20, 16, 30, 0.65)", 0.009], [colour, 0.0045]]) {
       pen.strokeStyle = style;
       pen.lineWidth = thickness * Math.hypot(width, height);

@@ -1,4 +1,4 @@
-// The page of training: jobs, a form, the curves and the log of one job, and the recogniser that answers.
+// The training page: jobs, a form, the curves and the log of one job, and the active recogniser.
 
 import { act, ask, follow, keep, Refused } from "./api.js";
 import { chart, short } from "./chart.js";
@@ -10,14 +10,14 @@ const LOG_CHARACTERS = 200_000;
 const chosen = { id: null, attempt: 0, lines: [], next: 0, stop: null };
 let shown = PAGE;
 
-// -- what goes wrong ----------------------------------------------------------------------------------------------
+// -- errors -------------------------------------------------------------------------------------------------------
 
-function tell(problem) {
+function report(problem) {
   el("door").hidden = problem.status !== 401;
   if (problem.status === 401 || problem.status === 403) el("all").hidden = true;
   if (problem.status === 401 && !el("token").value) el("problem").hidden = true;
   else if (problem instanceof Refused) complain(el("problem"), problem.title, problem.message);
-  else complain(el("problem"), "The service did not answer", "It may be stopping. This page tries again.");
+  else complain(el("problem"), "The service did not answer", "It may be shutting down. This page keeps trying.");
 }
 
 async function trying(work) {
@@ -26,7 +26,7 @@ async function trying(work) {
     el("problem").hidden = true;
     return answer;
   } catch (problem) {
-    tell(problem);
+    report(problem);
     return null;
   }
 }
@@ -48,7 +48,7 @@ function stateOf(state) {
 
 const time = (text) => (text ? new Date(text).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "");
 
-// Rows are changed in place: replaced, they would take the keyboard's focus with them.
+// Rows are changed in place: replacing them would lose the keyboard focus.
 function rows(body, items, fill) {
   const old = new Map([...body.children].map((row) => [row.dataset.id, row]));
   const now = items.map((item) => {
@@ -90,8 +90,8 @@ async function loadJobs() {
     return [cell(open), cell(stateOf(job.state)), cell(progressOf(job.progress) || "–"),
       cell(time(job.started_at ?? job.created_at))];
   });
-  const mine = jobs.find((job) => job.id === chosen.id);
-  if (mine) showJob(mine);
+  const listed = jobs.find((job) => job.id === chosen.id);
+  if (listed) showJob(listed);
   else if (chosen.id) showJob(await ask(`/jobs/${chosen.id}`));
 }
 
@@ -142,7 +142,7 @@ function addLog(text) {
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
-// One after the other: two at once would both take the same lines.
+// One at a time: two at once would read the same lines.
 let reading = Promise.resolve();
 function loadNumbers() {
   reading = reading.catch(() => {}).then(readNumbers);
@@ -193,12 +193,12 @@ async function doing(name, path, done) {
   const job = await trying(() => act(path));
   el(name).disabled = false;
   if (!job) return;
-  el("told").textContent = done;
+  el("notice").textContent = done;
   await trying(refresh);
 }
 
 el("stop").addEventListener("click", () => doing("stop", `/jobs/${chosen.id}/stop`, `Job ${chosen.id} is being stopped.`));
-el("resume").addEventListener("click", () => doing("resume", `/jobs/${chosen.id}/resume`, `Job ${chosen.id} goes on.`));
+el("resume").addEventListener("click", () => doing("resume", `/jobs/${chosen.id}/resume`, `Job ${chosen.id} was resumed.`));
 el("older").addEventListener("click", () => { shown = Math.min(200, shown + 4 * PAGE); trying(loadJobs); });
 
 // -- recognisers ----------------------------------------------------------------------------------------------------
@@ -208,17 +208,17 @@ async function loadCheckpoints() {
   rows(el("checkpoints"), checkpoints, (found) => {
     const name = make("th", found.id);
     name.scope = "row";
-    let answers = make("td", "answers now", "yes");
-    if (!found.active && found.problem) answers = cell(make("span", found.problem, "hint"));
+    let state = make("td", "active", "yes");
+    if (!found.active && found.problem) state = cell(make("span", found.problem, "hint"));
     else if (!found.active) {
       const use = make("button", "Activate", "plain small");
       use.type = "button";
       use.setAttribute("aria-label", `Activate ${found.id}`);
       use.addEventListener("click", () => activate(found.id, use));
-      answers = cell(use);
+      state = cell(use);
     }
     return [name, cell(found.source === "run" ? "a job" : "this service"), cell(found.glosses ? String(found.glosses.length) : "–"),
-      cell(found.wer === null ? "–" : percent(found.wer)), answers];
+      cell(found.wer === null ? "–" : percent(found.wer)), state];
   });
 }
 
@@ -228,7 +228,7 @@ async function activate(id, use) {
   use.disabled = false;
   if (!done) return;
   const open = done.live_sessions;
-  el("told").textContent = `${id} answers now.${open ? ` Live sessions that finish on theirs: ${open}.` : ""}`;
+  el("notice").textContent = `${id} is now active.${open ? ` Open live sessions finish on the previous recogniser: ${open}.` : ""}`;
   await trying(loadCheckpoints);
   el("checkpoints-title").tabIndex = -1;
   el("checkpoints-title").focus();
@@ -243,15 +243,25 @@ function options(select, names) {
   if (names.includes(before)) select.value = before;
 }
 
+let descriptions = {};
+
+function describeConfig() {
+  el("config-about").textContent = descriptions[el("config").value] ?? "";
+}
+
+el("config").addEventListener("change", describeConfig);
+
 async function loadChoices() {
-  const { datasets, configs } = await ask("/status");
+  const { datasets, configs, config_descriptions } = await ask("/status");
   options(el("dataset"), datasets);
   options(el("config"), configs);
+  descriptions = config_descriptions;
+  describeConfig();
   const ready = datasets.length > 0 && configs.length > 0;
   el("begin").disabled = !ready;
   el("nothing-to-train").hidden = ready;
-  el("nothing-to-train").textContent = datasets.length ? "There is no config in the service’s CONFIGS_DIR."
-    : "There is no dataset yet: put a folder into the service’s DATASETS_DIR.";
+  el("nothing-to-train").textContent = datasets.length ? "The service has no config in CONFIGS_DIR."
+    : "There is no dataset yet: put one into the service’s DATASETS_DIR.";
 }
 
 el("start").addEventListener("submit", async (event) => {
@@ -265,7 +275,7 @@ el("start").addEventListener("submit", async (event) => {
   const job = await trying(() => ask("/start", body));
   el("begin").disabled = false;
   if (!job) return;
-  el("told").textContent = `Job ${job.id} has been started.`;
+  el("notice").textContent = `Job ${job.id} was started.`;
   await choose(job.id, true);
 });
 
@@ -275,7 +285,7 @@ el("door").addEventListener("submit", (event) => {
   trying(everything);
 });
 
-// -- all of it ------------------------------------------------------------------------------------------------------
+// -- loading --------------------------------------------------------------------------------------------------------
 
 async function refresh() {
   await loadJobs();

@@ -38,7 +38,7 @@ function showResult(answer) {
   el("status").textContent = `${signs} in ${times}. ${answer.sentence}`;
 }
 
-// How far the file is on its way; without a share, that it is being read, for which nobody knows how long it takes.
+// Share of the file that was sent; undefined while it is being read, for which there is no progress.
 function progress(share) {
   const text = share === undefined ? "Reading the video …" : `${percent(share)} sent`;
   if (share === undefined) el("progress").removeAttribute("value");
@@ -46,7 +46,7 @@ function progress(share) {
   el("progress-text").textContent = text;
 }
 
-// XMLHttpRequest because fetch does not tell how much of a body has been sent.
+// XMLHttpRequest because fetch does not report upload progress.
 function send(file) {
   const body = new FormData();
   body.append("file", file);
@@ -59,14 +59,14 @@ function send(file) {
   });
   request.addEventListener("load", () => {
     el("status").textContent = "";
-    const answer = request.response ?? { title: "The service gave no answer", detail: "Try again." };
+    const answer = request.response ?? { title: "The service did not answer", detail: "Try again." };
     if (request.status === 200) showResult(answer);
     else complain(el("problem"), answer.title, answer.detail);
   });
   request.addEventListener("error", () => {
     el("status").textContent = "";
     complain(el("problem"), "The service did not answer",
-      "It may be stopping, or it refused a file that is too large while it was sent. Try again.");
+      "It may be shutting down, or the file is larger than its limit. Try again.");
   });
   request.addEventListener("abort", () => { el("status").textContent = "Cancelled."; });
   request.addEventListener("loadend", () => {

@@ -76,3 +76,11 @@ async def test_more_elements_than_a_clip_can_have_are_not_parsed(client: httpx.A
     with patch("app.api.inference.FramesRequest.model_validate_json", side_effect=AssertionError("parsed")):
         answer = await client.post(ROUTE, content=body, headers={"content-type": "application/json"})
     assert "6000 frames" in assert_problem(answer, 422, "invalid_request")["detail"]
+
+
+async def test_bodies_held_in_memory_are_bounded_together(client: httpx.AsyncClient) -> None:
+    body = {"frames": [FRAME] * 3}
+    with patch("app.api.uploads.MAX_IN_MEMORY", 2 * len(FRAME)):
+        problem = assert_problem(await client.post(ROUTE, json=body), 503, "busy")
+        assert "JSON" in problem["detail"]
+    assert (await client.post(ROUTE, json=body)).status_code == 200  # what it held was given back

@@ -26,7 +26,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.pipeline.module1_preprocessing.video import Frame
 from app.services.recognition import clips
-from tests.support.hostile import BAD_SIZES, PICTURES, latin1_title, many_scans, motion_jpeg, wide_gif
+from tests.support.hostile import BAD_SIZES, PICTURES, latin1_title, many_scans, many_slices, motion_jpeg, wide_gif
 from tests.support.media import jpeg, video
 from tests.support.problems import assert_problem
 from tests.support.serving import served
@@ -49,6 +49,11 @@ async def predict(client: httpx.AsyncClient, data: bytes) -> httpx.Response:
 @pytest.mark.parametrize(("width", "height"), BAD_SIZES)
 async def test_predict_refuses_long_sides(client: httpx.AsyncClient, width: int, height: int) -> None:
     assert_problem(await predict(client, wide_gif(width, height)), 422, "bad_dimensions")
+
+
+async def test_predict_refuses_thousands_of_slices(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    data = many_slices(tmp_path / "clip.mp4", "libx264", 5000).read_bytes()
+    assert_problem(await predict(client, data), 422, "too_expensive")
 
 
 @pictures

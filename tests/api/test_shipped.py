@@ -26,7 +26,7 @@ async def shipped() -> AsyncIterator[httpx.AsyncClient]:
     )
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://glossline", timeout=120) as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=120) as client:
             yield client
 
 

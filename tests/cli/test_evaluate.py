@@ -58,7 +58,7 @@ def test_a_manifest_is_read_in_every_way_and_goes_into_the_card(
     assert (figures["checkpoint"], figures["corpus"], figures["split"]) == ("tiny", "manifest", "dev")
     assert figures["clips"] == 2
     reasons = " ".join(one["why"] for one in figures["left_out"])
-    assert "nobody is seen" in reasons
+    assert "no person was found" in reasons
     assert "UNICORN" in reasons
     names = list(figures["ways"])
     assert names[:2] == ["beam 3", "greedy"]
@@ -91,7 +91,7 @@ def test_a_manifest_is_read_in_every_way_and_goes_into_the_card(
     ("more", "says"),
     [
         (["--split", "test"], "the split 'test'"),
-        (["--live"], "take --full"),
+        (["--live"], "use --full"),
         (["--lm", "nowhere.json"], r"cannot use the gloss language model nowhere.json"),
         (["--checkpoint", "unicorn"], "no checkpoint 'unicorn'"),
     ],
@@ -108,10 +108,10 @@ def test_tracks_and_landmarks_are_not_mixed_up(
 ) -> None:
     tracks = write_boston104(tmp_path / "boston")
     assert evaluate(["--checkpoint", str(checkpoint), "--data", str(tracks)]) == 2
-    assert "take --checkpoint boston104" in capsys.readouterr().err
+    assert "use --checkpoint boston104" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         evaluate(["--checkpoint", str(checkpoint), "--data", str(tracks), "--live", "--full"])
-    assert "take --full" in capsys.readouterr().err
+    assert "use --full" in capsys.readouterr().err
 
 
 def test_a_card_that_is_not_there_is_an_error_not_a_crash(

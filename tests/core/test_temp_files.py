@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -63,6 +64,13 @@ async def test_a_full_disk_has_a_name_and_leaves_nothing(folder: Path, number: i
         async with temporary_file():
             raise OSError(errno.EACCES, "another fault")
     assert os.listdir(folder) == []
+
+
+async def test_a_directory_that_has_gone_has_a_name(folder: Path) -> None:
+    await asyncio.to_thread(folder.rmdir)
+    with pytest.raises(InsufficientStorage, match="TMPDIR"):
+        async with temporary_file():
+            pass
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(folder: Path) -> None:

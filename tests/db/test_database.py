@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.db.database import Database, DatabaseUnavailable, async_url
+from app.core.errors import DatabaseUnavailable
+from app.db.database import Database, async_url
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])

@@ -47,7 +47,7 @@ def test_a_missing_checkpoint_names_the_ones_there_are(tmp_path: Path) -> None:
         ({"format": 99}, "format 99"),
         ({"keypoints": "openpose-25"}, "keypoints 'openpose-25'"),
         ({"vocabulary": ["HELLO"]}, "1 glosses"),
-        ({"vocabulary": ["HELLO", "HELLO", "YOU"]}, "stands twice"),
+        ({"vocabulary": ["HELLO", "HELLO", "YOU"]}, "listed twice"),
         ({"model": {"labels": 3, "wings": 2}}, "wings"),
         ({"temperature": "warm"}, "damaged"),
     ],

@@ -81,3 +81,43 @@ def latin1_title(path: Path, codec: str) -> Path:
     assert b"XYZQ" in data
     path.write_bytes(data.replace(b"XYZQ", b"caf\xe9"))
     return path
+
+
+def many_slices(path: Path, codec: str, copies: int, width: int = 320, height: int = 240) -> Path:
+    """A video whose packets each repeat their last slice `copies` times: of H.264 (libx264), H.265 (libx265) or
+    MPEG-2 (mpeg2video); the container follows from the suffix."""
+    plain = path.with_name(f"plain_{path.name}")
+    options = {
+        "libx264": {"preset": "ultrafast", "x264-params": "slices=2:bframes=0"},
+        "libx265": {"preset": "ultrafast", "x265-params": "bframes=0:log-level=none"},
+        "mpeg2video": {"bf": "0"},
+    }[codec]
+    with av.open(str(plain), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 90, np.uint8), format="rgb24")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with av.open(str(plain)) as source, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size == 0:
+                continue
+            data = bytes(packet)
+            longer = av.Packet(data + _last_unit(data, codec) * copies)
+            longer.stream, longer.pts, longer.dts = stream, packet.pts, packet.dts
+            longer.time_base, longer.is_keyframe = packet.time_base, packet.is_keyframe
+            container.mux(longer)
+    return path
+
+
+def _last_unit(data: bytes, codec: str) -> bytes:
+    """The last slice of a packet with what delimits it."""
+    if codec == "mpeg2video":
+        return data[data.rindex(b"\0\0\1") :]
+    at = last = 0
+    while at < len(data):
+        last, at = at, at + 4 + int.from_bytes(data[at : at + 4], "big")
+    return data[last:]

@@ -68,7 +68,7 @@ class LatencySummary(BaseModel):
 
     @classmethod
     def of(cls, found: Distribution) -> LatencySummary | None:
-        """None where nothing was measured yet."""
+        """None if nothing was measured yet."""
         if not found.count:
             return None
         mean, p50, p95 = (round(s * 1000, 3) for s in (found.mean, found.quantile(0.5), found.quantile(0.95)))
@@ -111,7 +111,7 @@ class System(BaseModel):
         description="Processing time by stage and by `clip` or `live`; only stages that have run."
     )
     memory: Memory
-    gpus: list[dict[str, Any]] = Field(description="One entry per NVIDIA card: name, memory, load, temperature.")
+    gpus: list[dict[str, Any]] = Field(description="One entry per NVIDIA GPU: name, memory, load, temperature.")
     uptime_s: float
 
 

@@ -1,4 +1,4 @@
-"""The shapes of answers about training, as they stand in the OpenAPI document."""
+"""Responses of the training routes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = Literal["queued", "starting", "running", "stopping", "stopped", "finishe
 
 
 class Progress(BaseModel):
-    """How far a job is; what is not known yet is null."""
+    """Progress of a job; null where not known yet."""
 
     step: int | None = None
     steps: int | None = None
@@ -28,18 +28,20 @@ class Job(BaseModel):
 
     id: str
     state: State = Field(
-        description="queued, starting, running, stopping: it holds a place. stopped, finished, failed, or lost: its "
+        description="queued, starting, running, stopping: the job is active. stopped, finished, failed, or lost: its "
         "machine is gone."
     )
     dataset: str
     config: str
-    request: dict[str, Any] = Field(description="What was asked for.")
-    device: str = Field(description="cpu, or the cards, comma separated.")
+    request: dict[str, Any] = Field(description="The request.")
+    device: str = Field(description="cpu, or the GPUs, comma separated.")
     progress: Progress
-    attempt: int = Field(description="1, and one more each time it was resumed.")
-    resumable: bool = Field(description="It ended early, and there is a checkpoint to go on from.")
+    attempt: int = Field(description="1, plus one for each time it was resumed.")
+    resumable: bool = Field(description="It ended early and has a checkpoint to resume from.")
     reason: str | None = Field(description="Why it failed, was stopped or is lost.")
-    exit_code: int | None = Field(description="Of the process; -N for signal N, null while it runs or if unknown.")
+    exit_code: int | None = Field(
+        description="Exit code of the process; -N for signal N, null while it runs or if unknown."
+    )
     log_tail: str | None = Field(description="The last lines of the log, for a job that failed.")
     created_at: datetime
     started_at: datetime | None
@@ -65,22 +67,24 @@ class Jobs(BaseModel):
     """A page of jobs, newest first."""
 
     jobs: list[Job]
-    total: int = Field(description="Jobs there are in all.")
+    total: int = Field(description="Total number of jobs.")
     limit: int
     offset: int
 
 
 class TrainingStatus(BaseModel):
-    """What trains now, and what may be asked for."""
+    """Running jobs, and the available datasets and configs."""
 
     active: list[Job]
-    places: int = Field(description="Jobs that may run at once, MAX_TRAINING_JOBS.")
+    places: int = Field(description="Limit of concurrent jobs, MAX_TRAINING_JOBS.")
     counts: dict[str, int] = Field(description="Jobs by state.")
-    datasets: list[str] = Field(description="Names to give as `dataset`.")
-    configs: list[str] = Field(description="Names to give as `config`.")
+    datasets: list[str] = Field(description="Available values of `dataset`.")
+    configs: list[str] = Field(description="Available values of `config`.")
     config_descriptions: dict[str, str] = Field(description="What each config is for and which corpora it fits.")
-    device: str | None = Field(description="What the service itself answers on; null before it is loaded.")
-    checkpoint: str = Field(description="Id of the checkpoint that answers.")
+    device: str | None = Field(
+        description="Device that the service itself runs on; null before the recogniser is loaded."
+    )
+    checkpoint: str = Field(description="Id of the active checkpoint.")
 
 
 class Points(BaseModel):
@@ -100,9 +104,11 @@ class Points(BaseModel):
     )
 
     lines: list[dict[str, Any]]
-    next: int = Field(description="Give it as `since` to get only what comes after.")
-    more: bool = Field(description="There are more lines already.")
-    attempt: int = Field(description="When it has grown, begin at 0: a resumed job drops the lines it writes again.")
+    next: int = Field(description="Pass it as `since` to get only newer lines.")
+    more: bool = Field(description="Whether more lines are available.")
+    attempt: int = Field(
+        description="If it has increased, start again at 0: a resumed job drops the lines that it will write again."
+    )
 
     @classmethod
     def of(cls, found: MetricPage, attempt: int) -> Points:
@@ -113,9 +119,9 @@ class Log(BaseModel):
     """A part of a job's log."""
 
     text: str
-    offset: int = Field(description="Where the text begins, in bytes.")
-    next: int = Field(description="Give it as `offset` to get only what comes after.")
-    size: int = Field(description="Bytes there are.")
+    offset: int = Field(description="Offset of the text, in bytes.")
+    next: int = Field(description="Pass it as `offset` to get only newer text.")
+    size: int = Field(description="Log size in bytes.")
 
     @classmethod
     def of(cls, piece: LogChunk) -> Log:
@@ -127,11 +133,11 @@ class Checkpoint(BaseModel):
 
     id: str
     source: Literal["shipped", "run"] = Field(description="shipped: in CHECKPOINT_DIR. run: made by a training job.")
-    active: bool = Field(description="Is it the one that answers?")
+    active: bool = Field(description="Whether it is the active one.")
     sign_language: str | None
     glosses: list[str] | None
-    wer: float | None = Field(description="Word error rate on dev (0..1) when it was written, where it is known.")
-    problem: str | None = Field(description="Why it cannot be activated; null if nothing speaks against it.")
+    wer: float | None = Field(description="Word error rate on dev (0..1) when it was written, if known.")
+    problem: str | None = Field(description="Why it cannot be activated; null if it can.")
 
 
 class Checkpoints(BaseModel):
@@ -139,10 +145,10 @@ class Checkpoints(BaseModel):
 
 
 class Activated(BaseModel):
-    """The recogniser that answers from now on."""
+    """The recogniser that is active from now on."""
 
     checkpoint: str
-    model: str = Field(description="What answers call it.")
+    model: str = Field(description="Its id, as in the field `model` of answers.")
     glosses: int
     sign_language: str
-    live_sessions: int = Field(description="Sessions that were open, and finish on the recogniser they began with.")
+    live_sessions: int = Field(description="Open sessions, which finish on the recogniser they began with.")

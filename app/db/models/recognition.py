@@ -1,4 +1,4 @@
-"""The table of the recogniser that answers."""
+"""The table of the active recogniser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.db.models.base import Base
 
 
 class CheckpointChoice(Base):
-    """Which checkpoint answers in services whose CHECKPOINT is `configured`: another setting, another choice."""
+    """The active checkpoint of services with CHECKPOINT=`configured`; each value of the setting has its own choice."""
 
     __tablename__ = "active_checkpoints"
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base
 
-#: What a training job can be; the first four still hold a place.
+#: States of a training job; in the first four it is active.
 ACTIVE = ("queued", "starting", "running", "stopping")
 STATES = (*ACTIVE, "stopped", "finished", "failed", "lost")
 
@@ -28,7 +28,7 @@ class TrainingJob(Base):
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    """Also the name of its run folder and of the model it makes."""
+    """Also the name of its run folder and the id of its checkpoint."""
     state: Mapped[str]
     """One of STATES."""
     request: Mapped[dict[str, Any]] = mapped_column(JSONB)
@@ -38,11 +38,11 @@ class TrainingJob(Base):
     """The machine of its process."""
     pid: Mapped[int | None]
     pid_started: Mapped[float | None] = mapped_column(Double)
-    """When the process began, seconds since 1970: process ids are used again."""
+    """When the process started, seconds since 1970: process ids are reused."""
     owner: Mapped[str]
     """Which process of the service watches it."""
     owner_seen: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
-    """When the owner last gave a sign of life."""
+    """When the owner last sent a heartbeat."""
     stop_asked: Mapped[bool] = mapped_column(server_default=text("false"))
     attempt: Mapped[int] = mapped_column(server_default=text("1"))
     progress: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))

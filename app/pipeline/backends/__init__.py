@@ -1,1 +1,1 @@
-"""Ways to run the network: PyTorch, ONNX Runtime, exported graphs."""
+"""Backends that run the network: PyTorch, ONNX Runtime, exported graphs."""

@@ -1,4 +1,4 @@
-"""What torch.export would pin to the length of its example, said in ways that stay dynamic."""
+"""Operations that torch.export would fix to the length of its example, written so that they stay dynamic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 def lstm(x: Tensor, weights: Sequence[Tensor], layers: int, bidirectional: bool) -> Tensor:
     """(B, S, dim) -> (B, S, hidden): torch's LSTM from zero states, as one operator.
 
-    torch.export takes torch's own apart into its steps, and so can read only one length.
+    torch.export unrolls torch's own LSTM into its steps, so the export could read only one length.
     """
     hidden = weights[1].shape[1]
     zeros = x.new_zeros(layers * (1 + bidirectional), x.shape[0], hidden)

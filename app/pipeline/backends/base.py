@@ -59,8 +59,8 @@ class TorchBackend:
 
 
 class GraphBackend:
-    """Exported halves, pose stream only. They know no lengths: rows of one length run together, the others apart, so
-    that each row is read exactly as alone."""
+    """Exported halves, pose stream only. They take no lengths: rows of equal length run together, others separately, so
+    that each row gives exactly the output it would give alone."""
 
     rgb: RGBConfig | None = None
 
@@ -69,7 +69,7 @@ class GraphBackend:
         self._classify = classify
 
     def encode_images(self, crops: Tensor) -> Tensor:
-        raise NotImplementedError("an exported model reads landmarks alone")
+        raise NotImplementedError("an exported model reads landmarks only")
 
     def encode_frames(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         gates = torch.zeros(*features.shape[:2], 2)

@@ -78,7 +78,7 @@ def export_checkpoint(checkpoint: Path, format: Format, out: Path | None = None)
     about = {"model_id": settings.model_id, "made_of": fingerprint(checkpoint), "torch": torch.__version__}
     model.requires_grad_(False)
     out.mkdir(parents=True, exist_ok=True)
-    # Last to come, first to go: with it in place the files beside it are whole and belong to it.
+    # Written last and removed first: while it exists, the files beside it are complete and belong to it.
     (out / ABOUT).unlink(missing_ok=True)
     rows, frames = _EXAMPLE
     examples = {
@@ -139,7 +139,7 @@ def _write_torchscript(half: nn.Module, example: Tensor, path: Path) -> None:
 
 def _write_torch_export(half: nn.Module, example: Tensor, path: Path) -> None:
     dynamic = torch.export.Dim.DYNAMIC
-    # Oblivious of sizes: else one row, or a window of one step, is a case apart that the program refuses.
+    # Size-oblivious: otherwise one row, or a window of one step, is a special case that the program refuses.
     with AnyLength(), shapes.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         program = torch.export.export(half, (example,), dynamic_shapes=({0: dynamic, 1: dynamic},))
     torch.export.save(program, path)

@@ -16,7 +16,7 @@ from app.pipeline.checkpoint import CheckpointError
 
 
 class OnnxUnavailable(CheckpointError):
-    """ONNX Runtime or the export is missing, stale or damaged; the message says with which command to make it."""
+    """ONNX Runtime or the export is missing, stale or damaged; the message names the command that creates it."""
 
 
 def has_cuda() -> bool:
@@ -28,7 +28,7 @@ def open_export(checkpoint: Path, device: str = "cpu", threads: int = 1, folder:
     """The export in `folder` (default: onnx/ in the checkpoint), its tensors on the CPU. Raises OnnxUnavailable."""
     runtime = _package()
     folder = folder or checkpoint / "onnx"
-    make = f"Make it with: python scripts/export_onnx.py {checkpoint}"
+    make = f"Create it with: python scripts/export_onnx.py {checkpoint}"
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         stale = about["made_of"] != fingerprint(checkpoint)
@@ -37,7 +37,7 @@ def open_export(checkpoint: Path, device: str = "cpu", threads: int = 1, folder:
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise OnnxUnavailable(f"the ONNX export in {folder} is damaged ({problem}). {make}") from problem
     if stale:
-        raise OnnxUnavailable(f"the ONNX export in {folder} was made of other weights than the checkpoint's. {make}")
+        raise OnnxUnavailable(f"the ONNX export in {folder} was made from other weights than the checkpoint's. {make}")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,4 +1,4 @@
-"""How far two backends are apart on the same windows, and how fast each is."""
+"""Largest difference between two backends on the same windows, and the speed of each."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ SIZES = ((1, 64), (1, 128), (16, 64), (16, 128))
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Median milliseconds of one pass over a batch."""
+    """Median duration of one pass over a batch."""
 
     rows: int
+    """Windows in the batch."""
     frames: int
+    """Frames of each window."""
     reference_ms: float
+    """Milliseconds of the reference."""
     other_ms: float
+    """Milliseconds of the other backend."""
 
     @property
     def ratio(self) -> float:
-        """How many times as fast the other is."""
+        """Speed of the other relative to the reference."""
         return self.reference_ms / self.other_ms
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
-from app.pipeline.module1_preprocessing.images import JpegPicture
+from app.pipeline.module1_preprocessing.images import JpegPicture, rgb_from_bytes
 from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, InvalidVideo, VideoLimits
 
 _CODES = {"bad_dimensions": "bad_dimensions", "too_expensive": "too_expensive"}
@@ -38,12 +38,12 @@ def read_images(
     limits = limits or VideoLimits()
     files = image_files(folder)
     if not files:
-        raise InvalidVideo("empty", "the folder holds no images (.png, .jpg, .jpeg)")
+        raise InvalidVideo("empty", "the folder contains no images (.png, .jpg, .jpeg)")
     if len(files) > limits.max_frames or (len(files) - 1) / fps > limits.max_duration_s:
         raise InvalidVideo(
             "too_long",
-            f"the folder holds {len(files)} images; at most {limits.max_frames}, or {limits.max_duration_s:g} s, "
-            "are taken: split it",
+            f"the folder contains {len(files)} images; at most {limits.max_frames}, or {limits.max_duration_s:g} s, "
+            "are accepted: split it",
         )
     size: tuple[int, int] | None = None
     last_slot = -1
@@ -75,7 +75,7 @@ def _read(file: Path, limits: VideoLimits) -> NDArray[np.uint8]:
         check_dimensions(width, height, f"the image {file.name}", limits.max_pixels)
     except InvalidImage as problem:
         raise InvalidVideo(_CODES.get(problem.code, "undecodable"), f"{file.name}: {problem}") from problem
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
+    image = rgb_from_bytes(data)
+    if image is None:
         raise damaged
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return image

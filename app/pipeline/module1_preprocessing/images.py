@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,18 +13,22 @@ from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_
 from app.pipeline.module1_preprocessing.jpeg_scans import check_jpeg
 from app.pipeline.module1_preprocessing.video import Frame
 
-#: Larger pictures are decoded at a reduced scale that still has this many pixels a side: landmarks need no more.
+#: Larger images are decoded at a reduced scale of at least this many pixels a side: landmarks need no more.
 ENOUGH = 720
 
 
 @dataclass(frozen=True, slots=True)
 class JpegPicture:
-    """A JPEG whose header was read; `index` is its place in the request, for messages."""
+    """A JPEG whose header was read."""
 
     data: bytes
+    """The file."""
     width: int
+    """Pixels, from the header."""
     height: int
+    """Pixels, from the header."""
     index: int = 0
+    """Its position in the request, for messages."""
 
     @classmethod
     def check(cls, data: bytes, index: int = 0) -> JpegPicture:
@@ -36,14 +39,12 @@ class JpegPicture:
         try:
             height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         except ValueError:
-            raise InvalidImage(
-                "not_an_image", f"frames[{index}] is not a JPEG picture: it has no valid header"
-            ) from None
+            raise InvalidImage("not_an_image", f"frames[{index}] is not a JPEG image: it has no valid header") from None
         check_dimensions(width, height, f"frames[{index}]")
         return cls(data, width, height, index)
 
     def decode(self) -> NDArray[np.uint8]:
-        """RGB picture uint8 (H, W, 3), at reduced scale where it is larger than needed. Raises InvalidImage."""
+        """RGB image uint8 (H, W, 3), at reduced scale where it is larger than needed. Raises InvalidImage."""
         import simplejpeg
 
         try:
@@ -56,14 +57,12 @@ class JpegPicture:
 
     def _decode_with_opencv(self) -> NDArray[np.uint8]:
         """For the rarer kinds (four colour channels, damaged endings) that simplejpeg refuses."""
-        import cv2
-
-        picture = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_COLOR)
+        picture = rgb_from_bytes(self.data)
         if picture is None:
             raise InvalidImage(
-                "undecodable", f"frames[{self.index}] has a JPEG header, but the picture in it cannot be decoded"
+                "undecodable", f"frames[{self.index}] has a JPEG header, but the image cannot be decoded"
             )
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        return picture
 
 
 def picture_from_bytes(data: bytes) -> NDArray[np.uint8]:
@@ -72,12 +71,18 @@ def picture_from_bytes(data: bytes) -> NDArray[np.uint8]:
     if size is None:
         return JpegPicture.check(data).decode()
     check_dimensions(*size)
+    picture = rgb_from_bytes(data)
+    if picture is None:
+        raise InvalidImage("undecodable", "the image has a WebP header, but cannot be decoded")
+    return picture
+
+
+def rgb_from_bytes(data: bytes) -> NDArray[np.uint8] | None:
+    """What OpenCV decodes, RGB uint8 (H, W, 3); None for what it cannot. Check size and cost first."""
     import cv2
 
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InvalidImage("undecodable", "the picture has a WebP header, but cannot be decoded")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
@@ -88,14 +93,14 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
     if len(head) == 10:
         if kind == b"VP8X":
             if head[0] & 0x02:
-                raise InvalidImage("undecodable", "the picture is an animated WebP; send its frames one by one")
+                raise InvalidImage("undecodable", "the image is an animated WebP; send its frames one by one")
             return 1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little")
         if kind == b"VP8L" and head[0] == 0x2F:
             bits = int.from_bytes(head[1:5], "little")
             return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
         if kind == b"VP8 " and head[3:6] == b"\x9d\x01\x2a":
             return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
-    raise InvalidImage("not_an_image", "the picture begins like a WebP and has no valid header")
+    raise InvalidImage("not_an_image", "the image begins like a WebP but has no valid header")
 
 
 def pictures_from_base64(frames: Sequence[str]) -> list[JpegPicture]:
@@ -103,12 +108,15 @@ def pictures_from_base64(frames: Sequence[str]) -> list[JpegPicture]:
     return pictures_from_bytes(_from_base64(text, index) for index, text in enumerate(frames))
 
 
+def bytes_from_base64(text: str) -> bytes:
+    """Plain base64, or a data: URL of it. Raises ValueError."""
+    return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
+
+
 def _from_base64(text: str, index: int) -> bytes:
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return bytes_from_base64(text)
+    except ValueError:
         raise InvalidImage("not_an_image", f"frames[{index}] is not base64: send base64 of JPEG files") from None
 
 
@@ -121,13 +129,13 @@ def pictures_from_bytes(frames: Iterable[bytes]) -> list[JpegPicture]:
             raise InvalidImage(
                 "sizes_differ",
                 f"frames[{index}] is {picture.width}x{picture.height}, but frames[0] is "
-                f"{pictures[0].width}x{pictures[0].height}; all frames of a clip must have one size",
+                f"{pictures[0].width}x{pictures[0].height}; all frames of a clip must have the same size",
             )
         pictures.append(picture)
     return pictures
 
 
 def decoded(pictures: Sequence[JpegPicture], times_s: Sequence[float]) -> Iterator[Frame]:
-    """Frames of the pictures, one decoded at a time. Raises InvalidImage."""
+    """Frames of the images, decoded one at a time. Raises InvalidImage."""
     for picture, time_s in zip(pictures, times_s, strict=True):
         yield Frame(picture.decode(), time_s)

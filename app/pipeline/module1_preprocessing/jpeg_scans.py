@@ -1,6 +1,6 @@
 """What decoding a JPEG would cost, read from its bytes: a few kilobytes of progressive scans can cost minutes.
 
-Every scan of a JPEG is another pass over the whole picture. Encoders write at most about a dozen of them; a decoder
+Every scan of a JPEG is another pass over the whole image. Encoders write at most about a dozen of them; a decoder
 takes any number, and a scan that changes nothing has 20 bytes.
 """
 
@@ -20,7 +20,7 @@ MAX_JPEG_BYTES = 16 * 1024 * 1024
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _RESTARTS = range(0xD0, 0xD8)
 #: Baseline, extended and progressive DCT with Huffman codes: what cameras and browsers write. Lossless, hierarchical
-#: and arithmetic-coded files are refused: nobody sends them, and their decoders are slower and little tested.
+#: and arithmetic-coded files are refused: they are not in use, and their decoders are slower and little tested.
 _FRAMES = {0xC0, 0xC1, 0xC2}
 _OTHER_FRAMES = {0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}
 #: The next marker between segments (any fill bytes before it are skipped), and inside coded data, where FF00 is a byte
@@ -35,7 +35,7 @@ def check_jpeg(data: bytes, what: str = "the picture") -> None:
     Takes time linear in the bytes. Raises InvalidImage ("not_an_image", "undecodable" or "too_expensive").
     """
     if not data.startswith(b"\xff\xd8\xff"):
-        raise InvalidImage("not_an_image", f"{what} is not a JPEG picture")
+        raise InvalidImage("not_an_image", f"{what} is not a JPEG image")
     if len(data) > MAX_JPEG_BYTES:
         raise InvalidImage("too_expensive", f"{what} has {len(data)} bytes; at most {MAX_JPEG_BYTES} are taken")
     at, scans = 2, 0
@@ -63,7 +63,7 @@ def check_jpeg(data: bytes, what: str = "the picture") -> None:
             if scans > MAX_SCANS:
                 raise InvalidImage(
                     "too_expensive",
-                    f"{what} is a JPEG of more than {MAX_SCANS} scans, each a pass over the whole picture; "
+                    f"{what} is a JPEG of more than {MAX_SCANS} scans, each a pass over the whole image; "
                     "save it again as baseline JPEG",
                 )
             coded = _MARKER_IN_SCAN.search(data, at)

@@ -1,4 +1,4 @@
-"""Landmarks that somebody else extracted (.npz, .pose, JSON) become Keypoints, or are refused by name."""
+"""Landmark files (.npz, .pose, JSON) become Keypoints, or are refused with a named error."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from app.pipeline.module1_preprocessing.landmark_json import NotAnObject, NotJso
 from app.pipeline.module1_preprocessing.npz import InvalidNpz, read_npz
 
 MAX_FRAMES = 6000
-#: Of a file, and of everything unpacked from it: 6000 frames of 576 points, four 32-bit numbers each.
+#: Size limit of a file, and of everything unpacked from it: 6000 frames of 576 points, four 32-bit numbers each.
 MAX_BYTES = 64 * 1024 * 1024
-#: Taken when a file does not say how fast it was recorded.
+#: Frame rate of files that do not state one.
 DEFAULT_FPS = 25.0
-#: Relative coordinates beyond this are pixels or damage: a hand ten pictures away is never found.
+#: Relative coordinates beyond this are pixels or damaged data.
 _MAX_COORDINATE = 10.0
 _BLOCKS = ("pose", "left", "right")
 _POSE_COMPONENTS = {"POSE_LANDMARKS": POSE, "LEFT_HAND_LANDMARKS": LEFT_HAND, "RIGHT_HAND_LANDMARKS": RIGHT_HAND}
@@ -49,14 +49,14 @@ class InvalidLandmarkFile(ValueError):
 
 
 def load_landmarks(source: str | os.PathLike[str] | bytes, filename: str | None = None) -> Keypoints:
-    """Landmarks from a file or its bytes; the ending of `filename` (default: the path's) tells the format.
+    """Landmarks from a file or its bytes; the extension of `filename` (default: the path's) determines the format.
 
     .npz: `pose` (T, 33, 3) x, y, visibility; `left`, `right` (T, 21, 2), a missing hand all zeros; optional `fps`
-        (1..240, default 25), `width` and `height` of the picture (default 4:3) and `times` (T,) in seconds.
+        (1..240, default 25), `width` and `height` of the image (default 4:3) and `times` (T,) in seconds.
     .pose: the pose-format library's file of MediaPipe Holistic, whole or reduced to body and hands; the first person.
     .json: see `keypoints_from_json`.
 
-    Coordinates are relative to the picture. Raises InvalidLandmarkFile; OSError when the file cannot be read.
+    Coordinates are relative to the image. Raises InvalidLandmarkFile; OSError when the file cannot be read.
     """
     if isinstance(source, bytes):
         data = source
@@ -97,7 +97,7 @@ def keypoints_from_json(text: bytes | bytearray) -> Keypoints:
 
 
 def keypoints_from_points(points: NDArray[np.floating[Any]], fps: float, aspect: float) -> Keypoints:
-    """Landmarks (T, 75, 3) that are numbers already, equally spaced; aspect: width / height of the picture.
+    """Landmarks (T, 75, 3) that are numbers already, equally spaced; aspect: width / height of the image.
 
     Raises InvalidLandmarkFile.
     """
@@ -137,9 +137,9 @@ def _npz_arrays(data: bytes) -> dict[str, NDArray[Any]]:
 
 def _check_frames(frames: int) -> None:
     if frames == 0:
-        raise InvalidLandmarkFile("empty", "the landmarks hold no frame")
+        raise InvalidLandmarkFile("empty", "the landmarks contain no frame")
     if frames > MAX_FRAMES:
-        raise InvalidLandmarkFile("too_long", f"the landmarks hold {frames} frames, the limit is {MAX_FRAMES}")
+        raise InvalidLandmarkFile("too_long", f"the landmarks contain {frames} frames, the limit is {MAX_FRAMES}")
 
 
 def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Keypoints:
@@ -157,7 +157,9 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Keypoints:
         raise InvalidLandmarkFile("bad_rate", f"'fps' is {fps:g}; it must lie between 1 and 240 frames per second")
     width, height = _number(arrays, "width", DEFAULT_ASPECT), _number(arrays, "height", 1.0)
     if ("width" in arrays) != ("height" in arrays) or not (width > 0 and height > 0 and 0.1 <= width / height <= 10):
-        raise InvalidLandmarkFile("bad_size", "'width' and 'height' go together, positive, at most 10 to 1 or 1 to 10")
+        raise InvalidLandmarkFile(
+            "bad_size", "'width' and 'height' must both be given, positive, at most 10 to 1 or 1 to 10"
+        )
     return _checked(points, fps, width / height, arrays.get("times"))
 
 
@@ -187,13 +189,13 @@ def _checked(points: NDArray[Any], fps: float, aspect: float, times: NDArray[Any
     if not np.isfinite(points).all():
         frame = int(np.flatnonzero(~np.isfinite(points).all(axis=(1, 2)))[0])
         raise InvalidLandmarkFile(
-            "not_finite", f"frame {frame} holds NaN or infinite values; send 0 for missing points"
+            "not_finite", f"frame {frame} contains NaN or infinite values; send 0 for missing points"
         )
     extreme = float(np.abs(points[..., :2]).max())
     if extreme > _MAX_COORDINATE:
         raise InvalidLandmarkFile(
             "out_of_range",
-            f"a coordinate is {extreme:g}; x and y are relative to the picture (1 = its width or height)",
+            f"a coordinate is {extreme:g}; x and y are relative to the image (1 = its width or height)",
         )
     confidence = points[..., 2]
     if confidence.min() < -0.01 or confidence.max() > 1.01:
@@ -227,9 +229,9 @@ def _from_pose_format(data: bytes) -> Keypoints:
         )
     _check_frames(len(body))
     if size.width <= 0 or size.height <= 0 or not 0.1 <= size.width / size.height <= 10:
-        raise InvalidLandmarkFile("bad_size", f"the .pose header says the picture is {size.width}x{size.height}")
+        raise InvalidLandmarkFile("bad_size", f"the .pose header gives an image size of {size.width}x{size.height}")
     if not 1 <= fps <= 240:
-        raise InvalidLandmarkFile("bad_rate", f"the .pose file states {fps:g} frames per second; 1 to 240 are taken")
+        raise InvalidLandmarkFile("bad_rate", f"the .pose file states {fps:g} frames per second; 1 to 240 are accepted")
     starts, start = {}, 0
     for name, component in names.items():
         starts[name] = start

@@ -1,6 +1,6 @@
 """Landmarks as JSON text, read with bounds on size, depth and number of elements.
 
-msgspec reads it, because hostile JSON must not cost more than honest JSON: it checks types while it parses, skips
+msgspec reads it, because hostile JSON must not cost more than valid JSON: it checks types while it parses, skips
 unknown keys without building objects, and returns each frame as raw text first. A generic parser builds millions of
 Python objects from 16 MiB of `[],[],...` while it holds the interpreter lock, which stops every other thread for
 seconds; here the same text is refused within a tenth of a second. Frames are decoded one by one, so the lock is

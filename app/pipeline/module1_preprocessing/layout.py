@@ -52,7 +52,7 @@ class Layout:
         return {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}[(-a if mirrored else a, b)]
 
     def upright(self, image: VideoFrame) -> NDArray[np.uint8]:
-        """RGB uint8 of `shape`. A image of another size than the layout was made for is scaled to fit."""
+        """RGB uint8 of `shape`. An image of another size than the layout was made for is scaled to fit."""
         rgb = np.asarray(image.to_ndarray(format="rgb24", width=self.width, height=self.height), dtype=np.uint8)
         a, b, c, d = self.matrix
         if self.transposed:
@@ -61,7 +61,7 @@ class Layout:
 
 
 def _matrix(image: VideoFrame) -> tuple[int, int, int, int]:
-    """The display matrix reduced to quarter turns and flips; any other turn is taken as none (no camera writes it)."""
+    """The display matrix reduced to quarter turns and flips; any other rotation is ignored (no camera writes one)."""
     # PyAV's type stubs describe this mapping as a dictionary of motion vectors alone.
     side_data = cast(Mapping[SideDataType, Any], image.side_data).get(SideDataType.DISPLAYMATRIX)
     if side_data is None:

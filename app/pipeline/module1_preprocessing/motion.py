@@ -1,4 +1,4 @@
-"""Saving work on slow machines: only every n-th picture, and none that shows what the last one showed."""
+"""Saving work on slow machines: only every n-th image, and none that repeats the last one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BLOCK = 8
 
 
 class FrameSkip:
-    """Leaves out `skip` pictures after each one taken (0 = none); what lies between is interpolated by time later."""
+    """Skips `skip` images after each one taken (0 = none); the frames between are interpolated by time later."""
 
     def __init__(self, skip: int = 0) -> None:
         if skip < 0:
-            raise ValueError(f"{skip} frames cannot be left out; 0 takes all")
+            raise ValueError(f"cannot skip {skip} frames; 0 takes all")
         self._every = skip + 1
         self._seen = 0
 
@@ -31,17 +31,17 @@ class FrameSkip:
 
 
 class MotionGate:
-    """Tells whether a picture differs from the last one that was let through.
+    """Whether an image differs from the last one that was let through.
 
     Both are reduced to 64x64 grey, black 0 and white 1; the mean absolute difference is taken over each block of 8x8
-    and the largest counts: a moving finger is a hundredth of the picture, in whose mean it would drown. The comparison
-    is with the last picture let through and not the last seen, so slow movement adds up. threshold: 0..1, 0 lets
-    everything through.
+    and the largest counts: a moving finger covers a hundredth of the image, and would vanish in its mean. The
+    comparison is with the last image let through and not the last seen, so slow movement adds up. threshold: 0..1, 0
+    lets everything through.
     """
 
     def __init__(self, threshold: float = 0.0) -> None:
         if not 0 <= threshold <= 1:
-            raise ValueError(f"a motion threshold of {threshold} lies outside 0..1; 0 switches the gate off")
+            raise ValueError(f"a motion threshold of {threshold} is outside 0..1; 0 switches the gate off")
         self._threshold = threshold
         self._last: NDArray[np.float32] | None = None
 

@@ -1,11 +1,11 @@
-"""The running time an MP4 or MOV file claims in its movie header, which FFmpeg replaces by a sum of its own."""
+"""The duration that an MP4 or MOV file claims in its movie header, which FFmpeg replaces by its own sum."""
 
 from __future__ import annotations
 
 import struct
 from typing import BinaryIO
 
-#: Boxes looked at before giving up: real files have fewer than ten at the top.
+#: Boxes searched before giving up: real files have fewer than ten at the top level.
 _MAX_BOXES = 1000
 
 

@@ -143,7 +143,7 @@ class Normaliser:
 
     aspect: image width / height. The result does not depend on how the frames are cut into pushes.
     Origin is the shoulder midpoint and unit the shoulder width, both the running median over the last two seconds in
-    which a body was seen: steady against landmark noise, and to be had live. The unit is at least 0.02 image heights.
+    which a body was seen: steady against landmark noise, and computable live. The unit is at least 0.02 image heights.
     """
 
     def __init__(self, aspect: float) -> None:

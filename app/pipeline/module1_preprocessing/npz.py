@@ -1,4 +1,4 @@
-"""A strict reader of .npz archives from strangers: what is not exactly what numpy writes is refused by one error.
+"""A strict reader of untrusted .npz archives: whatever numpy would not have written is refused, with one error.
 
 numpy's own reader hands the header to Python's tokenizer and parser and the archive to four decompressors; damaged
 files made them raise nine kinds of exceptions. Here the header has to match one pattern, and only stored and deflated
@@ -33,7 +33,7 @@ _HEADER = re.compile(
 
 
 class InvalidNpz(ValueError):
-    """The archive is damaged or not one that is read here. too_large: it is only larger than allowed."""
+    """The archive is damaged or of an unsupported kind; `too_large`: it is only larger than allowed."""
 
     def __init__(self, message: str, too_large: bool = False) -> None:
         super().__init__(message)
@@ -101,7 +101,7 @@ def _parsed(content: bytes, name: str) -> NDArray[Any]:
     try:
         dtype = np.dtype(kind.decode("ascii"))
     except TypeError:
-        raise InvalidNpz(f"'{name}' holds {kind.decode('ascii')}, which is not a kind of number") from None
+        raise InvalidNpz(f"'{name}' holds {kind.decode('ascii')}, which is not a number type") from None
     shape = tuple(int(part.rstrip(b"L")) for part in dimensions.split(b",") if part.strip())
     if len(shape) > MAX_DIMENSIONS:
         raise InvalidNpz(f"'{name}' has {len(shape)} dimensions; at most {MAX_DIMENSIONS} are read")

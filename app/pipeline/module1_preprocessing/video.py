@@ -1,34 +1,41 @@
-"""A video file becomes RGB frames with true capture times; what cannot or must not be decoded is refused by name."""
+"""A video file as RGB frames with true capture times; unsupported or unsafe files are refused with a named error."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from app.pipeline.module1_preprocessing.av1_frames import MAX_FRAMES as MAX_AV1_FRAMES
+from app.pipeline.module1_preprocessing.av1_frames import has_too_many_frames
 from app.pipeline.module1_preprocessing.image_limits import MAX_PIXELS, InvalidImage, check_dimensions
 from app.pipeline.module1_preprocessing.jpeg_scans import MAX_SCANS, count_scans
 from app.pipeline.module1_preprocessing.layout import Layout
 from app.pipeline.module1_preprocessing.mp4_header import claimed_duration_s
+from app.pipeline.module1_preprocessing.slices import too_many_slices
 
-#: Only decoders that cameras, browsers and editors really use; FFmpeg carries hundreds more that nobody fuzzes.
+#: Only decoders that cameras, browsers and editors really use; FFmpeg has hundreds more that are hardly tested.
 DECODERS = frozenset(
     {"h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "msmpeg4v3", "mpeg1video"}
     | {"mpeg2video", "h263", "flv", "mjpeg", "prores", "theora", "ffv1", "rawvideo", "gif"}
 )
+#: Called before each packet of a video; what it raises ends the reading.
+OnPacket = Callable[[], object]
 _MOTION_JPEG = "mjpeg"
+_AV1 = frozenset({"av1", "libdav1d"})
 #: Used when a file states neither times nor a rate.
 FALLBACK_FPS = 25.0
-#: Frames arriving up to this part of a slot before its edge still count as on time (rounding of container clocks).
+#: Frames up to this fraction of a slot before its edge still count as on time (rounding of container clocks).
 _SLOT_SLACK = 1e-3
 
 
@@ -63,28 +70,37 @@ class VideoLimits:
 class VideoInfo:
     """What the header and the first frame say. None where the container does not state it (browser recordings)."""
 
-    width: int  # pixels as shown: after rotation and with square pixels
+    width: int
+    """Pixels as shown: after rotation and with square pixels."""
     height: int
+    """As `width`."""
     fps: float | None
+    """Claimed frames per second."""
     duration_s: float | None
+    """Claimed seconds."""
     frames: int | None
+    """Claimed number of frames."""
     codec: str
-    rotation: int  # degrees clockwise that the stored picture is turned for display: 0, 90, 180, 270
+    """FFmpeg's name of the codec."""
+    rotation: int
+    """Degrees clockwise that the stored image is turned for display: 0, 90, 180, 270."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """rgb: uint8 (H, W, 3), upright; time_s: seconds since the first frame of the file."""
+    """A decoded frame."""
 
     rgb: NDArray[np.uint8]
+    """(H, W, 3), upright."""
     time_s: float
+    """Seconds since the first frame of the file."""
 
 
 def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> VideoInfo:
     """Header checks and one decoded frame, without reading the rest. Raises InvalidVideo, OSError."""
     limits = limits or VideoLimits()
     with _opened(Path(path), limits) as (container, stream):
-        first = next(_decoded(container, stream), None)
+        first = next(_decoded(container, stream, limits), None)
         if first is None:
             raise _nothing_decoded(stream, limits)
         layout = Layout.of(first, stream.sample_aspect_ratio)
@@ -102,24 +118,28 @@ def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> Vi
 
 
 def read_frames(
-    path: str | os.PathLike[str], limits: VideoLimits | None = None, target_fps: float = FALLBACK_FPS
+    path: str | os.PathLike[str],
+    limits: VideoLimits | None = None,
+    target_fps: float = FALLBACK_FPS,
+    on_packet: OnPacket = lambda: None,
 ) -> Iterator[Frame]:
     """Frames of a video file, at most one for each 1/target_fps slot, in order of strictly increasing time.
 
     Slots are centred on the multiples of 1/target_fps and the first frame of a slot is taken with its own time, so a
     30 fps file loses every sixth frame and a jittering 25 fps file loses none. A variable frame rate needs nothing
     more. All frames have one shape: that of the first, upright, with square pixels. A Matroska or AVI file cut off in
-    the middle gives what can be decoded, an MP4 is refused. One frame is held in memory at a time.
+    the middle gives what can be decoded, an MP4 is refused. One frame is held in memory at a time. on_packet: called
+    before each packet, whether it holds a picture or not.
 
-    Raises (on iteration) InvalidVideo; OSError when the file cannot be read.
+    Raises (on iteration) InvalidVideo, what on_packet raises; OSError when the file cannot be read.
     """
     limits = limits or VideoLimits()
-    with _opened(Path(path), limits) as (container, stream):
+    with _opened(Path(path), limits, on_packet) as (container, stream):
         clock = _Clock(stream)
         layout: Layout | None = None
         last_slot = -1
         pixels = 0
-        for count, picture in enumerate(_decoded(container, stream), start=1):
+        for count, picture in enumerate(_decoded(container, stream, limits, on_packet), start=1):
             pixels += picture.width * picture.height
             if pixels > limits.max_total_pixels:
                 raise _too_many_pixels(f"has {pixels} pixels in its first {count} frames", limits)
@@ -127,7 +147,7 @@ def read_frames(
                 raise _too_long(f"has more than {limits.max_frames} frames", limits)
             time_s = clock.read(picture)
             if time_s > limits.max_duration_s:
-                raise _too_long(f"goes on after {limits.max_duration_s:g} s", limits)
+                raise _too_long(f"is longer than {limits.max_duration_s:g} s", limits)
             slot = int(time_s * target_fps + 0.5 + _SLOT_SLACK)
             if slot <= last_slot:
                 continue
@@ -162,7 +182,9 @@ class _Clock:
 
 
 @contextmanager
-def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _opened(
+    path: Path, limits: VideoLimits, on_packet: OnPacket = lambda: None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     size = path.stat().st_size
     if size == 0:
         raise InvalidVideo("empty", "the file is empty; send a video of at least one frame")
@@ -174,28 +196,52 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
     if claimed is not None and claimed > limits.max_duration_s:
         raise _too_long(f"declares {claimed:.1f} s", limits)
     options = {
-        # A container must never lead to another file or a host; the pixel limit also binds headers inside the stream.
+        # A container must never open another file or a host; the pixel limit also applies to headers inside the stream.
         "protocol_whitelist": "file",
-        # FFmpeg decodes frames while it opens a file, before this module has seen a packet; Motion JPEG waits for that.
-        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG})),
+        # FFmpeg decodes frames while it opens a file, before this module has seen a packet: those whose packets are
+        # checked wait for that.
+        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG} - _AV1)),
         "max_pixels": str(limits.max_pixels),
     }
+    _check_slices(path, container_format, options, on_packet)
     try:
-        # The prefix keeps a file name that looks like an address from being one.
+        # The prefix keeps a file name that looks like a URL from being read as one.
         container = av.open(
             f"file:{path.resolve()}", mode="r", format=container_format, options=options, metadata_errors="replace"
         )
     except av.FFmpegError as error:
         raise InvalidVideo(
             "truncated",
-            f"the file starts like a video ({container_format}) but cannot be opened ({error.strerror}): it is cut off "
-            "or damaged; send the whole file again",
+            f"the file starts like a video ({container_format}) but cannot be opened ({error.strerror}): it is "
+            "truncated or damaged; send the whole file again",
         ) from error
     with container:
         stream = _checked_stream(container, limits)
         if container_format == "mp4":
             _check_whole(stream, size)
         yield container, stream
+
+
+def _check_slices(path: Path, container_format: str, options: dict[str, str], on_packet: OnPacket) -> None:
+    """Read all packets of all pictures without a decoder: once a file is opened with one, it has decoded some."""
+    undecoded = {**options, "codec_whitelist": "none"}
+    with (
+        suppress(av.FFmpegError),
+        av.open(  # a file that cannot be opened or read is named by what comes next
+            f"file:{path.resolve()}", mode="r", format=container_format, options=undecoded, metadata_errors="replace"
+        ) as container,
+    ):
+        extradata = {stream.index: stream.codec_context.extradata for stream in container.streams.video}
+        for packet in container.demux(*container.streams.video) if extradata else ():
+            on_packet()
+            if packet.has_sidedata("new_extradata"):
+                extradata[packet.stream_index] = bytes(packet.get_sidedata("new_extradata"))
+            if too_many_slices(packet.stream.codec_context.name, bytes(packet), extradata[packet.stream_index]):
+                raise InvalidVideo(
+                    "too_expensive",
+                    "the video holds a picture of more slices than encoders write; convert it (ffmpeg -i in.mp4 "
+                    "out.mp4)",
+                )
 
 
 def _sniff(head: bytes) -> str:
@@ -227,17 +273,17 @@ def _sniff(head: bytes) -> str:
 def _checked_stream(container: InputContainer, limits: VideoLimits) -> VideoStream:
     if len(container.streams) > limits.max_streams:
         raise InvalidVideo(
-            "too_large", f"the file holds {len(container.streams)} streams, the limit is {limits.max_streams}"
+            "too_large", f"the file has {len(container.streams)} streams, the limit is {limits.max_streams}"
         )
     streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
     if not streams:
-        raise InvalidVideo("no_video_stream", "the file holds no moving pictures (sound or a cover image only)")
+        raise InvalidVideo("no_video_stream", "the file has no video stream (sound or a cover image only)")
     stream = streams[0]
     context = stream.codec_context
     if context is None or context.name not in DECODERS:
         raise InvalidVideo(
             "undecodable",
-            f"pictures coded as {context.name if context else 'an unknown format'} are not read here; "
+            f"video coded as {context.name if context else 'an unknown format'} is not supported; "
             "send H.264, H.265, VP8, VP9 or AV1",
         )
     if context.width or context.height:  # an unreadable start of the stream leaves both 0: decoding will tell
@@ -260,12 +306,12 @@ def _checked_stream(container: InputContainer, limits: VideoLimits) -> VideoStre
 
 
 def _check_whole(stream: VideoStream, size: int) -> None:
-    """An MP4 with its index in front tells before any decoding that the pictures go on after the end of the file."""
+    """An MP4 with its index in front shows before any decoding that its frames extend past the end of the file."""
     needed = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     if needed > size:
         raise InvalidVideo(
             "truncated",
-            f"the file breaks off: its pictures reach to byte {needed} and it has {size}; send the whole file again",
+            f"the file is truncated: its frames extend to byte {needed}, but it has {size}; send the whole file again",
         )
 
 
@@ -289,7 +335,7 @@ def _declared_duration(container: InputContainer, stream: VideoStream) -> float 
 def _too_long(what: str, limits: VideoLimits) -> InvalidVideo:
     return InvalidVideo(
         "too_long",
-        f"the video {what}; at most {limits.max_duration_s:g} s and {limits.max_frames} frames are taken: send a part",
+        f"the video {what}; the limit is {limits.max_duration_s:g} s and {limits.max_frames} frames: send a part",
     )
 
 
@@ -301,31 +347,48 @@ def _too_many_pixels(what: str, limits: VideoLimits) -> InvalidVideo:
     )
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _decoded(
+    container: InputContainer, stream: VideoStream, limits: VideoLimits, on_packet: OnPacket = lambda: None
+) -> Iterator[VideoFrame]:
     """Every picture that decodes. A damaged packet costs its own pictures; where the file breaks off, it ends."""
     packets = container.demux(stream)
-    motion_jpeg = stream.codec_context.name == _MOTION_JPEG
+    context = stream.codec_context
+    pixels = 0  # of all packets: those of hidden frames cost as much as others
     while True:
+        on_packet()
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             return
-        if motion_jpeg and count_scans(bytes(packet)) > MAX_SCANS:
-            raise InvalidVideo(
-                "too_expensive", f"the video holds a JPEG picture of more than {MAX_SCANS} scans; send H.264 instead"
-            )
+        if pixels > limits.max_total_pixels:
+            raise _too_many_pixels(f"codes {pixels} pixels, hidden frames included", limits)
+        _check_packet(context.name, packet)
         try:
             pictures = packet.decode()
         except av.FFmpegError:
             continue
+        finally:
+            pixels += context.width * context.height
         for picture in pictures:
             if isinstance(picture, VideoFrame):
                 yield picture
 
 
+def _check_packet(codec: str, packet: Packet) -> None:
+    """What one call of the decoder may cost, for the codecs that set it no limit."""
+    if codec == _MOTION_JPEG and count_scans(bytes(packet)) > MAX_SCANS:
+        raise InvalidVideo(
+            "too_expensive", f"the video holds a JPEG picture of more than {MAX_SCANS} scans; send H.264 instead"
+        )
+    if codec in _AV1 and has_too_many_frames(bytes(packet)):
+        raise InvalidVideo(
+            "too_expensive", f"the video holds a packet of more than {MAX_AV1_FRAMES} AV1 frames; send H.264 instead"
+        )
+
+
 def _nothing_decoded(stream: VideoStream, limits: VideoLimits) -> InvalidVideo:
     return InvalidVideo(
         "undecodable",
-        f"the file is a video ({stream.codec_context.name}) but not one of its pictures can be decoded: it is cut off "
-        f"before the first whole picture, damaged, or its pictures have more than {limits.max_pixels} pixels",
+        f"the file is a video ({stream.codec_context.name}) but none of its frames can be decoded: it is truncated "
+        f"before the first whole frame, damaged, or its frames have more than {limits.max_pixels} pixels",
     )

@@ -41,7 +41,7 @@ class RGBEncoder(nn.Module):
 
     def __init__(self, backbone: Backbone, weights: str | None = None, views: int = 1) -> None:
         super().__init__()
-        import torchvision.models as zoo  # a second of import that the pose-only recogniser need not pay
+        import torchvision.models as zoo  # imported here: it takes a second that the pose-only recogniser can save
 
         self.backbone: Backbone = backbone
         net = {"resnet18": zoo.resnet18, "resnet34": zoo.resnet34, "resnet50": zoo.resnet50, "s3d": zoo.video.s3d}[

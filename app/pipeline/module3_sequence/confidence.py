@@ -6,7 +6,7 @@ The rule: the evidence for a token is its lattice rows pooled into one row, and 
 
 The temperature is fitted on dev tokens (Guo et al. 2017, arXiv:1706.04599): evidence of every decoded token, with the
 label that was really signed there, or blank where nothing was (an insertion). Temperature never changes which label
-wins, only how sure the answer sounds. It is stored in the checkpoint.
+wins, only its confidence. It is stored in the checkpoint.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.pipeline.module3_sequence.decoders import DecodedToken, checked_log_pro
 Pooling = Literal["mean", "peak"]
 
 TEMPERATURE_RANGE = (0.05, 20.0)
-#: Log-probabilities are raised to this before pooling: one impossible step must not veto all the others.
+#: Lower bound of log-probabilities before pooling: one impossible step must not outweigh all the others.
 _FLOOR = -50.0
 
 
@@ -70,7 +70,7 @@ def negative_log_likelihood(logits: ArrayLike, labels: ArrayLike, temperature: f
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """The temperature of least negative log-likelihood, within `TEMPERATURE_RANGE`.
+    """The temperature with the lowest negative log-likelihood, within `TEMPERATURE_RANGE`.
 
     logits: (N, V), N >= 1, finite; log-probabilities serve, the softmax takes no notice of a constant.
     labels: (N,) what is true, 0..V-1.
@@ -86,13 +86,16 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Answers whose confidence lies in (low, high] (the first bin holds 0 too); means are NaN where count is 0."""
+    """Answers with a confidence in (low, high]; the first bin includes 0."""
 
     low: float
     high: float
     count: int
+    """Number of answers."""
     confidence: float
+    """Mean confidence; NaN if count is 0."""
     accuracy: float
+    """Fraction of correct answers; NaN if count is 0."""
 
 
 def reliability_table(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> list[ReliabilityBin]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from app.pipeline.module3_sequence.steps import BLANK
 
-#: Highest value a log-probability may have before it is taken for something else: rounding of half precision.
+#: Highest value accepted as a log-probability: above 0 by the rounding of half precision.
 MAX_LOG_PROB = 1e-2
 _IMPOSSIBLE = -math.inf
 
@@ -25,7 +25,7 @@ LmContext = tuple[int, ...]
 
 
 class LanguageModel(Protocol):
-    """What the beam asks of a language model over label ids; contexts are opaque, hashable values."""
+    """What the beam search needs of a language model over label ids; contexts are opaque, hashable values."""
 
     @property
     def num_labels(self) -> int: ...
@@ -35,12 +35,12 @@ class LanguageModel(Protocol):
     def advance(self, context: LmContext, label: int) -> LmContext: ...
 
     def log_probs(self, context: LmContext) -> Sequence[float]:
-        """log p(label | context), indexed by label id; index 0 is never asked for by the beam."""
+        """log p(label | context), indexed by label id; the beam never uses index 0."""
         ...
 
 
 class InvalidLattice(ValueError):
-    """What was fed cannot be rows of log-probabilities (wrong shape, NaN, positive values, an impossible step)."""
+    """The input is not rows of log-probabilities (wrong shape, NaN, positive values, an impossible step)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +182,11 @@ _Path = tuple["_Path | None", int, int, int, float]
 
 @dataclass(frozen=True, slots=True)
 class _Prior:
-    """What may be said next after a prefix; asked of the language model once per prefix, not once per step."""
+    """What may follow a prefix; queried from the language model once per prefix, not once per step."""
 
     context: LmContext
     log_probs: Sequence[float] | None  # by label; None without a language model
-    highest: float  # the most that appending a label, whichever, adds to the score
+    highest: float  # the most that appending any label adds to the score
 
 
 @dataclass(slots=True)

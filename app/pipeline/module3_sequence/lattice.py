@@ -85,7 +85,7 @@ class GlobalLattice:
             raise InvalidLattice(f"a window has 1 to {len(self._weights)} steps, got {len(rows)}")
         if window_start_step < self._next_window:
             raise ValueError(
-                f"a window at step {window_start_step} comes too late: windows are added in order, one stride of "
+                f"the window at step {window_start_step} is too early: windows are added in order, one stride of "
                 f"{self._stride} steps or more apart, so the next one starts at step {self._next_window} or later"
             )
         end = self._base + len(self)

@@ -88,7 +88,7 @@ def total_loss(
         loss = loss + config.streams * own
         parts[f"ctc_{name}"] = own.detach()
     if lattice.with_images:
-        # Not a loss: how much of the fused frames comes from the images, which begin at nothing.
+        # Not a loss: the weight of the images in the fused frames, 0 at the start.
         frames = valid.repeat_interleave(lattice.gates.shape[1] // valid.shape[1], dim=1)
         parts["rgb_gate"] = (lattice.gates[..., 0].detach() * frames).sum() / frames.sum()
     if config.label_smoothing:

@@ -107,7 +107,7 @@ class Lattice:
     streams: dict[str, Tensor] = field(default_factory=dict)
     """Logits of each stream's own head, by its name."""
     with_images: bool = False
-    """Did the model see images?"""
+    """Whether the model saw images."""
 
 
 class StreamHead(nn.Module):
@@ -151,7 +151,7 @@ class SignModel(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
-        # None means shared: the same weights must not stand twice in a checkpoint.
+        # None means shared: the same weights must not be stored twice in a checkpoint.
         self.conv_classifier = (
             None if config.shared_classifier else CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
         )
@@ -222,7 +222,7 @@ class SignModel(nn.Module):
     def forward(
         self, features: Tensor, lengths: Tensor, images: Tensor | None = None, without_pose: bool = False
     ) -> Lattice:
-        """without_pose: let the images speak alone, to measure what they know."""
+        """without_pose: use the images alone, to measure them."""
         rgb, pose = self._streams(features, images, lengths)
         frames, gates = self._fused(rgb, pose, without_pose)
         short = self.convolution(frames, lengths)

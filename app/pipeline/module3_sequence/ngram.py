@@ -10,7 +10,7 @@ from pathlib import Path
 
 #: Symbol that fills the context before the first label of a sentence.
 START = -1
-#: Index of the end-of-sentence probability: label 0 is the CTC blank, which a language model never speaks of.
+#: Index of the end-of-sentence probability: label 0 is the CTC blank, which is not part of a language model.
 END = 0
 MAX_ORDER = 6
 #: Its file beside the weights of a checkpoint that has one.

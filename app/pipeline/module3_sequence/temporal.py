@@ -47,13 +47,14 @@ class _ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of (B, C, T)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+        # Contiguous: torch.export would otherwise read the strides as a least length.
+        return super().forward(x.transpose(1, 2).contiguous()).transpose(1, 2).contiguous()
 
 
 def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
     """(B, C, T) with everything past each clip's length replaced by its last value.
 
-    Each layer needs this: only so is a clip in a padded batch read exactly as alone.
+    Each layer needs this, so that a clip in a padded batch gives exactly the output it gives alone.
     """
     if bool((lengths == x.shape[2]).all()):
         return x

@@ -33,7 +33,7 @@ def clean_glosses(glosses: Iterable[str]) -> list[str]:
 
 
 def readable(gloss: str) -> str:
-    """English words of a gloss nobody listed: ``ICE-CREAM`` -> "ice cream"."""
+    """English words of a gloss that is not in the lexicon: ``ICE-CREAM`` -> "ice cream"."""
     return " ".join(re.sub(r"[^\w']+", " ", gloss).strip(" '_").lower().split())
 
 

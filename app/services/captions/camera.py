@@ -29,11 +29,14 @@ from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_obs
 from app.services.recognition.device_faults import Device, raising_device_errors
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 
-#: Images that may wait for their landmarks: enough for a hiccup, and on a slow machine that much behind.
+#: Images that may wait for their landmarks: enough for a short stall; on a slow machine, this much delay.
 MAX_WAITING_IMAGES = 4
-#: Images of one camera on its track at once: while the hands of one are found, the body of the next is. More would
-#: not be faster and would be older when they come out.
+#: Images of one camera in its track at once: while the hands of one are found, the body of the next is. More would
+#: add delay without being faster.
 IN_FLIGHT = 2
+#: A camera that has sent nothing for this long (paused, or its connection lost) gives its track back: a graph holds
+#: some 190 MB. Its next image opens another; the sentence is over by then.
+QUIET_S = 5.0
 
 T = TypeVar("T")
 
@@ -46,12 +49,12 @@ class WaitingImage:
     time_s: float
     """Capture time in the stream."""
     arrived: float
-    """When it came (monotonic seconds)."""
+    """When it arrived (monotonic seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundInImage:
-    """What the track and the recogniser found in one image."""
+    """Output of the track and the recogniser for one image."""
 
     image: WaitingImage
     width: int
@@ -71,43 +74,16 @@ class CameraClient(Protocol):
     def on_landmarks(self, found: FoundInImage) -> None: ...
 
     def on_bad_image(self, problem: ServiceError) -> None:
-        """An image that cannot be read; the next ones are."""
+        """An image could not be read; the next ones still are."""
         ...
 
     def on_images_read(self) -> None:
-        """Nothing waits any more."""
+        """No image is waiting any more."""
         ...
 
     def fail(self, problem: ServiceError) -> None:
-        """The camera cannot go on."""
+        """The camera failed."""
         ...
-
-
-class CameraLike(Protocol):
-    """What a session needs of its camera."""
-
-    @property
-    def waiting(self) -> int:
-        """Images that have not been begun."""
-        ...
-
-    @property
-    def busy(self) -> bool:
-        """Some image has no landmarks yet."""
-        ...
-
-    def put(self, image: WaitingImage) -> int:
-        """Read this image in its turn; returns how many older ones were dropped for it."""
-        ...
-
-    def clear(self) -> int:
-        """Drop the images that wait; returns how many."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-OpenCamera = Callable[[CameraClient], CameraLike]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +98,7 @@ class _Sent:
 
 
 class Camera:
-    """Reads a session's images until `close`, on a landmark track of its own."""
+    """Reads a session's images until `close`, on a landmark track that it holds while they come."""
 
     def __init__(
         self,
@@ -144,13 +120,16 @@ class Camera:
 
     @property
     def waiting(self) -> int:
+        """Images that have not been begun."""
         return len(self._images)
 
     @property
     def busy(self) -> bool:
+        """Some image has no landmarks yet."""
         return self._in_flight or bool(self._images)
 
     def put(self, image: WaitingImage) -> int:
+        """Read this image in its turn; returns how many older ones were dropped for it."""
         self._images.append(image)
         dropped = 0
         while len(self._images) > MAX_WAITING_IMAGES:
@@ -160,6 +139,7 @@ class Camera:
         return dropped
 
     def clear(self) -> int:
+        """Drop the images that wait; returns how many."""
         dropped = len(self._images)
         self._images.clear()
         return dropped
@@ -167,27 +147,36 @@ class Camera:
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        # In a thread, behind an image that may still be read there.
+        # In a thread, after an image that may still be processed there.
         await asyncio.get_running_loop().run_in_executor(self._threads, self._close_track)
 
     async def _run(self) -> None:
         try:
-            await self._something.wait()
-            # First of all: it takes a moment, in which old images make room for new ones.
-            await self._in_thread(self._open)
-            sent: deque[_Sent] = deque()
             while True:
                 await self._something.wait()
-                self._something.clear()
-                while self._images or sent:
-                    await self._step(sent)
-                self._client.on_images_read()
+                # First, because it takes a moment, in which old images make room for new ones.
+                await self._in_thread(self._open)
+                await self._read_until_quiet()
+                await self._in_thread(self._give_back)
         except (OutOfMemory, DeviceFault) as problem:
             logger.opt(exception=problem).error("a live session failed")
-            self._fail(InternalError("The session failed and cannot go on."))
+            self._fail(InternalError("The session failed."))
         except (LandmarksUnavailable, ExtractionFailed) as problem:
             logger.warning("no landmarks for a live session: {}", problem)
             self._fail(ExtractorUnavailable(str(problem)))
+
+    async def _read_until_quiet(self) -> None:
+        sent: deque[_Sent] = deque()
+        while True:
+            self._something.clear()
+            while self._images or sent:
+                await self._step(sent)
+            self._client.on_images_read()
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    await self._something.wait()
+            except TimeoutError:
+                return
 
     def _fail(self, problem: ServiceError) -> None:
         self.clear()
@@ -213,10 +202,13 @@ class Camera:
             self._client.on_landmarks(FoundInImage(done.image, done.width, done.height, points, rgb))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        # Shielded: a thread cannot be stopped, and whoever waits for it may be.
-        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        done.add_done_callback(lambda future: future.cancelled() or future.exception())  # also where nobody waits
-        return await asyncio.shield(done)
+        # Shielded: a thread cannot be stopped, but the task that waits for it can be.
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        waited = asyncio.shield(running)
+        # Cancelled just before or just after the work fails, nobody takes its exception, which asyncio would log.
+        for future in (running, waited):
+            future.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return await waited
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
@@ -254,7 +246,11 @@ class Camera:
 
     def _close_track(self) -> None:
         with self._track_lock:
-            track, self._opened = self._opened, None
             self._closed = True
+        self._give_back()
+
+    def _give_back(self) -> None:
+        with self._track_lock:
+            track, self._opened = self._opened, None
         if track is not None:
             track.close()

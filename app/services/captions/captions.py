@@ -1,4 +1,4 @@
-"""From what a stream has read to the captions that are sent: number of the sentence, revision, what has changed."""
+"""From stream updates to the captions that are sent: sentence number, revision, what has changed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Captions:
     """The sentences of one session, one after the other."""
 
     def __init__(self, interim: bool, model: str) -> None:
-        """interim: partials are wanted; model: id of the checkpoint that reads."""
+        """interim: whether to send partials; model: id of the checkpoint."""
         self.segments = 0
-        """Sentences that are over."""
+        """Number of finished sentences."""
         self.pause_s = math.inf
         """Capture time of the frame with which the sentence ends unless another sign comes."""
         self._interim, self._model = interim, model
@@ -39,7 +39,7 @@ class Captions:
 
     @property
     def open(self) -> bool:
-        """Something of the running sentence has been shown."""
+        """Whether a part of the running sentence has been sent."""
         return bool(self._shown)
 
     def prediction(self) -> Prediction:
@@ -50,10 +50,10 @@ class Captions:
         return Prediction(label=self._sign.gloss if sure else "none", score=round(self._sign.confidence, 4))
 
     def event(self, update: StreamUpdate, lag_ms: float) -> Partial | Final | None:
-        """What there is to send; None where nothing has changed for the client."""
+        """The event to send; None if nothing has changed for the client."""
         self.pause_s = math.inf
         if update.pause_s is not None and update.ended is None:
-            # A frame stands for the time up to the next one.
+            # A frame covers the time up to the next one.
             self.pause_s = update.pause_s - 1 / MODEL_FPS - 1e-6
         self._sign = update.segments[-1] if update.segments and update.ended is None else None
         if update.ended is None:
@@ -74,7 +74,7 @@ class Captions:
         if update.segments:
             event = Final(**self._content(update, lag_ms), reason=_REASONS[ended])
             self.segments += 1
-        elif self._shown and self._interim:  # what was shown has been taken back
+        elif self._shown and self._interim:  # what was sent has been retracted
             event = Partial(**self._content(update, lag_ms))
         self._revision, self._shown = 0, ()
         return event
@@ -86,7 +86,3 @@ class Captions:
             **Caption.of_update(update, self._model).as_event(),
             "lag_ms": round(lag_ms, 1),
         }
-
-
-def milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)

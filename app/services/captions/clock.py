@@ -1,15 +1,15 @@
-"""Capture times of one client made seconds of its stream: strictly growing, without gaps that hold nothing."""
+"""A client's capture times as seconds of its stream: strictly increasing, without empty gaps."""
 
 from __future__ import annotations
 
 from app.core.errors import BadTimestamp
 
-#: Longer gaps are a pause, not slow signing: the stream goes on as if they had not been.
+#: Seconds. A longer gap is a pause, not slow signing, and is removed from the stream's time.
 MAX_GAP_S = 2.0
 
 
 class StreamClock:
-    """fps: the rate of frames that come without a time of their own."""
+    """fps: the rate of frames without capture times."""
 
     def __init__(self, fps: float) -> None:
         self._period = 1 / fps
@@ -19,7 +19,7 @@ class StreamClock:
     def times(self, count: int, time_us: int | None) -> tuple[list[float], bool]:
         """Stream seconds of `count` frames, the first captured at `time_us` (client's clock) or right after the last.
 
-        Also tells whether there was a gap before them. Raises BadTimestamp for a time that is not later than the last.
+        Also returns whether a gap came before them. Raises BadTimestamp for a time that is not later than the last.
         """
         gap = False
         if time_us is None:
@@ -40,7 +40,7 @@ class StreamClock:
         return times, gap
 
     def arrival(self, now_s: float) -> float:
-        """Stream seconds of one frame that comes without a time, by when it came (monotonic seconds)."""
+        """Stream seconds of one frame without a capture time, by its arrival (monotonic seconds)."""
         now_us = int(now_s * 1e6)
         if self._offset_s is None or now_s + self._offset_s > self.last_s:
             return self.times(1, now_us)[0][0]

@@ -1,9 +1,7 @@
-"""What a client of live captions may say, read from JSON text or binary messages."""
+"""Messages from clients of live captions, read from JSON text or binary messages."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import struct
 from collections.abc import Mapping
@@ -25,6 +23,7 @@ from app.core.errors import (
     UnknownType,
 )
 from app.pipeline.keypoints import NUM_KEYPOINTS
+from app.pipeline.module1_preprocessing.images import bytes_from_base64
 from app.services.conversation import commands
 from app.services.conversation.commands import Ack, Message, Ping, Stop
 
@@ -32,38 +31,38 @@ from app.services.conversation.commands import Ack, Message, Ping, Stop
 BINARY_HEADER = struct.Struct("<BBHIQ")
 #: A binary message that begins with these bytes is a JPEG without a header.
 JPEG_START = b"\xff\xd8\xff"
-#: Larger messages end the session: a picture or a second of landmarks is far smaller.
+#: Larger messages end the session; an image or a second of landmarks is far smaller.
 MAX_MESSAGE = 1 << 20
 #: Landmark frames in one binary message: four seconds at 25 frames per second.
 MAX_LANDMARK_FRAMES = 100
-#: Landmarks lie in the picture or near it; what is further out is no landmark.
+#: Landmarks are in the image or near it; coordinates beyond this are refused.
 MAX_COORDINATE = 8.0
 _MAX_COORDINATE_BITS = int(np.float16(MAX_COORDINATE).view(np.uint16))
 
 
 class Start(commands.Start):
-    """Optional, first. Without it the defaults apply from the first frame, or after a second."""
+    """Optional, must come first. Without it, the defaults apply from the first frame on, or after a second."""
 
     sign_language: str | None = Field(default=None, max_length=16)
-    """ISO 639-3; left out: that of the recogniser."""
+    """ISO 639-3 code; default: that of the recogniser."""
     targets: tuple[Annotated[str, Field(max_length=8)], ...] = Field(default=("en",), max_length=4)
     """Languages of the sentences."""
     interim: bool = True
     """Send partials."""
     window: int | None = Field(default=None, ge=16, le=512)
-    """Frames that are read together."""
+    """Frames in a window."""
     stride: int | None = Field(default=None, ge=8, le=512)
-    """Frames between two windows."""
+    """Frames between the starts of two windows."""
     endpoint_ms: int = Field(default=1200, ge=300, le=10_000)
-    """A sentence ends after such a pause."""
+    """A sentence ends after a pause of this many milliseconds."""
     fps: float = Field(default=25.0, ge=1, le=120, allow_inf_nan=False)
-    """Rate of landmarks without times."""
+    """Frame rate of landmarks that are sent without timestamps."""
     aspect: float | None = Field(default=None, ge=0.1, le=10, allow_inf_nan=False)
-    """Width / height of the image; left out: that of the first image, 4/3 for landmarks."""
+    """Width / height of the image; default: that of the first image, 4/3 for landmarks."""
     save: bool = False
-    """Keep the captions. There is no history yet: answered by a `warning`, `not_available`."""
+    """Keep the captions. Not available yet: answered by the warning `not_available`."""
     landmarks: bool = False
-    """Send back the landmarks of images, to draw them."""
+    """Send back the landmarks of images, for drawing."""
 
 
 class FrameMessage(Message):
@@ -71,9 +70,9 @@ class FrameMessage(Message):
 
     type: Literal["frame"] = "frame"
     data: str | bytes = Field(validation_alias=AliasChoices("data", "image", "frame"))
-    """Base64 or a `data:` URL (over Socket.IO also bytes); `image` and `frame` are accepted for the name."""
+    """Base64 or a `data:` URL (over Socket.IO also bytes); the names `image` and `frame` are accepted too."""
     timestamp: float | None = Field(default=None, ge=0, le=1e15, allow_inf_nan=False)
-    """Capture time in milliseconds on any clock; may be left out."""
+    """Capture time in milliseconds on any clock; optional."""
 
 
 class LandmarksMessage(Message):
@@ -83,7 +82,7 @@ class LandmarksMessage(Message):
     points: list[list[float]]
     """[x, y, v] of 75 points."""
     timestamp: float | None = Field(default=None, ge=0, le=1e15, allow_inf_nan=False)
-    """As of `frame`."""
+    """As in `frame`."""
 
 
 class Flush(Message):
@@ -93,15 +92,15 @@ class Flush(Message):
 
 
 class Pause(Message):
-    """The sentence ends, and frames are ignored until `paused` is false again."""
+    """End the sentence and ignore frames until `paused` is false again."""
 
     type: Literal["pause"] = "pause"
     paused: bool = True
-    """False: frames are read again."""
+    """False: read frames again."""
 
 
 JsonMessage = Start | FrameMessage | LandmarksMessage | Flush | Pause | Ack | Ping | Stop
-"""Everything that a client may send as JSON, by `type`."""
+"""All JSON messages of a client, by `type`."""
 
 _JSON = TypeAdapter(Annotated[JsonMessage, Field(discriminator="type")])
 
@@ -129,7 +128,7 @@ Command = Start | Picture | Landmarks | Flush | Pause | Ack | Ping | Stop
 
 
 def parse_text(text: str) -> Command:
-    """A JSON message. Raises ServiceError that names the fault."""
+    """A JSON message. Raises ServiceError that says what is wrong."""
     try:
         content = bounded_json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -190,13 +189,13 @@ def parse_binary(data: bytes) -> Picture | Landmarks:
 
 
 def checked_points(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same points. Raises ServiceError for NaN, infinity or places far outside the picture."""
+    """The same points. Raises ServiceError for NaN, infinity or points far outside the image."""
     peak = np.abs(points).max()  # NaN anywhere comes out as NaN here
     if not np.isfinite(peak):
-        raise InvalidLandmarks("The landmarks hold NaN or infinite values; send 0 for missing points.")
+        raise InvalidLandmarks("The landmarks contain NaN or infinite values; send 0 for missing points.")
     if peak > MAX_COORDINATE:
         raise InvalidLandmarks(
-            "The landmarks lie far outside the picture: x and y are shares of its width and height, 0 to 1.",
+            "The landmarks are far outside the image: x and y are fractions of its width and height, 0 to 1.",
         )
     return points
 
@@ -212,19 +211,13 @@ def _points(points: list[list[float]]) -> NDArray[np.float32]:
 
 
 def _picture(content: str | bytes) -> bytes:
-    data = content if isinstance(content, bytes) else _base64(content)
+    try:
+        data = content if isinstance(content, bytes) else bytes_from_base64(content)
+    except ValueError:
+        raise InvalidFrame("The image is not base64. Send base64 of a JPEG.") from None
     if not data:
         raise InvalidFrame("The image has 0 bytes.")
     return data
-
-
-def _base64(text: str) -> bytes:
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidFrame("The image is not base64. Send base64 of a JPEG.") from None
 
 
 def _microseconds(timestamp_ms: float | None) -> int | None:
@@ -246,5 +239,5 @@ def _kind(content: Any) -> str:
 
 
 def _no_constant(name: str) -> float:
-    # Python's reader accepts NaN and Infinity, which JSON does not have; they are told apart by checked_points.
+    # Python's reader accepts NaN and Infinity, which JSON does not have; checked_points refuses them.
     return math.nan if name == "NaN" else math.inf

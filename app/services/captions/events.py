@@ -1,4 +1,4 @@
-"""What live captions say to their client, beside what every live session says; docs/live.md has the table of these."""
+"""Events of live captions, in addition to those of every live session; docs/live.md has the table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Part(BaseModel):
 
 
 class Config(_Part):
-    """The settings in effect, as in `start`."""
+    """The settings in use, as in `start`."""
 
     sign_language: str
     targets: tuple[str, ...]
@@ -37,30 +37,30 @@ class Model(_Part):
 
     id: str
     glosses: int
-    """How many it knows."""
+    """Number of glosses it knows."""
     sign_language: str
-    """ISO 639-3."""
+    """ISO 639-3 code."""
     fps: float
-    """Frames per second that it reads."""
+    """Frame rate, in frames per second."""
 
 
 class Limits(_Part):
     """Of this session."""
 
     idle_s: float
-    """Without a message for this many seconds it ends."""
+    """The session ends after this many seconds without a message."""
     session_s: float
-    """It lasts no longer than this."""
+    """Longest duration of a session, in seconds."""
     resume_s: float
-    """It can be resumed for this many seconds after its connection was lost."""
+    """It can be resumed within this many seconds of losing its connection."""
     landmark_frames_per_message: int
 
 
 class Ready(events.Ready):
     config: Config
-    """The settings in effect."""
+    """The settings in use."""
     model: Model
-    """The recogniser: `id`, `glosses` (how many), `sign_language`, `fps`."""
+    """The recogniser: `id`, `glosses` (their number), `sign_language`, `fps`."""
     limits: Limits
     """`idle_s`, `session_s`, `resume_s`, `landmark_frames_per_message`."""
 
@@ -74,7 +74,7 @@ class Gloss(_Part):
     start_ms: int
     end_ms: int
     final: bool
-    """It stays, whatever comes."""
+    """Whether it is final."""
 
 
 class Text(_Part):
@@ -93,17 +93,17 @@ class Attention(_Part):
 
 class _Caption(events.Event):
     segment: int
-    """Number of the sentence."""
+    """Number of the sentence, from 0."""
     revision: int
-    """Grows with every event about this sentence."""
+    """Increases with every event about this sentence."""
     start_ms: int
-    """Of its first sign."""
+    """Start of its first sign."""
     end_ms: int
-    """Of its last sign."""
+    """End of its last sign."""
     until_ms: int
-    """Read so far."""
+    """Time up to which frames have been read."""
     gloss: tuple[Gloss, ...]
-    """Its signs: `gloss`, `confidence`, `start_ms`, `end_ms`, `final` (it stays, whatever comes)."""
+    """Its signs: `gloss`, `confidence`, `start_ms`, `end_ms`, `final`."""
     gloss_text: str
     """The signs, separated by spaces."""
     sentence: str
@@ -119,7 +119,7 @@ class _Caption(events.Event):
 
 
 class Partial(_Caption):
-    """How the running sentence stands; replaces the one before."""
+    """The current state of the running sentence; replaces the one before."""
 
     slot: ClassVar[int | None] = PARTIAL
 
@@ -127,7 +127,7 @@ class Partial(_Caption):
 
 
 class Final(_Caption):
-    """A sentence that is over, once; it never changes."""
+    """A finished sentence; sent once, never changed."""
 
     clears: ClassVar[tuple[int, ...]] = (PARTIAL,)
     kept: ClassVar[bool] = True
@@ -139,38 +139,38 @@ class Final(_Caption):
 
 class FoundLandmarks(events.Event):
     """The landmarks of an image, where `start` asked for them; at most 12 a second. Replaces the one before; what was
-    not sent in time is left out."""
+    not sent in time is dropped."""
 
     slot: ClassVar[int | None] = LANDMARKS
     outlives_connection: ClassVar[bool] = False
 
     type: Literal["landmarks"] = "landmarks"
     points: list[list[float]]
-    """[x, y, v] of 75 points, in shares of the image; v = 0 for a point that is missing."""
+    """[x, y, v] of 75 points, as fractions of the image; v = 0 for a missing point."""
     at_ms: int
     """Capture time of the image."""
 
 
 class Stats(events.Event):
-    """How the session does: after a second, then every 5 s."""
+    """Statistics of the session: after a second, then every 5 s."""
 
     type: Literal["stats"] = "stats"
     received: int
-    """Frames that came."""
+    """Frames received."""
     used: int
-    """Frames that were read."""
+    """Frames used."""
     dropped: int
-    """Frames that were not."""
+    """Frames dropped."""
     lag_ms: float
     """As in the latest caption."""
     fps: float
     """Frames received per second."""
     credits_remaining: float | None = None
-    """Null: nothing is counted."""
+    """Always null: there are no credits yet."""
 
 
 class Prediction(events.Event):
-    """Socket.IO alone, one for each frame: the sign being made."""
+    """Socket.IO only, one for each frame: the current sign."""
 
     type: Literal["prediction"] = "prediction"
     label: str
@@ -180,7 +180,7 @@ class Prediction(events.Event):
 
 
 class Usage(_Part):
-    """What the session was."""
+    """Usage of the session."""
 
     seconds: float
     received: int
@@ -199,4 +199,4 @@ CaptionEvent = Annotated[
     Ready | Partial | Final | FoundLandmarks | Stats | Warning | Error | Closing | Done | Pong | Prediction,
     Field(discriminator="type"),
 ]
-"""Everything that a client of live captions may be sent, by `type`."""
+"""All events of live captions, by `type`."""

@@ -13,7 +13,7 @@ from app.pipeline.keypoints import NUM_KEYPOINTS
 
 @dataclass(slots=True)
 class FrameQueue:
-    """Frames as they came, oldest first."""
+    """Frames as received, oldest first."""
 
     batches: deque[tuple[NDArray[np.floating], list[float], NDArray[np.float32] | None]] = field(default_factory=deque)
     """Points (n, 75, 3), their n times in seconds of the stream and, where they have images that the recogniser reads,
@@ -21,7 +21,7 @@ class FrameQueue:
     count: int = 0
     """Frames in all batches."""
     arrived: float = 0.0
-    """When the newest one came (monotonic seconds)."""
+    """When the newest one arrived (monotonic seconds)."""
 
     def __len__(self) -> int:
         return self.count

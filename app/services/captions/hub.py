@@ -1,4 +1,4 @@
-"""All live sessions of this process: who may come in, who comes back after a lost connection, and an orderly end."""
+"""All live sessions of this process: admission, resuming after a lost connection, expiry and shutdown."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ from app.services.conversation.commands import Resume
 from app.services.conversation.events import Closing, Event, Warning
 from app.services.recognition.model_host import ModelHost
 
-#: A session waits this many seconds for its client to come back.
+#: Seconds within which a client may resume its session.
 RESUME_S = 30.0
-#: A session ends when nothing comes for this many seconds, and at the latest after MAX_SESSION_S.
+#: A session ends after this many seconds without a message, and at the latest after MAX_SESSION_S.
 IDLE_S = 60.0
 MAX_SESSION_S = 4 * 3600.0
-#: Pings keep a session open without frames for this long; one that has had none for SILENT_S gives its place to a
-#: newcomer where all are taken.
+#: Pings keep a session open without frames for NO_FRAMES_S; when all places are taken, a session without frames for
+#: SILENT_S is ended in favour of a new one.
 NO_FRAMES_S, SILENT_S = 900.0, 30.0
-#: The sign language of a recogniser whose training did not say which one it is (ISO 639-3).
+#: The sign language of a recogniser for which training did not record one (ISO 639-3, undetermined).
 UNDETERMINED = "und"
 
 
@@ -54,17 +54,17 @@ class _Entry:
     session: LiveSession
     connected: bool = True
     lost_at: float = 0.0
-    """When the connection was lost, where it was (monotonic seconds)."""
+    """When the connection was lost (monotonic seconds); None while connected."""
     connection: int = 0
-    """Grows with each connection of the session."""
+    """Increases with each connection of the session."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """The client is gone."""
     counted: Counters = field(default_factory=Counters)
-    """Frames that are in the metrics already."""
+    """Frames already counted in the metrics."""
 
 
 class LiveHub:
-    """Not thread-safe; needs a running event loop, and uses that one until `close`."""
+    """Not thread-safe; needs a running event loop."""
 
     def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera."""
@@ -79,13 +79,13 @@ class LiveHub:
             burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
             loopback_exempt=settings.max_clients_per_address is None,
         )
-        # Separate threads: uploaded videos keep theirs until they are read.
+        # Separate threads: uploaded videos occupy theirs until they are read.
         self._camera_threads = ThreadPoolExecutor(max(2, landmarks.size), thread_name_prefix="camera")
         self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
         metrics.before_reading(self._update_metrics)
 
     async def close(self) -> None:
-        """End everything at once; `drain` first for an orderly end."""
+        """End everything at once; call `drain` first for a graceful shutdown."""
         self._draining = True
         self._sweeper.cancel()
         await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -93,11 +93,11 @@ class LiveHub:
             await self.drop(session_id)
         await asyncio.to_thread(self._camera_threads.shutdown)
 
-    # -- coming and going ---------------------------------------------------------------------------------------------
+    # -- opening and closing ------------------------------------------------------------------------------------------
 
     @property
     def active(self) -> int:
-        """Sessions, those that wait for their client to come back included."""
+        """Sessions, including those that may still be resumed."""
         return len(self._entries)
 
     @property
@@ -126,9 +126,7 @@ class LiveHub:
         """Raises Draining, DeviceFault or Full when no new session can begin."""
         self._check_open()
         if self.streams.full and self._silent() is None:
-            raise Full(
-                f"{self.streams.in_use} live sessions are open, as many as this service accepts. Try again later."
-            )
+            raise Full(f"{self.streams.in_use} live sessions are open, the limit of this service. Try again later.")
 
     def attempt(self, address: str | None) -> None:
         """Count an attempt of this address to connect. Raises TooManyAttempts."""
@@ -145,7 +143,7 @@ class LiveHub:
             raise BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
         self._make_room()
         if self.streams.full and (silent := self._silent()) is not None:
-            message = f"No frame came for {SILENT_S:g} seconds, and another client needed the place."
+            message = f"No frame came for {SILENT_S:g} seconds, and another client needed its place."
             silent.session.fail(Idle(message))
             self.lost(silent.session, silent.connection)
         session = LiveSession(
@@ -189,7 +187,7 @@ class LiveHub:
         return Camera(client, self._camera_threads, self._landmarks, self._host.device, self._on_stage)
 
     def _silent(self) -> _Entry | None:
-        """The session that has had no frame for longest, if that is long enough to give its place to another."""
+        """The session without frames for longest, if that is long enough to end it in favour of another."""
         silent = [
             entry
             for entry in self._entries.values()
@@ -198,13 +196,13 @@ class LiveHub:
         return max(silent, key=lambda entry: entry.session.frameless_s, default=None)
 
     def _make_room(self) -> None:
-        """A session whose client is away gives up its place when another one needs it."""
+        """End a disconnected session when another one needs its place."""
         away = [(entry.lost_at, i) for i, entry in self._entries.items() if not entry.connected]
         if away and len(self._entries) >= self._settings.max_clients:
             self._dropping = asyncio.ensure_future(self.drop(min(away)[1]))
 
     def resume(self, resume: Resume) -> LiveSession:
-        """The session of a client that lost its connection; what it has not seen is sent again. Raises
+        """The session of a client that lost its connection; events it has not received are sent again. Raises
         UnknownSession."""
         entry = self._entries.get(resume.session_id)
         if entry is None or not hmac.compare_digest(entry.session.token.encode(), resume.token.encode()):
@@ -220,12 +218,12 @@ class LiveHub:
         return session
 
     def connection_of(self, session: LiveSession) -> int:
-        """Number of the session's connection: a door that holds an older one has lost it."""
+        """Number of the session's connection; a door with an older number has lost the session."""
         entry = self._entries.get(session.id)
         return -1 if entry is None else entry.connection
 
     def lost(self, session: LiveSession, connection: int) -> None:
-        """The connection broke: the session waits for its client."""
+        """The connection was lost: keep the session for its client."""
         entry = self._entries.get(session.id)
         if entry is not None and entry.connection == connection and entry.connected:
             entry.connected = False
@@ -248,15 +246,15 @@ class LiveHub:
     # -- numbers ------------------------------------------------------------------------------------------------------
 
     def count_refusal(self, problem: ServiceError) -> None:
-        """A client got no session."""
+        """A client was refused a session."""
         self.metrics.live_refused.labels(problem.code).inc()
 
     def count_event(self, event: Event) -> None:
-        """An event was sent."""
+        """Count an event that was sent."""
         self.metrics.live_events.labels(event.type).inc()
 
     def _count_frames(self, entry: _Entry) -> None:
-        """Frames enter the metrics when these are read and when a session ends: they come too often for more."""
+        """Frames are counted when the metrics are read and when a session ends: counting each would cost too much."""
         now, before = entry.session.counters, entry.counted
         for outcome in FRAMES:
             self.metrics.live_frames.labels(outcome).inc(getattr(now, outcome) - getattr(before, outcome))
@@ -274,7 +272,7 @@ class LiveHub:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def drain(self) -> None:
-        """No new sessions; every open one gets its finals and `closing`."""
+        """Refuse new sessions; every open one gets its finals and `closing`."""
         self._draining = True
 
         async def one(entry: _Entry) -> None:
@@ -287,7 +285,7 @@ class LiveHub:
         await asyncio.gather(*(one(entry) for entry in list(self._entries.values())))
 
     async def _sweep(self) -> None:
-        """End sentences and sessions whose time is over."""
+        """End sentences and sessions that have reached their time limits."""
         while True:
             await asyncio.sleep(0.5)
             now = time.monotonic()

@@ -1,4 +1,4 @@
-"""One client's live captions, whatever its door: frames in by the protocol, events out through the outbox."""
+"""One client's live captions, whatever its transport: frames in, events out through the outbox."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader
+from app.pipeline.caption import milliseconds
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
-from app.services.captions.camera import CameraLike, FoundInImage, OpenCamera, WaitingImage
-from app.services.captions.captions import Captions, milliseconds
+from app.services.captions.camera import Camera, CameraClient, FoundInImage, WaitingImage
+from app.services.captions.captions import Captions
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import Command, Flush, Landmarks, Pause, Picture, Start
 from app.services.captions.events import Done, FoundLandmarks, Stats, Usage
@@ -28,13 +29,13 @@ from app.services.conversation.events import Error, Event, Warning
 from app.services.conversation.outbox import Outbox
 from app.services.recognition.scheduler import Client, Lane
 
-#: Landmark frames that may wait for the model: ten seconds. More means that the machine is too slow for its clients.
+#: Landmark frames that may wait for the model: ten seconds. More means that the machine is overloaded.
 MAX_WAITING_FRAMES = 250
-#: Under load a session's newest frames are looked at less often, but at least this often.
+#: Under load a session's newest frames are read less often, but at least this often (seconds).
 MAX_LOOK_S = 1.0
-#: Landmarks of images go back to a client that draws them no more often than this: twelve times a second.
+#: Seconds between two landmark events to a client that draws them, at least.
 SHOW_S = 1 / 12
-#: What has come when a session ends has this many seconds to be read.
+#: Seconds to process what was received before a session ends.
 FINISH_S = 10.0
 
 Now = Callable[[], float]
@@ -46,7 +47,7 @@ class Counters:
 
     received: int = 0
     used: int = 0
-    """The model was given them."""
+    """Frames passed to the model."""
     dropped: int = 0
 
 
@@ -58,11 +59,11 @@ class LiveSession:
         start: Start,
         stream: CaptionStream,
         lane: Lane[Client],
-        open_camera: OpenCamera | None = None,
+        open_camera: Callable[[CameraClient], Camera] | None = None,
         now: Now = time.monotonic,
         on_lag: Callable[[float], None] | None = None,
     ) -> None:
-        """start: the settings in effect. open_camera: called when the first image comes. on_lag: called with the
+        """start: the settings in use. open_camera: called when the first image arrives. on_lag: called with the
         seconds from the arrival of the newest frame to the captions that have read it."""
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
@@ -71,12 +72,12 @@ class LiveSession:
         self.counters = Counters()
         self.began = now()
         self.finished = False
-        """All has been said; there is nothing to come back for."""
+        """Everything was sent; the session cannot be resumed."""
         self._failed: ServiceError | None = None
         self._last_message_at = self._last_frame_at = self.began
         self._stream, self._lane, self._now = stream, lane, now
         self._open_camera = open_camera
-        self._camera: CameraLike | None = None
+        self._camera: Camera | None = None
         self._on_lag = on_lag
         self._clock = StreamClock(start.fps)
         self._frames = FrameQueue()
@@ -86,17 +87,18 @@ class LiveSession:
         self._taking = True  # frames are accepted
         self._abandoned = False  # a flush does not wait for images
         self._flush_asked = False
-        self._predictions = False  # answer every frame with the sign that is being made
+        self._predictions = False  # answer every frame with the current sign
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._looked_s = 0.0  # stream time of the newest frame the model was given
+        self._added_s = -1.0  # stream time of the newest frame that was queued for the model
         self._shown_at = 0.0  # when landmarks were last due to be sent back
         self._read_until = 0.0  # arrival of the newest frame the model was given
-        self._lag_due = False  # the model's next answer is about frames that it had not seen before
+        self._lag_due = False  # the model's next answer covers new frames
         self._lag_ms = 0.0
 
     @property
     def recogniser(self) -> Recogniser:
-        """The one that reads this session, to its end."""
+        """The recogniser of this session, until it ends."""
         return self._stream.recogniser
 
     @property
@@ -113,11 +115,10 @@ class LiveSession:
         """Images that wait for their landmarks."""
         return self._camera.waiting if self._camera is not None else 0
 
-    # -- what others may do with it -----------------------------------------------------------------------------------
+    # -- for the conversation and the hub -----------------------------------------------------------------------------
 
     def handle(self, command: Command) -> None:
-        """Do what the client says about its captions. Raises ServiceError when it cannot be done; the session goes
-        on."""
+        """Handle a command about captions. Raises ServiceError if it cannot be done; the session continues."""
         match command:
             case Picture() | Landmarks():
                 self.take(command)
@@ -127,7 +128,7 @@ class LiveSession:
                 self.pause(command.paused)
 
     def touch(self) -> None:
-        """A message has come: the session is not idle."""
+        """A message arrived: the session is not idle."""
         self._last_message_at = self._now()
 
     @property
@@ -140,12 +141,12 @@ class LiveSession:
         return self._now() - self._last_frame_at
 
     def pause(self, paused: bool = True) -> None:
-        """Frames are dropped until `pause(False)`; the sentence ends."""
+        """End the sentence and drop frames until `pause(False)`."""
         self._paused = paused
         self.flush()
 
     def resume(self) -> None:
-        """The client is back on another connection: its frames are taken again."""
+        """The client is back on another connection: accept its frames again."""
         self._taking, self._abandoned = True, False
         self.touch()
 
@@ -155,29 +156,29 @@ class LiveSession:
 
     @property
     def failed(self) -> ServiceError | None:
-        """Why the session has to end; its conversation looks at this."""
+        """Why the session has to end; read by its conversation."""
         return self._failed
 
     def fail(self, problem: ServiceError) -> None:
-        """End the session; the first reason stays."""
+        """End the session; the first reason is kept."""
         self._failed = self._failed or problem
         self._at_rest.set()
 
     def send_event(self, event: Event) -> None:
-        """Send an event in its turn; a client that does not read ends the session."""
+        """Queue an event; the session ends if the client does not read."""
         try:
             self.outbox.put(event)
         except SlowReader as problem:
             self.fail(problem)
 
     async def finish(self) -> None:
-        """Read what is there, make it final, send `done`."""
+        """Process what was received, make it final, send `done`."""
         await self.flushed(FINISH_S)
         self.finished = True
         self._put_last(Done(usage=self.usage()))
 
     async def end(self, last: Event, problem: ServiceError, timeout_s: float) -> None:
-        """End the session from the service's side: what is there becomes final, then comes `last`, then the end."""
+        """End the session from the service's side: what was received becomes final, then `last` is sent."""
         await self.flushed(timeout_s)
         self._put_last(last)
         self.fail(problem)
@@ -189,7 +190,7 @@ class LiveSession:
             self.fail(problem)
 
     async def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
         self._taking, self.finished = False, True
         self._lane.forget(self)
         if self._camera is not None:
@@ -198,7 +199,7 @@ class LiveSession:
     # -- in -----------------------------------------------------------------------------------------------------------
 
     def take(self, command: Picture | Landmarks) -> None:
-        """Frames from the client. Raises BadTimestamp when they cannot be used; the session goes on."""
+        """Frames from the client. Raises BadTimestamp when they cannot be used; the session continues."""
         count = len(command.points) if isinstance(command, Landmarks) else 1
         self.counters.received += count
         self._last_frame_at = self._now()
@@ -241,13 +242,14 @@ class LiveSession:
         """Landmarks (n, 75, 3) that are ready for the model, captured at `times` (seconds of the stream); rgb (n, D):
         what the recogniser's RGB encoder made of their images, if it has one and there were any."""
         self._frames.add(points, times, arrived, rgb)
+        self._added_s = times[-1]
         while len(self._frames) > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
             self._lane.wants_turn(self)
 
     def _predict(self) -> None:
-        """A frame has been dealt with: send the sign that is being made, where every frame is answered."""
+        """A frame has been processed: send the current sign, if every frame is answered."""
         if self._predictions:
             self.send_event(self._captions.prediction())
 
@@ -255,8 +257,12 @@ class LiveSession:
 
     def on_landmarks(self, found: FoundInImage) -> None:
         image = found.image
+        if image.time_s <= self._added_s:
+            overtaken = "Landmarks of a later time came while the image was still being read; it was not used."
+            self.on_bad_image(BadTimestamp(f"{overtaken} Send either images or landmarks in one session."))
+            return
         if self.start.aspect is None and self.counters.used == 0 and not self._frames:
-            self._stream.set_aspect(found.width / found.height)  # the first image gives the shape of all
+            self._stream.set_aspect(found.width / found.height)  # the first image sets the aspect ratio
         self._add_landmarks(found.points[None], [image.time_s], image.arrived, found.rgb)
         self._show_landmarks(found.points, image.time_s)
         self._predict()
@@ -267,7 +273,7 @@ class LiveSession:
         self._predict()
 
     def on_images_read(self) -> None:
-        """All waiting images have their landmarks: a flush that waited for them may run."""
+        """All queued images have their landmarks: run a flush that waited for them."""
         if self._flush_asked:
             self._lane.wants_turn(self)
 
@@ -276,7 +282,7 @@ class LiveSession:
         now = self._now()
         if not self.start.landmarks or now < self._shown_at + SHOW_S:
             return
-        # Steps of SHOW_S where images come a little faster than that, else every second one would be left out.
+        # In steps of SHOW_S: if images arrive a little faster, every second one would otherwise be skipped.
         self._shown_at = max(self._shown_at + SHOW_S, now - SHOW_S)
         rounded = np.round(points.astype(np.float64), 3).tolist()
         self.send_event(FoundLandmarks(points=rounded, at_ms=milliseconds(time_s)))
@@ -284,20 +290,20 @@ class LiveSession:
     # -- the end of a sentence ----------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """End the sentence behind the frames that are there."""
+        """End the sentence after the frames received so far."""
         self._flush_asked = True
         self._at_rest.clear()
         self._lane.wants_turn(self)
 
     def flush_if_quiet(self) -> None:
-        """When nothing has come for longer than a pause, the sentence is over."""
+        """End the sentence if nothing arrived for longer than a pause."""
         quiet_s = self._now() - max(self._frames.arrived, self._read_until)
         is_open = self._captions.open or bool(self._frames)
         if is_open and quiet_s > self._stream.config.endpoint_s + 0.5 and not self._flush_asked:
             self.flush()
 
     async def flushed(self, timeout_s: float) -> None:
-        """Take no more frames and end the sentence; returns when all that came has been read and said.
+        """Accept no more frames and end the sentence; returns when everything received has been read and sent.
 
         Images that have no landmarks after half of `timeout_s` are dropped, so that the sentence before them still
         becomes final; after all of it the session ends as it is.
@@ -312,7 +318,7 @@ class LiveSession:
             last_resort()
 
     def _abandon_images(self) -> None:
-        """A flush does not wait any longer for images: those that have no landmarks yet are dropped."""
+        """A flush stops waiting for images: those that have no landmarks yet are dropped."""
         self._abandoned = True
         if self._camera is not None:
             self.counters.dropped += self._camera.clear()
@@ -322,10 +328,10 @@ class LiveSession:
 
     @property
     def _due(self) -> bool:
-        """Enough has come since the last look for another one."""
+        """Whether enough frames arrived for another reading."""
         if not self._frames.count:
             return False
-        # A machine that is behind gets further behind by looking more often than it can answer.
+        # Reading more often than the machine can answer would only increase the delay.
         rest_s = max(self._partial_s, min(2 * self._lane.delay_s, MAX_LOOK_S))
         return self._frames.last_s >= min(self._looked_s + rest_s, self._captions.pause_s)
 
@@ -344,10 +350,10 @@ class LiveSession:
         return LiveTurn(self._stream, points, times, flush, rgb)
 
     def on_result(self, outcome: Outcome) -> None:
-        """The captions of the work that was taken, or why there are none."""
+        """The result of the turn, or the error that ended it."""
         if isinstance(outcome, Exception):
             logger.opt(exception=outcome).error("a live session failed")
-            self.fail(InternalError("The session failed and cannot go on."))
+            self.fail(InternalError("The session failed."))
             return
         self._lag_ms = max(0.0, (self._now() - self._read_until) * 1000)
         if self._lag_due and self._on_lag is not None:

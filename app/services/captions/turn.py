@@ -1,4 +1,4 @@
-"""One turn of a live session at the model: its new frames, the windows they make, and what those say."""
+"""One turn of a live session at the model: its new frames, their windows, and the outputs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
 from app.services.recognition.windows import Window
 
-#: What came of a turn: sentences that ended, then how the running one stands; or why it failed.
+#: Result of a turn: finished sentences, then the running one; or why it failed.
 Outcome = list[StreamUpdate] | Exception
 
 
 @dataclass(slots=True)
 class LiveTurn:
-    """A `Turn` (see recognition.windows): all that a stream can make of its new frames."""
+    """A `Turn` (see recognition.windows): everything a stream can read from its new frames."""
 
     stream: CaptionStream
     points: NDArray[np.float32]
@@ -26,9 +26,9 @@ class LiveTurn:
     times: Sequence[float]
     """Of the frames, in seconds of the stream."""
     flush: bool = False
-    """End the sentence behind the frames."""
+    """End the sentence after the frames."""
     rgb: NDArray[np.float32] | None = None
-    """Of the frames' images, as `CaptionStream.add` takes it."""
+    """RGB features of the frames' images, as for `CaptionStream.add`."""
     _updates: list[StreamUpdate] = field(default_factory=list)
     _problem: Exception | None = None
     _added: bool = False
@@ -42,7 +42,7 @@ class LiveTurn:
 
     @property
     def outcome(self) -> Outcome:
-        """Of updates in between only the last counts; the end of a sentence always does."""
+        """Of the updates in between only the last is kept, but every end of a sentence."""
         if self._problem is not None:
             return self._problem
         return [update for i, update in enumerate(self._updates) if update.ended or i == len(self._updates) - 1]

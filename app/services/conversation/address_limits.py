@@ -1,4 +1,4 @@
-"""What one network address may do: connections at once, and attempts in a while."""
+"""Limits per network address: concurrent connections, and the rate of attempts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.core.errors import AddressFull, TooManyAttempts
+from app.core.limits import RateLimit
 from app.core.network import address_key, is_loopback
 
-#: Attempts an address gets back each second.
+#: Attempts that an address regains each second.
 ATTEMPTS_PER_S = 2.0
-#: Addresses remembered; the one unseen for longest is forgotten first.
+#: Addresses kept; the one that has been inactive for longest is dropped first.
 MAX_ADDRESSES = 10_000
 
 
 @dataclass(slots=True)
 class _Address:
-    attempts_left: float
-    at: float
+    attempts: RateLimit
     connections: int = 0
 
 
@@ -35,22 +35,20 @@ class AddressLimits:
         loopback_exempt: bool = False,
     ) -> None:
         """
-        at_once: connections of one address; None = any number
-        burst: attempts at once, before ATTEMPTS_PER_S holds
-        loopback_exempt: programs on this machine, a proxy among them, may hold any number of connections
+        at_once: concurrent connections of one address; None = unlimited
+        burst: attempts in a burst, before ATTEMPTS_PER_S applies
+        loopback_exempt: programs on this machine, including a proxy, may hold any number of connections
         """
         self._at_once, self._burst, self._now = at_once, burst, now
         self._loopback_exempt = loopback_exempt
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
 
     def attempt(self, address: str | None) -> None:
-        """Count an attempt to connect; None is a door without addresses. Raises TooManyAttempts."""
+        """Count an attempt to connect; address None: not known, not limited. Raises TooManyAttempts."""
         if address is None:
             return
-        known = self._known(address)
-        if known.attempts_left < 1:
+        if not self._known(address).attempts.allows():
             raise TooManyAttempts
-        known.attempts_left -= 1
 
     @contextmanager
     def admit(self, address: str | None) -> Iterator[None]:
@@ -62,9 +60,7 @@ class AddressLimits:
         known = self._known(address)
         exempt = self._loopback_exempt and is_loopback(address)
         if self._at_once is not None and not exempt and known.connections >= self._at_once:
-            raise AddressFull(
-                f"{known.connections} connections are open from this address, as many as this service accepts from one."
-            )
+            raise AddressFull(f"{known.connections} connections are open from this address, the limit per address.")
         known.connections += 1
         try:
             yield
@@ -72,13 +68,8 @@ class AddressLimits:
             known.connections -= 1
 
     def _known(self, address: str) -> _Address:
-        address, now = address_key(address), self._now()
-        known = self._addresses.pop(address, None)
-        if known is None:
-            known = _Address(float(self._burst), now)
-        else:
-            known.attempts_left = min(float(self._burst), known.attempts_left + (now - known.at) * ATTEMPTS_PER_S)
-            known.at = now
+        address = address_key(address)
+        known = self._addresses.pop(address, None) or _Address(RateLimit(self._burst, ATTEMPTS_PER_S, self._now))
         self._addresses[address] = known
         while len(self._addresses) > MAX_ADDRESSES:
             idle = next((a for a, k in self._addresses.items() if k.connections == 0), None)

@@ -1,4 +1,4 @@
-"""What every client of a live session may say, whatever it is about."""
+"""Messages that every client of a live session may send, whatever it is about."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Message(BaseModel):
-    """Base of all messages. Fields that are not known are ignored, so that newer clients can talk to this service."""
+    """Base of all messages. Unknown fields are ignored, so that newer clients can use this service."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
 
 class Resume(Message):
-    """Where a lost connection left off."""
+    """Resume after a lost connection."""
 
     session_id: str = Field(max_length=64)
-    """Of `ready`."""
+    """From `ready`."""
     token: str = Field(max_length=128)
-    """`resume_token` of `ready`."""
+    """`resume_token` from `ready`."""
     last_seq: int = Field(default=0, ge=0, le=2**53)
-    """The last event that arrived; finals after it are sent again."""
+    """`seq` of the last event received; finals after it are sent again."""
 
 
 class Start(Message):
-    """Optional, first. Without it the defaults apply from the first frame, or after a second."""
+    """Optional, must come first. Without it, the defaults apply from the first frame on, or after a second."""
 
     type: Literal["start"] = "start"
     resume: Resume | None = None
-    """On a new connection, within 30 s of losing the old one: the session goes on and no final is lost."""
+    """On a new connection, within 30 s of losing the old one: the session continues and no final is lost."""
 
 
 class Ack(Message):
-    """Everything up to `seq` has arrived and need not be kept."""
+    """Everything up to `seq` was received and need not be kept."""
 
     type: Literal["ack"] = "ack"
     seq: int = Field(ge=0, le=2**53)
-    """Of the last event that arrived."""
+    """`seq` of the last event received."""
 
 
 class Ping(Message):
@@ -47,6 +47,6 @@ class Ping(Message):
 
 
 class Stop(Message):
-    """Ends the session: what is open becomes final, then `done`."""
+    """End the session: the open sentence becomes final, then `done` is sent."""
 
     type: Literal["stop"] = "stop"

@@ -1,5 +1,5 @@
-"""The talk with one live client, the same through every door and about anything: the first message, commands in, events
-out, faults, the end."""
+"""The conversation with one live client, the same for every transport and subject: first message, commands in, events
+out, errors, the end."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from typing import Any, Generic, Protocol, TypeVar
 from loguru import logger
 
 from app.core.errors import BadStart, Close, InternalError, ServiceError, SlowReader, TakenOver, TooFast, TooManyFaults
+from app.core.limits import RateLimit
 from app.services.conversation.commands import Ack, Message, Ping, Resume, Start, Stop
 from app.services.conversation.events import Error, Event, Pong
 from app.services.conversation.outbox import Outbox
 
-#: A client may begin with `start`; when nothing comes for this many seconds, the defaults apply.
+#: A client may begin with `start`; after this many seconds without a message, the defaults apply.
 FIRST_MESSAGE_S = 1.0
-#: A client that does not take a message for this many seconds is not reading.
+#: A client that does not accept a message for this many seconds is considered not to read.
 SEND_S = 20.0
 #: Seconds between two `stats`, and to the first one.
 STATS_S, FIRST_STATS_S = 5.0, 1.0
-#: Events that are queued when a session ends have this many seconds to be sent.
+#: Seconds to send the events that are queued when a session ends.
 LAST_EVENTS_S = 2.0
-#: Messages a client may send at once, and per second in the long run: three cameras' worth.
+#: Messages that a client may send in a burst, and per second in the long run: enough for three cameras.
 BURST, RATE = 400, 100.0
 MAX_FAULTS = 200
 
 
 class ClientDisconnected(Exception):
-    """The client is gone. clean: it closed the connection and will not come back for the rest."""
+    """The client is gone. clean: it closed the connection and will not resume."""
 
     def __init__(self, clean: bool) -> None:
         super().__init__("the client is gone")
@@ -38,18 +39,18 @@ class ClientDisconnected(Exception):
 
 
 class Door(Protocol):
-    """One encoding of the talk. All methods raise ClientDisconnected when the client is gone."""
+    """One transport. All methods raise ClientDisconnected when the client is gone."""
 
     async def receive(self) -> Any:
         """The next command. Raises ServiceError for a message that cannot be read. May be cancelled."""
         ...
 
     async def send(self, event: Event) -> None:
-        """Returns when the connection has taken the event, so that a client that does not read is noticed."""
+        """Return when the connection has accepted the event, so that a client that does not read is noticed."""
         ...
 
     async def close(self, problem: ServiceError | None) -> None:
-        """End the connection; problem: why, where the client did not ask for it."""
+        """End the connection; problem: why, unless the client requested it."""
         ...
 
 
@@ -67,26 +68,26 @@ class Session(Protocol):
 
     @property
     def finished(self) -> bool:
-        """`finish` is over: there is nothing to come back for."""
+        """`finish` is done; the session cannot be resumed."""
         ...
 
     @property
     def has_input(self) -> bool:
-        """It is too late for a `start`."""
+        """Whether it is too late for a `start`."""
         ...
 
     def handle(self, command: Any) -> None:
-        """Do what a command says that is not about the talk itself. Raises ServiceError."""
+        """Handle a command that is not about the conversation itself. Raises ServiceError."""
         ...
 
     def touch(self) -> None:
-        """A message has come."""
+        """A message arrived."""
         ...
 
     def stats(self) -> Event: ...
 
     async def finish(self) -> None:
-        """Say all there is to say, `done` included."""
+        """Send everything that is pending, then `done`."""
         ...
 
 
@@ -94,7 +95,7 @@ S = TypeVar("S", bound=Session)
 
 
 class Sessions(Protocol[S]):
-    """What a conversation needs of the sessions' owner. Methods raise ServiceError for clients that are refused."""
+    """What a conversation needs of the owner of sessions. Methods raise ServiceError for refused clients."""
 
     def admit(self, address: str | None) -> AbstractContextManager[None]:
         """Hold a connection, from before its session begins until after it ends."""
@@ -109,11 +110,11 @@ class Sessions(Protocol[S]):
         ...
 
     def connection_of(self, session: S) -> int:
-        """Number of the session's connection: a door that holds an older one has lost it."""
+        """Number of the session's connection; a door with an older number has lost the session."""
         ...
 
     def lost(self, session: S, connection: int) -> None:
-        """The connection broke: the session waits for its client."""
+        """The connection was lost: keep the session for its client."""
         ...
 
     async def drop(self, session_id: str) -> None: ...
@@ -123,22 +124,8 @@ class Sessions(Protocol[S]):
     def count_event(self, event: Event) -> None: ...
 
 
-class _Allowance:
-    """Token bucket over a client's messages."""
-
-    def __init__(self) -> None:
-        self._tokens, self._at = float(BURST), time.monotonic()
-
-    def spend(self) -> bool:
-        now = time.monotonic()
-        self._tokens = min(BURST, self._tokens + (now - self._at) * RATE)
-        self._at = now
-        self._tokens -= 1
-        return self._tokens >= 0
-
-
 class _StartOver(Exception):
-    """A `start` that came after the defaults were applied, before any input."""
+    """A `start` that arrived after the defaults were applied, before any input."""
 
     def __init__(self, start: Start) -> None:
         super().__init__("start over")
@@ -156,18 +143,18 @@ class Conversation(Generic[S]):
         first_message_s: float = FIRST_MESSAGE_S,
         on_open: Callable[[S], None] | None = None,
     ) -> None:
-        """address: of the client, for limits; None where there is none. first_message_s: how long a `start` is waited
-        for before the defaults apply. on_open: called with each session that this connection gets."""
+        """address: of the client, for limits; None if unknown. first_message_s: seconds to wait for a `start` before
+        the defaults apply. on_open: called with each session that this connection gets."""
         self._door, self._sessions, self._address = door, sessions, address
         self._first_message_s, self._on_open = first_message_s, on_open
         self._session: S | None = None
         self._number = 0
         self._started = False  # the client sent `start`
-        self._allowance = _Allowance()
+        self._rate = RateLimit(BURST, RATE)
         self._faults = 0
 
     async def run(self) -> None:
-        """Talk until either side ends it; the session is then dropped, or kept for a client that may come back."""
+        """Run until either side ends it; the session is then dropped, or kept for a client that may resume it."""
         problem: ServiceError | None = None
         gone: ClientDisconnected | None = None
         try:
@@ -180,9 +167,9 @@ class Conversation(Generic[S]):
                         self._sessions.count_refusal(refused)
                 except ClientDisconnected as disconnected:
                     gone = disconnected
-                except Exception:  # noqa: BLE001 - the client is to know that the fault is not its own
+                except Exception:  # noqa: BLE001 - the client must learn that the error is not its own
                     logger.exception("a live conversation failed")
-                    problem = InternalError("The session failed and cannot go on.")
+                    problem = InternalError("The session failed.")
                 finally:
                     await self._leave(problem, gone)
         except ServiceError as refused:  # not admitted
@@ -207,9 +194,9 @@ class Conversation(Generic[S]):
                 command = None
 
     async def _first_message(self) -> tuple[Any, ServiceError | None]:
-        """The first command, or what is wrong with it where the session can begin all the same; neither after a while.
+        """The first command, or its error if the session can begin nevertheless; neither after `first_message_s`.
 
-        Raises ServiceError for one that cannot begin a session, such as a `start` with wrong settings.
+        Raises ServiceError if it cannot begin a session, such as a `start` with invalid settings.
         """
         try:
             async with asyncio.timeout(self._first_message_s):
@@ -222,7 +209,7 @@ class Conversation(Generic[S]):
             return None, fault
 
     def _report(self, fault: ServiceError) -> None:
-        """Name a message that could not be used; the session goes on. Raises TooManyFaults, SlowReader."""
+        """Report a message that could not be used; the session continues. Raises TooManyFaults, SlowReader."""
         assert self._session is not None
         self._faults += 1
         if self._faults > MAX_FAULTS:
@@ -241,12 +228,12 @@ class Conversation(Generic[S]):
 
     async def _next_command(self) -> Any:
         command = await self._door.receive()
-        if not self._allowance.spend():
+        if not self._rate.allows():
             raise TooFast(f"More than {RATE:g} messages a second; send fewer frames.")
         return command
 
     async def _talk(self, command: Message | None) -> None:
-        """Both directions at once until one of them ends."""
+        """Run both directions until one of them ends."""
         sender = asyncio.create_task(self._send_events())
         watcher = asyncio.create_task(self._watch(sender))
         receiver = asyncio.create_task(self._receive(command))
@@ -286,14 +273,14 @@ class Conversation(Generic[S]):
             self._session.touch()
 
     async def _handle(self, command: Any) -> bool:
-        """Do what the client says; True when it said that it ends."""
+        """Handle a command; True if it ends the session."""
         session = self._session
         assert session is not None
         match command:
             case Start():
                 if not self._started and not session.has_input:
                     raise _StartOver(command)
-                raise BadStart("The session has begun already: 'start' comes before everything else.")
+                raise BadStart("The session has already begun: 'start' must be the first message.")
             case Ack():
                 session.outbox.acknowledge(command.seq)
             case Ping():
@@ -308,7 +295,7 @@ class Conversation(Generic[S]):
     async def _send_events(self) -> None:
         assert self._session is not None
         while True:
-            self._check_mine(self._session)  # what comes now may be for another connection
+            self._check_mine(self._session)  # later messages may be for another connection
             await self._send(await self._session.outbox.next())
 
     async def _send(self, event: Event) -> None:
@@ -320,7 +307,7 @@ class Conversation(Generic[S]):
         self._sessions.count_event(event)
 
     async def _watch(self, sender: asyncio.Task[None]) -> None:
-        """Ends with the error that ends the session, wherever it was noticed; sends statistics meanwhile."""
+        """Send statistics until the session has to end; returns the error that ends it."""
         session = self._session
         assert session is not None
         sent_at = time.monotonic() - STATS_S + FIRST_STATS_S
@@ -341,7 +328,7 @@ class Conversation(Generic[S]):
             raise TakenOver
 
     async def _last_events(self, sender: asyncio.Task[None]) -> None:
-        """What is queued is sent before the end, if the client takes it."""
+        """Send what is queued, if the client accepts it."""
         assert self._session is not None
         queue_empty = asyncio.ensure_future(self._session.outbox.sent())
         await asyncio.wait({sender, queue_empty}, timeout=LAST_EVENTS_S, return_when=asyncio.FIRST_COMPLETED)
@@ -359,7 +346,7 @@ class Conversation(Generic[S]):
             await self._sessions.drop(session.id)
 
     async def _close(self, problem: ServiceError | None) -> None:
-        """The error, if there is one, and the end of the connection."""
+        """Send the error, if there is one, and close the connection."""
         try:
             if problem is not None and not isinstance(problem, SlowReader):  # that client does not read it
                 seq = self._session.outbox.next_seq() if self._session is not None else 1

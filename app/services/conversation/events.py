@@ -1,4 +1,4 @@
-"""What every live session may say to its client, whatever it is about; and how an event travels through the outbox."""
+"""Events that every live session may send, whatever it is about, and how an event passes through the outbox."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Event(BaseModel):
-    """Base of all events. What crosses a door is one of these; doors only encode them."""
+    """Base of all events. Transports only encode them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     slot: ClassVar[int | None] = None
-    """None: queued, and sent whatever happens. A number: the newest event of a slot replaces the one that waits in it;
-    slots are sent when the queue is empty, the lowest number first."""
+    """None: queued, never dropped. A number: the newest event of a slot replaces the one waiting in it; slots are sent
+    when the queue is empty, lowest number first."""
     clears: ClassVar[tuple[int, ...]] = ()
     """Slots whose waiting event this one makes obsolete."""
     kept: ClassVar[bool] = False
-    """Kept after it was sent, until the client acknowledges it, and sent again to one that lost its connection."""
+    """Kept after sending until the client acknowledges it, and sent again when the session is resumed."""
     outlives_connection: ClassVar[bool] = True
-    """Whether it is still worth sending on a new connection of the client."""
+    """Whether it is still useful on a new connection of the client."""
 
     type: str
     seq: int = 0
-    """Grows with every event of the session."""
+    """Increases with every event of the session."""
 
 
 class Ready(Event):
-    """The session has begun, or goes on after a lost connection."""
+    """The session has begun, or was resumed after a lost connection."""
 
     type: Literal["ready"] = "ready"
     session_id: str
-    """Names the session when it is resumed."""
+    """Identifies the session, for resuming it."""
     resume_token: str
-    """Has to be sent with `session_id` then."""
+    """Must be sent with `session_id` to resume."""
 
 
 class Warning(Event):
-    """Something was left out or changed; the session goes on."""
+    """Something was dropped or changed; the session continues."""
 
     type: Literal["warning"] = "warning"
     code: str
     """Stable name of the warning, for programs."""
     message: str
-    """For people."""
+    """Explanation for people."""
 
 
 class Error(Event):
@@ -56,11 +56,11 @@ class Error(Event):
     message: str
     """What happened, why, and what to do."""
     fatal: bool
-    """The connection is closed after this event."""
+    """Whether the connection is closed after this event."""
 
 
 class Closing(Event):
-    """The service shuts down. No caption comes after it; an `error` with code `draining` and the close follow."""
+    """The service is shutting down. No caption follows, only an `error` with code `draining` and the close."""
 
     type: Literal["closing"] = "closing"
     reason: Literal["draining"] = "draining"

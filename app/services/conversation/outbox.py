@@ -1,4 +1,4 @@
-"""Events on their way to one client: most are queued, of those with a slot only the newest waits (see events.Event)."""
+"""Unsent events of one client: most are queued, of those with a slot only the newest is kept (see events.Event)."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections import deque
 from app.core.errors import SlowReader
 from app.services.conversation.events import Event
 
-#: Queued events that a client may be behind before it counts as one that does not read.
+#: Queued events above which a client is considered not to read.
 MAX_QUEUED = 256
-#: Events kept for a client that comes back after a lost connection.
+#: Events kept for resuming after a lost connection.
 MAX_KEPT = 512
 
 
 class Outbox:
-    """Not thread-safe; use from one event loop. `seq` grows with every event handed out, also when it is sent again."""
+    """Not thread-safe; use from one event loop. `seq` increases with every event sent, also when it is sent again."""
 
     def __init__(self, max_queued: int = MAX_QUEUED) -> None:
         self._max_queued = max_queued
         self._queue: deque[Event] = deque()
         self._slots: dict[int, Event] = {}
-        self._kept: deque[Event] = deque(maxlen=MAX_KEPT)  # handed out, not acknowledged
+        self._kept: deque[Event] = deque(maxlen=MAX_KEPT)  # sent, not acknowledged
         self._seq = 0
         self._ended = False  # `put_last` was called
         self._something = asyncio.Event()
         self._all_sent = asyncio.Event()
 
     def put(self, event: Event) -> None:
-        """Send this event in its turn. Raises SlowReader when too many are queued already."""
+        """Queue this event. Raises SlowReader when too many are queued."""
         if event.slot is not None:
             if not self._ended:
                 self._slots[event.slot] = event
@@ -69,32 +69,31 @@ class Outbox:
         return event
 
     async def sent(self) -> None:
-        """Returns when the caller of `next` has come back for more and there was nothing."""
+        """Return when the caller of `next` has asked for more and nothing is left."""
         if self.waiting:
             self._all_sent.clear()
         await self._all_sent.wait()
 
     def acknowledge(self, seq: int) -> None:
-        """The client has everything up to `seq`: it need not be kept."""
+        """The client has received everything up to `seq`: drop it."""
         while self._kept and self._kept[0].seq <= seq:
             self._kept.popleft()
 
     def reconnect(self, last_seq: int) -> None:
-        """A new connection of the same client, which has everything up to `last_seq`: kept events after it are due
-        again.
+        """Resume for a new connection of the client, which has everything up to `last_seq`: send the kept events after
+        it again.
 
-        They come before all that was not handed out yet, in their order, behind what is put in front.
+        They come before everything not sent yet, in their order, but after what is put in front.
         """
         self.acknowledge(last_seq)
         self._slots = {slot: event for slot, event in self._slots.items() if event.outlives_connection}
         self._queue.extendleft(reversed(self._kept))
         self._kept.clear()
-        # A connection that is lost and does not know it yet may still wait in `next`: it is left to wait there, or it
-        # would take events that are for the new one.
+        # A lost connection may still wait in `next`: it must stay there, or it would take events meant for the new one.
         self._something = asyncio.Event()
 
     def next_seq(self) -> int:
-        """A number for an event that does not go through the outbox: the last one before the end."""
+        """A number for an event that bypasses the outbox: the last one before the end."""
         self._seq += 1
         return self._seq
 

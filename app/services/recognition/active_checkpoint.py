@@ -1,4 +1,4 @@
-"""Which checkpoint answers: chosen over HTTP, kept in the database, followed by every process of the service."""
+"""The active checkpoint: chosen over HTTP, stored in the database, followed by every process of the service."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 
 from loguru import logger
 
-from app.core.errors import CheckpointRefused, DeviceFault, ServiceError, UnknownCheckpoint
+from app.core.errors import CheckpointRefused, DatabaseUnavailable, DeviceFault, ServiceError, UnknownCheckpoint
 from app.core.settings import Settings, SettingsError
-from app.db.database import Database, DatabaseUnavailable
-from app.db.transactions import transaction
+from app.db.database import Database
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
 from app.services.recognition import repository
@@ -23,12 +22,12 @@ from app.services.recognition.checkpoint_store import (
 from app.services.recognition.device_faults import is_device_fault, is_out_of_memory
 from app.services.recognition.model_host import ModelHost
 
-#: How often a process looks whether another one has changed.
+#: Seconds between checks whether another process has changed it.
 FOLLOW_S = 2.0
 
 
 async def initial_checkpoint(settings: Settings, database: Database) -> CheckpointEntry:
-    """The checkpoint to begin with: what was chosen, if it can still be used, else what the setting names."""
+    """The initial checkpoint: the chosen one if it can still be used, otherwise the one of the setting."""
     configured = configured_checkpoint(settings)
     try:
         chosen = await _chosen(settings, database)
@@ -38,13 +37,13 @@ async def initial_checkpoint(settings: Settings, database: Database) -> Checkpoi
     except DatabaseUnavailable:
         return configured
     except ServiceError as problem:
-        logger.error("the chosen checkpoint is not used, {} is: {}", configured.id, problem)
+        logger.error("the chosen checkpoint cannot be used, using {} instead: {}", configured.id, problem)
         return configured
     return chosen
 
 
 class ActiveCheckpoint:
-    """The choice of one service, followed from here until `close`. Needs a running event loop, and belongs to it."""
+    """Follows the choice from its creation until `close`. Needs a running event loop; use from that one."""
 
     def __init__(self, settings: Settings, database: Database, host: ModelHost) -> None:
         self._settings, self._database, self._host = settings, database, host
@@ -57,18 +56,18 @@ class ActiveCheckpoint:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def activate(self, checkpoint: str) -> Recogniser:
-        """Answer with this checkpoint from now on, here at once and in the other processes of the service soon.
+        """Activate this checkpoint, at once here and soon in the other processes of the service.
 
-        Raises UnknownCheckpoint, CheckpointRefused, DatabaseUnavailable; the old one goes on answering then.
+        Raises UnknownCheckpoint, CheckpointRefused, DatabaseUnavailable; the old one then stays active.
         """
         entry = await asyncio.to_thread(find_checkpoint, self._settings, checkpoint)
         if entry is None:
             raise UnknownCheckpoint
-        async with self._one_at_a_time, transaction(self._database) as session:
-            # Chosen first, and taken back where it cannot be loaded: no other process sees it until it answers here.
+        async with self._one_at_a_time, self._database.session() as session:
+            # Stored first, and rolled back if it cannot be loaded: no other process sees it until it is active here.
             await repository.choose(session, self._settings.checkpoint, entry.id)
             recogniser = await self._use(entry)
-        logger.info("checkpoint {} answers now", entry.id)
+        logger.info("checkpoint {} is now active", entry.id)
         return recogniser
 
     async def _use(self, entry: CheckpointEntry) -> Recogniser:
@@ -84,7 +83,7 @@ class ActiveCheckpoint:
                 raise DeviceFault from problem
             if is_out_of_memory(problem):
                 raise CheckpointRefused(
-                    f"'{entry.id}' does not fit into memory beside the one that answers. Stop what else needs the "
+                    f"'{entry.id}' does not fit into memory beside the active one. Stop whatever else uses the "
                     "memory, or set CHECKPOINT and restart the service."
                 ) from problem
             raise refused(entry, problem) from problem
@@ -97,8 +96,8 @@ class ActiveCheckpoint:
                     await self._follow_once()
             except (DatabaseUnavailable, UnknownCheckpoint):
                 continue
-            except Exception:  # noqa: BLE001 - the service goes on with the recogniser it has
-                logger.exception("looking for the chosen checkpoint failed; it is tried again")
+            except Exception:  # noqa: BLE001 - the service keeps its current recogniser
+                logger.exception("reading the chosen checkpoint failed; trying again")
 
     async def _follow_once(self) -> None:
         entry = await _chosen(self._settings, self._database)
@@ -107,14 +106,14 @@ class ActiveCheckpoint:
         try:
             await self._use(entry)
             self._given_up = None
-            logger.info("checkpoint {} answers now, as chosen in another process", entry.id)
+            logger.info("checkpoint {} is now active, as chosen in another process", entry.id)
         except ServiceError as problem:
             self._given_up = entry.id
-            logger.error("the chosen checkpoint is not used: {}", problem)
+            logger.error("the chosen checkpoint cannot be used: {}", problem)
 
 
 async def _chosen(settings: Settings, database: Database) -> CheckpointEntry | None:
-    """None where nobody chose. Raises DatabaseUnavailable, UnknownCheckpoint."""
+    """None if none was chosen. Raises DatabaseUnavailable, UnknownCheckpoint."""
     async with database.session() as session:
         wanted = await repository.chosen(session, settings.checkpoint)
     if wanted is None:

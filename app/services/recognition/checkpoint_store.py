@@ -1,4 +1,4 @@
-"""Which checkpoints lie on this machine, by id: those in CHECKPOINT_DIR, and what training runs made."""
+"""The checkpoints on this machine, by id: those in CHECKPOINT_DIR and those made by training runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from app.pipeline.checkpoint import (
     looks_pickled,
     read_config,
 )
+from app.training.run_folder import FINAL
 
-#: Files that hold weights as pickles, which run whatever their maker wrote into them when they are opened.
+#: Files with pickled weights, which can execute arbitrary code when they are opened.
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
@@ -37,12 +38,12 @@ def _is_complete(folder: Path) -> bool:
 
 
 def configured_checkpoint(settings: Settings) -> CheckpointEntry:
-    """The one that CHECKPOINT names, whether it is there or not."""
+    """The one that CHECKPOINT names, whether it exists or not."""
     return CheckpointEntry(settings.checkpoint, settings.checkpoint_path, "shipped")
 
 
 def checkpoint_ids(folder: Path) -> list[str]:
-    """Ids of the folders that hold weights and a config, sorted; [] where the folder is missing."""
+    """Ids of the folders with weights and a config, sorted; [] if the folder is missing."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -51,21 +52,21 @@ def checkpoint_ids(folder: Path) -> list[str]:
 
 
 def check_checkpoint(settings: Settings) -> None:
-    """Raise SettingsError, naming what there is, when the wished checkpoint is not there."""
+    """Raise SettingsError, listing what is available, when the checkpoint of the settings does not exist."""
     ids = checkpoint_ids(settings.checkpoint_dir)
     if settings.checkpoint in ids:
         return
-    there = f"there are: {', '.join(ids)}" if ids else "there is none in it"
+    there = f"available: {', '.join(ids)}" if ids else "it contains none"
     raise SettingsError(
         f"CHECKPOINT={settings.checkpoint}: no such checkpoint in {settings.checkpoint_dir} ({there}). "
         "Set CHECKPOINT to one of these, or CHECKPOINT_DIR to the folder that holds yours; a checkpoint is a folder "
-        "with model.safetensors and config.json. Where files of this repository are missing, "
-        "`git checkout -- checkpoints` brings them back."
+        "with model.safetensors and config.json. If files of this repository are missing, "
+        "`git checkout -- checkpoints` restores them."
     )
 
 
 def stored_checkpoints(settings: Settings) -> list[CheckpointEntry]:
-    """All there are, shipped ones first, each by id; of two with one id the shipped one counts."""
+    """All checkpoints, shipped ones first, each by id; of two with the same id the shipped one is used."""
     shipped = [
         CheckpointEntry(name, settings.checkpoint_dir / name, "shipped")
         for name in checkpoint_ids(settings.checkpoint_dir)
@@ -73,19 +74,19 @@ def stored_checkpoints(settings: Settings) -> list[CheckpointEntry]:
     known = {entry.id for entry in shipped}
     runs = [] if not settings.runs_dir.is_dir() else sorted(settings.runs_dir.iterdir(), reverse=True)
     return shipped + [
-        CheckpointEntry(run.name, run / "final", "run")
+        CheckpointEntry(run.name, run / FINAL, "run")
         for run in runs
-        if run.name not in known and CHECKPOINT_ID.fullmatch(run.name) and _is_complete(run / "final")
+        if run.name not in known and CHECKPOINT_ID.fullmatch(run.name) and _is_complete(run / FINAL)
     ]
 
 
 def find_checkpoint(settings: Settings, checkpoint: str) -> CheckpointEntry | None:
-    """The one with this id, including incomplete ones: whether it can be used is asked afterwards."""
+    """The one with this id, including incomplete ones: whether it can be used is checked afterwards."""
     if not CHECKPOINT_ID.fullmatch(checkpoint):
         return None
     places = (
         CheckpointEntry(checkpoint, settings.checkpoint_dir / checkpoint, "shipped"),
-        CheckpointEntry(checkpoint, settings.runs_dir / checkpoint / "final", "run"),
+        CheckpointEntry(checkpoint, settings.runs_dir / checkpoint / FINAL, "run"),
     )
     return next((entry for entry in places if entry.folder.is_dir()), None)
 
@@ -97,7 +98,7 @@ def check_usable(entry: CheckpointEntry) -> CheckpointConfig:
         return read_config(entry.folder)
     except OtherKeypoints as problem:
         raise CheckpointRefused(
-            f"'{entry.id}' reads keypoints of the kind '{problem.keypoints}'; this service finds '{KEYPOINTS}'. Use a "
+            f"'{entry.id}' reads keypoints of the kind '{problem.keypoints}'; this service has '{KEYPOINTS}'. Use a "
             "checkpoint that was trained on those."
         ) from problem
     except (CheckpointError, OSError) as problem:
@@ -110,10 +111,10 @@ def _check_files(entry: CheckpointEntry) -> None:
     pickles = sorted(path.name for path in entry.folder.iterdir() if path.suffix in _PICKLES)
     if not weights.is_file():
         raise CheckpointRefused(
-            f"'{entry.id}' holds pickled weights ({', '.join(pickles)}), which are never opened: pickles can run "
+            f"'{entry.id}' contains pickled weights ({', '.join(pickles)}), which are never opened: pickles can run "
             "code. Save the weights as model.safetensors."
             if pickles
-            else f"'{entry.id}' holds no model.safetensors: it is incomplete. Copy it again, or wait until its "
+            else f"'{entry.id}' contains no model.safetensors: it is incomplete. Copy it again, or wait until its "
             "training has written it."
         )
     if looks_pickled(weights):
@@ -124,7 +125,7 @@ def _check_files(entry: CheckpointEntry) -> None:
 
 
 def refused(entry: CheckpointEntry, problem: Exception) -> CheckpointRefused:
-    """What went wrong with a checkpoint, for those who may not know where it lies on this machine."""
+    """What is wrong with a checkpoint, without its path on this machine."""
     said = str(problem).replace(str(entry.folder), entry.id).replace(str(entry.folder.parent), "its folder")
     return CheckpointRefused(f"'{entry.id}' cannot be used: {said.rstrip('.')}.")
 

@@ -1,4 +1,4 @@
-"""From a video, pictures or a landmark file to keypoints, with the service's limits and a way to stop in the middle."""
+"""A video, images or a landmark file to keypoints, with the service's limits, and cancellable."""
 
 from __future__ import annotations
 
@@ -21,51 +21,59 @@ from app.pipeline.module1_preprocessing.video import Frame, VideoLimits, read_fr
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.pipeline.stages import DECODE, IMAGES, LANDMARKS, OnStage, no_op_observer
 
-#: A clip that takes longer than this for each of its seconds, beside CLIP_TIMEOUT_S for all of it, is given up: twice
-#: what a machine needs on which five clips share each core.
+#: Seconds that reading may take per second of the clip, in addition to CLIP_TIMEOUT_S: twice what is needed when five
+#: clips share each core.
 SECONDS_PER_SECOND = 10
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
 
 
 class Cancelled(Exception):
-    """Nobody waits for this clip any more."""
+    """The clip was cancelled."""
+
+
+class _Deadline:
+    """Raises Cancelled once `cancel` is set, and ClipTimeout when reading a clip has taken more than timeout_s, plus
+    SECONDS_PER_SECOND for each second of the clip so far."""
+
+    def __init__(self, timeout_s: float, cancel: Event | None) -> None:
+        self._timeout_s, self._cancel = timeout_s, cancel
+        self._began = time.perf_counter()
+        self.read_s = 0.0
+        """Time of the last frame, in seconds of the clip."""
+
+    def check(self) -> None:
+        """Called before each packet of a video and after each frame."""
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled
+        if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * self.read_s:
+            raise ClipTimeout(
+                f"Reading the first {self.read_s:.1f} s of the clip took more than {self._timeout_s:g} s plus "
+                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
+                "when the service is less busy."
+            )
 
 
 class _Decoding:
-    """The same frames, with the time that decoding them took added up.
-
-    Raises Cancelled before the next frame once `cancel` is set, and ClipTimeout when decoding and everything done
-    between two frames has taken more than timeout_s, plus SECONDS_PER_SECOND for each second of the clip so far.
-    """
+    """The same frames, with the time that decoding them took added up. Raises what the deadline raises."""
 
     def __init__(
-        self,
-        frames: Iterable[Frame],
-        timeout_s: float,
-        cancel: Event | None = None,
-        on_frame: Callable[[], object] | None = None,
+        self, frames: Iterable[Frame], deadline: _Deadline, on_frame: Callable[[], object] | None = None
     ) -> None:
-        self._frames, self._timeout_s, self._cancel, self._on_frame = iter(frames), timeout_s, cancel, on_frame
-        self._began = time.perf_counter()
+        self._frames, self._deadline, self._on_frame = iter(frames), deadline, on_frame
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
         return self
 
     def __next__(self) -> Frame:
-        if self._cancel is not None and self._cancel.is_set():
-            raise Cancelled
+        self._deadline.check()
         began = time.perf_counter()
         try:
             frame = next(self._frames)
         finally:
             self.seconds += time.perf_counter() - began
-        if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * frame.time_s:
-            raise ClipTimeout(
-                f"Reading the first {frame.time_s:.1f} s of the clip took more than {self._timeout_s:g} s plus "
-                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
-                "when the service is less busy."
-            )
+        self._deadline.read_s = frame.time_s
+        self._deadline.check()
         if self._on_frame is not None:
             self._on_frame()
         return frame
@@ -76,35 +84,38 @@ class ClipOptions:
     """How a clip becomes keypoints."""
 
     limits: VideoLimits
-    """Of the video file."""
+    """Limits of the video file."""
     timeout_s: float
-    """Seconds that a clip may take, beside SECONDS_PER_SECOND for each of its own."""
+    """Seconds that a clip may take, in addition to SECONDS_PER_SECOND for each second of its length."""
     frame_skip: int = 0
-    """Frames left out behind each one that is read."""
+    """Frames skipped after each one that is read."""
     motion_threshold: float = 0.0
-    """Frames that differ less than this from the one before repeat its landmarks; 0 switches that off."""
+    """Frames that differ less than this from the one before repeat its landmarks; 0 = off."""
     recogniser: Recogniser | None = None
-    """What will read the clip; its RGB encoder, if it has one, sees the images."""
+    """The recogniser of the clip; its RGB encoder, if it has one, gets the images."""
     cancel: Event | None = None
-    """Once it is set, Cancelled is raised before the next frame."""
+    """Once it is set, Cancelled is raised before the next frame or packet."""
     on_frame: Callable[[], object] | None = None
     """Called for each frame that has been decoded."""
     on_stage: OnStage = no_op_observer
-    """Gets the seconds of each stage."""
+    """Called with the seconds of each stage."""
 
     @classmethod
     def of(cls, settings: Settings, **rest: Any) -> ClipOptions:
-        """Those that the settings name; `rest` are other fields."""
+        """From the settings; `rest` are the other fields."""
         limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
         return cls(limits, settings.clip_timeout_s, settings.frame_skip, settings.motion_threshold, **rest)
 
 
-def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions) -> Keypoints:
+def keypoints_from_frames(
+    frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions, deadline: _Deadline | None = None
+) -> Keypoints:
     """Find the landmarks in images that are decoded as they are asked for.
 
-    Raises LandmarksUnavailable, Cancelled, and whatever the decoder raises.
+    Raises LandmarksUnavailable, Cancelled, ClipTimeout, and whatever the decoder raises.
     """
-    decoding = _Decoding(frames, options.timeout_s, options.cancel, options.on_frame)
+    deadline = deadline or _Deadline(options.timeout_s, options.cancel)
+    decoding = _Decoding(frames, deadline, options.on_frame)
     encoding_s = 0.0
 
     def on_encoded(stage: str, seconds: float) -> None:
@@ -130,21 +141,22 @@ def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options
 def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions) -> Keypoints:
     """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
 
-    Raises InvalidVideo, LandmarksUnavailable, Cancelled.
+    Raises InvalidVideo, LandmarksUnavailable, Cancelled, ClipTimeout.
     """
-    frames = read_frames(path, options.limits)
+    deadline = _Deadline(options.timeout_s, options.cancel)
+    frames = read_frames(path, options.limits, on_packet=deadline.check)
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, track, options)
+        return keypoints_from_frames(frames, track, options, deadline)
 
 
 def check_duration(duration_s: float, max_s: float) -> None:
     """Raise VideoTooLong for a clip that lasts longer than `max_s`, which is MAX_DURATION_S."""
     if duration_s > max_s:
-        raise VideoTooLong(f"The clip lasts {duration_s:.1f} s; at most {max_s:g} s are read. Cut it into parts.")
+        raise VideoTooLong(f"The clip lasts {duration_s:.1f} s; the limit is {max_s:g} s. Split it.")
 
 
 def warnings_about(clip: Keypoints) -> list[CaptionWarning]:
-    """What was not to be seen in a clip."""
+    """What was missing in a clip."""
     if not person_present(clip.points).any():
         return [CaptionWarning("no_person", "No person was found in any frame, so there is nothing to recognise.")]
     if not hand_present(clip.points).any():
@@ -153,7 +165,7 @@ def warnings_about(clip: Keypoints) -> list[CaptionWarning]:
 
 
 def nothing_seen(clip: Keypoints, fps: float) -> Recognition:
-    """The answer for a clip without a person: no gloss, no sentence; the model has nothing to look at."""
+    """The answer for a clip without a person: no gloss, no sentence; the model has no input."""
     return Recognition(
         segments=(),
         sentence="",

@@ -1,4 +1,4 @@
-"""What happens when a call of the model fails: smaller batches after out-of-memory, a stop after a broken device."""
+"""What happens when a call of the model fails: smaller batches after out-of-memory, a stop after a device fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def is_device_fault(problem: BaseException) -> bool:
 
 
 def release_cache() -> None:
-    """Give memory that PyTorch keeps for later back to the card."""
+    """Release memory that PyTorch has cached on the GPU."""
     import torch
 
     if torch.cuda.is_available():
@@ -42,7 +42,7 @@ def release_cache() -> None:
 
 
 class Device:
-    """What the models of this process compute on. A fault that lasts is one for all of them."""
+    """The device of this process's models. A lasting fault affects all of them."""
 
     fault: str | None = None
 
@@ -53,7 +53,7 @@ class Device:
 
 @contextmanager
 def raising_device_errors(device: Device) -> Iterator[None]:
-    """For a model call on one item alone: raises OutOfMemory or DeviceFault for what PyTorch says of the device."""
+    """For a model call on a single item: raises OutOfMemory or DeviceFault for PyTorch's device errors."""
     if device.fault is not None:
         raise DeviceFault
     try:
@@ -72,8 +72,8 @@ class FaultTolerant(Generic[Item, Answer]):
     """Wraps a model call on a batch; each item gets its answer or its own exception.
 
     Out of memory: the batch is halved and each half tried once more, then the items of a half that fails get
-    OutOfMemory. A sticky device fault is noted at `device` and answers DeviceFault from then on. Any other fault of
-    a shared batch: each item is tried alone, so that one cannot fail its neighbours.
+    OutOfMemory. A lasting device fault is recorded in `device` and gives DeviceFault from then on. Any other fault of
+    a shared batch: each item is tried alone, so that one cannot fail the others.
     """
 
     def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]], device: Device) -> None:
@@ -84,7 +84,7 @@ class FaultTolerant(Generic[Item, Answer]):
             return [DeviceFault() for _ in items]
         try:
             return list(self._run(items))
-        except Exception as problem:  # noqa: BLE001 - sorted by kind; nothing is swallowed
+        except Exception as problem:  # noqa: BLE001 - classified below; nothing is swallowed
             if is_device_fault(problem):
                 return self._broken(problem, len(items))
             if is_out_of_memory(problem):
@@ -108,7 +108,7 @@ class FaultTolerant(Generic[Item, Answer]):
                 continue
             try:
                 answers += self._run(part)
-            except Exception as problem:  # noqa: BLE001 - becomes the answer of exactly these items
+            except Exception as problem:  # noqa: BLE001 - becomes the result of exactly these items
                 if is_device_fault(problem):
                     answers += self._broken(problem, len(part))
                 elif is_out_of_memory(problem):

@@ -1,4 +1,4 @@
-"""Faults of the pipeline become documented errors of the service, in one table."""
+"""Pipeline exceptions become documented errors of the service, in one table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LANDMARKS: dict[str, type[errors.ServiceError]] = {
 
 
 def sentence(problem: Exception) -> str:
-    """The message of a fault as a sentence."""
+    """The message of an exception as a sentence."""
     text = str(problem).strip()
     text = text if text.startswith("frames[") else text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
@@ -46,7 +46,7 @@ def sentence(problem: Exception) -> str:
 
 @contextmanager
 def pipeline_errors_as_service_errors() -> Iterator[None]:
-    """Re-raise what the pipeline raises as the documented error it means; the message is the pipeline's own."""
+    """Re-raise pipeline exceptions as the matching documented error, with the pipeline's message."""
     try:
         yield
     except InvalidVideo as problem:
@@ -61,5 +61,5 @@ def pipeline_errors_as_service_errors() -> Iterator[None]:
         raise errors.ExtractorUnavailable(sentence(problem)) from problem
     except ExtractionFailed as problem:
         raise errors.ExtractorUnavailable(
-            "Finding the landmarks failed on this clip. Try again; should it fail again, convert the video first."
+            "Finding the landmarks failed on this clip. Try again; if it fails again, convert the video first."
         ) from problem

@@ -1,4 +1,4 @@
-"""The recogniser that the settings ask for, loaded."""
+"""Loading the recogniser that the settings name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.services.recognition.devices import resolve_device
 
 
 def load_recogniser(settings: Settings, threads: int | None = None, folder: Path | None = None) -> Recogniser:
-    """threads: for a call where TORCH_THREADS is unset. folder: of another checkpoint than the settings name.
+    """threads: per call if TORCH_THREADS is unset. folder: of a checkpoint other than that of the settings.
 
     Raises CheckpointError or SettingsError with what to do.
     """
@@ -29,9 +29,9 @@ def load_recogniser(settings: Settings, threads: int | None = None, folder: Path
         raise SettingsError(f"INFERENCE_BACKEND=onnx: {problem}; or set INFERENCE_BACKEND=torch.") from problem
     if recogniser.config.model.rgb is not None and recogniser.backend.rgb is None:
         logger.warning(
-            "checkpoint {} was trained on pictures and landmarks; captions are read from the landmarks alone, as its "
-            "figure without pictures says (wer_pose). Pictures are read with INFERENCE_BACKEND=torch and an RGB stream "
-            "that sees each frame alone (resnet18, resnet34, resnet50)",
+            "checkpoint {} was trained on images and landmarks, but only landmarks are read here (figure: wer_pose). "
+            "Images are read with INFERENCE_BACKEND=torch and an RGB stream that reads single frames "
+            "(resnet18, resnet34, resnet50)",
             recogniser.model_id,
         )
     return recogniser
@@ -39,5 +39,5 @@ def load_recogniser(settings: Settings, threads: int | None = None, folder: Path
 
 def _device(settings: Settings) -> str:
     if settings.inference_backend == "onnx" and settings.device == "auto" and not has_cuda():
-        return "cpu"  # a card that only PyTorch can use is none
+        return "cpu"  # a GPU that only PyTorch can use is of no use here
     return resolve_device(settings.device)

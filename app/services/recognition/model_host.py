@@ -1,4 +1,4 @@
-"""The recogniser that answers: its device, its thread, and the one queue of what it has to read."""
+"""The active recogniser: its device, its thread, and its queue."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from app.services.recognition.loading import load_recogniser
 from app.services.recognition.scheduler import Client, Lane, Scheduler
 from app.services.recognition.windows import WindowReader
 
-#: Python's lock changes hands after so long. The model's thread gives it away with every call of the network and gets
-#: it back only when this long has passed on a busy event loop; the usual 5 ms starve it.
+#: Switch interval of the interpreter lock in seconds. The model's thread releases the lock with every call of the
+#: network and gets it back only after this time on a busy event loop; the default of 5 ms starves it.
 SWITCH_S = 0.0005
 
 
@@ -34,7 +34,7 @@ class _Loaded:
 
 
 class ModelHost:
-    """One per process, for one event loop. `load` makes it; `close` ends it."""
+    """One per process; use from one event loop. Created by `load`, ended by `close`."""
 
     def __init__(self, settings: Settings, metrics: Metrics, thread: ThreadPoolExecutor, loaded: _Loaded) -> None:
         """For `load`: thread has loaded and warmed up the recogniser."""
@@ -80,34 +80,34 @@ class ModelHost:
         return cls(settings, metrics, thread, loaded)
 
     async def close(self) -> None:
-        """Clips that wait are cancelled; returns when the model's thread has ended."""
+        """Cancel queued clips; returns when the model's thread has ended."""
         self._closed = True
         await self._scheduler.close()
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
-    # -- what answers -------------------------------------------------------------------------------------------------
+    # -- the recogniser -----------------------------------------------------------------------------------------------
 
     @property
     def recogniser(self) -> Recogniser:
-        """The one for new clips and sessions; those that have begun finish on theirs."""
+        """The recogniser for new clips and sessions; running ones finish on their own."""
         return self._loaded.recogniser
 
     @property
     def checkpoint(self) -> str:
-        """Id of the checkpoint that answers."""
+        """Id of the active checkpoint."""
         return self._loaded.entry.id
 
     def check_ready(self) -> None:
-        """Raise NotReady or DeviceFault unless a clip or a session would be read."""
+        """Raise NotReady or DeviceFault unless clips and sessions can be read."""
         if self._closed:
             raise NotReady
         if self.device.fault is not None:
             raise DeviceFault
 
     async def use(self, entry: CheckpointEntry) -> Recogniser:
-        """Answer with this checkpoint from now on; what has begun with the old one finishes on it.
+        """Use this checkpoint from now on; clips and sessions of the old one finish on it.
 
-        Nothing waits meanwhile: it is loaded beside the one that answers. Raises CheckpointError or SettingsError, and
+        Nothing waits meanwhile: it is loaded beside the active one. Raises CheckpointError or SettingsError, and
         changes nothing then.
         """
         async with self._one_at_a_time:
@@ -117,7 +117,7 @@ class ModelHost:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     async def read(self, clip: ClipReading) -> None:
-        """Read all windows of a clip, between those of live sessions. Cancelling takes the clip out of the queue.
+        """Read all windows of a clip, between those of live sessions. Cancelling removes the clip from the queue.
 
         Raises Busy when MAX_CONCURRENT_REQUESTS clips are being read, OutOfMemory, DeviceFault.
         """
@@ -125,7 +125,7 @@ class ModelHost:
 
     @property
     def live(self) -> Lane[Client]:
-        """Where live sessions ask for their turn; they go before clips."""
+        """The queue of live sessions, which go before clips."""
         return self._scheduler.live
 
     def _update_metrics(self) -> None:
@@ -134,8 +134,8 @@ class ModelHost:
 
 
 async def _load(settings: Settings, entry: CheckpointEntry, thread: ThreadPoolExecutor) -> _Loaded:
-    # One thread by default: a call takes a few milliseconds, and threads that wait for each other at every operation
-    # while landmarks are being found beside them made it take fifteen times as long.
+    # One thread by default: a call takes a few milliseconds, and several threads that synchronise at every operation
+    # while landmarks are extracted in parallel made it take fifteen times as long.
     recogniser = await asyncio.to_thread(load_recogniser, settings, 1, entry.folder)
     await asyncio.get_running_loop().run_in_executor(thread, recogniser.warm_up)
     return _Loaded(entry, recogniser)

@@ -1,4 +1,4 @@
-"""Which checkpoint was chosen to answer."""
+"""The chosen checkpoint in the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.db.models import CheckpointChoice
 
 
 async def chosen(session: AsyncSession, configured: str) -> str | None:
-    """The checkpoint chosen for services with this CHECKPOINT; None where nobody chose."""
+    """The checkpoint chosen for services with this CHECKPOINT; None if none was chosen."""
     return await session.scalar(select(CheckpointChoice.checkpoint).where(CheckpointChoice.configured == configured))
 
 

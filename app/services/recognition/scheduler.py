@@ -21,9 +21,9 @@ from app.services.recognition.windows import MAX_WINDOWS, Turn, Window, WindowRe
 MAX_SESSIONS = 24
 #: Windows of clips in one round while sessions are being read: a session waits for no more than that.
 CLIP_WINDOWS_BESIDE_LIVE = 4
-#: A session that was read less than this ago counts as one that is being read.
+#: Seconds for which a session counts as being read after its last turn.
 LIVE_S = 2.0
-#: While sessions keep the model busy, clips still get a round this often.
+#: Seconds after which clips get a round even while sessions keep the model busy.
 CLIPS_AT_LEAST_S = 0.25
 #: Weight of one round in the moving average of delays.
 DELAY_WEIGHT = 0.1
@@ -33,11 +33,11 @@ class Client(Protocol):
     """What the scheduler needs of a live session."""
 
     def take_work(self) -> Turn | None:
-        """What is to be read; None when there is nothing worth a call yet."""
+        """The work to do; None if there is not enough for a call yet."""
         ...
 
     def on_result(self, outcome: Any) -> None:
-        """The outcome of the turn, or the exception that ended the whole round."""
+        """Receive the result of the turn, or the exception that ended the whole round."""
         ...
 
 
@@ -45,27 +45,27 @@ C = TypeVar("C")
 
 
 class Lane(Generic[C]):
-    """Clients of one priority in the order in which they asked for a turn; each stands in it once."""
+    """Clients of one priority in the order of their requests; each is queued at most once."""
 
     def __init__(self, wake: Callable[[], object]) -> None:
-        """wake: called when a client has come."""
+        """wake: called when a client is queued."""
         self._asked: OrderedDict[C, float] = OrderedDict()
         self._wake = wake
-        #: Seconds from asking to being answered, of those who waited longest; a moving average.
+        #: Seconds from request to result, of the client that waited longest; a moving average.
         self.delay_s = 0.0
 
     @property
     def waiting(self) -> int:
-        """Clients that wait for their turn."""
+        """Number of queued clients."""
         return len(self._asked)
 
     @property
     def oldest(self) -> float:
-        """When the client asked that has waited longest, by the monotonic clock; inf where none waits."""
+        """When the longest-waiting client was queued, by the monotonic clock; inf if none is queued."""
         return next(iter(self._asked.values()), float("inf"))
 
     def wants_turn(self, client: C) -> None:
-        """The client has work. Called as often as one likes; it stands in the queue once."""
+        """Queue a client that has work; no effect if it is queued already."""
         if client not in self._asked:
             self._asked[client] = time.monotonic()
             self._wake()
@@ -74,11 +74,11 @@ class Lane(Generic[C]):
         self._asked.pop(client, None)
 
     def pop(self) -> tuple[C, float]:
-        """The client whose turn it is, and when it asked. Raises KeyError when none waits."""
+        """The next client, and when it was queued. Raises KeyError if none is queued."""
         return self._asked.popitem(last=False)
 
     def answered(self, asked: float) -> None:
-        """A round is over whose first client had asked then."""
+        """A round is over whose first client was queued at that time."""
         self.delay_s += DELAY_WEIGHT * (time.monotonic() - asked - self.delay_s)
 
 
@@ -114,7 +114,7 @@ class _Clip:
         return _ClipTurn(self._reading, windows)
 
     def on_result(self, outcome: Exception | None) -> None:
-        if self.done.done():  # cancelled meanwhile
+        if self.done.done():  # cancelled in the meantime
             return
         if outcome is not None:
             self.done.set_exception(outcome)
@@ -125,10 +125,10 @@ class _Clip:
 
 
 class Scheduler:
-    """Lets clients take turns at the model's thread. Needs a running event loop, and belongs to it.
+    """Gives clients turns at the model's thread. Needs a running event loop; use from that one.
 
-    Live sessions go first; each takes all it has, and those that waited longest go before the others. Between them, and
-    at least every CLIPS_AT_LEAST_S, clips have their turn, a few windows of each at a time.
+    Live sessions go first, those that waited longest before the others, each with all its work. Between them, and at
+    least every CLIPS_AT_LEAST_S, clips get a turn, a few windows of each at a time.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Scheduler:
         on_batch: Callable[[int], object] = lambda clips: None,
     ) -> None:
         """max_clips: clips that may be waiting or being read. batch: clips that share a round. wait_s: how long the
-        first clip waits for others. on_batch: gets the number of clips of each round."""
+        first clip waits for others. on_batch: called with the number of clips of each round."""
         self._live_reader, self._clip_reader, self._thread = live_reader, clip_reader, thread
         self._batch, self._wait_s, self._on_batch = batch, wait_s, on_batch
         self._limit = ConcurrencyLimit(max_clips, "clips")
@@ -152,20 +152,20 @@ class Scheduler:
         self.live: Lane[Client] = Lane(self._wake.set)
         self.clips: Lane[_Clip] = Lane(self._wake.set)
         self._live_at = self._clips_at = float("-inf")  # when the latest round of each ended
-        self._gathered = False  # the clips that wait have waited for others, and are being read
+        self._gathered = False  # the queued clips have waited for others, and are being read
         self._task = asyncio.create_task(self._serve(), name="model-scheduler")
 
     async def close(self) -> None:
-        """Stop; clips that wait are cancelled."""
+        """Stop; queued clips are cancelled."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         for clip in self._inside:
             clip.done.cancel()
 
     async def read(self, reading: ClipReading) -> None:
-        """Read all windows of a clip. Cancelling the call takes the clip out of the queue.
+        """Read all windows of a clip. Cancelling the call removes the clip from the queue.
 
-        Raises Busy when too many wait, OutOfMemory, DeviceFault, and what the network raises.
+        Raises Busy when too many are queued, OutOfMemory, DeviceFault, and what the network raises.
         """
         if not reading.windows_left:
             return
@@ -200,12 +200,12 @@ class Scheduler:
         return not (overdue and self._gather_s() <= 0)
 
     def _gather_s(self) -> float:
-        """How long the clips that wait still wait for others."""
+        """Seconds that queued clips still wait for others."""
         if self._gathered or self.clips.waiting >= self._batch:
             return 0.0
         return self.clips.oldest + self._wait_s - time.monotonic()
 
-    # A method for each round, so that nothing of its sessions, clips and their recogniser stays behind.
+    # A method per round, so that no reference to its sessions, clips and their recogniser is kept.
 
     async def _live_round(self) -> None:
         batch: list[tuple[Client, Turn]] = []
@@ -240,7 +240,7 @@ class Scheduler:
         turns = [turn for _, turn in batch]
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, reader.run, turns)
-        except Exception as problem:  # noqa: BLE001 - it belongs to these clients; the others go on
+        except Exception as problem:  # noqa: BLE001 - it belongs to these clients; the others continue
             logger.exception("the model failed on a batch of {}", len(turns))
             for turn in turns:
                 turn.fail(problem)

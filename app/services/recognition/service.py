@@ -1,4 +1,4 @@
-"""ClipService: whole clips in, what was signed in them out. Videos, images and landmarks end in the same words.
+"""ClipService: whole clips in, recognised signs out. Videos, images and landmarks share the rest of the path.
 
 Nothing runs on the event loop: landmarks are found in a bounded pool of threads, the rest of the preparation and the
 decoding have one thread of their own, and the network belongs to the ModelHost.
@@ -50,14 +50,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one clip."""
+    """The result for one clip."""
 
     recognition: Recognition
     warnings: list[CaptionWarning]
     processing_time_s: float
-    """Seconds from the call to the answer, waiting included."""
+    """Seconds from the call to the answer, including waiting."""
     model: str
-    """Id of the recogniser that answered; another one may have been put in its place since."""
+    """Id of the recogniser that answered; it may have been replaced since."""
 
     @property
     def caption(self) -> Caption:
@@ -66,7 +66,7 @@ class Outcome:
 
 
 class ClipService:
-    """One per process, for one event loop. Give it time with `warm_up`, end it with `close`."""
+    """One per process; use from one event loop. Call `warm_up` first and `close` at the end."""
 
     def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
         self._settings, self._host, self._landmarks, self._metrics = settings, host, landmarks, metrics
@@ -80,7 +80,7 @@ class ClipService:
         metrics.before_reading(self._update_metrics)
 
     async def close(self) -> None:
-        """Cancel what runs, and return when no thread of the service is left."""
+        """Cancel running clips, and return when all threads of the service have ended."""
         self._closed = True
         for cancel in list(self._running):
             cancel.set()
@@ -88,7 +88,7 @@ class ClipService:
             await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
 
     def check_ready(self) -> None:
-        """Raise NotReady, DeviceFault or Busy unless a clip would be read now."""
+        """Raise NotReady, DeviceFault or Busy unless a clip can be read now."""
         if self._closed:
             raise NotReady
         self._host.check_ready()
@@ -110,7 +110,7 @@ class ClipService:
         began = time.perf_counter()
         self.check_ready()
         if len(keypoints) == 0:
-            raise InvalidLandmarks("The landmarks hold no frame. Send at least one.")
+            raise InvalidLandmarks("The landmarks contain no frame. Send at least one.")
         check_duration(keypoints.duration_s, self._settings.max_duration_s)
         with self.limit.enter():
             return await self._recognise(keypoints, self._host.recogniser, began)
@@ -157,12 +157,12 @@ async def _in(executor: Executor, work: Callable[[], R]) -> R:
 
 
 def warm_up(landmarks: LandmarkEngine) -> None:
-    """Find landmarks once, so that the first clip does not wait for the networks to load. Blocks for about a second.
+    """Find landmarks once, so that the first clip does not wait for the models to load. Blocks for about a second.
 
-    A machine on which MediaPipe does not work still starts: landmarks can be sent to it, and videos are answered with
+    If MediaPipe does not work on this machine, the service still starts: it accepts landmarks and answers videos with
     503 `landmarks_unavailable`.
     """
     try:
         landmarks.warm_up()
     except (LandmarksUnavailable, ExtractionFailed) as problem:
-        logger.warning("videos cannot be read on this machine, landmarks can: {}", problem)
+        logger.warning("videos cannot be read on this machine, only landmarks: {}", problem)

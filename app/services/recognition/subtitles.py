@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import GlossSegment
 
-#: A pause of this length ends a caption, as it ends a sentence in live captions.
+#: Seconds of pause that end a caption, as they end a sentence in live captions.
 PAUSE_S = 1.2
-#: A caption stays readable for at least this long.
+#: Seconds that a caption is shown at least.
 MIN_CUE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
+    """One subtitle."""
+
     start_s: float
     end_s: float
     text: str
 
 
 def cues(segments: Sequence[GlossSegment], sign_language: str) -> list[Cue]:
-    """One cue per stretch of signs without a pause; cues never overlap."""
+    """One cue per run of signs without a pause; cues never overlap."""
     groups: list[list[GlossSegment]] = []
     for segment in segments:
         if groups and segment.start_s - groups[-1][-1].end_s < PAUSE_S:
@@ -54,7 +56,7 @@ def to_srt(captions: Sequence[Cue]) -> str:
 
 
 def to_vtt(captions: Sequence[Cue]) -> str:
-    """WebVTT (W3C); the text is escaped as the format asks."""
+    """WebVTT (W3C); the text is escaped as the format requires."""
     parts = ["WEBVTT\n"]
     for cue in captions:
         text = cue.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -14,20 +14,20 @@ from app.services.recognition.device_faults import Device, FaultTolerant
 #: Windows in one call of the network.
 MAX_WINDOWS = 16
 
-#: A window, and what it belongs to.
+#: A window and its turn.
 Window = tuple[WindowSource, WindowJob]
 
 
 class Turn(Protocol):
-    """What a client wants the network to read now. It says which windows, never runs the network, and raises nothing:
-    what goes wrong with it is its outcome. Used by the model's thread alone until it is over."""
+    """The windows that a client wants the network to read now. It never runs the network and never raises: a failure
+    becomes its outcome. Used only by the model's thread until it is over."""
 
     @property
     def recogniser(self) -> Recogniser: ...
 
     @property
     def outcome(self) -> Any:
-        """For the client, once there are no more windows."""
+        """The result for the client, once there are no more windows."""
         ...
 
     def next_windows(self) -> Sequence[Window]:
@@ -44,15 +44,15 @@ class Turn(Protocol):
 
 
 class WindowReader:
-    """Gives turns what they ask for. on_stage: gets the seconds of each call; on_call: the number of its windows."""
+    """Runs turns. on_stage: called with the seconds of each call; on_call: with the number of its windows."""
 
     def __init__(self, device: Device, on_stage: OnStage, on_call: Callable[[int], object]) -> None:
         self._guarded = FaultTolerant(self._read, device)
         self._on_stage, self._on_call = on_stage, on_call
 
     def run(self, turns: Sequence[Turn]) -> None:
-        """Bring all turns to their end together. Their windows share calls of at most MAX_WINDOWS; a fault of one
-        window is the fault of its turn alone."""
+        """Run all turns to their end together. Their windows share calls of at most MAX_WINDOWS; a failing window fails
+        only its own turn."""
         while windows := [(turn, window) for turn in turns for window in turn.next_windows()]:
             for first in range(0, len(windows), MAX_WINDOWS):
                 part = windows[first : first + MAX_WINDOWS]
@@ -63,7 +63,7 @@ class WindowReader:
                         turn.take(window, output)
 
     def _read(self, windows: Sequence[tuple[Turn, Window]]) -> list[WindowOutput]:
-        """One call of the network; one of each network while some turns belong to one that has been replaced."""
+        """One call of the network; one of each network while some turns belong to a replaced one."""
         by_recogniser: dict[Recogniser, list[int]] = {}
         for place, (turn, _) in enumerate(windows):
             by_recogniser.setdefault(turn.recogniser, []).append(place)

@@ -1,4 +1,4 @@
-"""A job's log as it is written, for somebody who watches: pieces of it, changes of state, the end."""
+"""A job's log as it is written: new text, changes of state, the end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from app.db.models.training import ACTIVE
 from app.services.training_jobs import job_log
 from app.services.training_jobs.service import TrainingJobs
 
-#: How often the log is looked at, and how often the state.
+#: Seconds between readings of the log, and of the state.
 LOOK_S = 0.3
 STATE_S = 1.0
-#: Proxies close what is silent; nobody is held on to for ever.
+#: Seconds of silence after which a keep-alive is sent, because proxies close idle connections; and the longest stream.
 SILENCE_S = 15.0
 LONGEST_S = 3600.0
 _PIECE = 64 * 1024
@@ -27,17 +27,17 @@ class JobEvent:
     """Something new about a job."""
 
     kind: Literal["log", "state", "end", "silence"]
-    """'end' is the last state; 'silence' keeps the connection alive."""
+    """'end' has the last state; 'silence' keeps the connection alive."""
     offset: int
-    """Bytes of the log that have been sent by then: where to go on after a lost connection."""
+    """Log offset in bytes after this event, to resume from after a lost connection."""
     data: dict[str, Any]
     """log: {"text"}; state, end: {"state", "reason", "progress"}; silence: {}."""
 
 
 async def follow(jobs: TrainingJobs, job_id: str, offset: int) -> AsyncIterator[JobEvent]:
-    """From byte `offset` of the log on, until the job ends, the service stops, or an hour has passed."""
+    """Events from byte `offset` of the log on, until the job ends, the service stops, or an hour has passed."""
     run = jobs.run_folder(job_id)
-    began = told = time.monotonic()
+    began = sent_at = time.monotonic()
     looked, shown, ended = -STATE_S, None, False
     while time.monotonic() - began < LONGEST_S and not jobs.closing.is_set():
         now = time.monotonic()
@@ -47,21 +47,21 @@ async def follow(jobs: TrainingJobs, job_id: str, offset: int) -> AsyncIterator[
             try:
                 job = await jobs.get(job_id)
             except DatabaseUnavailable:
-                pass  # the log goes on without
+                pass  # the log continues without it
             else:
                 state = {"state": job.state, "reason": job.reason, "progress": job.progress}
                 ended = job.state not in ACTIVE
-        # After the state: what is in the log of a job that has ended is all of it.
+        # After the state: the log of a job that has ended is complete.
         while (piece := await asyncio.to_thread(job_log.log_chunk, run, offset, _PIECE)).text:
-            offset, told = piece.end, now
+            offset, sent_at = piece.end, now
             yield JobEvent("log", offset, {"text": piece.text})
         if state is not None and ended:
             yield JobEvent("end", offset, state)
             return
         if state is not None and state != shown:
-            shown, told = state, now
+            shown, sent_at = state, now
             yield JobEvent("state", offset, state)
-        elif now - told > SILENCE_S:
-            told = now
+        elif now - sent_at > SILENCE_S:
+            sent_at = now
             yield JobEvent("silence", offset, {})
         await asyncio.sleep(LOOK_S)

@@ -1,6 +1,6 @@
-"""The log of a job's process, and what to make of its end.
+"""The log of a job's process, and how the process ended.
 
-status.json may be missing (the trainer was killed before it wrote one): then the exit code and the log tell why.
+status.json may be missing (the trainer was killed before it wrote one): then the exit code and the log say why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 from app.training.run_folder import FINISHED, STOPPED, read_status
 
 LOG = "train.log"
-#: Longest part of a log that is read at once.
+#: Longest part of a log that is read at once, in bytes.
 MAX_BYTES = 1 << 20
 _TAIL_LINES = 40
 
@@ -26,11 +26,11 @@ class LogChunk:
 
     text: str
     offset: int
-    """Where it begins, in bytes."""
+    """Its offset, in bytes."""
     end: int
-    """One past its last byte."""
+    """Offset of its end."""
     size: int
-    """Bytes of the log by now."""
+    """Current size of the log in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Verdict:
 
 
 def log_chunk(run: Path, offset: int, limit: int = MAX_BYTES) -> LogChunk:
-    """The log from byte `offset` on, at most `limit` (>= 4) bytes, never half a character; empty behind its end.
+    """The log from byte `offset` on, at most `limit` (>= 4) bytes, never half a character; empty past its end.
 
-    Bytes that are no text show as U+FFFD.
+    Invalid bytes become U+FFFD.
     """
     try:
         with (run / LOG).open("rb") as file:
@@ -56,7 +56,7 @@ def log_chunk(run: Path, offset: int, limit: int = MAX_BYTES) -> LogChunk:
         return LogChunk("", 0, 0, 0)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(data)
-    partial = len(decoder.getstate()[0])  # bytes of a character whose others are not read, or not written yet
+    partial = len(decoder.getstate()[0])  # bytes of a character that is not fully read or written yet
     return LogChunk(text, offset, offset + len(data) - partial, size)
 
 
@@ -66,7 +66,7 @@ def log_tail(run: Path, lines: int = _TAIL_LINES) -> LogChunk:
         with (run / LOG).open("rb") as file:
             size = file.seek(0, 2)
             begin = file.seek(max(0, size - 64 * 1024))
-            # In bytes: what is not text takes more of them once it is shown.
+            # In bytes: invalid bytes take more of them once they are replaced.
             before = b"".join(file.read().splitlines(keepends=True)[:-lines])
     except FileNotFoundError:
         return LogChunk("", 0, 0, 0)
@@ -74,7 +74,7 @@ def log_tail(run: Path, lines: int = _TAIL_LINES) -> LogChunk:
 
 
 def verdict(run: Path, exit_code: int | None, stop_asked: bool) -> Verdict:
-    """What to make of a process that has ended. exit_code: -N for signal N, None where it is not known."""
+    """How a process ended. exit_code: -N for signal N, None if unknown."""
     written = read_status(run)
     state, reason = written.get("state"), written.get("reason")
     reason = reason if isinstance(reason, str) and reason else None
@@ -89,12 +89,16 @@ def _why(run: Path, exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
         return f"The process was ended by {name}" + (
-            "; on a full machine that is how the system frees memory." if exit_code == -signal.SIGKILL else "."
+            "; this is how the system frees memory when it runs out." if exit_code == -signal.SIGKILL else "."
         )
     lines = [line for line in log_tail(run).text.splitlines() if line.strip()]
     first = max((place for place, line in enumerate(lines) if line.startswith("error: ")), default=len(lines) - 1)
-    # A refusal may go on in indented lines: all that is wrong in a table, for example.
+    # A refusal may continue in indented lines, for example with all errors of a table.
     words = lines[max(first, 0) :][:1] + list(takewhile(lambda line: line.startswith("  "), lines[first + 1 :]))
     said = " ".join(line.strip() for line in words)
-    how = f"ended with exit code {exit_code}" if exit_code is not None else "ended while no process watched it"
-    return f"The process {how}. Its last words: {said.removeprefix('error: ')[:500]}" if said else f"The process {how}."
+    how = (
+        f"ended with exit code {exit_code}"
+        if exit_code is not None
+        else "ended while no service process was watching it"
+    )
+    return f"The process {how}. Last output: {said.removeprefix('error: ')[:500]}" if said else f"The process {how}."

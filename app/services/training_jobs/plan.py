@@ -1,4 +1,4 @@
-"""From what was asked to what will run: folders looked up by name, an argument list, the card it would compute on."""
+"""From the request to what will run: folders looked up by name, the argument list, the GPUs that it would use."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from app.training.run_folder import missing_packages
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will run."""
+    """The run to start."""
 
     command: list[str]
     """Argument list of the process."""
     cards: tuple[int, ...]
-    """Numbers of the CUDA cards it computes on; () on the CPU."""
+    """Indices of the CUDA GPUs that it uses; () on the CPU."""
 
     @property
     def device(self) -> str:
@@ -34,7 +34,7 @@ class Plan:
 
 
 def new_id(request: TrainingRequest) -> str:
-    """A name that sorts by time and may be the id of a checkpoint."""
+    """A name that sorts by time and is a valid checkpoint id."""
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{request.config.removesuffix('.yaml')[:36]}-{moment}-{secrets.token_hex(2)}"
 
@@ -70,24 +70,24 @@ def config_descriptions(folder: Path) -> dict[str, str]:
 
 
 def check_cards(plan: Plan, request: TrainingRequest, serving: str | None, training: Iterable[str]) -> None:
-    """Refuse what would fight for a card unnoticed. serving: device of the recogniser; training: those of other jobs.
+    """Refuse a job that would compete for a GPU. serving: device of the recogniser; training: those of other jobs.
 
     Raises GpuInUse.
     """
-    mine = {f"cuda:{card}" for card in plan.cards}
-    if not mine:
+    wanted = {f"cuda:{card}" for card in plan.cards}
+    if not wanted:
         return
-    if serving in mine and request.gpu_sharing != "share":
+    if serving in wanted and request.gpu_sharing != "share":
         raise GpuInUse(
-            f"This job would compute on {plan.device}, and the service answers on {serving}"
-            + (", so it cannot have it alone" if request.gpu_sharing == "exclusive" else "")
-            + ". Ask for device 'cpu' or another card, or for gpu_sharing 'share' if both may be slower and the memory "
+            f"This job would run on {plan.device}, and the service uses {serving}"
+            + (", so it cannot have it exclusively" if request.gpu_sharing == "exclusive" else "")
+            + ". Request device 'cpu' or another GPU, or gpu_sharing 'share' if both may be slower and the memory "
             "is enough for both; or run the service with DEVICE=cpu."
         )
-    taken = mine & {card for device in training for card in device.split(",")}
+    taken = wanted & {card for device in training for card in device.split(",")}
     if taken and request.gpu_sharing != "share":
         raise GpuInUse(
-            f"Another job trains on {', '.join(sorted(taken))}. Wait for it, ask for another card, or for gpu_sharing "
+            f"Another job trains on {', '.join(sorted(taken))}. Wait for it, request another GPU, or gpu_sharing "
             "'share' if the memory is enough for both."
         )
 
@@ -110,7 +110,7 @@ def _config(folder: Path, name: str) -> Path:
 
 
 def _list(known: list[str]) -> str:
-    return f"there are: {', '.join(known[:20])}" if known else "there is none"
+    return f"available: {', '.join(known[:20])}" if known else "there is none"
 
 
 def _cards(request: TrainingRequest) -> tuple[int, ...]:
@@ -123,13 +123,15 @@ def _cards(request: TrainingRequest) -> tuple[int, ...]:
         return ()
     first = int(request.device.partition(":")[2] or 0)
     if not count or first >= count:
-        raise InvalidRequest(f"device: '{request.device}' is not there; this machine has {count} CUDA cards.")
+        raise InvalidRequest(f"device: '{request.device}' is not available; this machine has {count} CUDA GPUs.")
     if request.nproc == 1:
         return (first,)
     if first:
-        raise InvalidRequest("device: with nproc over 1, each process takes a card, from the first on; write 'cuda'.")
+        raise InvalidRequest(
+            "device: with nproc over 1, each process uses one GPU, starting with the first; write 'cuda'."
+        )
     if request.nproc > count:
-        raise InvalidRequest(f"nproc: {request.nproc} processes need as many cards, and there are {count}.")
+        raise InvalidRequest(f"nproc: {request.nproc} processes need as many GPUs, and there are {count}.")
     return tuple(range(request.nproc))
 
 
@@ -140,6 +142,6 @@ def _device(request: TrainingRequest, cards: tuple[int, ...]) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """As the trainer reads it: JSON would do but for small numbers (1e-05 is a text in YAML)."""
+    """In the trainer's YAML: JSON except for small numbers (1e-05 would be a string in YAML)."""
     text: str = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -1,4 +1,4 @@
-"""Processes of training jobs: started without a shell in a session of their own, found again, ended with all theirs."""
+"""Processes of training jobs: started without a shell in their own session, found again, ended with their children."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from pathlib import Path
 import psutil
 from loguru import logger
 
-#: In the environment of a job's processes: whose they are, also those that left the group (torchrun's workers do).
+#: Environment variable of a job's processes that names the job, also in those that left the group (torchrun's workers).
 MARK = "GLOSSLINE_JOB"
-#: Not for a process that anybody may ask to print its environment.
+#: Not passed on to a process that could print its environment.
 _SECRETS = ("DATABASE_URL", "TRAINING_TOKEN")
-#: A killed process is gone in a moment, unless the kernel holds it (a stuck disk).
+#: Seconds. A killed process is gone in a moment, unless the kernel blocks it (a stuck disk).
 GONE_S = 5.0
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def start(job_id: str, command: Sequence[str], log: Path, nice: int) -> subprocess.Popen[bytes]:
-    """Run `command` in a session of its own; what it says is appended to `log`. nice: 0, or how far it steps back for
-    the service. Raises OSError."""
+    """Run `command` in a session of its own; its output is appended to `log`. nice: 0 to 19. Raises OSError."""
     environment = {name: value for name, value in os.environ.items() if name.upper() not in _SECRETS}
     environment |= {MARK: job_id, "PYTHONUNBUFFERED": "1"}
     with log.open("ab") as sink:
@@ -45,7 +44,7 @@ def start(job_id: str, command: Sequence[str], log: Path, nice: int) -> subproce
 
 
 def started_at(pid: int) -> float | None:
-    """When the process began, seconds since 1970; None when there is none."""
+    """When the process started, seconds since 1970; None if there is none."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:
@@ -53,7 +52,7 @@ def started_at(pid: int) -> float | None:
 
 
 def alive(pid: int, started: float) -> bool:
-    """Is it still there, and the same: numbers are used again."""
+    """Whether it is still the same process: ids are reused."""
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 2
@@ -62,17 +61,17 @@ def alive(pid: int, started: float) -> bool:
 
 
 def ask_to_stop(pid: int, started: float) -> None:
-    """SIGTERM to the job's first process: it saves and ends its helpers. To all at once, helpers would die under it."""
+    """SIGTERM to the job's first process, which saves and ends its children; sent to all, they would die first."""
     if alive(pid, started):
         os.kill(pid, signal.SIGTERM)
 
 
 def kill_all(job_id: str) -> int:
-    """SIGKILL to every process of the job, and wait until they are gone; how many there were."""
+    """SIGKILL to every process of the job, and wait until they are gone; returns how many there were."""
     killed = []
     for process in psutil.process_iter():
         try:
-            # A zombie tells no environment; nothing is left of it to end.
+            # A zombie has no environment, and nothing left to end.
             if process.environ().get(MARK) == job_id:
                 process.kill()
                 killed.append(process)
@@ -85,7 +84,7 @@ def kill_all(job_id: str) -> int:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Looked at, not waited for: how a child of ours ended is for its Popen to learn."""
+    """Checked without waiting: the exit status of a child is collected by its Popen."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""Training jobs in the database: which hold a place, which process watches them, how they ended."""
+"""Training jobs in the database: which are active, which process watches them, how they ended."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _LOCK = 0x676C6F74
 
 
 async def lock_queue(session: AsyncSession) -> None:
-    """Until the transaction ends no other one gets past here: places are counted and taken one at a time."""
+    """Serialise transactions until this one ends: active jobs are counted and added one at a time."""
     await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
 async def get(session: AsyncSession, job_id: str, *, lock: bool = False) -> TrainingJob | None:
-    """None where there is no such job, whatever text asks for it."""
-    if "\0" in job_id:  # no text to PostgreSQL
+    """None if there is no such job, for any text."""
+    if "\0" in job_id:  # not text to PostgreSQL
         return None
     query = select(TrainingJob).where(TrainingJob.id == job_id)
     return await session.scalar(query.with_for_update() if lock else query)
 
 
 async def active(session: AsyncSession) -> Sequence[TrainingJob]:
-    """Jobs that hold a place, oldest first."""
+    """Active jobs, oldest first."""
     return (await session.scalars(_active().order_by(TrainingJob.created_at))).all()
 
 
 async def page(
     session: AsyncSession, limit: int, offset: int, state: str | None = None
 ) -> tuple[Sequence[TrainingJob], int]:
-    """Newest first, and how many there are in all."""
+    """Newest first, and the total number."""
     query = select(TrainingJob)
     if state is not None:
         query = query.where(TrainingJob.state == state)
@@ -44,13 +44,13 @@ async def page(
 
 
 async def counts(session: AsyncSession) -> dict[str, int]:
-    """Jobs by state."""
+    """Number of jobs by state."""
     rows = await session.execute(select(TrainingJob.state, func.count()).group_by(TrainingJob.state))
     return {state: number for state, number in rows}  # noqa: C416 - mypy reads dict(rows) as a dict of rows
 
 
 async def owned_by(session: AsyncSession, owner: str) -> Sequence[TrainingJob]:
-    """Jobs that hold a place and that `owner` watches."""
+    """Active jobs that `owner` watches."""
     return (await session.scalars(_active().where(TrainingJob.owner == owner))).all()
 
 
@@ -74,7 +74,7 @@ async def owned_by_others(session: AsyncSession, owner: str) -> list[tuple[Train
 
 
 async def take_over(session: AsyncSession, job: TrainingJob, owner: str) -> bool:
-    """Watch a job in the place of its watcher; of several that try, one gets it."""
+    """Take over a job from its watcher; of several that try, one succeeds."""
     taken = await session.scalar(
         update(TrainingJob)
         .where(TrainingJob.id == job.id, TrainingJob.owner == job.owner, TrainingJob.finished_at.is_(None))
@@ -85,7 +85,7 @@ async def take_over(session: AsyncSession, job: TrainingJob, owner: str) -> bool
 
 
 async def change(session: AsyncSession, job_id: str, by: str | None = None, **values: Any) -> bool:
-    """Set columns of an active job, by its owner if one is given; False when there is none."""
+    """Set columns of an active job, of this owner if one is given; False if there is none."""
     query = update(TrainingJob).where(TrainingJob.id == job_id, TrainingJob.state.in_(ACTIVE))
     if by is not None:
         query = query.where(TrainingJob.owner == by)

@@ -1,4 +1,4 @@
-"""What a training request may contain. Names, never paths: no text of a client is opened as a file."""
+"""What a training request may contain. Names, never paths: no text from a client is opened as a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from app.core.ids import NAME
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z][a-z0-9_]{0,40}){0,4}")
-#: Settings that have a field of their own, and what the field is called.
+#: Settings that have a field of their own, and the field's name.
 _FIELDS = {
     "optim.epochs": "num_epochs",
     "optim.batch_size": "batch_size",
@@ -100,7 +100,7 @@ def _check_value(key: str, value: object) -> None:
         if len(value) > 200 or not value.isprintable():
             raise ValueError(f"'{key}': strings are limited to 200 printable characters")
         if key in _NAMED_FILES and value not in _NAMED_FILES[key]:
-            raise ValueError(f"'{key}': over the network only {', '.join(_NAMED_FILES[key])} or null can be given")
+            raise ValueError(f"'{key}': over the network only {', '.join(_NAMED_FILES[key])} or null is allowed")
         # Glosses may hold any character; everything else that looks like a path could be read as one.
         if key not in ("glosses", "without") and ("/" in value or "\\" in value or value.startswith((".", "~"))):
             raise ValueError(f"'{key}': paths cannot be given over the network")

@@ -1,7 +1,7 @@
-"""Training jobs: begun, watched, stopped, resumed, and found again when the service comes back.
+"""Training jobs: started, watched, stopped, resumed, and found again after a restart of the service.
 
-Each job is watched by one process of the service, its owner, which alone ends it and writes what became of it; all
-answer questions. An owner that is gone is replaced by another process of its machine; a job whose whole machine is
+Each job is watched by one process of the service, its owner, which alone ends it and records the result; all can
+answer queries. An owner that is gone is replaced by another process of its machine; a job whose whole machine is
 silent is `lost`.
 """
 
@@ -26,31 +26,30 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import errors
 from app.core.settings import Settings
-from app.db.database import Database, DatabaseUnavailable
+from app.db.database import Database
 from app.db.models.training import ACTIVE, TrainingJob
-from app.db.transactions import transaction
 from app.services.training_jobs import job_log, process, repository
 from app.services.training_jobs.plan import Plan, check_cards, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
 from app.training import run_folder
 
-#: How often an owner looks at its jobs, tells that it is there, and looks for jobs without an owner.
+#: Seconds between an owner's checks of its jobs, its heartbeats, and its searches for jobs without an owner.
 WATCH_S = 0.5
 HEARTBEAT_S = 5.0
-#: A machine that is silent for so long is gone, and its jobs with it.
+#: Seconds of silence after which a machine counts as gone, and its jobs as lost.
 AWAY_S = 120.0
 
 
 class TrainingJobs:
-    """Watches from here until `close`. Needs a running event loop, and belongs to it."""
+    """Watches jobs from its creation until `close`. Needs a running event loop; use from that one."""
 
     def __init__(self, settings: Settings, database: Database, serving: Callable[[], str | None]) -> None:
-        """serving: gives the device on which the service answers."""
+        """serving: returns the device of the recogniser."""
         self._settings, self._database, self._serving = settings, database, serving
         self._host = platform.node() or "localhost"
         self.owner = f"{self._host}/{os.getpid()}/{process.started_at(os.getpid()) or 0:.2f}"
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._told: dict[str, float] = {}  # when a job was asked to stop, by the monotonic clock
+        self._told: dict[str, float] = {}  # when a job was requested to stop, by the monotonic clock
         self._being_started: set[str] = set()
         self._look = asyncio.Event()
         self.closing = asyncio.Event()
@@ -69,7 +68,7 @@ class TrainingJobs:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         jobs: Sequence[TrainingJob] = []
-        with contextlib.suppress(DatabaseUnavailable):
+        with contextlib.suppress(errors.DatabaseUnavailable):
             async with self._database.session() as session:
                 jobs = await repository.owned_by(session, self.owner)
         known = {job.id: job for job in jobs}
@@ -88,12 +87,12 @@ class TrainingJobs:
                     break
                 await asyncio.sleep(0.1)
         if job is not None:
-            with contextlib.suppress(DatabaseUnavailable):
+            with contextlib.suppress(errors.DatabaseUnavailable):
                 await self._finish(job, "The service was stopped, and the job with it. It can be resumed.")
         else:
             await asyncio.to_thread(process.kill_all, job_id)
 
-    # -- what is asked ------------------------------------------------------------------------------------------------
+    # -- queries and commands ----------------------------------------------------------------------------------------
 
     async def begin(self, request: TrainingRequest) -> TrainingJob:
         """Start a job. Raises UnknownDataset, UnknownConfig, InvalidRequest, GpuInUse, TooManyJobs,
@@ -110,23 +109,23 @@ class TrainingJobs:
             owner=self.owner,
         )
         async with self._starting(job_id):
-            async with transaction(self._database) as session:
+            async with self._database.session() as session:
                 await self._take_place(session, plan, request)
                 session.add(job)
             return await self._spawn(job, plan)
 
     def resumable(self, job: TrainingJob) -> bool:
-        """Has the job ended early, with a checkpoint to go on from? Looks into its folder: not for the event loop."""
+        """Whether the job ended early and has a checkpoint to resume from. Reads its folder: not for the event loop."""
         ended_early = job.state not in ACTIVE and job.state != "finished"
         return ended_early and run_folder.has_checkpoint(self.run_folder(job.id))
 
     async def resume(self, job_id: str) -> TrainingJob:
-        """Go on from the last checkpoint of a job that was stopped, failed or got lost.
+        """Continue a job that was stopped, failed or got lost from its last checkpoint.
 
         Raises UnknownJob, WrongState, and what `begin` raises.
         """
         async with self._starting(job_id):
-            async with transaction(self._database) as session:
+            async with self._database.session() as session:
                 job = await self._known(session, job_id, lock=True)
                 if job.state in ACTIVE or job.state == "finished":
                     raise errors.WrongState(
@@ -134,12 +133,12 @@ class TrainingJobs:
                     )
                 if not self.run_folder(job_id).is_dir():
                     raise errors.WrongState(
-                        "The folder of this job is not in RUNS_DIR any more, so there is nothing to go on from. "
+                        "The folder of this job is not in RUNS_DIR any more, so there is nothing to resume from. "
                         "Start a new job."
                     )
                 if not await asyncio.to_thread(run_folder.has_checkpoint, self.run_folder(job_id)):
                     raise errors.WrongState(
-                        "The job ended before its first checkpoint, so there is nothing to go on from. Start a new job."
+                        "The job ended before its first checkpoint: there is nothing to resume from. Start a new job."
                     )
                 request = TrainingRequest.model_validate(job.request)
                 plan = await asyncio.to_thread(make_plan, self._settings, request, self.run_folder(job_id), resume=True)
@@ -151,8 +150,8 @@ class TrainingJobs:
             return await self._spawn(job, plan)
 
     async def stop(self, job_id: str) -> TrainingJob:
-        """Ask a job to save and end; its owner does it. Raises UnknownJob, WrongState, DatabaseUnavailable."""
-        async with transaction(self._database) as session:
+        """Request a job to save and end; its owner does it. Raises UnknownJob, WrongState, DatabaseUnavailable."""
+        async with self._database.session() as session:
             job = await self._known(session, job_id, lock=True)
             if job.state not in ACTIVE:
                 raise errors.WrongState(f"The job is {job.state}: there is nothing to stop.")
@@ -162,25 +161,25 @@ class TrainingJobs:
 
     async def get(self, job_id: str) -> TrainingJob:
         """Raises UnknownJob, DatabaseUnavailable."""
-        async with transaction(self._database) as session:
+        async with self._database.session() as session:
             return await self._known(session, job_id)
 
     async def page(self, limit: int, offset: int, state: str | None) -> tuple[Sequence[TrainingJob], int]:
-        async with transaction(self._database) as session:
+        async with self._database.session() as session:
             return await repository.page(session, limit, offset, state)
 
     async def overview(self) -> tuple[Sequence[TrainingJob], dict[str, int]]:
-        """The jobs that hold a place, and how many there are of each state."""
-        async with transaction(self._database) as session:
+        """The active jobs, and the number of jobs by state."""
+        async with self._database.session() as session:
             return await repository.active(session), await repository.counts(session)
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _starting(self, job_id: str) -> AsyncIterator[None]:
-        """While it lasts the watcher leaves the job alone."""
+        """While it lasts, the watcher ignores the job."""
         if self.closing.is_set():
-            raise errors.NotReady("The service is shutting down; no job is started any more.")
+            raise errors.NotReady("The service is shutting down and starts no more jobs.")
         self._being_started.add(job_id)
         try:
             yield
@@ -205,18 +204,18 @@ class TrainingJobs:
         check_cards(plan, request, self._serving(), [job.device for job in active if job.host == self._host])
 
     async def _spawn(self, job: TrainingJob, plan: Plan) -> TrainingJob:
-        """The process of a job whose row is there. Whatever happens, none is left that nobody knows of."""
+        """Start the process of a job whose row exists. On any failure, no unknown process is left running."""
         try:
             child = await _to_the_end(asyncio.to_thread(self._start_process, job, plan))
             if self.closing.is_set():
-                raise errors.NotReady("The service is shutting down; no job is started any more.")
-            async with transaction(self._database) as session:
+                raise errors.NotReady("The service is shutting down and starts no more jobs.")
+            async with self._database.session() as session:
                 row = await self._known(session, job.id, lock=True)
                 row.state = "stopping" if row.stop_asked else "starting"
                 row.pid, row.pid_started, row.started_at = child.pid, process.started_at(child.pid), _now()
         except OSError as problem:
             reason = f"The process could not be started: {problem.strerror or problem}."
-            async with transaction(self._database) as session:
+            async with self._database.session() as session:
                 await repository.change(session, job.id, state="failed", reason=reason, finished_at=_now())
             raise errors.TrainingUnavailable(
                 f"{reason} Make sure that RUNS_DIR can be written and its disk is not full."
@@ -224,14 +223,14 @@ class TrainingJobs:
         except BaseException:
             await _to_the_end(asyncio.to_thread(self._forget_child, job.id))
             raise
-        logger.info("training job {} runs as process {} on {}", job.id, child.pid, plan.device)
+        logger.info("training job {} is running as process {} on {}", job.id, child.pid, plan.device)
         self._look.set()
         return row
 
     def _start_process(self, job: TrainingJob, plan: Plan) -> subprocess.Popen[bytes]:
         run = self.run_folder(job.id)
         run.mkdir(parents=True, exist_ok=True)
-        (run / "status.json").unlink(missing_ok=True)  # what a process before this one said
+        (run / run_folder.STATUS).unlink(missing_ok=True)  # left by an earlier process
         asked = {"id": job.id, "attempt": job.attempt, "request": job.request, "command": plan.command}
         (run / "job.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
         child = process.start(
@@ -259,15 +258,15 @@ class TrainingJobs:
                     beaten = time.monotonic()
                 async with self._database.session() as session:
                     jobs = await repository.owned_by(session, self.owner)
-                if not jobs:  # one comes by a start, which wakes this, or by the next heartbeat
+                if not jobs:  # a start wakes this; otherwise the next heartbeat
                     rest = HEARTBEAT_S
                 for job in jobs:
                     if job.id not in self._being_started:
                         await self._attend(job)
-            except DatabaseUnavailable:
-                pass  # the database has logged it; the processes go on meanwhile
-            except Exception:  # noqa: BLE001 - one job that cannot be looked at must not leave the others alone
-                logger.exception("looking after the training jobs failed; it goes on")
+            except errors.DatabaseUnavailable:
+                pass  # already logged; the processes continue meanwhile
+            except Exception:  # noqa: BLE001 - a job that cannot be checked must not affect the others
+                logger.exception("checking the training jobs failed; trying again")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await self._look.wait()
@@ -282,7 +281,7 @@ class TrainingJobs:
                     logger.info("training job {} lost its watcher; this process takes over", job.id)
 
     async def _attend(self, job: TrainingJob) -> None:
-        """One look at one job of ours."""
+        """Check one job of this process."""
         if job.host != self._host:
             await self._lose(job)
         elif job.pid is None or job.pid_started is None:
@@ -293,8 +292,8 @@ class TrainingJobs:
             if job.stop_asked:
                 await self._stop_process(job.id, job.pid, job.pid_started)
             run = self.run_folder(job.id)
-            # The state first: what has begun by then has told how far it is. A resumed job says nothing until it has
-            # begun: it stands where it was.
+            # The state first: a job that has started by then has written its progress. A resumed job keeps its earlier
+            # progress until it has started.
             begun = job.state == "starting" and await asyncio.to_thread(run_folder.has_started, run)
             state = "running" if begun else job.state
             progress = await asyncio.to_thread(run_folder.progress, run) or job.progress
@@ -314,13 +313,13 @@ class TrainingJobs:
             await asyncio.to_thread(process.kill_all, job_id)
 
     def _exit_code(self, job_id: str) -> int | None:
-        """Of a process of ours that has ended."""
+        """Record the end of a process of ours."""
         child = self._children.get(job_id)
         return child.poll() if child is not None else None
 
     async def _finish(self, job: TrainingJob, why: str | None = None) -> None:
-        """Write what became of a job whose process has ended, or is to end now: nothing of it is left afterwards.
-        why: takes the place of what the run's folder tells, for a job that did not end by itself."""
+        """Record the end of a job whose process has ended or is ended now; no process of it is left afterwards.
+        why: the reason, for a job that did not end by itself; otherwise it is read from the run's folder."""
         code = self._exit_code(job.id)
         await asyncio.to_thread(process.kill_all, job.id)
         run = self.run_folder(job.id)
@@ -358,7 +357,7 @@ class TrainingJobs:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, Any]) -> Any:
-    """What must not be left half done: the caller's cancellation comes when it is done."""
+    """Run to completion: a cancellation of the caller takes effect afterwards."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -368,7 +367,7 @@ async def _to_the_end(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _runs_here(owner: str) -> bool:
-    """Is the process of the service that `owner` names there? For owners of this machine."""
+    """Whether the service process that `owner` names is alive. For owners on this machine."""
     _, _, rest = owner.partition("/")
     pid, _, started = rest.partition("/")
     return process.alive(int(pid), float(started))

@@ -1,1 +1,1 @@
-"""Making of the prototype signer: averages of aligned recordings, one for each gloss."""
+"""Building the prototype signer: averages of aligned recordings, one for each gloss."""

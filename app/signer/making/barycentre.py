@@ -99,14 +99,14 @@ def alignment_weights(path: Path, frames: int, clip_frames: int) -> Float:
 
 @dataclass(frozen=True, slots=True)
 class Barycentre:
-    """centre: (T, F), NaN where less than half of the votes saw a value. paths: centre frame, clip frame, per clip.
-
-    costs: DTW distance of every clip to the centre, per frame of the centre.
-    """
+    """The average of clips, and how each is aligned to it."""
 
     centre: Float
+    """(T, F), NaN where less than half of the votes saw a value."""
     paths: tuple[Path, ...]
+    """Pairs of centre frame and clip frame, for each clip."""
     costs: Float
+    """DTW distance of each clip to the centre, per frame of the centre."""
 
 
 def barycentre(

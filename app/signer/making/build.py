@@ -1,4 +1,4 @@
-"""Builds the prototype signer: for every gloss the DTW barycentre of its training clips, a performance of nobody.
+"""Builds the prototype signer, which shows no real person: for every gloss the DTW barycentre of its training clips.
 
 Run by `python -m app prototypes`.
 
@@ -46,8 +46,8 @@ FRAMES = 36
 #: The corpus holds few frames a second (about 10 to 15); this many frames at 25 fps stand for one of them.
 STRETCH = 1.25
 SHORTEST_S, LONGEST_S = 1.0, 1.4
-#: Glosses of which the corpus' most common form is not the ASL citation form, and the number of hands that tells it
-#: apart: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
+#: Glosses whose most common form in the corpus is not the ASL citation form, and the number of hands that
+#: distinguishes it: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
 CITATION_HANDS = {"GOOD": 2, "THANK-YOU": 1}
 #: Glosses that the recordings repeat without a pause and that are complete when the right hand has come down.
 ENDS_LOW = ("GOOD",)

@@ -27,17 +27,17 @@ _SWAP_BODY = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(i + 1 if i % 2 else i - 1 for 
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording in shoulder widths from the shoulder midpoint, y down; NaN = not seen; hand 0 = left, 1 = right.
-
-    body (T, 25, 2); wrists (T, 2, 2), lowered where unseen; shapes (T, 2, 21, 2) relative to the wrist in hand sizes;
-    hand_size (2,) shoulder widths.
-    """
+    """One recording in shoulder widths from the shoulder midpoint, y down; NaN = not seen; hand 0 = left, 1 = right."""
 
     signer: str
     body: Float
+    """(T, 25, 2)"""
     wrists: Float
+    """(T, 2, 2), lowered where not seen."""
     shapes: Float
+    """(T, 2, 21, 2) relative to the wrist, in hand sizes."""
     hand_size: Float
+    """(2,) in shoulder widths."""
 
     def mirrored(self) -> Clip:
         flip = np.array([-1.0, 1.0])
@@ -118,7 +118,7 @@ def read_clip(pose: Float, left: Float, right: Float, signer: str, nose_y: float
 
 
 def hands_used(clip: Clip) -> int:
-    """1 or 2: is the left hand of a right-handed clip in the sign (0 where that cannot be told)?"""
+    """1 or 2: whether the left hand takes part in the sign of a right-handed clip; 0 if that is unclear."""
     share = float((np.isfinite(clip.shapes[:, 0, 0, 0]) & (clip.wrists[:, 0, 1] < LOWERED_Y)).mean())
     return 2 if share > 0.6 else 1 if share < 0.3 else 0
 
@@ -218,6 +218,6 @@ def densest_group(clips: Sequence[Clip], keep: float, at_least: int, at_most: in
 
 
 def typical_body(clips: Sequence[Clip]) -> Float:
-    """The body of nobody in particular: (25, 2) median over the clips, made symmetric, arms and hips hanging."""
+    """The average body: (25, 2) median over the clips, made symmetric, arms and hips hanging."""
     body = np.nanmedian(np.stack([np.nanmedian(c.body, axis=0) for c in clips]), axis=0)
     return (body + body[_SWAP_BODY] * [-1, 1]) / 2

@@ -25,10 +25,12 @@ class PredictedSign:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One clip: what is signed in it and what was read from it."""
+    """One clip and its answer."""
 
     reference: tuple[str, ...]
+    """Glosses signed in it."""
     predicted: tuple[PredictedSign, ...]
+    """Signs read from it."""
     signer: str
 
     def alignment(self) -> list[AlignedPair]:

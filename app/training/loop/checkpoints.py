@@ -1,4 +1,4 @@
-"""The queue of checkpoints of a run: the last few and the best, each whole or not there at all.
+"""The checkpoints of a run: the last few and the best, each written atomically.
 
 `RUN/checkpoints/step-00000400/` and `RUN/checkpoints/best/` hold state.safetensors (tensors) and state.json (the rest);
 nothing is ever unpickled. A folder is written under a name that starts with a dot, flushed to the disk and renamed.
@@ -26,7 +26,7 @@ TENSORS, REST = "state.safetensors", "state.json"
 BEST, _OLD_BEST, _PART = "best", ".best-old", ".part-"
 
 
-class CheckpointRefused(ConfigError):
+class CannotResume(ConfigError):
     """A checkpoint of training is missing, damaged, or of another model, vocabulary or format; the message says what
     to do."""
 
@@ -52,7 +52,7 @@ class CheckpointManager:
         self.folder, self.keep = folder, keep
 
     def clean(self) -> None:
-        """Remove what a killed writer left. Only for the process that writes."""
+        """Remove the leftovers of a killed writer. Only for the process that writes."""
         if (self.folder / _OLD_BEST).is_dir() and not (self.folder / BEST).exists():
             (self.folder / _OLD_BEST).rename(self.folder / BEST)
         for leftover in [*self.folder.glob(f"{_PART}*"), self.folder / _OLD_BEST]:
@@ -124,33 +124,33 @@ class CheckpointManager:
 
 
 def load_state(folder: Path, vocabulary: tuple[str, ...], model: dict[str, Any]) -> TrainingState:
-    """What `CheckpointManager` saved in `folder`. Raises CheckpointRefused unless vocabulary and model are these."""
+    """What `CheckpointManager` saved in `folder`. Raises CannotResume unless vocabulary and model are these."""
     path = folder / TENSORS
     try:
         values = json.loads((folder / REST).read_text(encoding="utf-8"))
         if looks_pickled(path):
-            raise CheckpointRefused(
+            raise CannotResume(
                 f"{path} is a pickle (torch.save): it could run any code and is not loaded; only safetensors are"
             )
         tensors = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        if isinstance(error, CheckpointRefused):
+        if isinstance(error, CannotResume):
             raise
-        raise CheckpointRefused(
-            f"cannot read the checkpoint {folder}: {error}; remove that folder to go on from the one before"
+        raise CannotResume(
+            f"cannot read the checkpoint {folder}: {error}; remove that folder to continue from the one before"
         ) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT or not isinstance(values.get("model"), dict):
-        raise CheckpointRefused(f"{folder / REST} is not a checkpoint of this version of Glossline (format {FORMAT})")
+        raise CannotResume(f"{folder / REST} is not a checkpoint of this version of Glossline (format {FORMAT})")
     if tuple(values.get("vocabulary", ())) != vocabulary:
-        raise CheckpointRefused(
+        raise CannotResume(
             f"the checkpoint {folder} was trained on {len(values.get('vocabulary', ()))} other glosses than this run's "
-            f"{len(vocabulary)}; use the corpus and the glosses it was begun with, or another --out"
+            f"{len(vocabulary)}; use the corpus and the glosses it was started with, or another --out"
         )
     if values["model"] != model:
         differ = sorted(k for k in {**model, **values["model"]} if model.get(k) != values["model"].get(k))
-        raise CheckpointRefused(
+        raise CannotResume(
             f"the checkpoint {folder} is of another model (it differs in {', '.join(differ)}); use the settings it was "
-            f"begun with, or another --out"
+            f"started with, or another --out"
         )
     rest = {k: v for k, v in values.items() if k not in ("format", "step", "vocabulary", "model")}
     return TrainingState(int(values["step"]), vocabulary, model, tensors, rest)

@@ -1,6 +1,6 @@
-"""Several processes as one: who this process is, sums and joined answers over all of them.
+"""Several processes as one: the rank of this process, sums and gathered answers over all of them.
 
-Small collectives run on the CPU (Gloo) even where gradients go through NCCL: a flag must not wait for the GPU's queue.
+Small collectives run on the CPU (Gloo) even where gradients go through NCCL: a flag must not wait for the GPU.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from app.pipeline.module3_sequence.steps import label_ids
 from app.pipeline.recogniser import GlossSegment
 from app.training.errors import ConfigError
 from app.training.evaluation.wer import ErrorCounts
@@ -35,7 +36,7 @@ class Ranks:
 
     @property
     def main(self) -> bool:
-        """Is this the process that writes files and logs?"""
+        """Whether this is the process that writes files and logs."""
         return self.rank == 0
 
     def share(self, items: Sequence[T]) -> list[T]:
@@ -49,7 +50,7 @@ ALONE = Ranks(0, 1, torch.device("cpu"))
 
 @contextmanager
 def joined(device: str = "auto") -> Iterator[Ranks]:
-    """This process among those that train together, as torchrun or Ray Train started them; alone without either.
+    """This process among those started by torchrun or Ray Train; without either, this process alone.
 
     device: auto, cpu, cuda or cuda:N; of several processes on one machine each takes its own GPU. NCCL on CUDA, Gloo on
     the CPU. Raises ConfigError for a device that is not there.
@@ -130,7 +131,7 @@ def shared_answers(
     mine = answer(ranks.share(examples))
     if ranks.world == 1:
         return mine
-    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    label = label_ids(vocabulary)
     width = int(_reduce(torch.tensor(max((len(a) for a in mine), default=0)), dist.ReduceOp.MAX))
     # Rows of the other ranks are zero here, and 0 is no label, so the sum holds everybody's rows.
     rows = torch.zeros(len(examples), width, 4, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a step is made with: the optimiser, the precision, and the average of the weights that is kept."""
+"""What a step needs: the optimiser, the precision, and the averaged weights."""
 
 from __future__ import annotations
 

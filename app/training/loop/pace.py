@@ -1,4 +1,4 @@
-"""How long a run will take, by the steps it has made so far."""
+"""Remaining time of a run, estimated from the steps so far."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Pace:
-    """Counts from the step at which this process began, so that a resumed run is not taken for a fast one."""
+    """Counts from the step at which this process started, so that a resumed run is not mistaken for a fast one."""
 
     def __init__(self, step: int, steps: int) -> None:
         self._first, self._steps = step, steps
@@ -20,7 +20,7 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-    """In the unit that suits it."""
+    """In a suitable unit."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

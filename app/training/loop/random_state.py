@@ -1,4 +1,4 @@
-"""The random states of a process as one row of numbers, so that a resumed run draws what an unbroken one would have."""
+"""The random states of a process as one row of numbers, so that a resumed run draws as an uninterrupted one would."""
 
 from __future__ import annotations
 

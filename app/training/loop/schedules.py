@@ -44,7 +44,7 @@ def learning_rate(step: int, config: OptimConfig, drops: int = 0) -> float:
 
 @dataclass
 class Plateau:
-    """What the dev WER did so far."""
+    """History of the dev WER."""
 
     best: float = math.inf
     """The lowest, 0..1 (above with many insertions); infinite before the first evaluation."""

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a wish to stop after the present step, with a checkpoint."""
+"""SIGTERM and SIGINT as a request to stop after the current step, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether the run has been asked to stop."""
+    """Whether the run was requested to stop."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -23,7 +23,7 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Signals set the request's flag. In a thread (Ray runs the training in one) no signal can be caught: never set."""
+    """Signals set the request's flag. Outside the main thread (under Ray) signals cannot be caught: it is never set."""
     stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -37,6 +37,6 @@ def stop_on_signal() -> Iterator[StopRequest]:
 
 
 def ignore_signals(worker: int) -> None:
-    """For a process that makes batches: signals are for the trainer, which ends its workers itself."""
+    """For a data loader process: only the trainer handles signals, and ends its workers itself."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

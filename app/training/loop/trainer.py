@@ -35,12 +35,12 @@ from app.training.loop.signals import StopRequest, ignore_signals
 from app.training.run_folder import CHECKPOINTS, RunFiles
 from app.training.source import Source
 
-#: Steps of a large network take long: status.json is as young as this, in seconds, whatever `log_every` is.
+#: status.json is at most this old, in seconds, whatever `log_every` is: steps of a large network take long.
 REPORT_EVERY_S = 5.0
 
 
 class TrainingFailed(RuntimeError):
-    """The run cannot go on; the message says why and what to change."""
+    """The run cannot continue; the message says why and what to change."""
 
 
 class CSLRTrainer:
@@ -162,7 +162,7 @@ class CSLRTrainer:
 
     @property
     def out_of_patience(self) -> bool:
-        """Has the dev WER not improved for as many evaluations as the run should wait for it?"""
+        """Whether the dev WER has not improved for `patience` evaluations."""
         return 0 < self.config.patience <= self.plateau.bad
 
     def train_step(self, batch: Batch, stopping: bool = False) -> bool:
@@ -234,8 +234,8 @@ class CSLRTrainer:
         bad = [n for n, value in parts.items() if not math.isfinite(value)]
         if bad and not self.scaler.is_enabled():
             raise TrainingFailed(
-                f"the loss ({bad[0]}) is not finite at step {self.step}; lower optim.learning_rate, or go on from an "
-                f"earlier checkpoint"
+                f"the loss ({bad[0]}) is not finite at step {self.step}; lower optim.learning_rate, or continue from "
+                f"an earlier checkpoint"
             )
         rate = self.optimizer.param_groups[0]["lr"]
         self.files.log(self.step, {"epoch": self.epoch, "lr": rate, **{n: round(v, 5) for n, v in parts.items()}})
@@ -311,7 +311,7 @@ class CSLRTrainer:
             (self.checkpoints.save_best if best else self.checkpoints.save)(state)
 
     def resume(self) -> bool:
-        """Continue from the newest checkpoint when there is one. Raises CheckpointRefused (a ConfigError)."""
+        """Continue from the newest checkpoint when there is one. Raises CannotResume (a ConfigError)."""
         path = self.checkpoints.latest()
         if path is None:
             return False

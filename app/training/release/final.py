@@ -44,7 +44,7 @@ def write_final(
 
 
 def _card(config: CheckpointConfig, report: dict[str, Any], step: int, figures: dict[str, Any]) -> str:
-    """Data, split, figures, commands and limits of a run that nobody has reviewed yet."""
+    """Data, split, figures, commands and limits of a run that has not been reviewed."""
     clips = ", ".join(f"{split} {count}" for split, count in report["clips"].items())
     left_out = report.get("left_out", [])
     if figures:
@@ -58,7 +58,7 @@ def _card(config: CheckpointConfig, report: dict[str, Any], step: int, figures: 
         wer = f"None: the dev split was not read in this run, which ended after {step} steps."
     return model_card(
         config.model_id,
-        f"Reads {len(config.vocabulary)} glosses. Written by the training run itself; nobody has reviewed it.",
+        f"Reads {len(config.vocabulary)} glosses. Written by the training run itself; not reviewed.",
         {
             "Data": f"""
 Corpus `{report["corpus"]}`, clips: {clips}. Clips left out: {_count(left_out)}; `data_report.json` of the run
@@ -71,8 +71,8 @@ says which and why.
 Seed {config.provenance["seed"]}.
 """,
             "Limits": """
-No decoder settings were chosen and confidence was not calibrated. The figure speaks for people and recordings like
-those of the dev split and for no others. The licence of the training recordings decides what these weights may be used
+No decoder settings were chosen and confidence was not calibrated. The figure applies only to people and recordings like
+those of the dev split. The licence of the training recordings decides what these weights may be used
 for.
 """,
         },

@@ -36,7 +36,7 @@ def test_a_fast_folder_is_thinned_to_the_target_and_sizes_are_made_equal(tmp_pat
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InvalidVideo, match="holds no images"):
+    with pytest.raises(InvalidVideo, match="contains no images"):
         list(read_images(tmp_path / "empty", 25.0))
     write(tmp_path / "p", "1.png", 5)
     (tmp_path / "p" / "2.png").write_bytes(b"")

@@ -116,7 +116,7 @@ def test_files_that_are_no_model(tmp_path: Path, changes: dict[str, object], say
 
 
 def test_start_symbols_stand_in_front_only() -> None:
-    with pytest.raises(InvalidNgramModel, match="no context"):
+    with pytest.raises(InvalidNgramModel, match="is not a context"):
         NgramModel(GLOSSES, 3, {(1, START): {1: 1}})
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from app.core.errors import ExtractorUnavailable, ServiceError
 from app.pipeline.recogniser import Recogniser
+from app.services.captions import camera as camera_module
 from app.services.captions.camera import MAX_WAITING_IMAGES, Camera, FoundInImage, WaitingImage
 from app.services.recognition.device_faults import Device
 from tests.services.captions.test_hub import until
@@ -120,3 +123,51 @@ async def test_closing_waits_for_the_image_being_read_and_gives_the_graph_back(
         graphs.go_on.set()
         await closing
     assert graphs.lent == 0
+
+
+async def test_a_quiet_camera_gives_its_graph_back_and_opens_another(
+    client: Client, camera: Camera, graphs: PerformingGraphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_module, "QUIET_S", 0.05)
+    for number in range(2):
+        camera.put(image(number))
+        await until(lambda seen=number: len(client.found) == seen + 1 and graphs.lent == 0)
+    assert client.failed is None
+
+
+class _Threads(Executor):
+    """Work that fails when the test says so."""
+
+    def __init__(self) -> None:
+        self.works: list[Future[Any]] = []
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:  # type: ignore[override]
+        self.works.append(Future())
+        return self.works[-1]
+
+
+async def test_work_that_fails_while_its_session_closes_is_not_logged_as_forgotten(client: Client) -> None:
+    logged: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: logged.append(context))
+    for steps in range(-3, 6):  # of the loop, between the failure and the cancellation
+        threads = _Threads()
+        camera = Camera(client, threads, PerformingGraphs(), Device())
+        waiting = asyncio.create_task(camera._in_thread(lambda: None))
+        await asyncio.sleep(0)
+        if steps < 0:
+            waiting.cancel()
+            for _ in range(-steps):
+                await asyncio.sleep(0)
+        threads.works[0].set_exception(ValueError("bad image"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        camera._task.cancel()
+        await asyncio.gather(camera._task, return_exceptions=True)
+        del waiting, threads, camera
+    for _ in range(5):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert logged == []

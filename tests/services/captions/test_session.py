@@ -11,11 +11,13 @@ from app.core.errors import DeviceFault, Draining, Idle, InternalError, SlowRead
 from app.core.settings import Settings
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
-from app.services.captions.commands import Flush, Landmarks, Pause, Start
+from app.services.captions.commands import Flush, Landmarks, Pause, Picture, Start
 from app.services.captions.session import MAX_WAITING_FRAMES, LiveSession
 from app.services.conversation.events import Closing, Pong
 from tests.services.captions.test_hub import events, until
+from tests.support.graphs import PerformingGraphs
 from tests.support.hosting import running, scheduling
+from tests.support.media import jpeg
 from tests.support.recognisers import performance
 
 
@@ -120,3 +122,22 @@ async def test_the_service_ends_a_session_with_its_final_first(recogniser: Recog
         kinds = [e["type"] for e in await events(session)]
         assert kinds[-2:] == ["final", "closing"]
         assert isinstance(session.failed, Draining)
+
+
+@pytest.mark.asyncio
+async def test_an_image_overtaken_by_landmarks_is_refused_and_the_session_goes_on(
+    recogniser: Recogniser, tiny_settings: Settings
+) -> None:
+    graphs = PerformingGraphs()
+    graphs.go_on.clear()
+    async with running(recogniser, tiny_settings, graphs) as hub:
+        session = hub.open(Start(endpoint_ms=10_000))
+        session.take(Picture(jpeg(64, 48)))
+        session.take(Landmarks(performance(60)))
+        graphs.go_on.set()
+        await session.finish()
+        said = await events(session)
+        assert [(e["code"], e["fatal"]) for e in said if e["type"] == "error"] == [("bad_timestamp", False)]
+        assert [e["type"] for e in said][-2:] == ["final", "done"]
+        assert (session.counters.used, session.counters.dropped) == (60, 1)
+        assert session.failed is None

@@ -27,5 +27,5 @@ def test_an_unknown_checkpoint_is_refused_with_what_there_is(folder: Path) -> No
     check_checkpoint(Settings(_env_file=None, checkpoint_dir=folder, checkpoint="alpha"))
     with pytest.raises(SettingsError, match=r"(?s)CHECKPOINT=gamma.*alpha, beta.*CHECKPOINT_DIR"):
         check_checkpoint(Settings(_env_file=None, checkpoint_dir=folder, checkpoint="gamma"))
-    with pytest.raises(SettingsError, match="there is none in it"):
+    with pytest.raises(SettingsError, match="it contains none"):
         check_checkpoint(Settings(_env_file=None, checkpoint_dir=folder / "nowhere", checkpoint="gamma"))

@@ -58,9 +58,9 @@ def test_names_are_looked_up_and_links_are_not_followed(settings: Settings, tmp_
     os.symlink(tmp_path / "outside" / "secret.yaml", settings.configs_dir / "linked.yaml")
     (settings.datasets_dir / "file").touch()
     for name in ("linked", "file", "nowhere"):
-        with pytest.raises(UnknownDataset, match="there are: signs"):
+        with pytest.raises(UnknownDataset, match="available: signs"):
             make_plan(settings, asked(dataset=name), tmp_path)
-    with pytest.raises(UnknownConfig, match="there are: tiny"):
+    with pytest.raises(UnknownConfig, match="available: tiny"):
         make_plan(settings, asked(config="linked"), tmp_path)
 
 
@@ -100,7 +100,7 @@ def test_the_cards_a_job_computes_on(
 @pytest.mark.parametrize(
     ("count", "device", "nproc", "said"),
     [(0, "cuda", 1, "0 CUDA cards"), (2, "cuda:2", 1, "2 CUDA cards"), (2, "cuda:1", 2, "write 'cuda'"),
-     (2, "cuda", 3, "as many cards")],
+     (2, "cuda", 3, "as many GPUs")],
 )  # fmt: skip
 def test_cards_that_are_not_there_are_refused(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, device: str, nproc: int, said: str
@@ -114,7 +114,7 @@ def test_cards_that_are_not_there_are_refused(
     ("cards", "sharing", "serving", "training", "said"),
     [
         ((0,), None, "cuda:0", [], "the service answers on cuda:0. Ask for"),
-        ((0,), "exclusive", "cuda:0", [], "cannot have it alone"),
+        ((0,), "exclusive", "cuda:0", [], "cannot have it exclusively"),
         ((0, 1), None, "cuda:1", [], "the service answers on cuda:1"),
         ((0,), None, "cpu", ["cuda:0,cuda:1"], "Another job trains on cuda:0"),
         ((1,), "exclusive", "cuda:0", ["cuda:1"], "Another job trains on cuda:1"),

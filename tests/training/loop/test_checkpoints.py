@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.training.loop.checkpoints import CheckpointManager, CheckpointRefused, TrainingState, load_state
+from app.training.loop.checkpoints import CannotResume, CheckpointManager, TrainingState, load_state
 
 VOCABULARY, MODEL = ("A", "B"), {"labels": 2, "model_dim": 8}
 
@@ -128,9 +128,9 @@ def test_a_full_disk_is_an_error_and_costs_nothing_that_was_there(tmp_path: Path
 
 def test_another_vocabulary_or_model_is_refused_by_name(tmp_path: Path) -> None:
     path = CheckpointManager(tmp_path).save(state(1))
-    with pytest.raises(CheckpointRefused, match="other glosses"):
+    with pytest.raises(CannotResume, match="other glosses"):
         load_state(path, ("A", "C"), MODEL)
-    with pytest.raises(CheckpointRefused, match="differs in model_dim, wings"):
+    with pytest.raises(CannotResume, match="differs in model_dim, wings"):
         load_state(path, VOCABULARY, {"labels": 2, "model_dim": 9, "wings": 2})
 
 
@@ -143,7 +143,7 @@ def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
 
     for zipped in (True, False):
         torch.save({"w": Bomb()}, path / "state.safetensors", _use_new_zipfile_serialization=zipped)
-        with pytest.raises(CheckpointRefused, match="is a pickle"):
+        with pytest.raises(CannotResume, match="is a pickle"):
             load(path)
     assert not (tmp_path / "exploded").exists()
 
@@ -165,5 +165,5 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, name: str, content: byt
         (path / name).unlink()
     else:
         (path / name).write_bytes(content)
-    with pytest.raises(CheckpointRefused, match=says):
+    with pytest.raises(CannotResume, match=says):
         load(path)

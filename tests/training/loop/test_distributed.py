@@ -49,8 +49,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def arguments(corpus: tuple[Path, Path], out: Path) -> list[str]:
-    # SGD: Adam divides by the size of the gradient, so it would hide a wrong average over the processes, and makes whole
-    # steps of gradients that are nothing but rounding, which differs between processors.
+    # SGD: Adam divides by the size of the gradient, so it would hide a wrong average over the processes, and turns
+    # gradients that are only rounding errors, which differ between processors, into whole steps.
     run = f"--config {corpus[0]} --data {corpus[1]} --out {out} --workers 0 --device cpu --threads 1"
     return [*run.split(), "--set", "optim.optimizer=sgd"]
 

@@ -152,7 +152,7 @@ def test_a_signal_ends_the_run_after_a_checkpoint(arguments: list[str], tmp_path
     assert process.wait(60) == 3, process.stderr and process.stderr.read()
     ended = status(run)
     assert ended["state"] == "stopped"
-    assert "resumed, it goes on" in ended["reason"]
+    assert "--resume continues" in ended["reason"]
     latest = CheckpointManager(run / "checkpoints").latest()
     assert latest is not None
     assert latest.name == f"step-{ended['step']:08d}"
@@ -237,7 +237,7 @@ def test_what_cannot_go_on_is_refused(arguments: list[str], tmp_path: Path, caps
 
     short = ["--set", "optim.steps=1", "optim.eval_every=100"]
     assert train([*arguments, "--out", str(run), *short, "dev_phrases=1"]) == 0
-    assert "already holds checkpoints" in refused()
+    assert "already contains checkpoints" in refused()
     assert "differs in model_dim" in refused("--resume", "--set", "model.model_dim=24")
     assert "other glosses" in refused("--resume", "--set", "glosses=[HELLO, NAME, HOW-ARE-YOU]", "without=[]")
     assert "optim.optimizer=adamw" in refused("--resume", "--set", "optim.optimizer=sgd")

@@ -1,4 +1,4 @@
-"""Training jobs, and the checkpoint that answers."""
+"""Training jobs, and the active checkpoint."""
 
 from __future__ import annotations
 

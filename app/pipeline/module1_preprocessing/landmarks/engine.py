@@ -25,7 +25,7 @@ class LandmarksUnavailable(RuntimeError):
 
 
 class ExtractionFailed(RuntimeError):
-    """The engine failed on an image. The track is of no more use; the next clip needs a new one."""
+    """The engine failed on an image. The track cannot be used any more; the next clip needs a new one."""
 
 
 class LandmarkTrack(Protocol):
@@ -65,7 +65,7 @@ class LandmarkEngine(Protocol):
 
     @property
     def size(self) -> int:
-        """Streams that it serves at once without making them slower than the machine does."""
+        """Number of streams it can serve at once without slowing them down."""
         ...
 
     def open(self) -> LandmarkTrack:

@@ -1,8 +1,8 @@
-"""MediaPipe's Holistic without the face: a picture goes in, 75 landmarks come out, several pictures in flight.
+"""MediaPipe's Holistic without the face: images in, 75 landmarks each out, several images in flight.
 
 The graph joins the two subgraphs of `mediapipe/modules/holistic_landmark` that give body and hands, with the settings
 of `mp.solutions.holistic.Holistic()` (model complexity 1, landmarks smoothed, tracking on, both thresholds 0.5), and
-returns bit-identical numbers. The 468 face points, which nobody here reads, are never computed.
+returns bit-identical numbers. The 468 face points, which are not used here, are never computed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed
 from app.pipeline.module1_preprocessing.landmarks.native_log import chatter_filtered
 
 _BLOCKS = {"pose_landmarks": POSE, "left_hand_landmarks": LEFT_HAND, "right_hand_landmarks": RIGHT_HAND}
-# A landmark stream is silent about a picture in which it found nothing. The presence nodes speak for every picture,
-# so that the results of a picture are known to be complete while others are still being worked on.
+# A landmark stream emits nothing for an image in which it found nothing. The presence nodes emit for every image, so
+# that the results of an image are known to be complete while others are still in flight.
 _GRAPH = """
 input_stream: "image"
 node {
@@ -53,11 +53,11 @@ output_stream: "{block}_present"
 """
     for block in _BLOCKS
 )
-#: Microseconds between two pictures as the graph sees them. MediaPipe's Python solutions pretend 30 frames a second
+#: Microseconds between two images as the graph sees them. MediaPipe's Python solutions pretend 30 frames a second
 #: whatever the source, and the one-euro filter behind `smooth_landmarks` reads this clock: true times would smooth
 #: differently from Holistic and from every recording the recogniser was trained on.
 _STEP_US = 33_333
-#: A picture takes some 50 ms; one that takes this long will never come back.
+#: Seconds. An image takes about 50 ms; one that takes this long will never return.
 _STALLED_S = 60.0
 
 
@@ -74,9 +74,9 @@ class _MediaPipe:
     def expanded(self, graph: str) -> Any:
         """The graph with its subgraphs written out, as Holistic runs it.
 
-        Holistic passes its graph through Python's protocol buffers, which know no options of the heatmap refinement
-        and drop them: a kernel of 9 where the graph file says 7. Handing the text over directly gives other
-        landmarks (up to 0.04 of the picture off), so the detour and the loss are repeated, the loss explicitly.
+        Holistic passes its graph through Python's protocol buffers, which do not know the options of the heatmap
+        refinement and drop them: a kernel of 9 where the graph file says 7. Passing the text directly gives other
+        landmarks (up to 0.04 of the image off), so the detour is kept and the loss is made explicit.
         """
         validated = self.graph_configs.ValidatedGraphConfig()
         validated.initialize(graph_config=graph)
@@ -112,7 +112,7 @@ def _load_mediapipe() -> _MediaPipe:
 
 
 class HolisticGraph:
-    """One running graph: one stream of pictures at a time, used from one thread at a time.
+    """One running graph: one stream of images at a time, used from one thread at a time.
 
     Raises LandmarksUnavailable when MediaPipe or a model file is missing.
     """
@@ -140,7 +140,7 @@ class HolisticGraph:
         try:
             with chatter_filtered():
                 self._graph.start_run({})
-                self._graph.wait_until_idle()  # the models are read here and not on the first picture
+                self._graph.wait_until_idle()  # the models are read here and not with the first image
         except RuntimeError as error:
             raise LandmarksUnavailable(
                 f"MediaPipe's landmark models do not load ({error}). Version 0.10.21 carries them in its wheel, later "
@@ -148,10 +148,10 @@ class HolisticGraph:
             ) from error
 
     def restart(self) -> None:
-        """Forgets everything seen; pictures in flight are lost. About a third of the time of a new graph.
+        """Reset; images in flight are lost. Takes about a third of the time of a new graph.
 
-        A blank picture in between would be ten times cheaper, but MediaPipe's smoothing filters outlive it: the next
-        clip's landmarks came out different from those of a fresh graph.
+        A blank image in between would be ten times cheaper, but MediaPipe's smoothing filters survive it: the next
+        clip's landmarks differed from those of a fresh graph.
         """
         if self._clock == 0:
             return
@@ -165,11 +165,11 @@ class HolisticGraph:
 
     @property
     def pending(self) -> int:
-        """Pictures sent and not yet received."""
+        """Images sent and not yet received."""
         return len(self._pending)
 
     def send(self, rgb: NDArray[np.uint8]) -> None:
-        """Hands over a picture, uint8 (H, W, 3), and returns at once; the array may be reused afterwards.
+        """Send an image, uint8 (H, W, 3), and return at once; the array may be reused afterwards.
 
         Raises InvalidImage for a size on which MediaPipe would end the process, ExtractionFailed.
         """
@@ -183,11 +183,11 @@ class HolisticGraph:
         try:
             self._graph.add_packet_to_input_stream("image", packet.at(self._clock))
         except RuntimeError as error:
-            raise ExtractionFailed(f"the landmark graph refused a picture: {error}") from error
+            raise ExtractionFailed(f"the landmark graph refused an image: {error}") from error
         self._pending.append(self._clock)
 
     def receive(self) -> NDArray[np.float32]:
-        """Landmarks of the oldest picture not yet received, float32 (75, 3) as in Keypoints; waits for them."""
+        """Landmarks of the oldest image not yet received, float32 (75, 3) as in Keypoints; waits for them."""
         timestamp = self._pending.popleft()
         points = np.zeros((NUM_KEYPOINTS, 3), np.float32)
         for block, where in _BLOCKS.items():
@@ -211,7 +211,7 @@ class HolisticGraph:
         return self._found.pop((stream, timestamp))
 
     def close(self) -> None:
-        """Stops the graph and frees its models; pictures in flight are lost. May be called twice."""
+        """Stop the graph and free its models; images in flight are lost. May be called twice."""
         if self._graph is None:
             return
         graph, self._graph = self._graph, None

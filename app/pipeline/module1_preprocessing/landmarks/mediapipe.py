@@ -16,13 +16,13 @@ from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed
 from app.pipeline.module1_preprocessing.landmarks.holistic_graph import HolisticGraph
 from app.pipeline.module1_preprocessing.landmarks.native_log import chatter_filtered
 
-#: Counts up whenever the same images would give other landmarks or crops for a reason that lies here.
+#: Incremented whenever a change here makes the same images give other landmarks or crops.
 _REVISION = 1
 _quiet_done = threading.Event()
 
 
 def extractor_version() -> str:
-    """Names whose landmarks these are: results of two versions must not be mixed unnoticed."""
+    """Identifies the extractor: results of two versions must not be mixed."""
     try:
         release = importlib.metadata.version("mediapipe")
     except importlib.metadata.PackageNotFoundError:
@@ -37,7 +37,7 @@ class MediaPipeTrack:
     depth = 3
 
     def __init__(self, graph: HolisticGraph, give_back: Callable[[HolisticGraph, bool], None]) -> None:
-        """give_back: takes the graph at the end, and whether it still works."""
+        """give_back: called at the end with the graph, and whether it still works."""
         self._graph: HolisticGraph | None = graph
         self._give_back, self._works = give_back, True
         self._quiet = ExitStack()
@@ -87,7 +87,7 @@ class MediaPipeEngine:
         """size: graphs kept, default one for each core."""
         self.size = size if size is not None else os.cpu_count() or 1
         if self.size < 1:
-            raise ValueError(f"an engine of {self.size} graphs cannot serve any stream; the least is 1")
+            raise ValueError(f"an engine needs at least 1 graph, got {self.size}")
         self._idle: list[HolisticGraph] = []
         self._closed = False
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Keeps the start-up chatter of MediaPipe's C++ libraries off standard error and lets everything else through."""
+"""Filters the start-up messages of MediaPipe's C++ libraries from standard error and passes everything else on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _STDERR = 2
-#: What MediaPipe 0.10.21 says whenever a graph opens. Its loggers have no switch that Python can reach.
+#: What MediaPipe 0.10.21 logs whenever a graph opens. Its loggers cannot be configured from Python.
 _CHATTER = (
     b"Created TensorFlow Lite XNNPACK delegate for CPU",
     b"All log messages before absl::InitializeLog() is called are written to STDERR",
@@ -24,9 +24,9 @@ _saved = -1
 
 @contextmanager
 def chatter_filtered() -> Iterator[None]:
-    """While inside, known lines of chatter vanish from file descriptor 2; all other lines are passed on at once.
+    """While the block lasts, known messages are removed from file descriptor 2; all other lines are passed on at once.
 
-    Descriptor 2 belongs to the whole process, hence a filter and not a redirection to nowhere: other threads and
+    Descriptor 2 belongs to the whole process, hence a filter and not a redirection to /dev/null: other threads and
     child processes lose nothing. May be nested and used from several threads.
     """
     _enter()
@@ -64,7 +64,7 @@ def _leave() -> None:
         os.close(_saved)
         _saved = -1
         if _forwarder is not None:
-            # A child process started meanwhile may still hold the pipe: then the thread goes on forwarding for it.
+            # A child process started meanwhile may still hold the pipe: then the thread keeps forwarding for it.
             _forwarder.join(timeout=0.5)
             _forwarder = None
 
@@ -85,5 +85,5 @@ def _forward(reader: int, target: int) -> None:
 
 
 def _may_be_chatter(start: bytes) -> bool:
-    """An unfinished line is held back only while it may still turn into chatter."""
+    """An unfinished line is held back only while it may still become a known message."""
     return start.startswith((b"INFO:", b"WARNING:", b"W0000")) or len(start) < 8

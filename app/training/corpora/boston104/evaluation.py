@@ -32,11 +32,13 @@ SETS = ("all", "wording of a training sentence", "new wording")
 
 @dataclass(frozen=True, slots=True)
 class TrackEvaluation:
-    """Answers per way of reading, in the order of the sentences."""
+    """Sentences and what was read from them."""
 
     sentences: tuple[Sentence, ...]
     known: frozenset[tuple[str, ...]]
+    """Wordings of training sentences."""
     answers: dict[str, list[Answer]]
+    """By way of reading, in the order of the sentences."""
 
     @classmethod
     def of(

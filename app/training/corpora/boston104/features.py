@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-#: What a checkpoint of such tracks says it was trained on; none of it can be had from a camera's landmarks.
+#: What a checkpoint of such tracks says it was trained on; none of it can be derived from a camera's landmarks.
 TRACKS = "boston104-tracks-3"
 TRACK_NORMALISER = "nose-relative-50px/1"
 #: Frames a second at which the database was filmed.
@@ -19,12 +19,12 @@ def nose_relative(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Pixels (T, 3, 2) of left wrist, right wrist and nose -> (T, 6), in units of `UNIT`.
 
     Left and right wrist relative to the nose of the same frame; the nose relative to its median, which is how the head
-    moves. Raises ValueError for another shape, no frame, or a value that is no number.
+    moves. Raises ValueError for another shape, no frame, or a value that is not a number.
     """
     if points.ndim != 3 or points.shape[1:] != (3, 2) or len(points) == 0:
         raise ValueError(f"tracks have the shape (frames, 3, 2) with at least one frame, not {points.shape}")
     if not np.isfinite(points).all():
-        raise ValueError("tracks hold a value that is no number")
+        raise ValueError("tracks contain a value that is not a number")
     nose = points[:, 2]
     hands = (points[:, :2] - nose[:, None]).reshape(len(points), 4)
     return (np.concatenate([hands, nose - np.median(nose, axis=0)], axis=1) / UNIT).astype(np.float32)

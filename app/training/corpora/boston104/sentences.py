@@ -20,10 +20,12 @@ _POINTS = ("left-x", "left-y", "right-x", "right-y", "nose-x", "nose-y")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One sign: frames start (inclusive) to end (exclusive)."""
+    """One sign of a sentence."""
 
     start: int
+    """First frame."""
     end: int
+    """One past the last frame."""
     gloss: str
 
 

@@ -19,11 +19,14 @@ TRAIN = "python -m app train --config configs/NAME.yaml --data {out} --out runs/
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """clips: in the dataset; left_out: clips of the corpus that are not, each with the reason."""
+    """The result of an import."""
 
     clips: int
+    """Number of clips in the dataset."""
     left_out: tuple[str, ...]
+    """Clips of the corpus that are not in the dataset, each with the reason."""
     next_step: str
+    """The command to run next."""
 
 
 class Placer:

@@ -1,6 +1,6 @@
 """A folder of `.pose` files (the pose-format library, MediaPipe Holistic) and a table that says what they show.
 
-`labels.csv`: the manifest's columns file, glosses, signer, split, and perhaps sign_language; others are
+`labels.csv`: the manifest's columns file, glosses, signer, split, and optionally sign_language; others are
 ignored.
 """
 

@@ -2,7 +2,7 @@
 
 From the README of the corpus: `WLASL_v0.3.json` is a list of {"gloss", "instances": [{"video_id", "split" (train, val,
 test), "signer_id", "frame_start", "frame_end", "fps", ...}]}; frames count from 1 at 25 a second, an end of -1 is the
-end of the video. Many videos are no longer to be had: those that are missing are left out and listed.
+end of the video. Many videos are no longer available: missing ones are left out and listed.
 """
 
 from __future__ import annotations

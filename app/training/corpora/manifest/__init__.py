@@ -1,1 +1,1 @@
-"""A corpus of one's own: a folder of videos or landmarks with the table clips.csv."""
+"""Manifest corpora: a folder of videos or landmarks with the table clips.csv."""

@@ -53,12 +53,16 @@ class PictureConfig:
 
 @dataclass(frozen=True, slots=True)
 class PictureTrack:
-    """Crops of a clip as JPEG, frame by frame, `views` each. data: all bytes; offsets: where each begins; the end."""
+    """Crops of a clip as JPEG, frame by frame, `views` each."""
 
     data: NDArray[np.uint8]
+    """All JPEG files, one after the other."""
     offsets: NDArray[np.int64]
+    """Where each file begins, and the end of the last."""
     views: int
+    """Crops of each frame."""
     size: int
+    """Side of the crops in pixels."""
 
     def __len__(self) -> int:
         return (len(self.offsets) - 1) // self.views
@@ -100,12 +104,16 @@ class PictureTrack:
 
 
 class Content(NamedTuple):
-    """What a file or a folder of pictures was when it was hashed; changed_ns: newest time of change."""
+    """A file or a folder of images as it was when it was hashed."""
 
     size: int
+    """Bytes in all."""
     changed_ns: int
+    """Latest modification time."""
     files: int
+    """Number of files."""
     sha256: str
+    """Hash of the content."""
 
 
 class Cache:
@@ -150,10 +158,6 @@ class Cache:
     def pictures_path(self, key: str, config: PictureConfig) -> Path:
         return self.folder / f"{key}.{config.name}.npz"
 
-    def has(self, key: str, pictures: PictureConfig | None) -> bool:
-        there = self.landmarks_path(key).is_file()
-        return there and (pictures is None or self.pictures_path(key, pictures).is_file())
-
     def save(self, key: str, clip: Keypoints, pictures: tuple[PictureConfig, PictureTrack] | None) -> None:
         """Raises OSError; then nothing half-written is left."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +182,7 @@ class Cache:
         return track if fits else None
 
     def usable(self, key: str, pictures: PictureConfig | None) -> bool:
-        """Like `has`, but the files are read: what is damaged is to be extracted again."""
+        """Whether there is nothing to extract. The files are read: what is damaged is to be extracted again."""
         try:
             clip = self.load(key)
         except (InvalidLandmarkFile, OSError):

@@ -1,6 +1,6 @@
 """Whole clips of a manifest as network batches: each once an epoch, those of like length together, augmented each time.
 
-Batch number `i` depends on the seed and `i` alone, so a resumed run sees what an unbroken one would have seen.
+Batch number `i` depends on the seed and `i` alone, so a resumed run sees the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations

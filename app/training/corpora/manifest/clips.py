@@ -68,7 +68,7 @@ class Clips:
 def load_clips(manifest: Manifest, entries: Sequence[Entry], pictures: PictureConfig | None = None) -> Clips:
     """Landmarks of the given clips: of landmark files as they are, of videos as they were extracted.
 
-    A clip that extraction could not read, one that is damaged, and one in which nobody is seen is left out.
+    A clip that extraction could not read, one that is damaged, and one without a person are left out.
     """
     cache = Cache(manifest.root)
     failed = _failures(manifest.root)
@@ -84,7 +84,7 @@ def load_clips(manifest: Manifest, entries: Sequence[Entry], pictures: PictureCo
         elif found is None:
             clips.missing.append(entry)
         elif not person_present(found.points).any():
-            clips.left_out.append(LeftOut(entry, "nobody is seen in it"))
+            clips.left_out.append(LeftOut(entry, "no person was found in it"))
         else:
             clips.usable.append(found)
     return clips
@@ -94,11 +94,11 @@ def require_landmarks(manifest: Manifest, clips: Clips, pictures: PictureConfig 
     """Raises CorpusError with the command to run when something was not extracted yet."""
     if not clips.missing:
         return
-    wish = f" --pictures {pictures.size}{' --hands' if pictures.hands else ''}" if pictures else ""
+    options = f" --pictures {pictures.size}{' --hands' if pictures.hands else ''}" if pictures else ""
     what = "landmarks or crops" if pictures else "landmarks"
     raise CorpusError(
         f"{len(clips.missing)} of {len(manifest.entries)} clips have no {what} yet (first: {clips.missing[0].part}). "
-        f"Run: python -m app extract {manifest.root}{wish}"
+        f"Run: python -m app extract {manifest.root}{options}"
     )
 
 

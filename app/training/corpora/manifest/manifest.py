@@ -24,7 +24,7 @@ COLUMNS = ("file", "glosses", "signer", "split")
 #: Columns of numbers that may be missing.
 OPTIONAL = ("fps", "start_s", "end_s", "aspect")
 LANGUAGE = "sign_language"
-#: ISO 639-3 for a language that nobody named.
+#: ISO 639-3 code for an unspecified language.
 UNDETERMINED = "und"
 SPLITS = ("train", "dev", "test")
 #: What stands in `glosses` for a clip in which nothing is signed: an empty cell is more likely a mistake.

@@ -1,4 +1,4 @@
-"""Jobs spread over worker processes, one at a time each: a worker that dies costs its job and nothing else."""
+"""Jobs spread over worker processes, one at a time each: a worker that dies loses only its job."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from typing import Generic, TypeVar
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-#: Seconds a worker gets to end by itself before it is killed.
+#: Seconds that a worker gets to exit before it is killed.
 _GRACE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """What comes in place of a result. exitcode: negative for a signal, such as -9 when memory ran out."""
+    """Takes the place of a result when the worker died."""
 
     exitcode: int | None
+    """Negative for a signal, such as -9 when memory ran out."""
 
     def __str__(self) -> str:
         why = f"signal {-self.exitcode}" if self.exitcode is not None and self.exitcode < 0 else f"code {self.exitcode}"
@@ -47,7 +48,7 @@ def spread(
     and are gone when the iterator ends, is closed, or an exception such as KeyboardInterrupt leaves it.
     """
     if workers < 1:
-        raise ValueError(f"{workers} workers cannot do anything; the least is 1")
+        raise ValueError(f"at least 1 worker is needed, got {workers}")
     context = multiprocessing.get_context("spawn")
     # Its start, else a part of the first worker's, would let Ctrl-C through again.
     resource_tracker.ensure_running()

@@ -29,11 +29,13 @@ def signs_of(gloss: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording. points: float16 (T, 75, 3) as recorded (image coordinates); gloss NONE = no sign."""
+    """One recording."""
 
     gloss: str
+    """NONE = no sign."""
     signer: str
     points: NDArray[np.float16]
+    """(T, 75, 3) as recorded, in image coordinates."""
 
     def keypoints(self, fps: float) -> Keypoints:
         """As if recorded at `fps`: the corpus does not say at which rate it was."""

@@ -63,19 +63,23 @@ class PhraseConfig:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A stretch of a phrase in which one gloss is signed: frames start..end (exclusive)."""
+    """A part of a phrase in which one gloss is signed."""
 
     gloss: str
     start: int
+    """First frame."""
     end: int
+    """One past the last frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """points: float32 (T, 75, 3) in body units; glosses: what is signed, in order, by whom; where each lies."""
+    """A composed phrase of one signer."""
 
     points: NDArray[np.float32]
+    """(T, 75, 3) in body coordinates."""
     signs: tuple[Sign, ...]
+    """In order of time."""
     signer: str = ""
 
     @property
@@ -85,7 +89,7 @@ class Phrase:
 
 @dataclass
 class SignerBook:
-    """Which signer can say what: clips in body coordinates, by signer and gloss."""
+    """Clips in body coordinates, by signer and gloss."""
 
     clips: dict[str, dict[str, list[NDArray[np.float16]]]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -102,7 +106,7 @@ class SignerBook:
 
 
 class PhraseSampler:
-    """Draws phrases: gloss by 1 / count^power, then a signer who can say it, then the rest from that signer."""
+    """Draws phrases: gloss by 1 / count^power, then a signer of that gloss, then the rest from that signer."""
 
     def __init__(self, book: SignerBook, config: PhraseConfig, speed: float = AugmentConfig.speed) -> None:
         """speed: log-sigma of the tempo of a whole phrase."""
@@ -159,14 +163,14 @@ class PhraseSampler:
         return self._stretch(rng, clip[start : start + int(rng.integers(6, 31))], 1.0)
 
     def _idle(self, rng: Generator) -> NDArray[np.float32]:
-        """Someone who does not sign: moving about, keeping still, or not there at all."""
+        """A person who does not sign: moving, keeping still, or absent."""
         kind = rng.random()
         clip = self._pick(rng, self.none_clips)
         if kind < 0.4:
             return self._stretch(rng, clip, 1.0)
         pose = clip[int(rng.integers(len(clip)))].astype(np.float32)
         if kind < 0.7:
-            # Somebody about to sign or just done: a frame of a sign's clip in which no hand is in sight yet.
+            # A person about to sign or just done: a frame of a sign's clip in which no hand is in sight yet.
             signer = self.book[self._pick(rng, sorted(self.book))]
             sign = self._pick(rng, signer[self._pick(rng, sorted(signer))])
             rest = np.flatnonzero(~hand_present(sign.astype(np.float32)).any(axis=1))

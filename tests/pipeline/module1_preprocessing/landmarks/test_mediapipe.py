@@ -158,7 +158,7 @@ def test_a_closed_engine_lets_open_streams_finish() -> None:
 
 
 def test_an_engine_of_nothing() -> None:
-    with pytest.raises(ValueError, match="0 graphs"):
+    with pytest.raises(ValueError, match="at least 1 graph, got 0"):
         MediaPipeEngine(0)
 
 

@@ -21,7 +21,7 @@ def test_it_is_small_whole_and_not_for_cameras() -> None:
     assert len(reader.vocabulary) == 112
     assert reader.lm.vocabulary == reader.vocabulary
     assert sum(p.stat().st_size for p in FOLDER.iterdir()) < 12e6
-    with pytest.raises(CheckpointError, match="which no camera gives"):
+    with pytest.raises(CheckpointError, match="which no camera provides"):
         Recogniser.load(FOLDER)
 
 

@@ -156,9 +156,9 @@ def test_from_training_to_a_released_checkpoint_that_reads_the_test_sentences(
     assert "<svg" in (tmp_path / "report" / "reliability.svg").read_text()
 
     # The service refuses it with the reason; so do commands that ask for what tracks cannot give.
-    with pytest.raises(CheckpointError, match="which no camera gives"):
+    with pytest.raises(CheckpointError, match="which no camera provides"):
         Recogniser.load(out)
-    for more, says in ((["--full"], "leave --full"), (["--split", "dev"], "splits train and test")):
+    for more, says in ((["--full"], "omit --full"), (["--split", "dev"], "splits train and test")):
         assert evaluate([*command, *more]) == 2
         assert says in capsys.readouterr().err
     (out / "gloss_lm.json").unlink()
