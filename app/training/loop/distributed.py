@@ -56,7 +56,7 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     the CPU. Raises ConfigError for a device that is not there.
     """
     world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
-    where = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else 0)
+    where = device_named(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else 0)
     if world == 1:
         yield Ranks(0, 1, where)
         return
@@ -75,7 +75,8 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
             dist.destroy_process_group()
 
 
-def _device(name: str, local_rank: int) -> torch.device:
+def device_named(name: str, local_rank: int = 0) -> torch.device:
+    """auto, cpu, cuda or cuda:N. Raises ConfigError."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
