@@ -20,12 +20,13 @@ from app.api.captions_socketio import PATH as SOCKETIO_PATH
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
-from app.api.uploads import UploadPlaces
+from app.api.uploads import Uploads
+from app.core.errors import DatabaseUnavailable
 from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.temp_files import remove_leftovers
-from app.db.database import Database, DatabaseUnreachable
+from app.db.database import Database
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.monitoring.readings import gpu_readings
@@ -116,12 +117,13 @@ async def _database(
         try:
             async with asyncio.timeout(DATABASE_START_S):
                 await asyncio.shield(opening)
-        except (DatabaseUnreachable, TimeoutError) as problem:
+        except (DatabaseUnavailable, TimeoutError) as problem:
+            late = f"no answer within {DATABASE_START_S:g} s"
             logger.error(
                 "the database ({}) cannot be reached: {}. Recognition continues without it, training is answered with "
                 "503 until it is back; retrying every few seconds",
                 database.where,
-                str(problem) or f"no answer within {DATABASE_START_S:g} s",
+                database.problem if isinstance(problem, DatabaseUnavailable) else late,
             )
         return await initial_checkpoint(settings, database)
 
@@ -198,7 +200,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.services = None  # a Services from the start of the lifespan to its end
     app.state.startup_problem = None
-    app.state.uploads = UploadPlaces(settings)
+    app.state.uploads = Uploads(settings)
     app.mount(SOCKETIO_PATH, socketio)
     app.include_router(inference.router)
     app.include_router(health.router)

@@ -539,7 +539,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=4, help="cases at once")
-    parser.add_argument("--warm-up-s", type=float, default=30)
+    parser.add_argument("--warm-up-s", type=float, default=120)
     parser.add_argument("--rest-s", type=float, default=120, help="longer than a session may be resumed")
     parser.add_argument("--grown-percent", type=float, default=10, help="memory that may stay, over what was there")
     parser.add_argument("--out", type=Path, default=Path("fuzz"), help="folder for inputs that made something fall")

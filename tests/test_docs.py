@@ -16,6 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "RESULTS.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 #: A path below one of the repository's folders; what a command would make is not among them.
 PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests)/[\w./-]*")
+#: Commands that have actions, each with options of its own.
+ACTIONS = {"dataset": ("import", "report"), "glosses": ("pack", "train", "evaluate")}
 MADE_BY_COMMANDS = {"checkpoints/my-signs", "checkpoints/step-", "checkpoints/best"}
 
 
@@ -93,7 +95,7 @@ def test_every_option_that_the_docs_give_a_command_exists(capsys: pytest.Capture
     for page, text in texts().items():
         for line in re.findall(r"-m app (.+(?:\\\n.+)*)", text):
             words = re.sub(r"#.*|`.*", "", line).replace("\\\n", " ").split()
-            command = [words[0]] + [w for w in words[1:2] if words[0] == "dataset" and w in ("import", "report")]
+            command = [words[0]] + [w for w in words[1:2] if w in ACTIONS.get(words[0], ())]
             with pytest.raises(SystemExit):
                 main([*command, "--help"])
             known = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))

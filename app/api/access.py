@@ -10,8 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.api.dependencies import SettingsDep
 from app.api.origins import same_origin
-from app.core.addresses import is_loopback, parse_host, parse_origin
 from app.core.errors import TrainingForbidden, Unauthorized
+from app.core.network import is_loopback, parse_host, parse_origin
 
 _bearer = HTTPBearer(auto_error=False, description="The value of TRAINING_TOKEN, if that is set.")
 #: Headers that proxies add: behind a proxy, every client appears to be on this machine.

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.captions_ws import close_code
-from app.api.dependencies import services_of
+from app.api.dependencies import client_address, services_of
 from app.core import bounded_json
 from app.core.errors import Close, MalformedMessage, ServiceError
 from app.core.settings import Settings
@@ -69,7 +69,7 @@ class SocketIODoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "sid" not in parse_qs(scope.get("query_string", b"").decode("latin-1")):
             try:  # the first request of a connection registers it with the server
-                services_of(scope).captions.attempt(_address(scope))
+                services_of(scope).captions.attempt(client_address(scope))
             except ServiceError as problem:
                 services_of(scope).captions.count_refusal(problem)
                 refusal = JSONResponse({"code": problem.code, "message": problem.detail}, problem.status)
@@ -101,7 +101,7 @@ class SocketIODoor:
             ) from None
         client = _Client(self._server, sid)
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(client, hub, _address(scope), 0, on_open=LiveSession.answer_every_frame)
+        talk = Conversation(client, hub, client_address(scope), 0, on_open=LiveSession.answer_every_frame)
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))
@@ -240,8 +240,3 @@ def _readable(receive: Receive) -> Receive:
         return message
 
     return checked
-
-
-def _address(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return client[0] if client else None

@@ -6,7 +6,7 @@ from fastapi import APIRouter, WebSocket
 from loguru import logger
 from starlette.websockets import WebSocketDisconnect
 
-from app.api.dependencies import services_of
+from app.api.dependencies import client_address, services_of
 from app.core.errors import Close, ServiceError, TooBig
 from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_text
 from app.services.conversation.conversation import ClientDisconnected, Conversation
@@ -23,8 +23,8 @@ async def stream(websocket: WebSocket) -> None:
     """Live captions; the messages are described in docs/live.md."""
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    address = websocket.client.host if websocket.client is not None else None
-    await Conversation(_WebSocketDoor(websocket), services_of(websocket.scope).captions, address).run()
+    door, hub = _WebSocketDoor(websocket), services_of(websocket.scope).captions
+    await Conversation(door, hub, client_address(websocket.scope)).run()
 
 
 def close_code(problem: ServiceError | None) -> Close:

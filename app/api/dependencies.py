@@ -8,12 +8,9 @@ from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from starlette.types import Scope
 
-from app.api.uploads import UploadPlaces
+from app.api.uploads import Uploads
 from app.core.errors import NotReady, TrainingForbidden
-from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
-from app.monitoring.metrics import Metrics
-from app.services.captions.hub import LiveHub
 from app.services.container import Services
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
@@ -29,6 +26,12 @@ def services_of(scope: Scope) -> Services:
     return found
 
 
+def client_address(scope: Scope) -> str | None:
+    """Where an ASGI connection comes from; None where the server does not say."""
+    client = scope.get("client")
+    return client[0] if client else None
+
+
 def services(connection: HTTPConnection) -> Services:
     """Raises NotReady."""
     return services_of(connection.scope)
@@ -41,20 +44,12 @@ def _settings(services: ServicesDep) -> Settings:
     return services.settings
 
 
-def _metrics(services: ServicesDep) -> Metrics:
-    return services.metrics
-
-
 def _host(services: ServicesDep) -> ModelHost:
     return services.host
 
 
 def _clips(services: ServicesDep) -> ClipService:
     return services.clips
-
-
-def _captions(services: ServicesDep) -> LiveHub:
-    return services.captions
 
 
 def _training(services: ServicesDep) -> TrainingJobs:
@@ -69,22 +64,15 @@ def _checkpoint(services: ServicesDep) -> ActiveCheckpoint:
     return services.checkpoint
 
 
-def _uploads(connection: HTTPConnection) -> UploadPlaces:
+def _uploads(connection: HTTPConnection) -> Uploads:
     """Belong to the HTTP door, so they are not among the services."""
-    places: UploadPlaces = connection.app.state.uploads
-    return places
-
-
-def _followers(services: ServicesDep) -> ConcurrencyLimit:
-    return services.followers
+    uploads: Uploads = connection.app.state.uploads
+    return uploads
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
-MetricsDep = Annotated[Metrics, Depends(_metrics)]
 HostDep = Annotated[ModelHost, Depends(_host)]
 ClipsDep = Annotated[ClipService, Depends(_clips)]
-CaptionsDep = Annotated[LiveHub, Depends(_captions)]
 TrainingDep = Annotated[TrainingJobs, Depends(_training)]
 CheckpointDep = Annotated[ActiveCheckpoint, Depends(_checkpoint)]
-UploadsDep = Annotated[UploadPlaces, Depends(_uploads)]
-FollowersDep = Annotated[ConcurrencyLimit, Depends(_followers)]
+UploadsDep = Annotated[Uploads, Depends(_uploads)]

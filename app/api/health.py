@@ -11,7 +11,7 @@ from typing import Literal
 from fastapi import APIRouter, Request
 
 from app import __version__
-from app.api.dependencies import HostDep, MetricsDep, ServicesDep, SettingsDep, services
+from app.api.dependencies import HostDep, ServicesDep, services
 from app.api.problems import responses
 from app.api.schemas.health import (
     Alive,
@@ -109,9 +109,9 @@ async def system(services: ServicesDep) -> System:
 
 
 @router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
-async def models(host: HostDep, settings: SettingsDep, metrics: MetricsDep) -> Models:
-    recogniser, loaded = host.recogniser, host.checkpoint
-    ids = await asyncio.to_thread(checkpoint_ids, settings.checkpoint_dir)
+async def models(services: ServicesDep) -> Models:
+    recogniser, loaded = services.host.recogniser, services.host.checkpoint
+    ids = await asyncio.to_thread(checkpoint_ids, services.settings.checkpoint_dir)
     return Models(
         models=[
             Model(
@@ -119,7 +119,7 @@ async def models(host: HostDep, settings: SettingsDep, metrics: MetricsDep) -> M
                 loaded=name == loaded,
                 vocabulary_size=len(recogniser.vocabulary) if name == loaded else None,
                 sign_language=recogniser.sign_language if name == loaded else None,
-                served=_served(metrics) if name == loaded else None,
+                served=_served(services.metrics) if name == loaded else None,
             )
             for name in ids
         ]

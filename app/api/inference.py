@@ -56,10 +56,8 @@ _ALWAYS = (
 )
 
 
-def _file_body(description: str, content_type: str | None = None) -> dict[str, Any]:
-    file: dict[str, Any] = {"type": "string", "format": "binary", "description": description}
-    if content_type:
-        file["contentMediaType"] = content_type
+def _file_body(description: str) -> dict[str, Any]:
+    file = {"type": "string", "format": "binary", "description": description}
     return {"schema": {"type": "object", "required": ["file"], "properties": {"file": file}}}
 
 

@@ -8,15 +8,15 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from app.api.dependencies import MetricsDep
+from app.api.dependencies import ServicesDep
 
 router = APIRouter()
 
 
 @router.get("/metrics", tags=["health"], summary="Numbers for Prometheus", response_class=PlainTextResponse)
-async def metrics(metrics: MetricsDep) -> Response:
+async def metrics(services: ServicesDep) -> Response:
     """Prometheus text format, version 1.0.0; docs/metrics.md explains each number. Every worker process has its own."""
-    metrics.refresh()
+    services.metrics.refresh()
     # In a thread: the GPUs may take a while to answer, and so does rendering the text.
-    text = await asyncio.to_thread(generate_latest, metrics.registry)
+    text = await asyncio.to_thread(generate_latest, services.metrics.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

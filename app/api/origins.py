@@ -15,9 +15,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import refuse
-from app.core.addresses import DEFAULT_PORTS, Address, Origin, parse_host, parse_origin
 from app.core.errors import HostRefused, MalformedRequest, OriginRefused, ServiceError
 from app.core.limits import RateLimit
+from app.core.network import DEFAULT_PORTS, Address, Origin, parse_host, parse_origin
 
 #: Reveals nothing, so orchestrators may probe it under any host name.
 LIVENESS = "/api/health/live"
@@ -116,7 +116,7 @@ class CheckOrigin:
     def __init__(self, app: ASGIApp, policy: OriginPolicy) -> None:
         self._app = app
         self._policy = policy
-        self._log = RateLimit(_LOG_LINES_PER_MINUTE, per_s=60)
+        self._log = RateLimit(_LOG_LINES_PER_MINUTE, _LOG_LINES_PER_MINUTE / 60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._policy.refusal(scope) if scope["type"] in ("http", "websocket") else None

@@ -94,7 +94,7 @@ def _request_id(request: Request) -> str | None:
 def install(app: FastAPI, live_path: str) -> None:
     """Register the handlers on an application. live_path: of live captions, named to clients of a wrong path."""
     http_not_found = app.router.default
-    log = RateLimit(10, per_s=60)
+    log = RateLimit(10, 10 / 60)
 
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         """Without this, a WebSocket to an unknown path is answered with 403, as if it were forbidden."""

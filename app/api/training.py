@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from app.api.access import may_train
-from app.api.dependencies import CheckpointDep, FollowersDep, ServicesDep, TrainingDep
+from app.api.dependencies import CheckpointDep, ServicesDep, TrainingDep
 from app.api.problems import responses
 from app.api.schemas.training import (
     Activated,
@@ -165,7 +165,7 @@ async def logs(
     request: Request,
     job_id: Id,
     training: TrainingDep,
-    followers: FollowersDep,
+    services: ServicesDep,
     tail: Annotated[
         int, Query(ge=1, le=5_000, description="Number of last lines to return; used if no offset is given.")
     ] = 200,
@@ -182,11 +182,11 @@ async def logs(
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16:
         offset = int(last_event_id)
     if follow or "text/event-stream" in request.headers.get("accept", ""):
-        followers.check()
+        services.followers.check()
         if offset is None:
             offset = (await asyncio.to_thread(job_log.log_tail, run, tail)).offset
         return StreamingResponse(
-            _events(training, followers, known.id, offset),
+            _events(training, services.followers, known.id, offset),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )

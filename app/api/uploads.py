@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -17,8 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from app.core.errors import Busy, EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
-from app.core.limits import ConcurrencyLimit
-from app.core.network import address_key
+from app.core.limits import Place, Places
 from app.core.settings import Settings
 from app.core.temp_files import temporary_file
 
@@ -26,8 +23,6 @@ _FLUSH_BYTES = 1 << 20
 _MAX_PARTS = 16
 #: Bytes of request bodies held in memory (JSON), of all requests together; parsing takes about as much again.
 MAX_IN_MEMORY = 256 << 20
-#: An upload is not considered slow before this age; one that must give up its place has LEAVE_S to end.
-SETTLE_S, LEAVE_S = 2.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,104 +92,65 @@ class _Form:
 class IncomingBody:
     """The body of a request that holds an upload place, while it is received."""
 
-    def __init__(self, request: Request, settings: Settings, places: UploadPlaces) -> None:
-        self.request, self._places = request, places
-        self.address = address_key(request.client.host) if request.client is not None else ""
-        self.began = time.monotonic()
-        self.received = 0
-        """Bytes so far."""
-        self.in_memory = 0
-        """Bytes of them that are held in memory until the request ends."""
-        self.complete = False
-        self.gave_way = False
-        self.left = asyncio.Event()
-        """Set when the request has released its place."""
-        self._settings = settings
-        self._waiting: asyncio.Timeout | None = None
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self.began
-
-    @property
-    def kb_s(self) -> float:
-        """Average rate so far, in KiB per second."""
-        return self.received / 1024 / max(self.age_s, 1e-3)
+    def __init__(self, request: Request, place: Place, uploads: Uploads, settings: Settings) -> None:
+        self.request = request
+        self._place, self._uploads, self._settings = place, uploads, settings
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises UploadTimeout, ClientDisconnect."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.upload_timeout_s
         stream = self.request.stream().__aiter__()
-        while not self.gave_way:
+        while True:
             try:
-                at = min(deadline, loop.time() + self._settings.upload_idle_timeout_s)
-                async with asyncio.timeout_at(at) as self._waiting:
+                async with asyncio.timeout_at(min(deadline, loop.time() + self._settings.upload_idle_timeout_s)):
                     piece = await anext(stream)
             except StopAsyncIteration:
-                self.complete = True
+                self._place.settled = True
                 return
             except TimeoutError:
-                raise self._timeout(loop.time() >= deadline) from None
-            finally:
-                self._waiting = None
-            self.received += len(piece)
+                if loop.time() >= deadline:
+                    what = f"The upload was not complete after {self._settings.upload_timeout_s:g} seconds."
+                else:
+                    what = f"Nothing arrived for {self._settings.upload_idle_timeout_s:g} seconds."
+                raise _timeout(what) from None
+            self._place.received += len(piece)
             yield piece
-        raise self._timeout(False)
 
-    async def keep(self, count: int) -> None:
+    def keep(self, count: int) -> None:
         """Count `count` bytes that are held in memory until the request ends. Raises Busy when there is no room."""
-        self.in_memory += count
-        await self._places.check_memory(self)
-
-    def give_way(self) -> None:
-        """End the upload with UploadTimeout because other requests need its place."""
-        self.gave_way = True
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
-
-    def _timeout(self, deadline: bool) -> UploadTimeout:
-        if self.gave_way:
-            what = f"The upload came at {self.kb_s:.1f} KiB per second, and other requests needed its place."
-        elif deadline:
-            what = f"The upload was not complete after {self._settings.upload_timeout_s:g} seconds."
-        else:
-            what = f"Nothing arrived for {self._settings.upload_idle_timeout_s:g} seconds."
-        return UploadTimeout(f"{what} Send the file again over a better connection.", headers={"Connection": "close"})
+        self._place.in_memory += count
+        self._uploads.check_memory(self._place)
 
 
-class UploadPlaces:
-    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body comes in and is worked on, and
-    the memory for bodies that are not written to disk, MAX_IN_MEMORY.
+def _timeout(what: str) -> UploadTimeout:
+    return UploadTimeout(f"{what} Send the file again over a better connection.", headers={"Connection": "close"})
 
-    When either is exhausted, an upload that is slower than UPLOAD_MIN_KB_S, or one of an address that holds more than
-    a quarter of it, makes way for a new request. Not thread-safe; use from one event loop.
-    """
+
+def _gave_way(place: Place) -> UploadTimeout:
+    return _timeout(f"The upload came at {place.kb_s:.1f} KiB per second, and other requests needed its place.")
+
+
+class Uploads:
+    """The places of recognition requests, MAX_CONCURRENT_REQUESTS, held while the body is received and processed, and
+    the memory for bodies that are not written to disk, MAX_IN_MEMORY. A slow upload (UPLOAD_MIN_KB_S) makes way for a
+    new request, and so does one of an address that holds much."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._places = ConcurrencyLimit(settings.max_concurrent_requests, "uploads")
-        self._bodies: set[IncomingBody] = set()
+        self._places = Places(settings.max_concurrent_requests, "uploads", _gave_way, settings.upload_min_kb_s)
 
     @contextlib.asynccontextmanager
     async def enter(self, request: Request) -> AsyncIterator[IncomingBody]:
-        """Hold one place. Raises Busy when none is free."""
-        if self._places.full:
-            await self._make_room(dict.fromkeys(self._bodies, 1 / self._places.limit))
-        with self._places.enter():
-            body = IncomingBody(request, self._settings, self)
-            self._bodies.add(body)
-            try:
-                yield body
-            finally:
-                self._bodies.discard(body)
-                body.left.set()
+        """Hold one place. Raises Busy when none is free, UploadTimeout when others need the place."""
+        async with self._places.hold(request.client.host if request.client is not None else None) as place:
+            yield IncomingBody(request, place, self, self._settings)
 
-    async def check_memory(self, asking: IncomingBody) -> None:
+    def check_memory(self, asking: Place) -> None:
         """Raises Busy when the bodies in memory, that of `asking` included, are more than it may hold."""
         if self._in_memory > MAX_IN_MEMORY:
-            others = self._bodies - {asking}
-            await self._make_room({body: body.in_memory / MAX_IN_MEMORY for body in others if body.in_memory})
+            others = self._places.taken - {asking}
+            self._places.make_room({place: place.in_memory / MAX_IN_MEMORY for place in others if place.in_memory})
         if self._in_memory > MAX_IN_MEMORY:
             raise Busy(
                 f"Requests with {MAX_IN_MEMORY >> 20} MiB of JSON are being received or worked on already, as many as "
@@ -205,28 +161,7 @@ class UploadPlaces:
 
     @property
     def _in_memory(self) -> int:
-        return sum(body.in_memory for body in self._bodies)
-
-    async def _make_room(self, shares: Mapping[IncomingBody, float]) -> None:
-        """One of the bodies that are still coming in gives way, if it may have to. shares: of what is short."""
-        incoming = {body: share for body, share in shares.items() if not body.complete}
-        by_address: defaultdict[str, float] = defaultdict(float)
-        for body, share in incoming.items():
-            by_address[body.address] += share
-        slow = [
-            body
-            for body in incoming
-            if not body.gave_way
-            and body.age_s > SETTLE_S
-            and (body.kb_s < self._settings.upload_min_kb_s or by_address[body.address] > 1 / 4)
-        ]
-        if not slow:
-            return
-        victim = max(slow, key=lambda body: (by_address[body.address], -body.kb_s))
-        victim.give_way()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LEAVE_S):
-                await victim.left.wait()
+        return sum(place.in_memory for place in self._places.taken)
 
 
 @contextlib.asynccontextmanager
@@ -315,5 +250,5 @@ async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> byte
                 f"The JSON body is larger than {limit / (1 << 20):g} MiB, the limit of this route. {instead}",
                 headers={"Connection": "close"},
             )
-        await incoming.keep(len(piece))
+        incoming.keep(len(piece))
     return body

@@ -21,6 +21,7 @@ from app.cli import (
     doctor,
     evaluate,
     extract,
+    glosses,
     grammar,
     labels,
     prototypes,
@@ -33,7 +34,7 @@ from app.core.settings import SettingsError
 
 _COMMANDS = (
     *(caption, serve, doctor, labels, samples, grammar, db),
-    *(dataset, extract, train, evaluate, average, release, prototypes),
+    *(dataset, extract, train, evaluate, average, release, glosses, prototypes),
 )
 
 

@@ -14,23 +14,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
+    from app.core.errors import DatabaseUnavailable
     from app.core.settings import load_settings
-    from app.db.database import Database, DatabaseUnreachable
+    from app.db.database import Database
 
     settings = load_settings()
     url = settings.database_url.get_secret_value() if settings.database_url is not None else None
 
-    async def upgrade() -> str:
-        database = Database(url, settings.data_dir)
+    async def upgrade(database: Database) -> None:
         try:
             await database.open()
-            return database.where
         finally:
             await database.close()
 
     try:
-        print(f"The tables are up to date ({asyncio.run(upgrade())}).")
-    except (DatabaseUnreachable, ValueError) as problem:
+        database = Database(url, settings.data_dir)
+        asyncio.run(upgrade(database))
+    except DatabaseUnavailable:
+        print(f"The database cannot be reached: {database.problem}", file=sys.stderr)
+        return 1
+    except ValueError as problem:
         print(f"The database cannot be reached: {problem}", file=sys.stderr)
         return 1
+    print(f"The tables are up to date ({database.where}).")
     return 0

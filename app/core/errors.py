@@ -11,7 +11,6 @@ class Close(IntEnum):
     """WebSocket close codes."""
 
     NORMAL = 1000
-    UNSUPPORTED = 1003
     INVALID = 1007
     POLICY = 1008
     TOO_BIG = 1009
@@ -347,12 +346,16 @@ class AddressFull(LiveError):
 
 
 class Full(LiveError):
+    """What Busy is for requests; live clients have always known it by this code, and the close code."""
+
     status, code, title = 503, "full", "All live sessions are taken"
     example = "16 live sessions are open, the limit of this service. Try again later."
     close = Close.FULL
 
 
 class Draining(LiveError):
+    """What NotReady is for requests; live clients have always known it by this code, and the close code."""
+
     status, code, title = 503, "draining", "The service is shutting down"
     example = "The service is shutting down; connect again in a moment."
     close = Close.DRAINING

@@ -2,7 +2,8 @@
 
 Whatever a client sends may end up in a message: a path, a header, the text of an exception. `_escape` is the one place
 where control characters and line breaks in it become visible escapes, so that a client can neither forge a line nor
-send escape sequences to a terminal. Lines of a traceback are indented, so they cannot pass for lines of their own.
+send escape sequences to a terminal, and where it is cut, so that it cannot fill the disk. Lines of a traceback are
+indented, so they cannot pass for lines of their own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from app.core.settings import Settings
 
+#: Characters of a message or of an exception's text; a path alone may have 64 KiB, and a request costs a millisecond.
+MAX_TEXT = 2000
 #: C0 and C1 control characters, the line separators of Unicode, and what changes the direction of text.
 _UNSAFE = {
     code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
@@ -46,6 +49,8 @@ class _ToLoguru(logging.Handler):
 
 
 def _escape(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        text = f"{text[:MAX_TEXT]}... ({len(text) - MAX_TEXT} more characters)"
     return text.translate(_UNSAFE)
 
 

@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.core.addresses import parse_host, parse_origin
 from app.core.ids import NAME
-from app.core.network import AddressList
+from app.core.network import AddressList, parse_host, parse_origin
 
 MEBIBYTE = 1024 * 1024
 #: Checkpoints are named, never given as a path: an id can be logged, listed and requested over the network.

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
+from loguru import logger
 
 from app.core.errors import InsufficientStorage
 
@@ -25,10 +26,19 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 async def temporary_file() -> AsyncIterator[Path]:
     """An empty file that only this user can read, removed when the block ends, however it ends.
 
-    Raises InsufficientStorage in place of what the block raises for a full disk.
+    Raises InsufficientStorage where the file cannot be made, and in place of what the block raises for a full disk.
     """
     try:
         handle, path = await asyncio.to_thread(_create)
+    except OSError as problem:
+        logger.error("uploads cannot be stored in {} (TMPDIR): {}", tempfile.gettempdir(), problem.strerror)
+        if problem.errno in _NO_SPACE:
+            raise InsufficientStorage from problem
+        raise InsufficientStorage(
+            f"The directory for uploads cannot be used: {problem.strerror}. Make the directory of TMPDIR writable, "
+            "then send the file again."
+        ) from problem
+    try:
         try:
             yield path
         finally:

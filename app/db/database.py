@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from app.core.errors import DatabaseUnavailable
 from app.db.embedded import EmbeddedError, EmbeddedPostgres
 from app.db.migrate import upgrade
 
@@ -21,10 +22,6 @@ from app.db.migrate import upgrade
 CONNECT_S = 5.0
 #: Seconds between attempts to reconnect.
 RETRY_S = 3.0
-
-
-class DatabaseUnreachable(RuntimeError):
-    """The database cannot be reached; the message says why, without a password."""
 
 
 def async_url(text: str) -> URL:
@@ -43,7 +40,7 @@ def async_url(text: str) -> URL:
 class Database:
     """PostgreSQL at `url`, or embedded under `folder` where url is None. For one event loop.
 
-    Usable between `open` and `close`; before that and after it was lost, `session` raises DatabaseUnreachable.
+    Usable between `open` and `close`; before that and after it was lost, `session` raises DatabaseUnavailable.
     """
 
     def __init__(self, url: str | None, folder: Path) -> None:
@@ -68,7 +65,7 @@ class Database:
     async def kept_open(self) -> AsyncIterator[asyncio.Task[None]]:
         """Open it in the background, open it again whenever it is lost, and close it at the end of the block.
 
-        Yields the first attempt, which raises DatabaseUnreachable.
+        Yields the first attempt, which raises DatabaseUnavailable.
         """
         opening = asyncio.create_task(self.open(), name="database-opening")
         keeping = asyncio.create_task(self._keep(), name="database-keeper")
@@ -86,14 +83,14 @@ class Database:
                 try:
                     await self.open()
                     logger.info("the database ({}) is available again", self.where)
-                except DatabaseUnreachable as problem:
+                except DatabaseUnavailable as problem:
                     logger.debug("the database is still unavailable: {}", problem)
 
     async def open(self) -> None:
-        """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnreachable."""
+        """Connect and bring the tables up to date; may be called again after a failure. Raises DatabaseUnavailable."""
         async with self._opening:
             if self._closed:
-                raise DatabaseUnreachable("the service is stopping")
+                raise _unavailable("the service is stopping")
             with self._translated():
                 url = self._url
                 if self._embedded is not None:
@@ -111,9 +108,9 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnreachable."""
+        """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnavailable."""
         if self._engine is None or self._problem is not None:
-            raise DatabaseUnreachable(self._problem or "it is not connected yet")
+            raise _unavailable(self._problem or "it is not connected yet")
         with self._translated():
             async with async_sessionmaker(self._engine, expire_on_commit=False)() as session, session.begin():
                 yield session
@@ -140,12 +137,20 @@ class Database:
                 raise
             raise self._lost(str(problem.orig)) from problem
 
-    def _lost(self, why: str) -> DatabaseUnreachable:
+    def _lost(self, why: str) -> DatabaseUnavailable:
         why = why.partition("\n")[0]
         if self._problem is None:
             logger.error("the database is lost: {}", why)
         self._problem = why
-        return DatabaseUnreachable(why)
+        return _unavailable(why)
+
+
+def _unavailable(why: str) -> DatabaseUnavailable:
+    """why: without a password."""
+    return DatabaseUnavailable(
+        f"The database does not answer ({why}). Start it, or correct DATABASE_URL; the service tries again every few "
+        "seconds."
+    )
 
 
 def _about_the_connection(problem: DBAPIError) -> bool:

@@ -108,17 +108,17 @@ class Caption:
 
     def as_event(self) -> dict[str, Any]:
         """For JSON: how a sentence of a stream stands, in milliseconds."""
-        until_ms = _milliseconds(self.duration_s)
+        until_ms = milliseconds(self.duration_s)
         return {
-            "start_ms": _milliseconds(self.signs[0].start_s) if self.signs else until_ms,
-            "end_ms": _milliseconds(self.signs[-1].end_s) if self.signs else until_ms,
+            "start_ms": milliseconds(self.signs[0].start_s) if self.signs else until_ms,
+            "end_ms": milliseconds(self.signs[-1].end_s) if self.signs else until_ms,
             "until_ms": until_ms,
             "gloss": [
                 {
                     "gloss": s.gloss,
                     "confidence": s.confidence,
-                    "start_ms": _milliseconds(s.start_s),
-                    "end_ms": _milliseconds(s.end_s),
+                    "start_ms": milliseconds(s.start_s),
+                    "end_ms": milliseconds(s.end_s),
                     "final": place < self.settled,
                 }
                 for place, s in enumerate(self.signs)
@@ -146,5 +146,5 @@ def _seconds(value: float) -> float:
     return round(float(value), 3)
 
 
-def _milliseconds(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module3_sequence.lattice import GlobalLattice
-from app.pipeline.module3_sequence.steps import TIME_DIVISOR
-from app.pipeline.recogniser import Recogniser, Recognition, WindowOutput, window_starts
+from app.pipeline.recogniser import ClipLattice, Recogniser, Recognition, WindowOutput, window_starts
 from app.pipeline.stages import FEATURES, Stopwatch
 from app.pipeline.step_cache import FrameRange
 from app.pipeline.streaming import WindowJob
@@ -32,8 +30,7 @@ class ClipReading:
             WindowJob(start, features[start : start + decoder.window], True)
             for start in window_starts(len(features), decoder.window, decoder.stride)
         )
-        self._lattice = GlobalLattice(decoder.window, decoder.stride)
-        self._rgb: list[NDArray[np.float32]] = []
+        self._lattice = ClipLattice(recogniser.config)
 
     @property
     def windows_left(self) -> int:
@@ -55,11 +52,8 @@ class ClipReading:
 
     def apply(self, job: WindowJob, output: WindowOutput) -> None:
         """Take the network's output for `job`."""
-        self._lattice.add(job.start // TIME_DIVISOR, output.log_probs)
-        self._rgb.append(output.rgb)
+        self._lattice.add(job.start, output)
 
     def recognition(self) -> Recognition:
         """The answer, once every window has been applied."""
-        rgb = float(np.concatenate(self._rgb).mean()) if self._rgb else 0.0
-        rows = self._lattice.flush() if self._rgb else np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)
-        return self.recogniser.recognition(self._clip, rows, {"rgb": rgb, "pose": 1.0 - rgb}, self._watch)
+        return self.recogniser.recognition(self._clip, *self._lattice.result(), self._watch)

@@ -218,17 +218,10 @@ class Recogniser:
             for start in window_starts(len(frames), decoder.window, decoder.stride)
         ]
         outputs = self.log_probs([frames for _, _, frames in windows])
-        joined = [GlobalLattice(decoder.window, decoder.stride) for _ in features]
-        rgb: list[list[NDArray[np.float32]]] = [[] for _ in features]
+        joined = [ClipLattice(self.config) for _ in features]
         for (clip, start, _), output in zip(windows, outputs, strict=True):
-            joined[clip].add(start // TIME_DIVISOR, output.log_probs)
-            rgb[clip].append(output.rgb)
-        out = []
-        for lattice, weights in zip(joined, rgb, strict=True):
-            table = lattice.flush() if len(lattice) else np.zeros((0, 1 + len(self.vocabulary)), np.float32)
-            share = float(np.concatenate(weights).mean()) if weights else 0.0
-            out.append((table, {"rgb": share, "pose": 1.0 - share}))
-        return out
+            joined[clip].add(start, output)
+        return [lattice.result() for lattice in joined]
 
     def log_probs(self, windows: Sequence[NDArray[np.float32]]) -> list[WindowOutput]:
         """One pass of the network over windows of `features`, T >= 1, padded together: ceil(T / 4) steps of each."""
@@ -294,6 +287,27 @@ class Recogniser:
                 gloss = config.vocabulary[token.label - 1]
                 out.append(GlossSegment(gloss, token.start_step * STEP_S, token.end_step * STEP_S, confidence))
         return merged(out, config.decoder.merge_s)
+
+
+class ClipLattice:
+    """What the windows of one clip add up to."""
+
+    def __init__(self, config: CheckpointConfig) -> None:
+        self._lattice = GlobalLattice(config.decoder.window, config.decoder.stride)
+        self._width = 1 + len(config.vocabulary)
+        self._rgb: list[NDArray[np.float32]] = []
+
+    def add(self, start: int, output: WindowOutput) -> None:
+        """The output of the window that starts at this frame; windows are added in order."""
+        self._lattice.add(start // TIME_DIVISOR, output.log_probs)
+        self._rgb.append(output.rgb)
+
+    def result(self) -> tuple[NDArray[np.float32], dict[str, float]]:
+        """The whole lattice (S, 1 + vocabulary), and the mean weight of each stream."""
+        if not self._rgb:
+            return np.zeros((0, self._width), np.float32), {"rgb": 0.0, "pose": 1.0}
+        rgb = float(np.concatenate(self._rgb).mean())
+        return self._lattice.flush(), {"rgb": rgb, "pose": 1.0 - rgb}
 
 
 def merged(segments: Sequence[GlossSegment], gap_s: float) -> tuple[GlossSegment, ...]:

@@ -7,16 +7,15 @@ when all places are taken, so that no client can lock the others out.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from app.core.errors import Busy, MalformedRequest, NotReady, ServiceError, UploadTimeout
+from app.core.limits import Place, Places
 from app.rpc.calls import ActiveCalls, Context, address_of, refuse
 from app.rpc.status import refusal
 from app.services.container import Services
@@ -27,64 +26,8 @@ UPLOAD_S = 300.0
 SIDE_CALLS = 64
 #: The (small) message of such a call has to arrive within this many seconds.
 SIDE_MESSAGE_S = 10.0
-#: A call that only holds a place can be ended after this many seconds to make room for others.
-MIN_AGE_S = 2.0
 
 Method = Callable[[Any, Context], Awaitable[Any]]
-
-
-@dataclass(eq=False, slots=True)
-class _Place:
-    address: str | None
-    since: float
-    limit: asyncio.Timeout
-    settled: bool = False
-
-    def settle(self) -> None:
-        """The call has started its work and keeps its place from now on."""
-        self.settled = True
-
-
-class Places:
-    """A number of places for calls. When all are taken, the address that holds most of them loses its oldest one
-    among those that are not settled and older than `min_age_s`. Not thread-safe; use from one event loop."""
-
-    def __init__(self, size: int, what: str, min_age_s: float = MIN_AGE_S) -> None:
-        """what: what is counted, for error messages."""
-        self._size, self._what, self._min_age_s = size, what, min_age_s
-        self._taken: set[_Place] = set()
-
-    def __len__(self) -> int:
-        return len(self._taken)
-
-    @asynccontextmanager
-    async def hold(self, address: str | None) -> AsyncIterator[_Place]:
-        """A place while the block lasts. Raises Busy when none is free, and in the block when the place is lost."""
-        if len(self._taken) >= self._size and not self._make_room():
-            raise Busy(f"{len(self._taken)} {self._what} are open, the limit of this service. Try again later.")
-        place = None
-        try:
-            async with asyncio.timeout(None) as limit:
-                place = _Place(address, asyncio.get_running_loop().time(), limit)
-                self._taken.add(place)
-                yield place
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise Busy(f"This call was ended in favour of others: all places for {self._what} are taken.") from None
-        finally:
-            self._taken.discard(place)
-
-    def _make_room(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        held = Counter(place.address for place in self._taken)
-        idle = [p for p in self._taken if not p.settled and now - p.since >= self._min_age_s]
-        if not idle:
-            return False
-        leaves = max(idle, key=lambda place: (held[place.address], now - place.since))
-        self._taken.discard(leaves)
-        leaves.limit.reschedule(now)
-        return True
 
 
 class AdmissionInterceptor(grpc.aio.ServerInterceptor):
@@ -95,8 +38,9 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, name: str, services: Services, calls: ActiveCalls) -> None:
         self._prefix = f"/{name}/"
         self._services, self._calls = services, calls
-        self._uploads = Places(services.settings.max_concurrent_requests, "clips")
-        self._side_calls = Places(SIDE_CALLS, "health and reflection calls")
+        clips, others = "clips", "health and reflection calls"
+        self._uploads = Places(services.settings.max_concurrent_requests, clips, partial(_gave_way, clips))
+        self._side_calls = Places(SIDE_CALLS, others, partial(_gave_way, others))
 
     async def intercept_service(
         self,
@@ -123,7 +67,7 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
                 self._check_open()
                 async with self._uploads.hold(address_of(context.peer())) as place:
                     message = await _message(context, UPLOAD_S)
-                    place.settle()
+                    place.settled = True
                     return await method(message, context)
 
         return answer
@@ -152,6 +96,10 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
         if self._services.captions.draining:
             raise NotReady
         self._services.clips.check_ready()
+
+
+def _gave_way(what: str, place: Place) -> Busy:
+    return Busy(f"This call was ended in favour of others: all places for {what} are taken.")
 
 
 async def _message(context: Context, timeout_s: float) -> Any:

@@ -37,7 +37,6 @@ _BY_CODE: dict[str, StatusCode] = {
 #: How a live stream ends.
 CLOSED: dict[Close, StatusCode] = {
     Close.NORMAL: StatusCode.OK,
-    Close.UNSUPPORTED: StatusCode.INVALID_ARGUMENT,
     Close.INVALID: StatusCode.INVALID_ARGUMENT,
     Close.POLICY: StatusCode.ABORTED,
     Close.TOO_BIG: StatusCode.RESOURCE_EXHAUSTED,

@@ -7,7 +7,7 @@ import resource
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 from loguru import logger
 
@@ -50,22 +50,53 @@ class ConnectionLimits:
     """Peers whose connections are those of many clients: exempt from the limit per address."""
 
 
-class Connection(Protocol):
-    """What the table needs of a connection."""
+class Connection(asyncio.Protocol):
+    """Mixed into a protocol of uvicorn: keeps it in a table, and notices a client that does not read."""
 
     transport: asyncio.Transport
-    peer: str | None
-    last_data: float
-    """When the client last sent bytes (monotonic)."""
+    client: tuple[str, int] | None
+
+    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.peer: str | None = None
+        self.last_data = time.monotonic()
+        """When the client last sent bytes (monotonic)."""
+        self.table = connections
+        self._paused_at: float | None = None  # since when the write buffer has been full
+        self._closing_at: float | None = None
 
     @property
     def unfinished(self) -> bool:
         """Whether the connection has no complete request."""
-        ...
+        raise NotImplementedError
 
     def check(self, now: float) -> None:
         """End the connection if a deadline has passed."""
-        ...
+        raise NotImplementedError
+
+    def unread(self, now: float) -> bool:
+        """Whether the client has not read for too long: UNREAD_S while it is open, CLOSING_S once it is closing."""
+        if self.transport.is_closing():
+            self._closing_at = self._closing_at or now
+            return now - self._closing_at > CLOSING_S
+        return self._paused_at is not None and now - self._paused_at > UNREAD_S
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.peer = self.client[0] if self.client is not None else None
+        self.table.join(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.table.leave(self)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._paused_at = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._paused_at = None
+        super().resume_writing()
 
 
 class Connections:
@@ -126,18 +157,3 @@ class Connections:
             logger.warning("closed {} connections with unfinished requests to accept new ones", self._closed)
             self._closed, self._reported = 0, now
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep) if self._keys else None
-
-
-class WriteDeadline:
-    """Abort a connection whose client does not read: UNREAD_S while it is open, CLOSING_S once it is closing."""
-
-    def __init__(self) -> None:
-        self.paused_at: float | None = None
-        """Since when the write buffer has been full (monotonic)."""
-        self._closing_at: float | None = None
-
-    def passed(self, transport: asyncio.Transport, now: float) -> bool:
-        if transport.is_closing():
-            self._closing_at = self._closing_at or now
-            return now - self._closing_at > CLOSING_S
-        return self.paused_at is not None and now - self.paused_at > UNREAD_S

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.server.connections import Connection, Connections, WriteDeadline
+from app.server.connections import Connection
 
 #: Bytes of URL, headers, trailers or chunk framing in one piece; servers commonly take 8 to 64 KiB.
 MAX_HEAD = 64 * 1024
@@ -38,31 +38,18 @@ class _Refused(Exception):
     """Raised in a callback of the parser to stop it."""
 
 
-class BoundedHttp(HttpToolsProtocol):
+class BoundedHttp(Connection, HttpToolsProtocol):
     """One HTTP connection. Over a limit, the answer is 431 or 408 in plain text, and the connection is closed."""
 
-    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.peer: str | None = None
-        self.last_data = time.monotonic()
-        self._table = connections
         self._phase = _Phase.HEAD
         self._since = self.last_data  # of the phase
         self._undelivered = 0  # bytes that the parser holds back
         self._upgraded = False
         self._refusal: tuple[HTTPStatus, str] | None = None
-        self._write_deadline = WriteDeadline()
 
     # -- the connection -----------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.peer = self.client[0] if self.client is not None else None
-        self._table.join(cast(Connection, self))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._table.leave(cast(Connection, self))
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self.last_data = time.monotonic()
@@ -83,16 +70,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
-        self._table.leave(cast(Connection, self))
+        self.table.leave(self)
         super().handle_websocket_upgrade()
-
-    def pause_writing(self) -> None:
-        self._write_deadline.paused_at = time.monotonic()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._write_deadline.paused_at = None
-        super().resume_writing()
 
     # -- the parser ---------------------------------------------------------------------------------------------------
 
@@ -144,8 +123,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def check(self, now: float) -> None:
         """End the connection if a deadline has passed."""
-        limits = self._table.limits
-        if self._write_deadline.passed(self.transport, now):
+        limits = self.table.limits
+        if self.unread(now):
             self.transport.abort()
         elif self.transport.is_closing() or self.flow.read_paused:
             pass  # the client has nothing to finish now
@@ -159,7 +138,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.abort()
 
     def _check_head(self, now: float) -> None:
-        if now - self._since <= self._table.limits.header_s:
+        if now - self._since <= self.table.limits.header_s:
             return
         if self._undelivered:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request headers did not arrive in time.")

@@ -2,7 +2,8 @@
 
 glibc keeps what is freed for the next request: a landmark graph that ends leaves nearly all of its 190 MB in the
 process, in arenas that other threads then do not use. Trimming them takes some tenths of a second in a thread of its
-own, so it is done when much has been freed, not with every graph.
+own, so it is done when much has been freed, not with every graph. What is in use between freed pieces keeps their
+pages; with few arenas the next graph fills those gaps, with one for every thread each arena keeps gaps of its own.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 from collections.abc import AsyncIterator
 
 #: Seconds between two looks, and bytes freed since the last trim that are worth one.
 LOOK_S = 5.0
 WORTH_BYTES = 64 << 20
+#: Arenas of the process; glibc's own limit is eight for each core. Finding landmarks takes as long with two.
+ARENAS = 2
+_M_ARENA_MAX = -8  # of malloc.h
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -28,13 +33,18 @@ class _Mallinfo2(ctypes.Structure):
 
 
 class FreedMemory:
-    """What the allocator holds free. Raises AttributeError where the C library is not glibc 2.33 or later."""
+    """What the allocator holds free; it makes few arenas from now on.
+
+    Raises AttributeError where the C library is not glibc 2.33 or later.
+    """
 
     def __init__(self) -> None:
         libc = ctypes.CDLL(None)  # its calls release the interpreter's lock
         self._info, self._trim = libc.mallinfo2, libc.malloc_trim
         self._info.restype = _Mallinfo2
         self._trim.argtypes = [ctypes.c_size_t]
+        if "MALLOC_ARENA_MAX" not in os.environ:
+            libc.mallopt(_M_ARENA_MAX, ARENAS)  # of those made from now on
         self._least = self._free()
 
     def _free(self) -> int:

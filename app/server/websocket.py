@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from app.server.connections import Connection, Connections, WriteDeadline
+from app.core.limits import RateLimit
+from app.server.connections import Connection
 
 #: Frames of one connection a second in the long run, and at once; control frames and fragments included. The limit on
 #: messages (services/conversation) is far below: this one only slows reading down.
@@ -30,18 +31,15 @@ MAX_UNREAD = 4 * SEND_BUFFER
 HANDSHAKE_S = 30.0
 
 
-class BoundedWebSocket(WebSocketsSansIOProtocol):
+class BoundedWebSocket(Connection, WebSocketsSansIOProtocol):
     """One WebSocket connection. A client that sends frames too fast is read more slowly; nothing of it is lost."""
 
-    def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.peer: str | None = None
-        self.last_data = self._began = time.monotonic()
-        self._table = connections
+        self._began = self.last_data
         self._pending = bytearray()  # received, not parsed yet
-        self._allowed, self._allowed_at = BURST_FRAMES, self._began
+        self._rate = RateLimit(BURST_FRAMES, FRAMES_PER_S)
         self._feeding: asyncio.TimerHandle | None = None
-        self._write_deadline = WriteDeadline()
 
     # -- the connection -----------------------------------------------------------------------------------------------
 
@@ -51,26 +49,15 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        self.peer = self.client[0] if self.client is not None else None
-        self._table.join(cast(Connection, self))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._table.leave(cast(Connection, self))
         if self._feeding is not None:
             self._feeding.cancel()
         self.read_paused = True  # there is nothing left to pause
-        while self._pending and self._wait_s() == 0 and self.conn.parser_exc is None:
+        while self._pending and self._rate.wait_s == 0 and self.conn.parser_exc is None:
             self._parse_piece()  # what had arrived before the connection broke
         self._pending.clear()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._write_deadline.paused_at = time.monotonic()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        self._write_deadline.paused_at = None
-        super().resume_writing()
 
     @property
     def unfinished(self) -> bool:
@@ -79,7 +66,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def check(self, now: float) -> None:
         """End the connection if a deadline has passed."""
         late = not self.handshake_complete and now - self._began > HANDSHAKE_S
-        if late or self._write_deadline.passed(self.transport, now):
+        if late or self.unread(now):
             self.transport.abort()
 
     # -- in -----------------------------------------------------------------------------------------------------------
@@ -92,7 +79,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def _feed(self) -> None:
         """Parse what is pending while the application keeps up and the allowance lasts; later for the rest."""
         while self._pending and not self.transport.is_closing():
-            wait_s = self._wait_s()
+            wait_s = self._rate.wait_s
             if wait_s > 0 or self.read_paused:
                 self.transport.pause_reading()
                 if wait_s > 0 and self._feeding is None:
@@ -111,13 +98,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._feeding = None
         self._feed()
 
-    def _wait_s(self) -> float:
-        """Seconds until the next frame may be read."""
-        now = time.monotonic()
-        self._allowed = min(BURST_FRAMES, self._allowed + (now - self._allowed_at) * FRAMES_PER_S)
-        self._allowed_at = now
-        return max(0.0, (1 - self._allowed) / FRAMES_PER_S)
-
     async def receive(self) -> Any:
         message = await super().receive()
         if self._pending:
@@ -125,15 +105,15 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return message
 
     def handle_text(self, event: Frame) -> None:
-        self._allowed -= 1
+        self._rate.count()
         super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        self._allowed -= 1
+        self._rate.count()
         super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        self._allowed -= 1
+        self._rate.count()
         if len(self.frames) >= MAX_FRAGMENTS:
             self.conn.fail(1008, f"a message is limited to {MAX_FRAGMENTS} fragments")
             self.handle_parser_exception()
@@ -141,11 +121,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().handle_cont(event)
 
     def handle_pong(self, event: Frame) -> None:
-        self._allowed -= 1
+        self._rate.count()
         super().handle_pong(event)
 
     def handle_ping(self) -> None:
-        self._allowed -= 1
+        self._rate.count()
         if self.transport.is_closing():
             self.conn.data_to_send()  # the peer is gone, so no pong
         elif self.transport.get_write_buffer_size() > MAX_UNREAD:

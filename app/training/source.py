@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Protocol
 
 from torch.utils.data import Dataset
@@ -11,6 +12,12 @@ from app.pipeline.module3_sequence.model import SignModel
 from app.training.batches import Batch
 from app.training.config import OptimConfig
 from app.training.loop.distributed import Ranks
+
+
+def spread(values: Iterable[int]) -> dict[str, int]:
+    """Least, median and most, as reports give them; {} of nothing."""
+    ranked = sorted(values)
+    return {"least": ranked[0], "median": ranked[len(ranked) // 2], "most": ranked[-1]} if ranked else {}
 
 
 class Source(Protocol):

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from loguru import logger
 
 from app.api.origins import OriginPolicy
-from app.core.addresses import Address, parse_host, parse_origin
 from app.core.limits import RateLimit
+from app.core.network import Address, parse_host, parse_origin
 from app.core.settings import Settings, SettingsError, load_settings
 from app.main import create_app
 from tests.support.problems import assert_problem
@@ -220,7 +220,7 @@ async def test_settings_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_log_lines_of_refusals_are_limited() -> None:
     at = 0.0
-    limit = RateLimit(2, per_s=60, now=lambda: at)
+    limit = RateLimit(2, 2 / 60, now=lambda: at)
     assert [limit.allows() for _ in range(4)] == [True, True, False, False]
     at = 60.0
     assert limit.allows()

@@ -403,7 +403,7 @@ def damage(folder: Path, how: str) -> None:
         ("truncated", "cannot read the weights"),
         ("garbage", "cannot read the weights"),
         ("empty", "cannot read the weights"),
-        ("pickle", "holds pickled weights (model.pt)"),
+        ("pickle", "contains pickled weights (model.pt)"),
         ("pickle under another name", "is a pickle under another name"),
         ("zipped pickle", "is a pickle under another name"),
         ("other keypoints", "keypoints"),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from app.core.errors import Busy
-from app.core.limits import ConcurrencyLimit
+from app.core.limits import ConcurrencyLimit, Places
 
 
 def test_the_next_one_is_told_busy_and_a_place_comes_back() -> None:
@@ -22,3 +24,36 @@ def test_a_place_comes_back_after_a_fault() -> None:
     with pytest.raises(ZeroDivisionError), gate.enter():
         _ = 1 / 0
     assert not gate.full
+
+
+async def test_the_address_with_most_places_gives_up_its_oldest_that_is_not_at_work() -> None:
+    places = Places(3, "clips", lambda place: Busy(place.address), min_age_s=0.05)
+    ended: list[str] = []
+    started = asyncio.Queue[str]()
+
+    async def call(name: str, address: str, settled: bool = False) -> None:
+        try:
+            async with places.hold(address) as place:
+                place.settled = settled
+                started.put_nowait(name)
+                await asyncio.sleep(60)
+        except Busy:
+            ended.append(name)
+
+    tasks = []
+    for name, address, settled in (("worker", "a", True), ("old", "a", False), ("other", "b", False)):
+        tasks.append(asyncio.create_task(call(name, address, settled)))
+        await started.get()
+    await asyncio.create_task(call("too early", "c"))
+    assert ended == ["too early"]
+    await asyncio.sleep(0.1)
+    tasks.append(asyncio.create_task(call("late", "c")))
+    assert await started.get() == "late"
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert ended == ["too early", "old"]
+    assert len(places) == 3
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(places) == 0

@@ -35,6 +35,19 @@ def test_lines_carry_the_request_id(capsys: pytest.CaptureFixture[str]) -> None:
     assert "one {braces} <tags> two" in line
 
 
+def test_long_text_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(_env_file=None))
+    logger.info("GET {} 404", "/" + "\x01" * 60_000)
+    try:
+        raise ValueError("x" * 60_000)
+    except ValueError:
+        logger.exception("a fault")
+    said = capsys.readouterr().err
+    assert len(said) < 30_000
+    assert "more characters)" in said
+    assert "a fault" in said
+
+
 def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(Settings(_env_file=None, log_json=True))
     with logger.contextualize(request_id="abc123"):

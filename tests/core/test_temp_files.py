@@ -65,6 +65,13 @@ async def test_a_full_disk_has_a_name_and_leaves_nothing(folder: Path, number: i
     assert os.listdir(folder) == []
 
 
+async def test_a_directory_that_has_gone_has_a_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "removed"))
+    with pytest.raises(InsufficientStorage, match="TMPDIR"):
+        async with temporary_file():
+            pass
+
+
 def test_what_a_killed_process_left_is_removed_and_nothing_else(folder: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True)
     try:

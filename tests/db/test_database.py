@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.db.database import Database, DatabaseUnreachable, async_url
+from app.core.errors import DatabaseUnavailable
+from app.db.database import Database, async_url
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
@@ -34,7 +35,7 @@ def test_no_form_of_a_password_is_shown(tmp_path: Path) -> None:
 
 async def test_a_session_is_one_transaction(database_url: str, tmp_path: Path) -> None:
     database = Database(database_url, tmp_path)
-    with pytest.raises(DatabaseUnreachable, match="not connected yet"):
+    with pytest.raises(DatabaseUnavailable, match="not connected yet"):
         async with database.session():
             pass
     await database.open()
@@ -58,7 +59,7 @@ async def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path:
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
         database = Database(f"postgresql://ann:hunter2@127.0.0.1:{port}/x", tmp_path)
-        with pytest.raises(DatabaseUnreachable) as caught:
+        with pytest.raises(DatabaseUnavailable) as caught:
             await database.open()
     assert "hunter2" not in f"{caught.value} {database.problem} {database.where}"
     assert "ConnectionRefused" in str(caught.value)
@@ -69,10 +70,10 @@ async def test_a_database_that_comes_back_is_used_again(database_url: str, postg
     database = Database(database_url, tmp_path)
     await database.open()
     try:
-        with pytest.raises(DatabaseUnreachable, match="terminat"):
+        with pytest.raises(DatabaseUnavailable, match="terminat"):
             async with database.session() as session:
                 await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-        with pytest.raises(DatabaseUnreachable):  # until the next check
+        with pytest.raises(DatabaseUnavailable):  # until the next check
             async with database.session():
                 pass
         await database.open()

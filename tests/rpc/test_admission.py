@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
-from app.core.errors import Busy
-from app.rpc.admission import MIN_AGE_S, SIDE_CALLS, Places
+from app.core.limits import MIN_AGE_S
+from app.rpc.admission import SIDE_CALLS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from tests.rpc.conftest import OPTIONS
@@ -66,38 +66,3 @@ async def test_calls_that_only_hold_a_place_lock_nobody_out(port: int, applicati
             call.cancel()
     async with grpc.aio.insecure_channel(target, OPTIONS) as honest:
         assert await served(honest)
-
-
-@pytest.mark.asyncio(loop_scope="session")
-async def test_the_address_with_most_places_gives_up_its_oldest_that_is_not_at_work() -> None:
-    places = Places(3, "clips", min_age_s=0.05)
-    ended: list[str] = []
-    started = asyncio.Queue[str]()
-
-    async def call(name: str, address: str, settled: bool = False) -> None:
-        try:
-            async with places.hold(address) as place:
-                if settled:
-                    place.settle()
-                started.put_nowait(name)
-                await asyncio.sleep(60)
-        except Busy:
-            ended.append(name)
-
-    tasks = []
-    for name, address, settled in (("worker", "a", True), ("old", "a", False), ("other", "b", False)):
-        tasks.append(asyncio.create_task(call(name, address, settled)))
-        await started.get()
-    await asyncio.create_task(call("too early", "c"))
-    assert ended == ["too early"]
-    await asyncio.sleep(0.1)
-    tasks.append(asyncio.create_task(call("late", "c")))
-    assert await started.get() == "late"
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert ended == ["too early", "old"]
-    assert len(places) == 3
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert len(places) == 0

@@ -21,3 +21,7 @@ def release(arguments: Sequence[object]) -> int:
 
 def average(arguments: Sequence[object]) -> int:
     return main(["average", *map(str, arguments)])
+
+
+def glosses(arguments: Sequence[object]) -> int:
+    return main(["glosses", *map(str, arguments)])

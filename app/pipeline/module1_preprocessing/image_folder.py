@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
-from app.pipeline.module1_preprocessing.images import JpegPicture
+from app.pipeline.module1_preprocessing.images import JpegPicture, rgb_from_bytes
 from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, InvalidVideo, VideoLimits
 
 _CODES = {"bad_dimensions": "bad_dimensions", "too_expensive": "too_expensive"}
@@ -75,7 +75,7 @@ def _read(file: Path, limits: VideoLimits) -> NDArray[np.uint8]:
         check_dimensions(width, height, f"the image {file.name}", limits.max_pixels)
     except InvalidImage as problem:
         raise InvalidVideo(_CODES.get(problem.code, "undecodable"), f"{file.name}: {problem}") from problem
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
+    image = rgb_from_bytes(data)
+    if image is None:
         raise damaged
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return image

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -58,14 +57,12 @@ class JpegPicture:
 
     def _decode_with_opencv(self) -> NDArray[np.uint8]:
         """For the rarer kinds (four colour channels, damaged endings) that simplejpeg refuses."""
-        import cv2
-
-        picture = cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_COLOR)
+        picture = rgb_from_bytes(self.data)
         if picture is None:
             raise InvalidImage(
                 "undecodable", f"frames[{self.index}] has a JPEG header, but the image cannot be decoded"
             )
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        return picture
 
 
 def picture_from_bytes(data: bytes) -> NDArray[np.uint8]:
@@ -74,12 +71,18 @@ def picture_from_bytes(data: bytes) -> NDArray[np.uint8]:
     if size is None:
         return JpegPicture.check(data).decode()
     check_dimensions(*size)
+    picture = rgb_from_bytes(data)
+    if picture is None:
+        raise InvalidImage("undecodable", "the image has a WebP header, but cannot be decoded")
+    return picture
+
+
+def rgb_from_bytes(data: bytes) -> NDArray[np.uint8] | None:
+    """What OpenCV decodes, RGB uint8 (H, W, 3); None for what it cannot. Check size and cost first."""
     import cv2
 
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InvalidImage("undecodable", "the image has a WebP header, but cannot be decoded")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
@@ -105,12 +108,15 @@ def pictures_from_base64(frames: Sequence[str]) -> list[JpegPicture]:
     return pictures_from_bytes(_from_base64(text, index) for index, text in enumerate(frames))
 
 
+def bytes_from_base64(text: str) -> bytes:
+    """Plain base64, or a data: URL of it. Raises ValueError."""
+    return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
+
+
 def _from_base64(text: str, index: int) -> bytes:
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return bytes_from_base64(text)
+    except ValueError:
         raise InvalidImage("not_an_image", f"frames[{index}] is not base64: send base64 of JPEG files") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from app.pipeline.module1_preprocessing.av1_frames import MAX_FRAMES as MAX_AV1_FRAMES
+from app.pipeline.module1_preprocessing.av1_frames import has_too_many_frames
 from app.pipeline.module1_preprocessing.image_limits import MAX_PIXELS, InvalidImage, check_dimensions
 from app.pipeline.module1_preprocessing.jpeg_scans import MAX_SCANS, count_scans
 from app.pipeline.module1_preprocessing.layout import Layout
@@ -26,7 +29,10 @@ DECODERS = frozenset(
     {"h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "msmpeg4v3", "mpeg1video"}
     | {"mpeg2video", "h263", "flv", "mjpeg", "prores", "theora", "ffv1", "rawvideo", "gif"}
 )
+#: Called before each packet of a video; what it raises ends the reading.
+OnPacket = Callable[[], object]
 _MOTION_JPEG = "mjpeg"
+_AV1 = frozenset({"av1", "libdav1d"})
 #: Used when a file states neither times nor a rate.
 FALLBACK_FPS = 25.0
 #: Frames up to this fraction of a slot before its edge still count as on time (rounding of container clocks).
@@ -94,7 +100,7 @@ def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> Vi
     """Header checks and one decoded frame, without reading the rest. Raises InvalidVideo, OSError."""
     limits = limits or VideoLimits()
     with _opened(Path(path), limits) as (container, stream):
-        first = next(_decoded(container, stream), None)
+        first = next(_decoded(container, stream, limits), None)
         if first is None:
             raise _nothing_decoded(stream, limits)
         layout = Layout.of(first, stream.sample_aspect_ratio)
@@ -112,24 +118,28 @@ def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> Vi
 
 
 def read_frames(
-    path: str | os.PathLike[str], limits: VideoLimits | None = None, target_fps: float = FALLBACK_FPS
+    path: str | os.PathLike[str],
+    limits: VideoLimits | None = None,
+    target_fps: float = FALLBACK_FPS,
+    on_packet: OnPacket = lambda: None,
 ) -> Iterator[Frame]:
     """Frames of a video file, at most one for each 1/target_fps slot, in order of strictly increasing time.
 
     Slots are centred on the multiples of 1/target_fps and the first frame of a slot is taken with its own time, so a
     30 fps file loses every sixth frame and a jittering 25 fps file loses none. A variable frame rate needs nothing
     more. All frames have one shape: that of the first, upright, with square pixels. A truncated Matroska or AVI file
-    gives what can be decoded, an MP4 is refused. One frame is held in memory at a time.
+    gives what can be decoded, an MP4 is refused. One frame is held in memory at a time. on_packet: called
+    before each packet, whether it holds a picture or not.
 
-    Raises (on iteration) InvalidVideo; OSError when the file cannot be read.
+    Raises (on iteration) InvalidVideo, what on_packet raises; OSError when the file cannot be read.
     """
     limits = limits or VideoLimits()
-    with _opened(Path(path), limits) as (container, stream):
+    with _opened(Path(path), limits, on_packet) as (container, stream):
         clock = _Clock(stream)
         layout: Layout | None = None
         last_slot = -1
         pixels = 0
-        for count, picture in enumerate(_decoded(container, stream), start=1):
+        for count, picture in enumerate(_decoded(container, stream, limits, on_packet), start=1):
             pixels += picture.width * picture.height
             if pixels > limits.max_total_pixels:
                 raise _too_many_pixels(f"has {pixels} pixels in its first {count} frames", limits)
@@ -172,7 +182,9 @@ class _Clock:
 
 
 @contextmanager
-def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _opened(
+    path: Path, limits: VideoLimits, on_packet: OnPacket = lambda: None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     size = path.stat().st_size
     if size == 0:
         raise InvalidVideo("empty", "the file is empty; send a video of at least one frame")
@@ -186,11 +198,12 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
     options = {
         # A container must never open another file or a host; the pixel limit also applies to headers inside the stream.
         "protocol_whitelist": "file",
-        # FFmpeg decodes frames while it opens a file, before this module has seen a packet; Motion JPEG waits for that.
-        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG})),
+        # FFmpeg decodes frames while it opens a file, before this module has seen a packet: those whose packets are
+        # checked wait for that.
+        "codec_whitelist": ",".join(sorted(DECODERS - {_MOTION_JPEG} - _AV1)),
         "max_pixels": str(limits.max_pixels),
     }
-    _check_slices(path, container_format, options)
+    _check_slices(path, container_format, options, on_packet)
     try:
         # The prefix keeps a file name that looks like a URL from being read as one.
         container = av.open(
@@ -209,7 +222,7 @@ def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, V
         yield container, stream
 
 
-def _check_slices(path: Path, container_format: str, options: dict[str, str]) -> None:
+def _check_slices(path: Path, container_format: str, options: dict[str, str], on_packet: OnPacket) -> None:
     """Read all packets of all pictures without a decoder: once a file is opened with one, it has decoded some."""
     undecoded = {**options, "codec_whitelist": "none"}
     with (
@@ -220,6 +233,7 @@ def _check_slices(path: Path, container_format: str, options: dict[str, str]) ->
     ):
         extradata = {stream.index: stream.codec_context.extradata for stream in container.streams.video}
         for packet in container.demux(*container.streams.video) if extradata else ():
+            on_packet()
             if packet.has_sidedata("new_extradata"):
                 extradata[packet.stream_index] = bytes(packet.get_sidedata("new_extradata"))
             if too_many_slices(packet.stream.codec_context.name, bytes(packet), extradata[packet.stream_index]):
@@ -333,26 +347,43 @@ def _too_many_pixels(what: str, limits: VideoLimits) -> InvalidVideo:
     )
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _decoded(
+    container: InputContainer, stream: VideoStream, limits: VideoLimits, on_packet: OnPacket = lambda: None
+) -> Iterator[VideoFrame]:
     """Every frame that can be decoded. A damaged packet loses its own frames; a truncated file ends early."""
     packets = container.demux(stream)
-    motion_jpeg = stream.codec_context.name == _MOTION_JPEG
+    context = stream.codec_context
+    pixels = 0  # of all packets: those of hidden frames cost as much as others
     while True:
+        on_packet()
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             return
-        if motion_jpeg and count_scans(bytes(packet)) > MAX_SCANS:
-            raise InvalidVideo(
-                "too_expensive", f"the video contains a JPEG image of more than {MAX_SCANS} scans; send H.264 instead"
-            )
+        if pixels > limits.max_total_pixels:
+            raise _too_many_pixels(f"codes {pixels} pixels, hidden frames included", limits)
+        _check_packet(context.name, packet)
         try:
             pictures = packet.decode()
         except av.FFmpegError:
             continue
+        finally:
+            pixels += context.width * context.height
         for picture in pictures:
             if isinstance(picture, VideoFrame):
                 yield picture
+
+
+def _check_packet(codec: str, packet: Packet) -> None:
+    """What one call of the decoder may cost, for the codecs that set it no limit."""
+    if codec == _MOTION_JPEG and count_scans(bytes(packet)) > MAX_SCANS:
+        raise InvalidVideo(
+            "too_expensive", f"the video contains a JPEG image of more than {MAX_SCANS} scans; send H.264 instead"
+        )
+    if codec in _AV1 and has_too_many_frames(bytes(packet)):
+        raise InvalidVideo(
+            "too_expensive", f"the video holds a packet of more than {MAX_AV1_FRAMES} AV1 frames; send H.264 instead"
+        )
 
 
 def _nothing_decoded(stream: VideoStream, limits: VideoLimits) -> InvalidVideo:

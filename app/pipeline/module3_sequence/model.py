@@ -46,8 +46,16 @@ class ModelConfig:
     body_dim: int = 64
     hand_dim: int = 96
     model_dim: int = 192
+    body: Literal["all", "head"] = "all"
+    """What the encoder "groups" reads of the body, see `PoseEncoder`."""
+    norm: Literal["batch", "layer"] = "batch"
+    """Of the convolutions over time, see `TemporalConvolution`."""
     temporal: Literal["bilstm", "transformer"] = "bilstm"
     layers: int = 2
+    hidden: int | None = None
+    """Cells of each direction of the BiLSTM; None: half of model_dim, and no projection behind them."""
+    residual: bool = False
+    """Add what goes into the BiLSTM to what comes out."""
     dropout: float = 0.2
     cosine_scale: float = 16.0
     shared_classifier: bool = True
@@ -135,9 +143,9 @@ class SignModel(nn.Module):
             RGBEncoder(config.rgb.backbone, config.rgb.weights, num_views(config.rgb.hands)) if config.rgb else None
         )
         self.fusion = GatedFusion(self.rgb.out_dim, dim, config.rgb.stream_dropout) if config.rgb and self.rgb else None
-        self.convolution = self.convolution_type(dim, dim, config.dropout)
+        self.convolution = self.convolution_type(dim, dim, config.dropout, config.norm)
         self.sequence: nn.Module = (
-            BiLSTM(dim, config.layers, config.dropout)
+            BiLSTM(dim, config.layers, config.dropout, config.hidden, config.residual)
             if config.temporal == "bilstm"
             else AttentionEncoder(dim, config.layers, config.dropout)
         )
@@ -160,7 +168,7 @@ class SignModel(nn.Module):
         if config.features != NUM_FEATURES:
             raise ValueError(f"the model reads {config.features} features a frame, this version makes {NUM_FEATURES}")
         if config.pose_encoder == "groups":
-            return PoseEncoder(config.body_dim, config.hand_dim, config.model_dim)
+            return PoseEncoder(config.body_dim, config.hand_dim, config.model_dim, config.body)
         return FlatPoseEncoder(config.model_dim)
 
     def encode_images(self, images: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
-"""Steps of the lattice: how many frames they cover, the blank label, their log-probabilities."""
+"""Steps of the lattice: how many frames they cover, which label is which, their log-probabilities."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -9,6 +11,11 @@ from torch import Tensor
 BLANK = 0
 #: Frames of one lattice step: the convolutions divide time by this (0.16 s at 25 frames per second).
 TIME_DIVISOR = 4
+
+
+def label_ids(vocabulary: Sequence[str]) -> dict[str, int]:
+    """The column of each gloss in a lattice: 1, 2, ..., behind the blank."""
+    return {gloss: label for label, gloss in enumerate(vocabulary, 1)}
 
 
 def steps_in(frames: int) -> int:

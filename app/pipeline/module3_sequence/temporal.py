@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +15,22 @@ class TemporalConvolution(nn.Module):
     """K5-P2-K5-P2: (B, T, inputs), lengths (B,) -> (B, T / 4, outputs); T and lengths multiples of 4.
 
     Edges are replicated, not zero-padded. Without lengths all rows are whole.
+
+    norm: "batch" normalises with the statistics of batches and is followed by ReLU; "layer" normalises each frame on
+    its own, so that corpora trained together do not share statistics, and is followed by GELU.
     """
 
     #: What each pooling divides time by; their product is TIME_DIVISOR.
     pools: ClassVar[tuple[int, int]] = (2, 2)
 
-    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
+    def __init__(self, inputs: int, outputs: int, dropout: float, norm: Literal["batch", "layer"] = "batch") -> None:
         super().__init__()
         self.first = nn.Conv1d(inputs, outputs, 5)
         self.second = nn.Conv1d(outputs, outputs, 5)
-        self.first_norm = nn.BatchNorm1d(outputs)
-        self.second_norm = nn.BatchNorm1d(outputs)
+        self.activation: Callable[[Tensor], Tensor] = F.relu if norm == "batch" else F.gelu
+        make: type[nn.Module] = nn.BatchNorm1d if norm == "batch" else _ChannelNorm
+        self.first_norm = make(outputs)
+        self.second_norm = make(outputs)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -33,8 +39,16 @@ class TemporalConvolution(nn.Module):
         for (conv, norm), pool in zip(layers, self.pools, strict=True):
             if lengths is not None:
                 x, lengths = _hold_last(x, lengths), lengths // pool
-            x = self.dropout(F.max_pool1d(F.relu(norm(conv(F.pad(x, (2, 2), mode="replicate")))), pool))
+            x = self.dropout(F.max_pool1d(self.activation(norm(conv(F.pad(x, (2, 2), mode="replicate")))), pool))
         return x.transpose(1, 2)
+
+
+class _ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of (B, C, T)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Contiguous: torch.export would otherwise read the strides as a least length.
+        return super().forward(x.transpose(1, 2).contiguous()).transpose(1, 2).contiguous()
 
 
 def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
@@ -49,19 +63,32 @@ def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 class BiLSTM(nn.Module):
-    """(B, S, dim), lengths (B,) or None for whole rows -> (B, S, dim); steps past a clip's length do not reach it."""
+    """(B, S, dim), lengths (B,) or None for whole rows -> (B, S, dim); steps past a clip's length do not reach it.
 
-    def __init__(self, dim: int, layers: int, dropout: float) -> None:
+    hidden: cells of each direction, projected back to dim; None: dim / 2 cells, no projection. residual: the input is
+    added to the output.
+    """
+
+    def __init__(
+        self, dim: int, layers: int, dropout: float, hidden: int | None = None, residual: bool = False
+    ) -> None:
         super().__init__()
+        cells = hidden or dim // 2
         self.lstm = nn.LSTM(
-            dim, dim // 2, layers, batch_first=True, bidirectional=True, dropout=dropout if layers > 1 else 0.0
+            dim, cells, layers, batch_first=True, bidirectional=True, dropout=dropout if layers > 1 else 0.0
         )
+        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * cells, dim)) if hidden else None
+        self.residual = residual
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None or bool((lengths == x.shape[1]).all()):
-            return self.lstm(x)[0]
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+            y = self.lstm(x)[0]
+        else:
+            packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            y = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        if self.out is not None:
+            y = self.out(y)
+        return x + y if self.residual else y
 
 
 class AttentionEncoder(nn.Module):

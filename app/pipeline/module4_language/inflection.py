@@ -69,13 +69,6 @@ def word_classes(word: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=8192)
-def lemma(word: str, upos: str) -> str:
-    """Dictionary form of ``word`` as NOUN, VERB or ADJ; the word itself when the dictionary does not know it."""
-    forms = _lemminflect().getLemma(word, upos)
-    return str(forms[0]) if forms else word
-
-
-@lru_cache(maxsize=8192)
 def with_article(phrase: str) -> str:
     """``phrase`` with "a" or "an" by sound: "an hour", "a university"."""
     return str(_inflect().a(phrase)) if phrase else phrase

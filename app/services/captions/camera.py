@@ -86,33 +86,6 @@ class CameraClient(Protocol):
         ...
 
 
-class CameraLike(Protocol):
-    """What a session needs of its camera."""
-
-    @property
-    def waiting(self) -> int:
-        """Images that are still queued."""
-        ...
-
-    @property
-    def busy(self) -> bool:
-        """Some image has no landmarks yet."""
-        ...
-
-    def put(self, image: WaitingImage) -> int:
-        """Queue this image; returns how many older ones were dropped for it."""
-        ...
-
-    def clear(self) -> int:
-        """Drop the images that wait; returns how many."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-OpenCamera = Callable[[CameraClient], CameraLike]
-
-
 @dataclass(frozen=True, slots=True)
 class _Sent:
     """An image whose landmarks are being found."""
@@ -147,13 +120,16 @@ class Camera:
 
     @property
     def waiting(self) -> int:
+        """Images that have not been begun."""
         return len(self._images)
 
     @property
     def busy(self) -> bool:
+        """Some image has no landmarks yet."""
         return self._in_flight or bool(self._images)
 
     def put(self, image: WaitingImage) -> int:
+        """Read this image in its turn; returns how many older ones were dropped for it."""
         self._images.append(image)
         dropped = 0
         while len(self._images) > MAX_WAITING_IMAGES:
@@ -163,6 +139,7 @@ class Camera:
         return dropped
 
     def clear(self) -> int:
+        """Drop the images that wait; returns how many."""
         dropped = len(self._images)
         self._images.clear()
         return dropped

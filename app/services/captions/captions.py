@@ -86,7 +86,3 @@ class Captions:
             **Caption.of_update(update, self._model).as_event(),
             "lag_ms": round(lag_ms, 1),
         }
-
-
-def milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)

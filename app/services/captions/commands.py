@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import struct
 from collections.abc import Mapping
@@ -25,6 +23,7 @@ from app.core.errors import (
     UnknownType,
 )
 from app.pipeline.keypoints import NUM_KEYPOINTS
+from app.pipeline.module1_preprocessing.images import bytes_from_base64
 from app.services.conversation import commands
 from app.services.conversation.commands import Ack, Message, Ping, Stop
 
@@ -212,19 +211,13 @@ def _points(points: list[list[float]]) -> NDArray[np.float32]:
 
 
 def _picture(content: str | bytes) -> bytes:
-    data = content if isinstance(content, bytes) else _base64(content)
+    try:
+        data = content if isinstance(content, bytes) else bytes_from_base64(content)
+    except ValueError:
+        raise InvalidFrame("The image is not base64. Send base64 of a JPEG.") from None
     if not data:
         raise InvalidFrame("The image has 0 bytes.")
     return data
-
-
-def _base64(text: str) -> bytes:
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidFrame("The image is not base64. Send base64 of a JPEG.") from None
 
 
 def _microseconds(timestamp_ms: float | None) -> int | None:

@@ -14,11 +14,12 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader
+from app.pipeline.caption import milliseconds
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
-from app.services.captions.camera import CameraLike, FoundInImage, OpenCamera, WaitingImage
-from app.services.captions.captions import Captions, milliseconds
+from app.services.captions.camera import Camera, CameraClient, FoundInImage, WaitingImage
+from app.services.captions.captions import Captions
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import Command, Flush, Landmarks, Pause, Picture, Start
 from app.services.captions.events import Done, FoundLandmarks, Stats, Usage
@@ -58,7 +59,7 @@ class LiveSession:
         start: Start,
         stream: CaptionStream,
         lane: Lane[Client],
-        open_camera: OpenCamera | None = None,
+        open_camera: Callable[[CameraClient], Camera] | None = None,
         now: Now = time.monotonic,
         on_lag: Callable[[float], None] | None = None,
     ) -> None:
@@ -76,7 +77,7 @@ class LiveSession:
         self._last_message_at = self._last_frame_at = self.began
         self._stream, self._lane, self._now = stream, lane, now
         self._open_camera = open_camera
-        self._camera: CameraLike | None = None
+        self._camera: Camera | None = None
         self._on_lag = on_lag
         self._clock = StreamClock(start.fps)
         self._frames = FrameQueue()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.core.errors import AddressFull, TooManyAttempts
+from app.core.limits import RateLimit
 from app.core.network import address_key, is_loopback
 
 #: Attempts that an address regains each second.
@@ -19,8 +20,7 @@ MAX_ADDRESSES = 10_000
 
 @dataclass(slots=True)
 class _Address:
-    attempts_left: float
-    at: float
+    attempts: RateLimit
     connections: int = 0
 
 
@@ -47,10 +47,8 @@ class AddressLimits:
         """Count an attempt to connect; address None: not known, not limited. Raises TooManyAttempts."""
         if address is None:
             return
-        known = self._known(address)
-        if known.attempts_left < 1:
+        if not self._known(address).attempts.allows():
             raise TooManyAttempts
-        known.attempts_left -= 1
 
     @contextmanager
     def admit(self, address: str | None) -> Iterator[None]:
@@ -70,13 +68,8 @@ class AddressLimits:
             known.connections -= 1
 
     def _known(self, address: str) -> _Address:
-        address, now = address_key(address), self._now()
-        known = self._addresses.pop(address, None)
-        if known is None:
-            known = _Address(float(self._burst), now)
-        else:
-            known.attempts_left = min(float(self._burst), known.attempts_left + (now - known.at) * ATTEMPTS_PER_S)
-            known.at = now
+        address = address_key(address)
+        known = self._addresses.pop(address, None) or _Address(RateLimit(self._burst, ATTEMPTS_PER_S, self._now))
         self._addresses[address] = known
         while len(self._addresses) > MAX_ADDRESSES:
             idle = next((a for a, k in self._addresses.items() if k.connections == 0), None)

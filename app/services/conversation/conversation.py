@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from loguru import logger
 
 from app.core.errors import BadStart, Close, InternalError, ServiceError, SlowReader, TakenOver, TooFast, TooManyFaults
+from app.core.limits import RateLimit
 from app.services.conversation.commands import Ack, Message, Ping, Resume, Start, Stop
 from app.services.conversation.events import Error, Event, Pong
 from app.services.conversation.outbox import Outbox
@@ -123,20 +124,6 @@ class Sessions(Protocol[S]):
     def count_event(self, event: Event) -> None: ...
 
 
-class _Allowance:
-    """Token bucket for a client's messages."""
-
-    def __init__(self) -> None:
-        self._tokens, self._at = float(BURST), time.monotonic()
-
-    def spend(self) -> bool:
-        now = time.monotonic()
-        self._tokens = min(BURST, self._tokens + (now - self._at) * RATE)
-        self._at = now
-        self._tokens -= 1
-        return self._tokens >= 0
-
-
 class _StartOver(Exception):
     """A `start` that arrived after the defaults were applied, before any input."""
 
@@ -163,7 +150,7 @@ class Conversation(Generic[S]):
         self._session: S | None = None
         self._number = 0
         self._started = False  # the client sent `start`
-        self._allowance = _Allowance()
+        self._rate = RateLimit(BURST, RATE)
         self._faults = 0
 
     async def run(self) -> None:
@@ -241,7 +228,7 @@ class Conversation(Generic[S]):
 
     async def _next_command(self) -> Any:
         command = await self._door.receive()
-        if not self._allowance.spend():
+        if not self._rate.allows():
             raise TooFast(f"More than {RATE:g} messages a second; send fewer frames.")
         return command
 

@@ -6,10 +6,9 @@ import asyncio
 
 from loguru import logger
 
-from app.core.errors import CheckpointRefused, DeviceFault, ServiceError, UnknownCheckpoint
+from app.core.errors import CheckpointRefused, DatabaseUnavailable, DeviceFault, ServiceError, UnknownCheckpoint
 from app.core.settings import Settings, SettingsError
-from app.db.database import Database, DatabaseUnreachable
-from app.db.transactions import transaction
+from app.db.database import Database
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.recogniser import Recogniser
 from app.services.recognition import repository
@@ -35,7 +34,7 @@ async def initial_checkpoint(settings: Settings, database: Database) -> Checkpoi
         if chosen is None:
             return configured
         await asyncio.to_thread(check_usable, chosen)
-    except DatabaseUnreachable:
+    except DatabaseUnavailable:
         return configured
     except ServiceError as problem:
         logger.error("the chosen checkpoint cannot be used, using {} instead: {}", configured.id, problem)
@@ -64,7 +63,7 @@ class ActiveCheckpoint:
         entry = await asyncio.to_thread(find_checkpoint, self._settings, checkpoint)
         if entry is None:
             raise UnknownCheckpoint
-        async with self._one_at_a_time, transaction(self._database) as session:
+        async with self._one_at_a_time, self._database.session() as session:
             # Stored first, and rolled back if it cannot be loaded: no other process sees it until it is active here.
             await repository.choose(session, self._settings.checkpoint, entry.id)
             recogniser = await self._use(entry)
@@ -95,7 +94,7 @@ class ActiveCheckpoint:
             try:
                 async with self._one_at_a_time:
                     await self._follow_once()
-            except (DatabaseUnreachable, UnknownCheckpoint):
+            except (DatabaseUnavailable, UnknownCheckpoint):
                 continue
             except Exception:  # noqa: BLE001 - the service keeps its current recogniser
                 logger.exception("reading the chosen checkpoint failed; trying again")
@@ -114,7 +113,7 @@ class ActiveCheckpoint:
 
 
 async def _chosen(settings: Settings, database: Database) -> CheckpointEntry | None:
-    """None if none was chosen. Raises DatabaseUnreachable, UnknownCheckpoint."""
+    """None if none was chosen. Raises DatabaseUnavailable, UnknownCheckpoint."""
     async with database.session() as session:
         wanted = await repository.chosen(session, settings.checkpoint)
     if wanted is None:

@@ -17,6 +17,7 @@ from app.pipeline.checkpoint import (
     looks_pickled,
     read_config,
 )
+from app.training.run_folder import FINAL
 
 #: Files with pickled weights, which can execute arbitrary code when they are opened.
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
@@ -73,9 +74,9 @@ def stored_checkpoints(settings: Settings) -> list[CheckpointEntry]:
     known = {entry.id for entry in shipped}
     runs = [] if not settings.runs_dir.is_dir() else sorted(settings.runs_dir.iterdir(), reverse=True)
     return shipped + [
-        CheckpointEntry(run.name, run / "final", "run")
+        CheckpointEntry(run.name, run / FINAL, "run")
         for run in runs
-        if run.name not in known and CHECKPOINT_ID.fullmatch(run.name) and _is_complete(run / "final")
+        if run.name not in known and CHECKPOINT_ID.fullmatch(run.name) and _is_complete(run / FINAL)
     ]
 
 
@@ -85,7 +86,7 @@ def find_checkpoint(settings: Settings, checkpoint: str) -> CheckpointEntry | No
         return None
     places = (
         CheckpointEntry(checkpoint, settings.checkpoint_dir / checkpoint, "shipped"),
-        CheckpointEntry(checkpoint, settings.runs_dir / checkpoint / "final", "run"),
+        CheckpointEntry(checkpoint, settings.runs_dir / checkpoint / FINAL, "run"),
     )
     return next((entry for entry in places if entry.folder.is_dir()), None)
 

@@ -31,41 +31,49 @@ class Cancelled(Exception):
     """The clip was cancelled."""
 
 
-class _Decoding:
-    """The same frames, with their total decoding time.
+class _Deadline:
+    """Raises Cancelled once `cancel` is set, and ClipTimeout when reading a clip has taken more than timeout_s, plus
+    SECONDS_PER_SECOND for each second of the clip so far."""
 
-    Raises Cancelled before the next frame once `cancel` is set, and ClipTimeout when decoding and everything done
-    between two frames has taken more than timeout_s, plus SECONDS_PER_SECOND for each second of the clip so far.
-    """
+    def __init__(self, timeout_s: float, cancel: Event | None) -> None:
+        self._timeout_s, self._cancel = timeout_s, cancel
+        self._began = time.perf_counter()
+        self.read_s = 0.0
+        """Time of the last frame, in seconds of the clip."""
+
+    def check(self) -> None:
+        """Called before each packet of a video and after each frame."""
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled
+        if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * self.read_s:
+            raise ClipTimeout(
+                f"Reading the first {self.read_s:.1f} s of the clip took more than {self._timeout_s:g} s plus "
+                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
+                "when the service is less busy."
+            )
+
+
+class _Decoding:
+    """The same frames, with the time that decoding them took added up. Raises what the deadline raises."""
 
     def __init__(
-        self,
-        frames: Iterable[Frame],
-        timeout_s: float,
-        cancel: Event | None = None,
-        on_frame: Callable[[], object] | None = None,
+        self, frames: Iterable[Frame], deadline: _Deadline, on_frame: Callable[[], object] | None = None
     ) -> None:
-        self._frames, self._timeout_s, self._cancel, self._on_frame = iter(frames), timeout_s, cancel, on_frame
-        self._began = time.perf_counter()
+        self._frames, self._deadline, self._on_frame = iter(frames), deadline, on_frame
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
         return self
 
     def __next__(self) -> Frame:
-        if self._cancel is not None and self._cancel.is_set():
-            raise Cancelled
+        self._deadline.check()
         began = time.perf_counter()
         try:
             frame = next(self._frames)
         finally:
             self.seconds += time.perf_counter() - began
-        if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * frame.time_s:
-            raise ClipTimeout(
-                f"Reading the first {frame.time_s:.1f} s of the clip took more than {self._timeout_s:g} s plus "
-                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
-                "when the service is less busy."
-            )
+        self._deadline.read_s = frame.time_s
+        self._deadline.check()
         if self._on_frame is not None:
             self._on_frame()
         return frame
@@ -86,7 +94,7 @@ class ClipOptions:
     recogniser: Recogniser | None = None
     """The recogniser of the clip; its RGB encoder, if it has one, gets the images."""
     cancel: Event | None = None
-    """Once it is set, Cancelled is raised before the next frame."""
+    """Once it is set, Cancelled is raised before the next frame or packet."""
     on_frame: Callable[[], object] | None = None
     """Called for each frame that has been decoded."""
     on_stage: OnStage = no_op_observer
@@ -99,12 +107,15 @@ class ClipOptions:
         return cls(limits, settings.clip_timeout_s, settings.frame_skip, settings.motion_threshold, **rest)
 
 
-def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions) -> Keypoints:
+def keypoints_from_frames(
+    frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions, deadline: _Deadline | None = None
+) -> Keypoints:
     """Find the landmarks in images that are decoded as they are asked for.
 
-    Raises LandmarksUnavailable, Cancelled, and whatever the decoder raises.
+    Raises LandmarksUnavailable, Cancelled, ClipTimeout, and whatever the decoder raises.
     """
-    decoding = _Decoding(frames, options.timeout_s, options.cancel, options.on_frame)
+    deadline = deadline or _Deadline(options.timeout_s, options.cancel)
+    decoding = _Decoding(frames, deadline, options.on_frame)
     encoding_s = 0.0
 
     def on_encoded(stage: str, seconds: float) -> None:
@@ -130,11 +141,12 @@ def keypoints_from_frames(frames: Iterable[Frame], track: LandmarkTrack, options
 def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions) -> Keypoints:
     """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
 
-    Raises InvalidVideo, LandmarksUnavailable, Cancelled.
+    Raises InvalidVideo, LandmarksUnavailable, Cancelled, ClipTimeout.
     """
-    frames = read_frames(path, options.limits)
+    deadline = _Deadline(options.timeout_s, options.cancel)
+    frames = read_frames(path, options.limits, on_packet=deadline.check)
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, track, options)
+        return keypoints_from_frames(frames, track, options, deadline)
 
 
 def check_duration(duration_s: float, max_s: float) -> None:

@@ -26,9 +26,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import errors
 from app.core.settings import Settings
-from app.db.database import Database, DatabaseUnreachable
+from app.db.database import Database
 from app.db.models.training import ACTIVE, TrainingJob
-from app.db.transactions import transaction
 from app.services.training_jobs import job_log, process, repository
 from app.services.training_jobs.plan import Plan, check_gpus, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
@@ -69,7 +68,7 @@ class TrainingJobs:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         jobs: Sequence[TrainingJob] = []
-        with contextlib.suppress(DatabaseUnreachable):
+        with contextlib.suppress(errors.DatabaseUnavailable):
             async with self._database.session() as session:
                 jobs = await repository.owned_by(session, self.owner)
         known = {job.id: job for job in jobs}
@@ -88,7 +87,7 @@ class TrainingJobs:
                     break
                 await asyncio.sleep(0.1)
         if job is not None:
-            with contextlib.suppress(DatabaseUnreachable):
+            with contextlib.suppress(errors.DatabaseUnavailable):
                 await self._finish(job, "The service was stopped, and the job with it. It can be resumed.")
         else:
             await asyncio.to_thread(process.kill_all, job_id)
@@ -110,7 +109,7 @@ class TrainingJobs:
             owner=self.owner,
         )
         async with self._starting(job_id):
-            async with transaction(self._database) as session:
+            async with self._database.session() as session:
                 await self._take_place(session, plan, request)
                 session.add(job)
             return await self._spawn(job, plan)
@@ -126,7 +125,7 @@ class TrainingJobs:
         Raises UnknownJob, WrongState, and what `begin` raises.
         """
         async with self._starting(job_id):
-            async with transaction(self._database) as session:
+            async with self._database.session() as session:
                 job = await self._known(session, job_id, lock=True)
                 if job.state in ACTIVE or job.state == "finished":
                     raise errors.WrongState(
@@ -152,7 +151,7 @@ class TrainingJobs:
 
     async def stop(self, job_id: str) -> TrainingJob:
         """Request a job to save and end; its owner does it. Raises UnknownJob, WrongState, DatabaseUnavailable."""
-        async with transaction(self._database) as session:
+        async with self._database.session() as session:
             job = await self._known(session, job_id, lock=True)
             if job.state not in ACTIVE:
                 raise errors.WrongState(f"The job is {job.state}: there is nothing to stop.")
@@ -162,16 +161,16 @@ class TrainingJobs:
 
     async def get(self, job_id: str) -> TrainingJob:
         """Raises UnknownJob, DatabaseUnavailable."""
-        async with transaction(self._database) as session:
+        async with self._database.session() as session:
             return await self._known(session, job_id)
 
     async def page(self, limit: int, offset: int, state: str | None) -> tuple[Sequence[TrainingJob], int]:
-        async with transaction(self._database) as session:
+        async with self._database.session() as session:
             return await repository.page(session, limit, offset, state)
 
     async def overview(self) -> tuple[Sequence[TrainingJob], dict[str, int]]:
         """The active jobs, and the number of jobs by state."""
-        async with transaction(self._database) as session:
+        async with self._database.session() as session:
             return await repository.active(session), await repository.counts(session)
 
     # -- starting -----------------------------------------------------------------------------------------------------
@@ -210,13 +209,13 @@ class TrainingJobs:
             child = await _to_the_end(asyncio.to_thread(self._start_process, job, plan))
             if self.closing.is_set():
                 raise errors.NotReady("The service is shutting down and starts no more jobs.")
-            async with transaction(self._database) as session:
+            async with self._database.session() as session:
                 row = await self._known(session, job.id, lock=True)
                 row.state = "stopping" if row.stop_asked else "starting"
                 row.pid, row.pid_started, row.started_at = child.pid, process.started_at(child.pid), _now()
         except OSError as problem:
             reason = f"The process could not be started: {problem.strerror or problem}."
-            async with transaction(self._database) as session:
+            async with self._database.session() as session:
                 await repository.change(session, job.id, state="failed", reason=reason, finished_at=_now())
             raise errors.TrainingUnavailable(
                 f"{reason} Make sure that RUNS_DIR can be written and its disk is not full."
@@ -231,7 +230,7 @@ class TrainingJobs:
     def _start_process(self, job: TrainingJob, plan: Plan) -> subprocess.Popen[bytes]:
         run = self.run_folder(job.id)
         run.mkdir(parents=True, exist_ok=True)
-        (run / "status.json").unlink(missing_ok=True)  # left by an earlier process
+        (run / run_folder.STATUS).unlink(missing_ok=True)  # left by an earlier process
         asked = {"id": job.id, "attempt": job.attempt, "request": job.request, "command": plan.command}
         (run / "job.json").write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
         child = process.start(job.id, plan.command, run / job_log.LOG, 0 if plan.gpus else self._settings.training_nice)
@@ -262,7 +261,7 @@ class TrainingJobs:
                 for job in jobs:
                     if job.id not in self._being_started:
                         await self._attend(job)
-            except DatabaseUnreachable:
+            except errors.DatabaseUnavailable:
                 pass  # already logged; the processes continue meanwhile
             except Exception:  # noqa: BLE001 - a job that cannot be checked must not affect the others
                 logger.exception("checking the training jobs failed; trying again")

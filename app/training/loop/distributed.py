@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from app.pipeline.module3_sequence.steps import label_ids
 from app.pipeline.recogniser import GlossSegment
 from app.training.errors import ConfigError
 from app.training.evaluation.wer import ErrorCounts
@@ -55,7 +56,7 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     the CPU. Raises ConfigError for a device that is not there.
     """
     world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
-    where = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else 0)
+    where = device_named(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else 0)
     if world == 1:
         yield Ranks(0, 1, where)
         return
@@ -74,7 +75,8 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
             dist.destroy_process_group()
 
 
-def _device(name: str, local_rank: int) -> torch.device:
+def device_named(name: str, local_rank: int = 0) -> torch.device:
+    """auto, cpu, cuda or cuda:N. Raises ConfigError."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -129,7 +131,7 @@ def shared_answers(
     own = answer(ranks.share(examples))
     if ranks.world == 1:
         return own
-    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    label = label_ids(vocabulary)
     width = int(_reduce(torch.tensor(max((len(a) for a in own), default=0)), dist.ReduceOp.MAX))
     # Rows of the other ranks are zero here, and 0 is not a label, so the sum holds the rows of all ranks.
     rows = torch.zeros(len(examples), width, 4, dtype=torch.float64)

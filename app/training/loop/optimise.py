@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -26,12 +28,17 @@ class Average:
                 self.state[key].copy_(value)
 
 
-def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """The optimiser of `config`; biases, norms and single numbers do not decay."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": config.weight_decay},
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups for an optimiser; biases, norms and single numbers do not decay."""
+    return [
+        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": weight_decay},
         {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
     ]
+
+
+def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+    """The optimiser of `config`."""
+    groups = decay_groups(model, config.weight_decay)
     match config.optimizer:
         case "adamw":
             return torch.optim.AdamW(groups, lr=config.learning_rate)

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from tests.support.recognisers import VOCABULARY, tiny_checkpoint, varied
 
+#: The kind of network that reads a large vocabulary.
+HEAD_AND_HANDS = {"body": "head", "norm": "layer", "hidden": 12, "residual": True}
 FRAMES = normalise(varied(130).points, 4 / 3)
 
 
@@ -41,12 +44,19 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("format", "temporal"),
-    [("onnx", "bilstm"), ("torchscript", "bilstm"), ("torch-export", "bilstm"), ("torchscript", "transformer")],
+    ("format", "changes"),
+    [
+        ("onnx", {}),
+        ("torchscript", {}),
+        ("torch-export", {}),
+        ("torchscript", {"temporal": "transformer"}),
+        ("onnx", HEAD_AND_HANDS),
+        ("torch-export", HEAD_AND_HANDS),
+    ],
 )
-def test_an_export_says_what_the_network_says(tmp_path: Path, format: Format, temporal: str) -> None:
+def test_an_export_says_what_the_network_says(tmp_path: Path, format: Format, changes: dict[str, Any]) -> None:
     config, _ = load_checkpoint(tiny_checkpoint(tmp_path / "tiny"))
-    network: ModelConfig = replace(config.model, temporal=temporal)  # type: ignore[arg-type]
+    network: ModelConfig = replace(config.model, **changes)
     save_checkpoint(tmp_path / "it", CheckpointConfig("it", "ase", VOCABULARY, network), SignModel(network))
     exported = opened(tmp_path / "it", format, tmp_path / "out")
     eager = Recogniser.load(tmp_path / "it").backend

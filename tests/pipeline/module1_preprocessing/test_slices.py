@@ -54,3 +54,18 @@ def test_slices_are_counted_behind_lengths_and_start_codes() -> None:
     assert not too_many_slices("rawvideo", bytes(100_000))
     assert not too_many_slices("mpeg4", bytes(100_000))  # padding
     assert too_many_slices("mpeg4", b"\0\0\x80" * 5000)
+
+
+def test_reading_can_be_stopped_at_a_packet_that_holds_no_picture(tmp_path: Path) -> None:
+    path = many_slices(tmp_path / "clip.mkv", "libx264", 0)
+    packets = 0
+
+    def stop() -> None:
+        nonlocal packets
+        packets += 1
+        if packets > 3:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        list(read_frames(path, on_packet=stop))
+    assert packets == 4

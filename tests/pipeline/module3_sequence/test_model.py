@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
+from app.pipeline.module1_preprocessing.normalise import BODY_FEATURES, NUM_FEATURES
 from app.pipeline.module3_sequence.losses import LossConfig, ctc, feasible, total_loss
 from app.pipeline.module3_sequence.model import CosineClassifier, ModelConfig, RGBConfig, SignModel
 
 TINY = {"labels": 5, "body_dim": 8, "hand_dim": 8, "model_dim": 16}
+#: The kind of network that reads a large vocabulary.
+HEAD_AND_HANDS: dict[str, Any] = {"body": "head", "norm": "layer", "hidden": 12, "residual": True}
 
 
 @pytest.mark.parametrize("temporal", ["bilstm", "transformer"])
@@ -21,16 +25,29 @@ def test_sixty_four_frames_give_sixteen_steps(temporal: str, encoder: str) -> No
     assert (lattice.gates[..., 1] == 1).all()
 
 
-@pytest.mark.parametrize("temporal", ["bilstm", "transformer"])
-def test_a_clip_in_a_padded_batch_is_read_exactly_as_alone(temporal: str) -> None:
+@pytest.mark.parametrize("network", [{"temporal": "bilstm"}, {"temporal": "transformer"}, HEAD_AND_HANDS])
+def test_a_clip_in_a_padded_batch_is_read_exactly_as_alone(network: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    model = SignModel(ModelConfig(**TINY, temporal=temporal)).eval()  # type: ignore[arg-type]
+    model = SignModel(ModelConfig(**TINY, **network)).eval()
     clip = torch.randn(1, 24, NUM_FEATURES)
     padded = torch.cat([clip, torch.randn(1, 40, NUM_FEATURES)], dim=1)
     other = torch.randn(1, 64, NUM_FEATURES)
     alone = model(clip, torch.tensor([24])).logits[0]
     beside = model(torch.cat([padded, other]), torch.tensor([24, 64])).logits[0, :6]
     torch.testing.assert_close(alone, beside, atol=1e-5, rtol=1e-4)
+
+
+def test_shoulders_elbows_and_movements_of_the_head_mean_nothing_to_a_network_of_head_and_hands() -> None:
+    torch.manual_seed(0)
+    model = SignModel(ModelConfig(**TINY, **HEAD_AND_HANDS)).eval()
+    clip = torch.randn(1, 24, NUM_FEATURES)
+    other = clip.clone()
+    other[..., 7:19] += 1  # shoulders, elbows, the pose's wrists
+    other[..., 21 : BODY_FEATURES.stop] += 1
+    lengths = torch.tensor([24])
+    assert torch.equal(model(clip, lengths).logits, model(other, lengths).logits)
+    clip[..., 1:3] += 1  # the nose
+    assert not torch.equal(model(clip, lengths).logits, model(other, lengths).logits)
 
 
 def test_config_survives_a_round_trip() -> None:

@@ -21,7 +21,7 @@ from loguru import logger
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.module3_sequence.confidence import fit_temperature, token_evidence
 from app.pipeline.module3_sequence.model import SignModel
-from app.pipeline.module3_sequence.steps import BLANK
+from app.pipeline.module3_sequence.steps import BLANK, label_ids
 from app.training.config import load_config
 from app.training.corpora.boston104.checkpoint import TracksCheckpoint
 from app.training.corpora.boston104.ensemble import SignEnsemble
@@ -131,7 +131,7 @@ def temperature_on(recognisers: Sequence[tuple[TrackRecogniser, Sequence[Sentenc
     """Temperature that fits the confidences of what is read from these sentences."""
     evidence, truth = [], []
     for reader, sentences in recognisers:
-        label = {g: i for i, g in enumerate(reader.vocabulary, 1)}
+        label = label_ids(reader.vocabulary)
         for sentence, lattice in zip(sentences, reader.lattices([s.tracks for s in sentences]), strict=True):
             found = reader.read(lattice)
             evidence += [token_evidence(lattice, t) for t in found.tokens]

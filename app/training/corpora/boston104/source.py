@@ -18,6 +18,7 @@ from app.pipeline.module3_sequence.decoders import GreedyDecoder
 from app.pipeline.module3_sequence.losses import UNKNOWN, feasible
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.ngram import NgramModel
+from app.pipeline.module3_sequence.steps import label_ids
 from app.training.batches import Batch, DrawnBatches
 from app.training.config import OptimConfig, TrainConfig
 from app.training.corpora.boston104.checkpoint import TracksCheckpoint
@@ -29,17 +30,18 @@ from app.training.corpora.boston104.sentences import Sentence, hold_out, load_bo
 from app.training.corpora.boston104.splicing import BostonConfig, Sample, Splicer
 from app.training.evaluation.wer import ErrorCounts, word_errors
 from app.training.loop.distributed import ALONE, Ranks, sum_counts
+from app.training.source import spread
 
 
 def language_model(sentences: Sequence[Sentence], vocabulary: Sequence[str], order: int) -> NgramModel:
     """Counts of the sentences' glosses."""
-    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    label = label_ids(vocabulary)
     return NgramModel.fit([[label[g] for g in s.glosses] for s in sentences], vocabulary, order)
 
 
 def sign_lengths(sentences: Sequence[Sentence], vocabulary: Sequence[str]) -> SignLengths:
     """How long signs last in lattice steps, and what share of the steps each has."""
-    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    label = label_ids(vocabulary)
     signs = [(label[s.gloss], (s.end - s.start) / DIVISOR) for sentence in sentences for s in sentence.segments]
     return SignLengths.fit([s.frame_labels(label) for s in sentences], signs, len(vocabulary) + 1)
 
@@ -75,7 +77,7 @@ class BostonSource:
         return max(1, len(self.train) // batch_size)
 
     def batches(self, optim: OptimConfig, ranks: Ranks) -> Dataset[Batch]:
-        label = {gloss: i for i, gloss in enumerate(self.vocabulary, 1)}
+        label = label_ids(self.vocabulary)
         splicer = Splicer(self.train, label, self.config.splice)
         return SpliceBatches(splicer, optim.batch_size, optim.steps, optim.seed, ranks)
 
@@ -105,7 +107,6 @@ class BostonSource:
         }
 
     def report(self) -> dict[str, Any]:
-        frames = sorted(len(s.tracks) for s in self.train)
         splits = {"train": self.train, "dev": self.dev}
         return {
             "corpus": "boston104",
@@ -113,7 +114,7 @@ class BostonSource:
             "clips": {name: len(sentences) for name, sentences in splits.items()},
             "signers": {name: len({s.speaker for s in sentences}) for name, sentences in splits.items()},
             "glosses": dict(sorted(Counter(g for s in self.train for g in s.glosses).items())),
-            "frames": {"least": frames[0], "median": frames[len(frames) // 2], "most": frames[-1]},
+            "frames": spread(len(s.tracks) for s in self.train),
             "left_out": [],
         }
 

@@ -158,10 +158,6 @@ class Cache:
     def pictures_path(self, key: str, config: PictureConfig) -> Path:
         return self.folder / f"{key}.{config.name}.npz"
 
-    def has(self, key: str, pictures: PictureConfig | None) -> bool:
-        there = self.landmarks_path(key).is_file()
-        return there and (pictures is None or self.pictures_path(key, pictures).is_file())
-
     def save(self, key: str, clip: Keypoints, pictures: tuple[PictureConfig, PictureTrack] | None) -> None:
         """Raises OSError; then nothing half-written is left."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -186,7 +182,7 @@ class Cache:
         return track if fits else None
 
     def usable(self, key: str, pictures: PictureConfig | None) -> bool:
-        """Like `has`, but the files are read: damaged ones must be extracted again."""
+        """Whether there is nothing to extract. The files are read: damaged ones must be extracted again."""
         try:
             clip = self.load(key)
         except (InvalidLandmarkFile, OSError):

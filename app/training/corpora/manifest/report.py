@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
+from app.pipeline.module3_sequence.steps import label_ids
 from app.training.corpora.manifest.clips import Clip, LeftOut, glosses_of, load_clips, too_long_for_ctc
 from app.training.corpora.manifest.manifest import SPLITS, Manifest, read_manifest, shared_signers
+from app.training.source import spread
 
 
 def manifest_report(
@@ -38,18 +40,12 @@ def manifest_report(
         "glosses": dict(sorted(counted.items())),
         "glosses_seen_once": sorted(g for g, n in counted.items() if n == 1),
         "unknown_glosses": unknown,
-        "glosses_a_clip": _spread([len(e.glosses) for e in entries]),
-        "frames": _spread([len(c) for c in [*train, *dev]]),
+        "glosses_a_clip": spread([len(e.glosses) for e in entries]),
+        "frames": spread([len(c) for c in [*train, *dev]]),
         "minutes": round(sum(len(c) for c in [*train, *dev]) / MODEL_FPS / 60, 1),
         "left_out": [o.to_dict() for o in left_out],
         "warnings": list(manifest.warnings),
     }
-
-
-def _spread(values: Sequence[int]) -> dict[str, int]:
-    """Least, median and most; {} of nothing."""
-    ranked = sorted(values)
-    return {"least": ranked[0], "median": ranked[len(ranked) // 2], "most": ranked[-1]} if ranked else {}
 
 
 def folder_report(folder: Path) -> dict[str, Any]:
@@ -58,7 +54,7 @@ def folder_report(folder: Path) -> dict[str, Any]:
     clips = load_clips(manifest, manifest.entries)
     train = clips.split("train")
     vocabulary = tuple(sorted(set(glosses_of(train))))
-    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    label = label_ids(vocabulary)
     infeasible = [
         LeftOut(clip.entry, why)
         for clip in train

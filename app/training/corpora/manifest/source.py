@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from app.pipeline.checkpoint import CheckpointConfig
 from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import label_ids
 from app.training.batches import Batch
 from app.training.config import OptimConfig, TrainConfig
 from app.training.corpora.manifest.cache import PictureConfig
@@ -50,7 +51,7 @@ class ManifestSource:
         self.model: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] = {"sign_language": manifest.sign_language}
         self.vocabulary = tuple(sorted(config.chosen(set(glosses_of(clips.split("train"))))))
-        self._label = {gloss: i for i, gloss in enumerate(self.vocabulary, 1)}
+        self._label = label_ids(self.vocabulary)
         self.left_out = list(clips.left_out)
         self.train: list[Clip] = []
         for clip in clips.split("train"):

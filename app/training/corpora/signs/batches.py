@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.losses import feasible
-from app.pipeline.module3_sequence.steps import steps_in, whole_steps
+from app.pipeline.module3_sequence.steps import label_ids, steps_in, whole_steps
 from app.training.augment import AugmentConfig, augment, to_image_coords
 from app.training.batches import Batch, DrawnBatches, collate
 from app.training.corpora.signs.phrases import PhraseSampler, crop_window
@@ -30,7 +30,7 @@ class PhraseBatches(DrawnBatches[tuple[NDArray[np.float32], list[int]]]):
     ) -> None:
         super().__init__(batch_size, batches, seed, ranks)
         self.sampler, self.config = sampler, config
-        self.label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+        self.label = label_ids(vocabulary)
 
     def draw(self, rng: Generator) -> tuple[NDArray[np.float32], list[int]]:
         """One phrase as (points (T, 75, 3) in body coordinates, labels), drawn again until CTC can emit its labels."""

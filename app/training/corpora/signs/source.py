@@ -21,6 +21,7 @@ from app.training.corpora.signs.evaluation import Evaluation
 from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, SignerBook
 from app.training.evaluation.reading import Example, read
 from app.training.loop.distributed import Ranks, shared_answers
+from app.training.source import spread
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,12 @@ class PhraseSource:
     def report(self) -> dict[str, Any]:
         splits = {"train": self.train, "dev": self.dev}
         left_out = Counter(c.gloss for c in self.train if not set(signs_of(c.gloss)) <= set(self.vocabulary))
-        frames = sorted(len(c.points) for c in self.train)
         return {
             "corpus": "signs",
             "clips": {name: len(clips) for name, clips in splits.items()},
             "signers": {name: len({c.signer for c in clips}) for name, clips in splits.items()},
             "glosses": dict(sorted(Counter(c.gloss for c in self.train).items())),
-            "frames": {"least": frames[0], "median": frames[len(frames) // 2], "most": frames[-1]},
+            "frames": spread(len(c.points) for c in self.train),
             "left_out": [
                 {"gloss": g, "clips": n, "why": "not in this run's glosses"}
                 for g, n in sorted(left_out.items())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.pipeline.checkpoint import DecoderConfig
 from app.pipeline.module3_sequence.confidence import expected_calibration_error, fit_temperature, token_evidence
 from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken
-from app.pipeline.module3_sequence.steps import BLANK, to_log_probs
+from app.pipeline.module3_sequence.steps import BLANK, label_ids, to_log_probs
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, merged
 from app.training.corpora.signs.clips import NONE
 from app.training.corpora.signs.evaluation import COMMON, CORE, Evaluation
@@ -89,7 +89,7 @@ class Tuning:
 
     def evidence(self, decoded: dict[str, list[list[_Token]]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Of every decoded dev token: its pooled log-probabilities (N, V) and what was really signed there (N,)."""
-        label = {g: i for i, g in enumerate(self.vocabulary, 1)}
+        label = label_ids(self.vocabulary)
         rows, truth = [], []
         for name in ("isolated", "core", "all"):
             for example, tokens in zip(self.sets[name], decoded[name], strict=True):

@@ -1,0 +1,125 @@
+"""`glosses`: the large vocabulary. Pack its corpora, train on them, and measure a checkpoint on their dev signers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "glosses",
+        help="the large vocabulary: train and measure recognisers of hundreds of glosses",
+        description="Trains on `signs` and `wlasl` together, with phrases composed and disturbed on the device; see "
+        "docs/training.md.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="action", required=True)
+    source = argparse.ArgumentParser(add_help=False)
+    source.add_argument(
+        "--data", type=Path, required=True, help="folder that holds signs/ and wlasl/, or a file that `pack` made"
+    )
+    computing = argparse.ArgumentParser(add_help=False)
+    computing.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    computing.add_argument("--threads", type=int, default=0, help="CPU threads of the network (0 = torch's default)")
+
+    packing = actions.add_parser("pack", parents=[source], help="put the corpora into one small file, about 30 MB")
+    packing.add_argument("--out", type=Path, required=True, help="file to write, such as bank.xz")
+    packing.add_argument("--per-gloss", type=int, help="at most so many clips of a signer's gloss")
+
+    training = actions.add_parser(
+        "train",
+        parents=[source, computing],
+        help="train; exit code 3: stopped by a signal, after a checkpoint",
+    )
+    training.add_argument("--out", type=Path, required=True, help="folder for log, checkpoints and weights of this run")
+    training.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, e.g. recipe.cut=0.25")
+    training.add_argument("--init", type=Path, help="checkpoint folder whose weights this run starts from")
+    training.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
+
+    measuring = actions.add_parser("evaluate", parents=[source, computing], help="dev figures of a checkpoint")
+    measuring.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from app.pipeline.checkpoint import CheckpointError
+    from app.training.errors import ConfigError, CorpusError
+    from app.training.run_folder import REFUSED
+
+    try:
+        match args.action:
+            case "pack":
+                return _pack(args)
+            case "train":
+                return _train(args)
+            case _:
+                return _evaluate(args)
+    except (CheckpointError, ConfigError, CorpusError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return REFUSED
+
+
+def _pack(args: argparse.Namespace) -> int:
+    from app.training.corpora.glosses.bank import load_bank
+    from app.training.corpora.glosses.pack import pack
+
+    bank = load_bank(args.data, args.per_gloss)
+    pack(bank, args.out)
+    print(f"{len(bank.clips)} clips, {len(bank.points)} frames, {args.out.stat().st_size / 1e6:.1f} MB in {args.out}")
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    from app.training.corpora.glosses.settings import Settings, changed
+    from app.training.corpora.glosses.train import Run, open_bank
+    from app.training.errors import ConfigError
+    from app.training.loop.signals import stop_on_signal
+    from app.training.run_folder import FINISHED, STOPPED, has_checkpoint
+
+    settings = changed(Settings(), args.set)
+    if has_checkpoint(args.out) and not args.resume:
+        raise ConfigError(f"{args.out} already holds checkpoints; --resume goes on from them, or name another --out")
+    device = _device(args)
+    wanted = Run(open_bank(args.data), settings, args.out, device)
+    if not (args.resume and wanted.resume()) and args.init:
+        wanted.start_from(args.init)
+    weights = sum(p.numel() for p in wanted.model.parameters()) / 1e6
+    wanted.log({"clips": len(wanted.bank.clips), "labels": len(wanted.vocabulary), "weights_m": round(weights, 2)})
+    with stop_on_signal() as stop:
+        if not wanted.train(stop):
+            return STOPPED
+    wanted.log({"trained": wanted.step, "seconds": round(wanted.spent, 1)})
+    _show(wanted.finish())
+    return FINISHED
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from app.pipeline.checkpoint import load_checkpoint
+    from app.training.corpora.glosses.train import dev_figures, open_bank
+
+    device = _device(args)
+    config, model = load_checkpoint(args.checkpoint, str(device))
+    _show(dev_figures(model, open_bank(args.data), config.vocabulary, device))
+    return 0
+
+
+def _device(args: argparse.Namespace) -> torch.device:
+    """The device; sets what holds for the whole process."""
+    import torch
+
+    from app.training.loop.distributed import device_named
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.set_float32_matmul_precision("high")
+    return device_named(args.device)
+
+
+def _show(figures: dict[str, dict[str, float]]) -> None:
+    for name, row in figures.items():
+        print(f"{name}: {', '.join(f'{key} {value}' for key, value in row.items())}", flush=True)

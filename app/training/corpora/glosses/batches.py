@@ -1,0 +1,87 @@
+"""Phrases side by side as tensors of indices. Group number `i` depends on the seed and `i` alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from app.training.corpora.glosses.compose import PARTS, Composer, Phrase
+
+#: Batches that are drawn together and sorted by length, so that little of a batch is padding.
+GROUP = 4
+#: Lengths are rounded up to this many frames: a multiple of every lattice step.
+ROUND = 8
+
+
+@dataclass
+class IndexBatch:
+    """A batch of phrases."""
+
+    first: Tensor
+    """int32 (B, T, 3) frames of the bank."""
+    second: Tensor
+    """int32 (B, T, 3) frames that are mixed in."""
+    weight: Tensor
+    """float32 (B, T, 3) share of the second."""
+    lengths: Tensor
+    """int64 (B,) frames, multiples of 4; the last frame is held to there and beyond."""
+    targets: Tensor
+    """int64 (B, L) labels, 0 past `target_lengths`."""
+    target_lengths: Tensor
+    """int64 (B,)."""
+    spans: Tensor
+    """int64 (n, 4): row, start and end in frames, label of each sign."""
+
+    def to(self, device: torch.device) -> IndexBatch:
+        """All on the device but lengths, which CTC reads on the CPU, so that nothing waits for the device."""
+        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
+        return replace(self, **{**moved, "lengths": self.lengths, "target_lengths": self.target_lengths})
+
+    def pin_memory(self) -> IndexBatch:
+        return IndexBatch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
+
+
+def collate(phrases: list[Phrase]) -> IndexBatch:
+    """Phrases -> a batch, each padded with its last frame."""
+    longest = -(-max(len(p) for p in phrases) // ROUND) * ROUND
+    count, width = len(phrases), max(1, *(len(p.spans) for p in phrases))
+    first = np.empty((count, longest, PARTS), np.int32)
+    second = np.empty_like(first)
+    weight = np.empty((count, longest, PARTS), np.float32)
+    targets = np.zeros((count, width), np.int64)
+    spans = []
+    for row, phrase in enumerate(phrases):
+        for table, values in ((first, phrase.first), (second, phrase.second), (weight, phrase.weight)):
+            table[row, : len(phrase)] = values
+            table[row, len(phrase) :] = values[-1]
+        targets[row, : len(phrase.spans)] = phrase.labels
+        spans += [(row, start, end, label) for label, start, end in phrase.spans]
+    return IndexBatch(
+        torch.from_numpy(first),
+        torch.from_numpy(second),
+        torch.from_numpy(weight),
+        torch.tensor([-(-len(p) // 4) * 4 for p in phrases]),
+        torch.from_numpy(targets),
+        torch.tensor([len(p.spans) for p in phrases]),
+        torch.tensor(spans, dtype=torch.int64).reshape(-1, 4),
+    )
+
+
+class PhraseGroups(Dataset[list[IndexBatch]]):
+    """Item `i` is GROUP batches."""
+
+    def __init__(self, composer: Composer, batch_size: int, groups: int, seed: int) -> None:
+        self.composer, self.batch_size, self.groups, self.seed = composer, batch_size, groups, seed
+
+    def __len__(self) -> int:
+        return self.groups
+
+    def __getitem__(self, index: int) -> list[IndexBatch]:
+        rng = np.random.default_rng([self.seed, index])
+        drawn = sorted((self.composer.draw(rng) for _ in range(GROUP * self.batch_size)), key=len)
+        size = self.batch_size
+        return [collate(drawn[k * size : (k + 1) * size]) for k in rng.permutation(GROUP).tolist()]

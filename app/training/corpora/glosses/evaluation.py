@@ -1,0 +1,218 @@
+"""Dev figures: single signs and composed phrases of signers that training never saw, with several vocabularies.
+
+Reading with a smaller vocabulary is masking the logits of all other glosses. Greedy decoding, no thresholds, no
+language model. Composed phrases are fixed: drawn once, by a seed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
+from app.training.corpora.glosses.bank import Bank
+from app.training.corpora.glosses.batches import collate
+from app.training.corpora.glosses.compose import FPS, Composer, Phrase, Recipe, Track
+from app.training.corpora.glosses.device import DeviceBank, features
+from app.training.corpora.glosses.names import NONE
+from app.training.corpora.glosses.objective import stretch_means
+from app.training.corpora.glosses.strokes import Strokes
+from app.training.evaluation.wer import ErrorCounts, word_errors
+
+#: Glosses of `signs` with eight or more signers.
+CORE = (
+    "HELLO", "THANK-YOU", "I-LOVE-YOU", "NO", "PLEASE", "YES", "HELP", "GOODBYE", "IX-1", "YOU", "SORRY", "EAT", "GOOD",
+    "WELCOME", "HOW", "NAME",
+)  # fmt: skip
+#: Seconds a sign of the composed phrases.
+PACES = (0.3, 0.45, 0.6)
+_SEED = 20
+
+
+@dataclass(frozen=True)
+class Question:
+    """One clip or phrase, and what should be read."""
+
+    phrase: Phrase
+    """What is shown."""
+    signs: tuple[str, ...]
+    """The right answer."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Questions that make one figure."""
+
+    name: str
+    """Of the figure."""
+    questions: tuple[Question, ...]
+    """What is asked."""
+    known: frozenset[str] | None
+    """Glosses that may be read; None: all."""
+
+
+def most_recorded(bank: Bank, vocabulary: Iterable[str], count: int) -> frozenset[str]:
+    """The glosses with most training recordings in `wlasl`, ties by the alphabet."""
+    clips = Counter(sign for i in bank.of("wlasl", "train") for sign in bank.clips[i].signs)
+    return frozenset(sorted(vocabulary, key=lambda g: (-clips[g], g))[:count])
+
+
+def webcam(bank: Bank) -> frozenset[str]:
+    """Glosses of `signs`."""
+    return frozenset(s for i in bank.of("signs", "train") for s in bank.clips[i].signs)
+
+
+def single(bank: Bank, i: int, fps: float) -> Question:
+    """A whole clip as if recorded at `fps`."""
+    clip = bank.clips[i]
+    track = Track()
+    track.read(clip.start, clip.end - 1, max(8, round((clip.end - clip.start) * FPS / fps)))
+    return Question(Phrase(track.first[0], track.second[0], track.weight[0], ()), clip.signs)
+
+
+def composed(
+    bank: Bank, strokes: Strokes, clips: list[int], vocabulary: tuple[str, ...], phrases: int, sign_s: float | None
+) -> tuple[Question, ...]:
+    """Phrases of three to six signs of one signer; none of no clips. sign_s: seconds a sign, None for each clip's own
+    pace."""
+    if not clips:
+        return ()
+    recipe = Recipe(nothing=0, single=0, mixed=0, lost=0, false_start=0, wlasl=1.0, longest=10_000)
+    composer = Composer(bank, strokes, clips, vocabulary, recipe)
+    book = next(iter(composer.corpora.values()))
+    rng = np.random.default_rng([_SEED, int(100 * (sign_s or 0))])
+    out = []
+    for _ in range(phrases):
+        phrase = composer.compose(rng, book.phrase(rng, int(rng.integers(3, 7)), False), sign_s)
+        signs = tuple(vocabulary[label - 1] for label in phrase.labels)
+        out.append(Question(phrase, signs))
+    return tuple(out)
+
+
+def dev_parts(bank: Bank, strokes: Strokes, vocabulary: tuple[str, ...], phrases: int = 150) -> list[Part]:
+    """Everything that is asked. Clips with a sign that is not in the vocabulary are left out."""
+    known = set(vocabulary)
+    cam = webcam(bank) & known
+    few, many = most_recorded(bank, known, 100), most_recorded(bank, known, 300)
+    everyday = cam | many
+
+    def clips(corpus: str, glosses: Iterable[str]) -> list[int]:
+        wanted = set(glosses)
+        return [i for i in bank.of(corpus, "dev") if bank.clips[i].gloss != NONE and set(bank.clips[i].signs) <= wanted]
+
+    def singles(numbers: Iterable[int], fps: float = 25.0) -> tuple[Question, ...]:
+        return tuple(single(bank, i, fps) for i in numbers)
+
+    core = [i for i in clips("signs", cam) if bank.clips[i].gloss in CORE]
+    none = [i for i in bank.of("signs", "dev") if bank.clips[i].gloss == NONE]
+    parts = [
+        Part("wlasl 100", singles(clips("wlasl", few)), few),
+        Part("wlasl 300", singles(clips("wlasl", many)), many),
+        Part("wlasl everyday", singles(clips("wlasl", everyday)), frozenset(everyday)),
+        Part("wlasl all", singles(clips("wlasl", known)), None),
+        Part("signs core, 34", singles(core, 16.7), frozenset(cam)),
+        Part("signs all, 34", singles(clips("signs", cam), 16.7), frozenset(cam)),
+        Part("signs all, everyday", singles(clips("signs", cam), 16.7), frozenset(everyday)),
+        Part("signs all, all", singles(clips("signs", cam), 16.7), None),
+        Part("NONE, 34", singles(none, 16.7), frozenset(cam)),
+        Part("NONE, everyday", singles(none, 16.7), frozenset(everyday)),
+    ]
+    for pace in (*PACES, None):
+        name = f"{pace} s" if pace else "own pace"
+        mine = clips("wlasl", everyday)
+        phrases_w = composed(bank, strokes, mine, vocabulary, phrases, pace)
+        parts.append(Part(f"wlasl phrases {name}, everyday", phrases_w, frozenset(everyday)))
+        phrases_s = composed(bank, strokes, core, vocabulary, phrases, pace)
+        parts.append(Part(f"signs phrases {name}, 34", phrases_s, frozenset(cam)))
+        parts.append(Part(f"signs phrases {name}, everyday", phrases_s, frozenset(everyday)))
+    return [part for part in parts if part.questions]
+
+
+@torch.inference_mode()
+def lattices(
+    model: SignModel, bank: DeviceBank, questions: Sequence[Question], amp: torch.dtype, size: int = 128
+) -> list[tuple[Tensor, Tensor]]:
+    """-> for each question its logits (S, 1 + labels) and those of the mean of its outputs (1 + labels,)."""
+    out: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0))] * len(questions)
+    order = sorted(range(len(questions)), key=lambda q: len(questions[q].phrase))
+    device = bank.points.device
+    for at in range(0, len(order), size):
+        rows = order[at : at + size]
+        batch = collate([questions[q].phrase for q in rows])
+        whole = torch.stack([torch.arange(len(rows)), torch.zeros(len(rows)), batch.lengths, torch.ones(len(rows))], 1)
+        moved = batch.to(device)
+        with torch.autocast(device.type, dtype=amp, enabled=amp != torch.float32):
+            # Each length by itself, so that every clip is read as it would be alone.
+            x = features(*bank.gather(moved))
+            lengths = batch.lengths.to(device)
+            short, _ = model.encode_frames(x, lengths)
+            hidden = model.sequence(short, lengths // TIME_DIVISOR)
+            logits = model.classifier(hidden.float())
+        pooled = model.classifier(stretch_means(hidden.float(), whole.long().to(device)))
+        for place, q in enumerate(rows):
+            out[q] = logits[place, : int(batch.lengths[place]) // TIME_DIVISOR], pooled[place]
+    return out
+
+
+def mask_of(vocabulary: tuple[str, ...], known: frozenset[str] | None) -> Tensor:
+    """(1 + labels,): 0 for the blank and known glosses, minus infinity for the others."""
+    mask = torch.zeros(1 + len(vocabulary))
+    if known is not None:
+        mask[[i for i, g in enumerate(vocabulary, 1) if g not in known]] = -torch.inf
+    return mask
+
+
+def greedy(best: list[int]) -> list[int]:
+    """The best label of each step -> labels, repeats joined, blanks dropped."""
+    return [label for i, label in enumerate(best) if label != BLANK and (not i or best[i - 1] != label)]
+
+
+def figures(
+    model: SignModel, bank: DeviceBank, parts: Sequence[Part], vocabulary: tuple[str, ...], amp: torch.dtype
+) -> dict[str, dict[str, Any]]:
+    """Part -> exact (whole answer right; a sign twice in a row counts once for single signs), top-1 and top-5 of the
+    pooled answer, WER with substitutions, deletions, insertions, and the number of questions."""
+    model.eval()
+    number = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    done: dict[int, list[tuple[Tensor, Tensor]]] = {}
+    out: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        key = id(part.questions)
+        if key not in done:
+            done = {key: lattices(model, bank, part.questions, amp)}
+        mask = mask_of(vocabulary, part.known).to(bank.points.device)
+        exact, first, five, asked, errors = 0, 0, 0, 0, ErrorCounts()
+        steps = [len(logits) for logits, _ in done[key]]
+        paths = [(logits + mask).argmax(-1) for logits, _ in done[key]]
+        best_paths = torch.cat(paths).cpu().split(steps)
+        ranked = ((torch.stack([pooled for _, pooled in done[key]]) + mask)[:, 1:].topk(5).indices + 1).tolist()
+        for question, path, best in zip(part.questions, best_paths, ranked, strict=True):
+            said = greedy(path.tolist())
+            if len(question.signs) <= 1:
+                said = [s for i, s in enumerate(said) if not i or said[i - 1] != s]
+            exact += [vocabulary[s - 1] for s in said] == list(question.signs)
+            errors = errors + word_errors(question.signs, [vocabulary[s - 1] for s in said])
+            if len(question.signs) == 1:
+                asked += 1
+                first += best[0] == number[question.signs[0]]
+                five += number[question.signs[0]] in best
+        total = len(part.questions)
+        row: dict[str, Any] = {"n": total, "exact": round(exact / total, 4)}
+        if asked:
+            row |= {"top1": round(first / asked, 4), "top5": round(five / asked, 4)}
+        if errors.reference_length > asked:
+            row |= {
+                "wer": round(errors.wer, 4),
+                "S": errors.substitutions,
+                "D": errors.deletions,
+                "I": errors.insertions,
+            }
+        out[part.name] = row
+    return out

@@ -1,0 +1,106 @@
+"""What is minimised: CTC on both heads, and a loss on each sign's stretch through the same classifier.
+
+With two thousand glosses CTC alone hardly starts. The composed phrase says where each sign lies, so the mean of the
+sequence model's outputs over that stretch must be classified as the sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from app.pipeline.module3_sequence.losses import ctc
+from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR
+from app.training.corpora.glosses.batches import IndexBatch
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Weights of the parts beside the CTC of the sequence head."""
+
+    auxiliary: float = 0.5
+    """CTC of the head after the convolutions."""
+    stretch: float = 1.0
+    """Cross entropy of each sign's stretch."""
+    smoothing: float = 0.1
+    """Label smoothing in it."""
+    framewise: float = 0.0
+    """Cross entropy of each lattice step: the sign inside its stretch, the blank outside."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network says about a batch."""
+
+    logits: Tensor
+    """(B, S, 1 + labels)."""
+    conv_logits: Tensor
+    """(B, S, 1 + labels) of the head after the convolutions."""
+    pooled: Tensor
+    """(n, 1 + labels) of each sign's stretch."""
+
+
+def run(model: SignModel, features: Tensor, spans: Tensor) -> Output:
+    """The network over a padded batch. What is padded is the last frame, held: it is read like any held pose."""
+    short, _ = model.encode_frames(features, None)
+    hidden = model.sequence(short, None)
+    classifier = model.classifier
+    pooled = stretch_means(hidden.float(), spans)
+    return Output(
+        classifier(model.dropout(hidden).float()),
+        (model.conv_classifier or classifier)(short.float()),
+        classifier(model.dropout(pooled)),
+    )
+
+
+def stretch_means(hidden: Tensor, spans: Tensor) -> Tensor:
+    """(B, S, dim), spans (n, 4) in frames -> (n, dim): the mean over each sign's steps, one step at least."""
+    total = F.pad(hidden.cumsum(1), (0, 0, 1, 0))
+    row, start, end = spans[:, 0], spans[:, 1] // TIME_DIVISOR, -(-spans[:, 2] // TIME_DIVISOR)
+    end = end.clamp_max(hidden.shape[1])
+    start = torch.minimum(start, end - 1)
+    return (total[row, end] - total[row, start]) / (end - start)[:, None]
+
+
+def step_labels(batch: int, steps: int, spans: Tensor) -> Tensor:
+    """spans (n, 4) -> int64 (B, S): the sign of each step, 0 where none is."""
+    start = (spans[:, 1] + TIME_DIVISOR // 2) // TIME_DIVISOR
+    end = torch.maximum((spans[:, 2] + TIME_DIVISOR // 2) // TIME_DIVISOR, start + 1)
+    step = torch.arange(steps, device=spans.device)
+    inside = (step >= start[:, None]) & (step < end[:, None])
+    labels = torch.zeros(batch, steps, dtype=torch.int64, device=spans.device)
+    return labels.index_reduce_(0, spans[:, 0], inside * spans[:, 3:], "amax")
+
+
+def loss(
+    model: SignModel,
+    features: Tensor,
+    batch: IndexBatch,
+    weights: Objective,
+    amp: torch.dtype,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss and its parts (detached). The network computes in `amp`, losses in float32."""
+    with torch.autocast(features.device.type, dtype=amp, enabled=amp != torch.float32):
+        out = run(model, features, batch.spans)
+    steps = -(-batch.lengths // TIME_DIVISOR)
+    main = ctc(out.logits, steps, batch.targets, batch.target_lengths)
+    auxiliary = ctc(out.conv_logits, steps, batch.targets, batch.target_lengths)
+    total = main + weights.auxiliary * auxiliary
+    parts = {"ctc": main.detach(), "aux": auxiliary.detach()}
+    if len(batch.spans):
+        labels = batch.spans[:, 3]
+        pooled = out.pooled.float()[:, 1:]
+        stretch = F.cross_entropy(pooled, labels - 1, label_smoothing=weights.smoothing)
+        parts["stretch"] = stretch.detach()
+        parts["right"] = (pooled.argmax(-1) == labels - 1).float().mean()
+        total = total + weights.stretch * stretch
+    if weights.framewise:
+        labels = step_labels(len(features), out.logits.shape[1], batch.spans)
+        framewise = F.cross_entropy(out.logits.flatten(0, 1), labels.flatten())
+        parts["framewise"] = framewise.detach()
+        total = total + weights.framewise * framewise
+    return total, parts
