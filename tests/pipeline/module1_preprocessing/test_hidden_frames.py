@@ -45,15 +45,15 @@ def packets(path: Path, codec: str, options: dict[str, str]) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
-def write(path: Path, codec: str, options: dict[str, str], coded: list[bytes]) -> Path:
+def write(path: Path, codec: str, options: dict[str, str], coded: list[bytes], step_ms: int = 40) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         stream.codec_context.open()
         for index, data in enumerate(coded):
             packet = av.Packet(data)
-            packet.stream, packet.pts, packet.dts = stream, index, index
-            packet.time_base, packet.is_keyframe = Fraction(1, 1000), index == 0  # a short file, by its header
+            packet.stream, packet.pts, packet.dts = stream, index * step_ms, index * step_ms
+            packet.time_base, packet.is_keyframe = Fraction(1, 1000), index == 0
             container.mux(packet)
     return path
 
@@ -78,7 +78,7 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hidden")
     options = {"lag-in-frames": "0", "deadline": "realtime", "auto-alt-ref": "0"}
     first, second, _ = packets(folder / "seed.mkv", "libvpx", options)
-    path = write(folder / "hidden.mkv", "libvpx", options, [first] + [second] * 500)
+    path = write(folder / "hidden.mkv", "libvpx", options, [first] + [second] * 500, step_ms=1)  # short, by its header
     content = path.read_bytes()
     assert content.count(second) == 500
     path.write_bytes(content.replace(second, bytes([second[0] & ~0x10]) + second[1:]))  # the bit `show_frame`
