@@ -231,7 +231,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     if changes.get("optim.steps") is not None and not changes.get("optim.epochs"):
         optim = values.get("optim")
         if isinstance(optim, dict) and optim.pop("epochs", 0):
-            logger.info("optim.steps={} overrides optim.epochs={} of the config", changes["optim.steps"], path.name)
+            logger.info("optim.steps={} overrides optim.epochs of {}", changes["optim.steps"], path.name)
     elif "optim.steps" in changes:
         raise ConfigError("optim.steps and optim.epochs were both given, but each sets the length of the run; give one")
     for key, value in changes.items():

@@ -72,7 +72,7 @@ def test_several_subtitles_need_places(landmarks: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(["--checkpoint", "none-such"], "there are: tiny"), (["--device", "cuda:77"], "DEVICE=cuda:77")],
+    [(["--checkpoint", "none-such"], "available: tiny"), (["--device", "cuda:77"], "DEVICE=cuda:77")],
 )
 def test_wrong_settings_are_explained(
     landmarks: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]

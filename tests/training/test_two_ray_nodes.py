@@ -67,7 +67,7 @@ def test_they_extract_a_corpus(address: str, tmp_path: Path) -> None:
     corpus = table(tmp_path, *(f"p{number},A,ann,train,25" for number in range(4)))
     done = run("-m", "app", "extract", str(corpus), "--ray", address, "--quiet")
     assert done.returncode == 1
-    assert "3 extracted, 0 were there, 0 are landmarks already, 1 failed" in done.stdout
+    assert "3 extracted, 0 already done, 0 landmark files, 1 failed" in done.stdout
     assert "p2: undecodable" in done.stderr
     cache = Cache(corpus)
     for entry in read_manifest(corpus).entries:

@@ -231,12 +231,15 @@ def _check_slices(path: Path, container_format: str, options: dict[str, str], on
             f"file:{path.resolve()}", mode="r", format=container_format, options=undecoded, metadata_errors="replace"
         ) as container,
     ):
-        extradata = {stream.index: stream.codec_context.extradata for stream in container.streams.video}
-        for packet in container.demux(*container.streams.video) if extradata else ():
+        extradata: dict[int, bytes] = {}  # where a packet has changed it
+        for packet in container.demux(*container.streams.video) if container.streams.video else ():
             on_packet()
+            context = packet.stream.codec_context
+            if context is None:  # there is no decoder, so the packet costs nothing
+                continue
             if packet.has_sidedata("new_extradata"):
                 extradata[packet.stream_index] = bytes(packet.get_sidedata("new_extradata"))
-            if too_many_slices(packet.stream.codec_context.name, bytes(packet), extradata[packet.stream_index]):
+            if too_many_slices(context.name, bytes(packet), extradata.get(packet.stream_index, context.extradata)):
                 raise InvalidVideo(
                     "too_expensive",
                     "the video holds a picture of more slices than encoders write; convert it (ffmpeg -i in.mp4 "

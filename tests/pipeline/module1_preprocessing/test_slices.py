@@ -11,6 +11,7 @@ import pytest
 from app.pipeline.module1_preprocessing import video
 from app.pipeline.module1_preprocessing.slices import MAX_SLICES, too_many_slices
 from app.pipeline.module1_preprocessing.video import InvalidVideo, probe, read_frames
+from tests.pipeline.module1_preprocessing.clips import at_rate, write_video
 from tests.support.hostile import many_slices
 
 
@@ -69,3 +70,11 @@ def test_reading_can_be_stopped_at_a_packet_that_holds_no_picture(tmp_path: Path
     with pytest.raises(TimeoutError):
         list(read_frames(path, on_packet=stop))
     assert packets == 4
+
+
+def test_a_format_without_a_decoder_is_refused_by_name(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mkv", at_rate(25, 5), codec="libvpx")
+    path.write_bytes(path.read_bytes().replace(b"V_VP8", b"V_XYZ"))
+    with pytest.raises(InvalidVideo) as refused:
+        list(read_frames(path))
+    assert refused.value.code == "undecodable"

@@ -61,5 +61,5 @@ def test_a_recogniser_that_cannot_have_its_pictures_says_so(tiny_settings: Setti
         recogniser = load_recogniser(settings.model_copy(update={"checkpoint": "s3d"}))
     finally:
         logger.remove(sink)
-    assert [text.split(";")[0] for text in said] == ["checkpoint s3d was trained on pictures and landmarks"]
+    assert [text.split(",")[0] for text in said] == ["checkpoint s3d was trained on images and landmarks"]
     assert recogniser.recognise(clip()).attention == {"rgb": 0.0, "pose": 1.0}

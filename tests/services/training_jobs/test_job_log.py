@@ -84,14 +84,14 @@ def test_how_a_run_ended(
 @pytest.mark.parametrize(
     ("code", "log", "said"),
     [
-        (2, "Traceback\nerror: no gloss UNICORN\nbye\n", "exit code 2. Its last words: no gloss UNICORN"),
-        (2, "error: 2 lines\n  line 2: x\n  line 3: y\nCorrect\n", "words: 2 lines line 2: x line 3: y"),
-        (1, "error: no clip\nTraceback\n  File run.py\n", "words: no clip"),
-        (1, "a\nRuntimeError: boom\n\n", "exit code 1. Its last words: RuntimeError: boom"),
+        (2, "Traceback\nerror: no gloss UNICORN\nbye\n", "exit code 2. Last output: no gloss UNICORN"),
+        (2, "error: 2 lines\n  line 2: x\n  line 3: y\nCorrect\n", "output: 2 lines line 2: x line 3: y"),
+        (1, "error: no clip\nTraceback\n  File run.py\n", "output: no clip"),
+        (1, "a\nRuntimeError: boom\n\n", "exit code 1. Last output: RuntimeError: boom"),
         (1, "", "exit code 1."),
         (-9, "", "SIGKILL"),
         (-11, "", "SIGSEGV."),
-        (None, "half a li", "while no process watched it. Its last words: half a li"),
+        (None, "half a li", "while no service process was watching it. Last output: half a li"),
     ],
 )
 def test_why_a_run_failed(tmp_path: Path, code: int | None, log: str, said: str) -> None:

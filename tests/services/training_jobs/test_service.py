@@ -257,7 +257,7 @@ async def test_a_job_whose_process_died_with_its_service_is_marked(
     """Its number belongs to another process by now."""
     async with abandoned(settings, database_url, monkeypatch, pid=os.getpid(), pid_started=1.0) as (jobs, job):
         failed = await until(jobs, job.id, "failed")
-        assert "while no process watched it. Its last words: go" in str(failed.reason)
+        assert "while no service process was watching it. Last output: go" in str(failed.reason)
         assert failed.log_tail == "go\n"
 
 

@@ -66,7 +66,7 @@ def corpus(tmp_path: Path) -> Path:
 def test_a_corpus_is_extracted_once_and_what_fails_is_listed(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["extract", str(corpus), "--workers", "2", "--pictures", "48", "--quiet"]) == 1
     said = capsys.readouterr()
-    assert "3 extracted, 0 were there, 1 are landmarks already, 1 failed" in said.out
+    assert "3 extracted, 0 already done, 1 landmark files, 1 failed" in said.out
     assert "videos/damaged.mp4: truncated" in said.err
     report = json.loads((corpus / "extraction_report.json").read_text())
     assert [f["file"] for f in report["failed"]] == ["videos/damaged.mp4"]
@@ -90,11 +90,11 @@ def test_a_corpus_is_extracted_once_and_what_fails_is_listed(corpus: Path, capsy
     assert len(empty) == 6
 
     assert main(["extract", str(corpus), "--workers", "2", "--pictures", "48", "--quiet"]) == 1
-    assert "0 extracted, 3 were there" in capsys.readouterr().out
+    assert "0 extracted, 3 already done" in capsys.readouterr().out
     (corpus / "videos" / "damaged.mp4").unlink()
     shutil.copy(SAMPLES / "no.mp4", corpus / "videos" / "damaged.mp4")
     assert main(["extract", str(corpus), "--workers", "1", "--quiet"]) == 0
-    assert "1 extracted, 3 were there" in capsys.readouterr().out
+    assert "1 extracted, 3 already done" in capsys.readouterr().out
     assert not list(corpus.rglob("*.part*"))
 
 
