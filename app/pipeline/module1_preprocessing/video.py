@@ -205,10 +205,7 @@ def _opened(
     }
     _check_slices(path, container_format, options, on_packet)
     try:
-        # The prefix keeps a file name that looks like a URL from being read as one.
-        container = av.open(
-            f"file:{path.resolve()}", mode="r", format=container_format, options=options, metadata_errors="replace"
-        )
+        container = _open(path, container_format, options)
     except av.FFmpegError as error:
         raise InvalidVideo(
             "truncated",
@@ -222,15 +219,18 @@ def _opened(
         yield container, stream
 
 
+def _open(path: Path, container_format: str, options: dict[str, str]) -> InputContainer:
+    # The prefix keeps a file name that looks like a URL from being read as one.
+    return av.open(
+        f"file:{path.resolve()}", mode="r", format=container_format, options=options, metadata_errors="replace"
+    )
+
+
 def _check_slices(path: Path, container_format: str, options: dict[str, str], on_packet: OnPacket) -> None:
     """Read all packets of all pictures without a decoder: once a file is opened with one, it has decoded some."""
     undecoded = {**options, "codec_whitelist": "none"}
-    with (
-        suppress(av.FFmpegError),
-        av.open(  # a file that cannot be opened or read is named by what comes next
-            f"file:{path.resolve()}", mode="r", format=container_format, options=undecoded, metadata_errors="replace"
-        ) as container,
-    ):
+    # A file that cannot be opened or read is named by what comes next.
+    with suppress(av.FFmpegError), _open(path, container_format, undecoded) as container:
         extradata: dict[int, bytes] = {}  # where a packet has changed it
         for packet in container.demux(*container.streams.video) if container.streams.video else ():
             on_packet()
