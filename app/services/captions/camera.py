@@ -154,8 +154,6 @@ class Camera:
         try:
             while True:
                 await self._something.wait()
-                # First, because it takes a moment, in which old images make room for new ones.
-                await self._in_thread(self._open)
                 await self._read_until_quiet()
                 await self._in_thread(self._give_back)
         except (OutOfMemory, DeviceFault) as problem:
@@ -212,11 +210,6 @@ class Camera:
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        with self._track_lock:
-            if not self._closed:
-                self._opened = self._landmarks.open()
-
     def _send(self, image: WaitingImage) -> _Sent:
         """Decode an image and hand it to the landmark engine."""
         watch = Stopwatch()
@@ -224,6 +217,9 @@ class Camera:
             rgb = picture_from_bytes(image.data)
         watch.report(self._on_stage)
         with self._track_lock:
+            # Opened for the first image that decodes, so bytes that are not an image cost no track.
+            if self._opened is None and not self._closed:
+                self._opened = self._landmarks.open()
             self._track.send(rgb)
         return _Sent(image, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
 
