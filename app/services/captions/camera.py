@@ -23,6 +23,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import (
     LandmarkEngine,
     LandmarksUnavailable,
     LandmarkTrack,
+    TrackLost,
 )
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_observer
@@ -37,6 +38,8 @@ IN_FLIGHT = 2
 #: Seconds without an image (paused, or connection lost) after which a camera releases its track, which holds about
 #: 190 MB. Its next image opens another; the sentence has ended by then.
 QUIET_S = 5.0
+#: Tracks that a camera may lose to a crash before it ends: an image that crashes the engine is often sent again.
+MAX_TRACKS_LOST = 3
 
 T = TypeVar("T")
 
@@ -113,6 +116,7 @@ class Camera:
         self._images: deque[WaitingImage] = deque()
         self._in_flight = False
         self._opened: LandmarkTrack | None = None
+        self._tracks_lost = 0
         self._pictures = ImageReader.of(client.recogniser, on_stage)
         self._track_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
@@ -191,6 +195,15 @@ class Camera:
             points, rgb = await self._in_thread(partial(self._receive, sent[0].pixels))
         except (OutOfMemory, DeviceFault):
             raise
+        except TrackLost as problem:
+            self._tracks_lost += 1
+            if self._tracks_lost > MAX_TRACKS_LOST:
+                raise
+            logger.warning("a live session goes on with another landmark track: {}", problem)
+            await self._in_thread(self._give_back)
+            sent.clear()
+            self._in_flight = False
+            self._client.on_bad_image(InvalidFrame("Finding landmarks broke off at this image; send the next one."))
         except ServiceError as problem:
             self._in_flight = bool(sent)
             self._client.on_bad_image(InvalidFrame(problem.detail))
