@@ -206,9 +206,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(live.router)
     app.include_router(training.router)
+    app.include_router(pages.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
-    pages.install(app)
     problems.install(app, live.PATH)
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's

@@ -11,7 +11,7 @@ from typing import Literal
 from fastapi import APIRouter, Request
 
 from app import __version__
-from app.api.dependencies import HostDep, ServicesDep, services
+from app.api.dependencies import ServicesDep, services
 from app.api.problems import responses
 from app.api.schemas.health import (
     Alive,
@@ -127,9 +127,9 @@ async def models(services: ServicesDep) -> Models:
 
 
 @router.get("/api/labels", tags=["vocabulary"], summary="The vocabulary", responses=_NOT_READY)
-async def labels(host: HostDep) -> Labels:
+async def labels(services: ServicesDep) -> Labels:
     """Every gloss that the active recogniser can produce, with its class index."""
-    recogniser = host.recogniser
+    recogniser = services.host.recogniser
     return Labels(
         model=recogniser.model_id,
         labels=[Label(id=number, gloss=gloss) for number, gloss in enumerate(recogniser.vocabulary, start=1)],
@@ -137,15 +137,15 @@ async def labels(host: HostDep) -> Labels:
 
 
 @router.get("/labels", tags=["vocabulary"], summary="The vocabulary, short form", responses=_NOT_READY)
-async def label_names(host: HostDep) -> LabelNames:
+async def label_names(services: ServicesDep) -> LabelNames:
     """The glosses in lower case, numbered from 0: the form that clients of the older Socket.IO protocol read."""
-    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(host.recogniser.vocabulary)})
+    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(services.host.recogniser.vocabulary)})
 
 
 @router.get("/healthz", tags=["health"], summary="The short form", responses=_NOT_READY)
-async def healthz(host: HostDep) -> Healthz:
-    host.check_ready()
-    return Healthz(model=host.recogniser.model_id)
+async def healthz(services: ServicesDep) -> Healthz:
+    services.host.check_ready()
+    return Healthz(model=services.host.recogniser.model_id)
 
 
 def _live(metrics: Metrics) -> Live:

@@ -217,18 +217,11 @@ class Busy(ServiceError):
     example = "32 requests are already running or waiting. Try again in 2 seconds (header Retry-After)."
     retry_after_s = 2
 
-    def __init__(
-        self, detail: str | None = None, *, retry_after_s: int = 2, headers: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(detail, headers={"Retry-After": str(retry_after_s), **(headers or {})})
-
 
 class ClipTimeout(ServiceError):
     status, code, title = 503, "clip_timeout", "The clip was not read in time"
     example = "Reading the clip took more than 60 s plus 10 s for each second of it. Send a smaller clip, or try later."
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"Retry-After": "30"})
+    retry_after_s = 30
 
 
 class NotReady(ServiceError):

@@ -169,5 +169,5 @@ def _busy(count: int, what: str, retry_after_s: int = 2) -> Busy:
     return Busy(
         f"{count} {what} are already running or waiting, the limit of this service. "
         f"Try again in {retry_after_s} seconds (header Retry-After).",
-        retry_after_s=retry_after_s,
+        headers={"Retry-After": str(retry_after_s)},
     )

@@ -31,21 +31,17 @@ from app.services.recognition.service import ClipResult
 _NUMBERS = {"float32": "<f4", "float16": "<f2"}
 
 
-class BadPoints(ValueError):
-    """The packed landmarks are not whole frames."""
-
-
 def unpacked(packed: pb.PackedPoints, max_frames: int) -> NDArray[np.float32]:
-    """float32 (n, 75, 3), n >= 1. Raises BadPoints."""
+    """float32 (n, 75, 3), n >= 1. Raises InvalidLandmarks for anything but whole frames."""
     kind = packed.WhichOneof("values")
     if kind is None:
-        raise BadPoints("The landmarks have neither 'float32' nor 'float16'.")
+        raise InvalidLandmarks("The landmarks have neither 'float32' nor 'float16'.")
     data: bytes = getattr(packed, kind)
     number = np.dtype(_NUMBERS[kind])
     size = NUM_KEYPOINTS * 3 * number.itemsize
     count, odd = divmod(len(data), size)
     if odd or not 1 <= count <= max_frames:
-        raise BadPoints(
+        raise InvalidLandmarks(
             f"Landmarks are {kind} of {NUM_KEYPOINTS} x 3 values, {size} bytes a frame, 1 to {max_frames} frames; got "
             f"{len(data)} bytes."
         )
@@ -68,21 +64,18 @@ def command(message: pb.StreamCaptionsRequest) -> Command:
                 raise InvalidFrame("The image has 0 bytes.")
             return Picture(message.picture.data, _time(message.picture))
         case "landmarks":
-            try:
-                points = unpacked(message.landmarks.points, MAX_LANDMARK_FRAMES)
-            except BadPoints as problem:
-                raise InvalidLandmarks(str(problem)) from None
+            points = unpacked(message.landmarks.points, MAX_LANDMARK_FRAMES)
             return Landmarks(checked_points(points), _time(message.landmarks))
         case "flush":
-            return Flush(type="flush")
+            return Flush()
         case "pause":
-            return Pause(type="pause", paused=message.pause.paused)
+            return Pause(paused=message.pause.paused)
         case "ack":
-            return Ack(type="ack", seq=message.ack.seq)
+            return Ack(seq=message.ack.seq)
         case "ping":
-            return Ping(type="ping")
+            return Ping()
         case "stop":
-            return Stop(type="stop")
+            return Stop()
         case _:
             raise MalformedMessage("The message has no content, such as 'picture' or 'landmarks'.")
 
