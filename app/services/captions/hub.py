@@ -54,7 +54,7 @@ class _Entry:
     session: LiveSession
     connected: bool = True
     lost_at: float = 0.0
-    """When the connection was lost (monotonic seconds); None while connected."""
+    """When the connection was lost (monotonic seconds)."""
     connection: int = 0
     """Increases with each connection of the session."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,7 +71,8 @@ class LiveHub:
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
-        self._draining = False
+        self.draining = False
+        """Shutting down: no session can begin."""
         self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
         """Sessions with a client."""
         self._limits = AddressLimits(
@@ -86,7 +87,7 @@ class LiveHub:
 
     async def close(self) -> None:
         """End everything at once; call `drain` first for a graceful shutdown."""
-        self._draining = True
+        self.draining = True
         self._sweeper.cancel()
         await asyncio.gather(self._sweeper, return_exceptions=True)
         for session_id in list(self._entries):
@@ -104,10 +105,6 @@ class LiveHub:
     def connected(self) -> int:
         return sum(entry.connected for entry in self._entries.values())
 
-    @property
-    def draining(self) -> bool:
-        return self._draining
-
     @contextlib.contextmanager
     def admit(self, address: str | None) -> Iterator[None]:
         """Hold a connection, from before its session begins until after it ends. Raises Draining, DeviceFault,
@@ -117,7 +114,7 @@ class LiveHub:
             yield
 
     def _check_open(self) -> None:
-        if self._draining:
+        if self.draining:
             raise Draining
         if self._host.device.fault is not None:
             raise DeviceFault("The device has failed; the service has to be restarted.")
@@ -146,15 +143,9 @@ class LiveHub:
             message = f"No frame came for {SILENT_S:g} seconds, and another client needed its place."
             silent.session.fail(Idle(message))
             self.lost(silent.session, silent.connection)
+        in_use = {"window": config.window, "stride": config.stride, "sign_language": start.sign_language or known}
         session = LiveSession(
-            start.model_copy(
-                update={
-                    "window": config.window,
-                    "stride": config.stride,
-                    "resume": None,
-                    "sign_language": start.sign_language or known,
-                }
-            ),
+            start.model_copy(update=in_use),
             CaptionStream(recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage),
             self._host.live,
             self._open_camera,
@@ -273,7 +264,7 @@ class LiveHub:
 
     async def drain(self) -> None:
         """Refuse new sessions; every open one gets its finals and `closing`."""
-        self._draining = True
+        self.draining = True
 
         async def one(entry: _Entry) -> None:
             await entry.session.end(Closing(), Draining("The service is shutting down."), FINISH_S / 2)
