@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -138,8 +137,7 @@ def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks
 
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return load_landmarks(path, path.name)
-    on_frame: Callable[[], Any] = bar.update
-    options = ClipOptions.of(settings, recogniser=recogniser, on_frame=on_frame)
+    options = ClipOptions(settings, recogniser, on_frame=bar.update)
     info = probe(path, options.limits)
     if info.duration_s:
         bar.total += round(info.duration_s * min(info.fps or 25, 25))

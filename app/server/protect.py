@@ -18,7 +18,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.core.network import AddressList
 from app.core.settings import Settings
-from app.server.connections import ConnectionLimits, Connections, default_connections
+from app.server.connections import Connections
 from app.server.http import BoundedHttp
 from app.server.websocket import BoundedWebSocket
 
@@ -50,15 +50,7 @@ def protect_server(settings: Settings) -> None:
 def protect(config: uvicorn.Config, settings: Settings) -> None:
     """The same for a configuration that is loaded (`config.load()`)."""
     proxies = _trusted_proxies(config, settings)
-    connections = Connections(
-        ConnectionLimits(
-            connections=settings.max_connections or default_connections(),
-            header_s=settings.header_timeout_s,
-            body_idle_s=settings.upload_idle_timeout_s,
-            body_s=settings.upload_timeout_s,
-            proxies=AddressList(proxies),
-        )
-    )
+    connections = Connections(settings, AddressList(proxies))
     config.http_protocol_class = cast(Any, partial(BoundedHttp, connections=connections))
     if config.ws_protocol_class is not None:
         config.ws_protocol_class = cast(Any, partial(BoundedWebSocket, connections=connections))

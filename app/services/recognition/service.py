@@ -119,7 +119,7 @@ class ClipService:
         began = time.perf_counter()
         self.check_ready()
         recogniser, cancel = self._host.recogniser, Event()
-        options = ClipOptions.of(self._settings, recogniser=recogniser, cancel=cancel, on_stage=self._on_stage)
+        options = ClipOptions(self._settings, recogniser, cancel, on_stage=self._on_stage)
 
         def in_thread() -> Keypoints:
             with closing(self._landmarks.open()) as track, raising_device_errors(self._host.device):
