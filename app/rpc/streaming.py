@@ -39,7 +39,10 @@ async def converse(context: Context, hub: LiveHub) -> None:
         await talk
         raise
     if door.end is not None:
-        await _in_background(refuse(context, door.end), END_S)
+        ending = _task(refuse(context, door.end))
+        await asyncio.wait({ending}, timeout=END_S)
+        if ending.done():
+            ending.result()
 
 
 class RpcDoor:
@@ -101,10 +104,3 @@ def _task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task
-
-
-async def _in_background(work: Coroutine[Any, Any, None], timeout_s: float) -> None:
-    task = _task(work)
-    await asyncio.wait({task}, timeout=timeout_s)
-    if task.done():
-        task.result()

@@ -49,18 +49,9 @@ class Job(BaseModel):
 
     @classmethod
     def of(cls, job: TrainingJob, resumable: bool) -> Job:
-        return cls.model_validate(
-            {
-                **{
-                    name: getattr(job, name)
-                    for name in cls.model_fields
-                    if name not in ("dataset", "config", "resumable")
-                },
-                "dataset": job.request["dataset"],
-                "config": job.request["config"],
-                "resumable": resumable,
-            }
-        )
+        columns = {name: getattr(job, name, None) for name in cls.model_fields}
+        asked = {name: job.request[name] for name in ("dataset", "config")}
+        return cls.model_validate({**columns, **asked, "resumable": resumable})
 
 
 class Jobs(BaseModel):

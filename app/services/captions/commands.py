@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,7 +129,7 @@ Command = Start | Picture | Landmarks | Flush | Pause | Ack | Ping | Stop
 def parse_text(text: str) -> Command:
     """A JSON message. Raises ServiceError that says what is wrong."""
     try:
-        content = bounded_json.loads(text, parse_constant=_no_constant)
+        content = bounded_json.loads(text)
     except (ValueError, RecursionError):
         raise MalformedMessage("The message is not valid JSON, or has too many elements.") from None
     return parse_object(content)
@@ -236,8 +235,3 @@ def _refusal(kind: str, problem: ValidationError) -> ServiceError:
 
 def _kind(content: Any) -> str:
     return {list: "an array", str: "a string", bool: "true or false", type(None): "null"}.get(type(content), "a number")
-
-
-def _no_constant(name: str) -> float:
-    # Python's reader accepts NaN and Infinity, which JSON does not have; checked_points refuses them.
-    return math.nan if name == "NaN" else math.inf

@@ -102,7 +102,7 @@ class Barycentre:
     """The average of clips, and how each is aligned to it."""
 
     centre: Float
-    """(T, F), NaN where less than half of the votes saw a value."""
+    """(T, F), NaN where less than half of the clips have a value."""
     paths: tuple[Path, ...]
     """Pairs of centre frame and clip frame, for each clip."""
     costs: Float
@@ -110,28 +110,21 @@ class Barycentre:
 
 
 def barycentre(
-    clips: Sequence[Float],
-    start: Float,
-    *,
-    votes: Float | None = None,
-    iterations: int = 10,
-    band: float = 1.0,
-    tolerance: float = 1e-4,
+    clips: Sequence[Float], start: Float, *, iterations: int = 10, band: float = 1.0, tolerance: float = 1e-4
 ) -> Barycentre:
     """The sequence with the least sum of squared DTW distances to the clips that is reachable from `start`.
 
-    clips: arrays (T_i, F); start: (T, F), whose length the result keeps; votes: weight of every clip, equal by default.
-    Each clip has one vote per centre frame, however many of its frames fall on it. Raises ValueError without clips.
+    clips: arrays (T_i, F); start: (T, F), whose length the result keeps. Each clip has one vote per centre frame,
+    however many of its frames fall on it. Raises ValueError without clips.
     """
     if not clips:
         raise ValueError("a barycentre needs at least one clip")
-    share = np.ones(len(clips)) if votes is None else np.asarray(votes, np.float64)
-    share = share / share.sum()
+    vote = 1 / len(clips)
     centre = np.array(start, np.float64)
     previous = np.inf
     for _ in range(max(iterations, 1)):
         sums, seen = np.zeros_like(centre), np.zeros_like(centre)
-        for clip, vote in zip(clips, share, strict=True):
+        for clip in clips:
             _, path = warping_path(frame_costs(centre, clip), band)
             weights = alignment_weights(path, len(centre), len(clip)) * vote
             known = np.isfinite(clip)
@@ -140,7 +133,7 @@ def barycentre(
         centre = np.where(seen >= 0.5, sums / np.maximum(seen, 1e-12), np.nan)
         found = [warping_path(frame_costs(centre, clip), band) for clip in clips]
         costs = np.array([cost for cost, _ in found]) / len(centre)
-        mean = float(costs @ share)
+        mean = float(costs.mean())
         if previous - mean < tolerance * max(mean, 1e-12):
             break
         previous = mean

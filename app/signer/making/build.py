@@ -37,7 +37,7 @@ from app.signer.making.hands import (
     weighted_median,
     with_bone_lengths,
 )
-from app.signer.performance import FPS, smoothed
+from app.signer.performance import FPS, mixed, smoothed
 
 Float = NDArray[np.float64]
 
@@ -108,12 +108,9 @@ def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int],
     hands *= PALM
 
     ballots = np.where(seen | ~present[None], votes[:, None, None], votes[:, None, None] * 0.2)
-    wrist = np.stack(
-        [
-            [[weighted_median(wrists[:, f, s, d], ballots[:, f, s]) for d in range(2)] for s in range(2)]
-            for f in range(frames)
-        ]
-    )
+    wrist = np.zeros(wrists.shape[1:])
+    for f, s, d in np.ndindex(wrist.shape):
+        wrist[f, s, d] = weighted_median(wrists[:, f, s, d], ballots[:, f, s])
     wrist = with_amplitude(wrist, wrists)
     elbow = np.nanmedian(body[:, :, [LEFT_ELBOW, RIGHT_ELBOW]], axis=0)
     nose = np.nanmedian(body[:, :, NOSE] - np.nanmedian(body[:, :, NOSE], axis=1, keepdims=True), axis=0)
@@ -124,9 +121,8 @@ def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int],
 
     def retimed(values: Float, sigma: float) -> Float:
         flat = smoothed(values.reshape(frames, -1), sigma)
-        return np.stack([np.interp(at, np.arange(frames), column) for column in flat.T], axis=1).reshape(
-            len(at), *values.shape[1:]
-        )
+        columns = [np.interp(at, np.arange(frames), column) for column in flat.T]
+        return np.stack(columns, axis=1).reshape(len(at), *values.shape[1:])
 
     lengths_now = retimed(bone_lengths(hands), 1.2)
     shaped = with_bone_lengths(retimed(hands, 0.8), lengths_now)
@@ -144,17 +140,15 @@ def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int],
     )
 
 
-def ended_low(prototype: AveragedSign, seconds: float = 1.0, hold_s: float = 0.24) -> AveragedSign:
-    """The sign up to where the right hand is lowest, stretched to `seconds`, and held there."""
+def ended_low(prototype: AveragedSign) -> AveragedSign:
+    """The sign up to where the right hand is lowest, stretched to a second, and held there for a quarter of one."""
     lowest = int(prototype.wrists[:, 1, 1].argmax())
-    way = np.linspace(0, lowest, round(seconds * FPS))
-    at = np.concatenate([way, np.full(round(hold_s * FPS), lowest)])
-    before, share = np.floor(at).astype(int), at - np.floor(at)
+    at = np.concatenate([np.linspace(0, lowest, FPS), np.full(round(0.24 * FPS), lowest)])
+    before = np.floor(at).astype(int)
     after = np.minimum(before + 1, lowest)
 
     def timed(values: Float) -> Float:
-        w = share.reshape(-1, *[1] * (values.ndim - 1))
-        return np.asarray((1 - w) * values[before] + w * values[after])
+        return mixed(values[before], values[after], at - before)
 
     return replace(
         prototype,
