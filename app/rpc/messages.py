@@ -16,7 +16,6 @@ from app.services.captions.commands import (
     MAX_LANDMARK_FRAMES,
     MAX_MESSAGE,
     Command,
-    Flush,
     Landmarks,
     Pause,
     Picture,
@@ -24,7 +23,7 @@ from app.services.captions.commands import (
     parse_object,
 )
 from app.services.captions.events import FoundLandmarks
-from app.services.conversation.commands import Ack, Ping, Stop
+from app.services.conversation.commands import Ack
 from app.services.conversation.events import Event
 from app.services.recognition.service import ClipResult
 
@@ -66,16 +65,12 @@ def command(message: pb.StreamCaptionsRequest) -> Command:
         case "landmarks":
             points = unpacked(message.landmarks.points, MAX_LANDMARK_FRAMES)
             return Landmarks(checked_points(points), _time(message.landmarks))
-        case "flush":
-            return Flush()
         case "pause":
             return Pause(paused=message.pause.paused)
         case "ack":
             return Ack(seq=message.ack.seq)
-        case "ping":
-            return Ping()
-        case "stop":
-            return Stop()
+        case "flush" | "ping" | "stop" as kind:
+            return parse_object({"type": kind})
         case _:
             raise MalformedMessage("The message has no content, such as 'picture' or 'landmarks'.")
 
