@@ -12,16 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
-from app.core.errors import (
-    BadStart,
-    DeviceFault,
-    Draining,
-    Full,
-    Idle,
-    ServiceError,
-    SessionTooLong,
-    UnknownSession,
-)
+from app.core import errors
 from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
@@ -115,15 +106,17 @@ class LiveHub:
 
     def _check_open(self) -> None:
         if self.draining:
-            raise Draining
+            raise errors.Draining
         if self._host.device.fault is not None:
-            raise DeviceFault("The device has failed; the service has to be restarted.")
+            raise errors.DeviceFault("The device has failed; the service has to be restarted.")
 
     def check_room(self) -> None:
         """Raises Draining, DeviceFault or Full when no new session can begin."""
         self._check_open()
         if self.streams.full and self._silent() is None:
-            raise Full(f"{self.streams.in_use} live sessions are open, the limit of this service. Try again later.")
+            raise errors.Full(
+                f"{self.streams.in_use} live sessions are open, the limit of this service. Try again later."
+            )
 
     def attempt(self, address: str | None) -> None:
         """Count an attempt of this address to connect. Raises TooManyAttempts."""
@@ -137,11 +130,11 @@ class LiveHub:
         config = self._stream_config(start)
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
-            raise BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
+            raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
         self._make_room()
         if self.streams.full and (silent := self._silent()) is not None:
             message = f"No frame came for {SILENT_S:g} seconds, and another client needed its place."
-            silent.session.fail(Idle(message))
+            silent.session.fail(errors.Idle(message))
             self.lost(silent.session, silent.connection)
         in_use = {"window": config.window, "stride": config.stride, "sign_language": start.sign_language or known}
         session = LiveSession(
@@ -172,7 +165,7 @@ class LiveHub:
                 endpoint_s=start.endpoint_ms / 1000,
             )
         except ValueError as problem:
-            raise BadStart(f"window, stride: {problem}") from problem
+            raise errors.BadStart(f"window, stride: {problem}") from problem
 
     def _open_camera(self, client: CameraClient) -> Camera:
         return Camera(client, self._camera_threads, self._landmarks, self._host.device, self._on_stage)
@@ -197,7 +190,7 @@ class LiveHub:
         UnknownSession."""
         entry = self._entries.get(resume.session_id)
         if entry is None or not hmac.compare_digest(entry.session.token.encode(), resume.token.encode()):
-            raise UnknownSession
+            raise errors.UnknownSession
         if not entry.connected:
             entry.connected = True
             self.streams.in_use += 1
@@ -236,7 +229,7 @@ class LiveHub:
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
-    def count_refusal(self, problem: ServiceError) -> None:
+    def count_refusal(self, problem: errors.ServiceError) -> None:
         """A client was refused a session."""
         self.metrics.live_refused.labels(problem.code).inc()
 
@@ -267,7 +260,7 @@ class LiveHub:
         self.draining = True
 
         async def one(entry: _Entry) -> None:
-            await entry.session.end(Closing(), Draining("The service is shutting down."), FINISH_S / 2)
+            await entry.session.end(Closing(), errors.Draining("The service is shutting down."), FINISH_S / 2)
             if entry.connected:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FINISH_S / 2):
@@ -288,11 +281,13 @@ class LiveHub:
                         logger.info("live session {} was not resumed", session_id)
                         await self.drop(session_id)
                 elif session.idle_s > IDLE_S:
-                    session.fail(Idle(f"Nothing came for {IDLE_S:g} seconds."))
+                    session.fail(errors.Idle(f"Nothing came for {IDLE_S:g} seconds."))
                 elif session.frameless_s > NO_FRAMES_S:
-                    session.fail(Idle(f"No frame came for {NO_FRAMES_S / 60:g} minutes."))
+                    session.fail(errors.Idle(f"No frame came for {NO_FRAMES_S / 60:g} minutes."))
                 elif now - session.began > MAX_SESSION_S:
-                    session.fail(SessionTooLong(f"The session reached its limit of {MAX_SESSION_S / 3600:g} hours."))
+                    session.fail(
+                        errors.SessionTooLong(f"The session reached its limit of {MAX_SESSION_S / 3600:g} hours.")
+                    )
 
 
 def _ready(session: LiveSession) -> Ready:
