@@ -75,8 +75,8 @@ class TrainingJobs:
         await asyncio.gather(*(self._end(job_id, known.get(job_id)) for job_id in {*known, *self._children}))
 
     async def _end(self, job_id: str, job: TrainingJob | None) -> None:
-        child = self._children.get(job_id)
-        pid = child.pid if child is not None else job.pid if job is not None else None
+        known = self._children.get(job_id) or job
+        pid = known.pid if known is not None else None
         if pid is not None:
             started = job.pid_started if job is not None and job.pid_started else process.started_at(pid) or 0.0
             logger.info("training job {} is being stopped with the service", job_id)
@@ -127,21 +127,22 @@ class TrainingJobs:
         async with self._starting(job_id):
             async with self._database.session() as session:
                 job = await self._known(session, job_id, lock=True)
+                run = self.run_folder(job_id)
                 if job.state in ACTIVE or job.state == "finished":
                     raise errors.WrongState(
                         f"The job is {job.state}; only one that was stopped, failed or got lost can be resumed."
                     )
-                if not self.run_folder(job_id).is_dir():
+                if not run.is_dir():
                     raise errors.WrongState(
                         "The folder of this job is not in RUNS_DIR any more, so there is nothing to resume from. "
                         "Start a new job."
                     )
-                if not await asyncio.to_thread(run_folder.has_checkpoint, self.run_folder(job_id)):
+                if not await asyncio.to_thread(run_folder.has_checkpoint, run):
                     raise errors.WrongState(
                         "The job ended before its first checkpoint: there is nothing to resume from. Start a new job."
                     )
                 request = TrainingRequest.model_validate(job.request)
-                plan = await asyncio.to_thread(make_plan, self._settings, request, self.run_folder(job_id), resume=True)
+                plan = await asyncio.to_thread(make_plan, self._settings, request, run, resume=True)
                 await self._take_place(session, plan, request)
                 job.state, job.command, job.device = "queued", plan.command, plan.device
                 job.host, job.owner, job.owner_seen, job.attempt = self._host, self.owner, _now(), job.attempt + 1
@@ -311,7 +312,7 @@ class TrainingJobs:
             await asyncio.to_thread(process.kill_all, job_id)
 
     def _exit_code(self, job_id: str) -> int | None:
-        """Record the end of a process of ours."""
+        """None while the process runs, or where it is not a child of this process."""
         child = self._children.get(job_id)
         return child.poll() if child is not None else None
 
@@ -321,13 +322,15 @@ class TrainingJobs:
         code = self._exit_code(job.id)
         await asyncio.to_thread(process.kill_all, job.id)
         run = self.run_folder(job.id)
-        never = job.pid is None
-        found = await asyncio.to_thread(job_log.verdict, run, code, job.stop_asked or (why is not None and not never))
-        if never:
+        if job.pid is None:
             found = job_log.Verdict("failed", why)
-        reason = why if why is not None and found.state == "stopped" else found.reason
+        else:
+            found = await asyncio.to_thread(job_log.verdict, run, code, job.stop_asked or why is not None)
+        reason = found.reason
         if found.state == "stopped" and code == -signal.SIGKILL:
             reason = f"It did not end within {self._settings.training_stop_s:g} seconds and was killed."
+        elif found.state == "stopped":
+            reason = why or reason
         tail = (await asyncio.to_thread(job_log.log_tail, run)).text
         async with self._database.session() as session:
             await repository.change(
