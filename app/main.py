@@ -62,16 +62,16 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         database, choose = await _database(stack, settings)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
         landmarks = MediaPipeEngine(settings.extractor_workers)
-        stack.push_async_callback(_closed, "landmarks", lambda: asyncio.to_thread(landmarks.close))
+        stack.push_async_callback(within, PART_S, "landmarks", partial(asyncio.to_thread, landmarks.close))
         warming = asyncio.ensure_future(asyncio.to_thread(warm_up, landmarks))  # beside the recogniser
         stack.push_async_callback(asyncio.wait, {warming})
         host = await ModelHost.load(settings, metrics, choose)
-        stack.push_async_callback(_closed, "the recogniser", host.close)
+        stack.push_async_callback(within, PART_S, "the recogniser", host.close)
         await warming
         clips = ClipService(settings, host, landmarks, metrics)
-        stack.push_async_callback(_closed, "clips", clips.close)
+        stack.push_async_callback(within, PART_S, "clips", clips.close)
         captions = LiveHub(settings, host, landmarks, metrics)
-        stack.push_async_callback(_closed, "live captions", captions.close)
+        stack.push_async_callback(within, PART_S, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
         if database is not None:
@@ -92,10 +92,6 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         )
         await _grpc(stack, services)
         yield services
-
-
-async def _closed(what: str, close: Callable[[], Awaitable[None]]) -> None:
-    await within(PART_S, close(), what)
 
 
 async def _database(

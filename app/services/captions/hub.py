@@ -92,10 +92,6 @@ class LiveHub:
         """Sessions, including those that may still be resumed."""
         return len(self._entries)
 
-    @property
-    def connected(self) -> int:
-        return sum(entry.connected for entry in self._entries.values())
-
     @contextlib.contextmanager
     def admit(self, address: str | None) -> Iterator[None]:
         """Hold a connection, from before its session begins until after it ends. Raises Draining, DeviceFault,
@@ -249,7 +245,7 @@ class LiveHub:
         for entry in entries:
             self._count_frames(entry)
         metrics.live_sessions.set(self.active)
-        metrics.live_connected.set(self.connected)
+        metrics.live_connected.set(self.streams.in_use)
         metrics.waiting.labels("frames").set(sum(entry.session.frames_waiting for entry in entries))
         metrics.waiting.labels("pictures").set(sum(entry.session.images_waiting for entry in entries))
 

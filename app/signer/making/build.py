@@ -209,7 +209,7 @@ def build_gloss(gloss: str, clips: Sequence[BodyClip], keep: float, at_most: int
     return ended_low(prototype) if gloss in ENDS_LOW else prototype
 
 
-def as_json(prototypes: Iterable[AveragedSign], body: Float, provenance: Mapping[str, str]) -> dict[str, object]:
+def as_json(prototypes: Iterable[AveragedSign], body: Float) -> dict[str, object]:
     """The file's content: whole numbers in thousandths of a shoulder width, hands only where present."""
 
     def whole(values: Float) -> list[object]:
@@ -233,7 +233,7 @@ def as_json(prototypes: Iterable[AveragedSign], body: Float, provenance: Mapping
         "format": 1,
         "unit": "1/1000 shoulder width; origin at the shoulder midpoint, x right, y down; hands relative to the wrist",
         "fps": FPS,
-        **provenance,
+        "method": "DTW barycentre of training clips of several signers; app/signer/making/build.py",
         "body": whole(body),
         "glosses": glosses,
     }
@@ -251,52 +251,41 @@ class Recording:
     right: Float
     """(T, 21, 2)"""
 
-    def clip(self, nose_y: float | None = None) -> BodyClip | None:
-        """Measured in shoulder widths; None where it cannot be used. nose_y: height of the typical body's nose."""
-        return read_clip(self.pose, self.left, self.right, self.signer, nose_y)
 
+def make_prototypes(
+    recordings: Mapping[str, Sequence[Recording]],
+    *,
+    candidates: int,
+    per_signer: int,
+    keep: float,
+    at_most: int,
+    seed: int,
+) -> dict[str, object]:
+    """What `app.signer.prototypes.load` reads, as JSON: the prototypes of all glosses and the body they share.
 
-@dataclass(frozen=True)
-class MakingConfig:
-    """Which recordings are averaged."""
-
-    candidates: int = 60
-    """Candidate clips per gloss."""
-    per_signer: int = 6
-    """Of these, most by one signer; more where a gloss has few signers."""
-    keep: float = 0.4
-    """Share of the candidates that is averaged."""
-    at_most: int = 20
-    """Most clips averaged per gloss."""
-    seed: int = 0
-
-
-def make_prototypes(recordings: Mapping[str, Sequence[Recording]], config: MakingConfig) -> dict[str, object]:
-    """What `app.signer.prototypes.load` reads, as JSON: the prototypes of all glosses and the body they share."""
-    sample = [r.clip() for of_gloss in recordings.values() for r in of_gloss[:: max(1, len(of_gloss) // 30)]]
+    candidates: clips per gloss that may be averaged, at most per_signer of each signer, more where a gloss has few
+    signers; keep: share of them that is averaged, at_most clips.
+    """
+    of_some = (r for of_gloss in recordings.values() for r in of_gloss[:: max(1, len(of_gloss) // 30)])
+    sample = [read_clip(r.pose, r.left, r.right, r.signer) for r in of_some]
     body = typical_body([clip for clip in sample if clip is not None])
     prototypes = []
     for number, (gloss, of_gloss) in enumerate(recordings.items()):
-        rng = np.random.default_rng([config.seed, number])
+        rng = np.random.default_rng([seed, number])
         hands, clips = CITATION_HANDS.get(gloss), []
         for i in choose_clips([r.signer for r in of_gloss], len(of_gloss), len(of_gloss), rng):
-            clip = of_gloss[i].clip(float(body[NOSE, 1]))
+            r = of_gloss[i]
+            clip = read_clip(r.pose, r.left, r.right, r.signer, float(body[NOSE, 1]))
             if clip is not None and hands in (None, hands_used(clip)):
                 clips.append(clip)
         # A gloss of few signers may take more of each, so that there is something to average.
-        per_signer = max(config.per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
-        picks = choose_clips([c.signer for c in clips], config.candidates, per_signer, rng)
-        prototypes.append(build_gloss(gloss, [clips[i] for i in picks], config.keep, config.at_most))
-        p = prototypes[-1]
+        most = max(per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
+        picks = choose_clips([c.signer for c in clips], candidates, most, rng)
+        p = build_gloss(gloss, [clips[i] for i in picks], keep, at_most)
+        prototypes.append(p)
         logger.info(
             "{:17s} {:2d} clips of {:2d} signers, {:.2f} s, spread {:.2f}, liveliness {:.2f}, hands {}",
-            gloss,
-            p.clips,
-            p.signers,
-            len(p.wrists) / FPS,
-            p.spread,
-            p.liveliness,
-            p.present.mean(axis=0).round(2),
+            *(gloss, p.clips, p.signers, len(p.wrists) / FPS),
+            *(p.spread, p.liveliness, p.present.mean(axis=0).round(2)),
         )
-    provenance = {"method": "DTW barycentre of training clips of several signers; app/signer/making/build.py"}
-    return as_json(prototypes, body, provenance)
+    return as_json(prototypes, body)
