@@ -25,7 +25,7 @@ from app.services.captions.events import Config, Limits, Ready, RecogniserInfo
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
-from app.services.conversation.events import Closing, Event, Warning
+from app.services.conversation.events import Closing, Event
 from app.services.recognition.model_host import ModelHost
 
 #: Seconds within which a client may resume its session.
@@ -145,12 +145,10 @@ class LiveHub:
         self.streams.in_use += 1
         session.send_event(_ready(session))
         if start.save:
-            message = "save: this service keeps no history; nothing is saved."
-            session.send_event(Warning(code="not_available", message=message))
+            session.warn("not_available", "save: this service keeps no history; nothing is saved.")
         for target in start.targets:
             if target != "en":
-                message = f"No translation to '{target}' is installed."
-                session.send_event(Warning(code="no_translation", message=message))
+                session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
 
     def _stream_config(self, start: Start) -> StreamConfig:

@@ -165,6 +165,9 @@ class LiveSession:
         except SlowReader as problem:
             self.fail(problem)
 
+    def warn(self, code: str, message: str) -> None:
+        self.send_event(Warning(code=code, message=message))
+
     async def finish(self) -> None:
         """Process what was received, make it final, send `done`."""
         await self.flushed(FINISH_S)
@@ -205,7 +208,7 @@ class LiveSession:
             raise
         if gap:
             self.flush()
-            self.send_event(Warning(code="gap", message="The capture times jumped; the sentence was ended there."))
+            self.warn("gap", "The capture times jumped; the sentence was ended there.")
         if isinstance(command, Picture):
             self._take_image(WaitingImage(command.data, times[0], arrived))
         else:

@@ -77,7 +77,7 @@ class ClipService:
         self._clip_thread = ThreadPoolExecutor(1, thread_name_prefix="clip")
         self._running: set[Event] = set()
         self._closed = False
-        metrics.before_reading(self._update_metrics)
+        metrics.before_reading(lambda: metrics.requests_inside.set(self.limit.in_use))
 
     async def close(self) -> None:
         """Cancel running clips, and return when all threads of the service have ended."""
@@ -146,9 +146,6 @@ class ClipService:
                 self._on_stage(stage, seconds)
             self._metrics.clips_read.inc()
         return ClipResult(recognition, warnings, time.perf_counter() - began, recogniser.model_id)
-
-    def _update_metrics(self) -> None:
-        self._metrics.requests_inside.set(self.limit.in_use)
 
 
 async def _in(executor: Executor, work: Callable[[], R]) -> R:
