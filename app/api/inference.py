@@ -52,6 +52,7 @@ _ALWAYS = (
     errors.OutOfMemory,
     errors.DeviceFault,
 )
+_OF_PICTURES = (errors.BadDimensions, errors.TooExpensive, errors.ClipTimeout, errors.ExtractorUnavailable)
 
 
 def _file_body(description: str) -> dict[str, Any]:
@@ -94,16 +95,13 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     responses=responses(
         (
             *_ALWAYS,
+            *_OF_PICTURES,
             errors.EmptyFile,
             errors.TruncatedVideo,
             errors.NotAVideo,
             errors.NoVideoStream,
-            errors.BadDimensions,
             errors.BadFrameRate,
             errors.UndecodableVideo,
-            errors.TooExpensive,
-            errors.ClipTimeout,
-            errors.ExtractorUnavailable,
             errors.InsufficientStorage,
         )
     ),
@@ -132,17 +130,7 @@ async def predict(request: Request, services: ServicesDep, uploads: UploadsDep) 
 @router.post(
     "/frames",
     summary="Caption frames",
-    responses=responses(
-        (
-            *_ALWAYS,
-            errors.InvalidRequest,
-            errors.InvalidFrames,
-            errors.BadDimensions,
-            errors.TooExpensive,
-            errors.ClipTimeout,
-            errors.ExtractorUnavailable,
-        )
-    ),
+    responses=responses((*_ALWAYS, *_OF_PICTURES, errors.InvalidRequest, errors.InvalidFrames)),
     openapi_extra=_body({"application/json": {"schema": {"$ref": "#/components/schemas/FramesRequest"}}}),
 )
 async def frames(request: Request, services: ServicesDep, uploads: UploadsDep) -> Prediction:

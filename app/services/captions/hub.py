@@ -55,7 +55,7 @@ class _Entry:
 
 
 class LiveHub:
-    """Not thread-safe; needs a running event loop."""
+    """The Sessions of conversations (see there). Not thread-safe; needs a running event loop."""
 
     def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera."""
@@ -123,7 +123,14 @@ class LiveHub:
         self.check_room()
         start = start or Start()
         recogniser = self._host.recogniser
-        config = self._stream_config(start)
+        try:
+            config = StreamConfig(
+                window=start.window or self._settings.clip_length,
+                stride=start.stride or self._settings.stride,
+                endpoint_s=start.endpoint_ms / 1000,
+            )
+        except ValueError as problem:
+            raise errors.BadStart(f"window, stride: {problem}") from problem
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
@@ -150,16 +157,6 @@ class LiveHub:
             if target != "en":
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
-
-    def _stream_config(self, start: Start) -> StreamConfig:
-        try:
-            return StreamConfig(
-                window=start.window or self._settings.clip_length,
-                stride=start.stride or self._settings.stride,
-                endpoint_s=start.endpoint_ms / 1000,
-            )
-        except ValueError as problem:
-            raise errors.BadStart(f"window, stride: {problem}") from problem
 
     def _open_camera(self, client: CameraClient) -> Camera:
         return Camera(client, self._camera_threads, self._landmarks, self._host.device, self._on_stage)
@@ -196,12 +193,10 @@ class LiveHub:
         return session
 
     def connection_of(self, session: LiveSession) -> int:
-        """Number of the session's connection; a door with an older number has lost the session."""
         entry = self._entries.get(session.id)
         return -1 if entry is None else entry.connection
 
     def lost(self, session: LiveSession, connection: int) -> None:
-        """The connection was lost: keep the session for its client."""
         entry = self._entries.get(session.id)
         if entry is not None and entry.connection == connection and entry.connected:
             entry.connected = False
@@ -224,11 +219,9 @@ class LiveHub:
     # -- numbers ------------------------------------------------------------------------------------------------------
 
     def count_refusal(self, problem: errors.ServiceError) -> None:
-        """A client was refused a session."""
         self.metrics.live_refused.labels(problem.code).inc()
 
     def count_event(self, event: Event) -> None:
-        """Count an event that was sent."""
         self.metrics.live_events.labels(event.type).inc()
 
     def _count_frames(self, entry: _Entry) -> None:

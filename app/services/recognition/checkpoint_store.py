@@ -128,11 +128,10 @@ def refused(entry: CheckpointEntry, problem: Exception) -> CheckpointRefused:
 def described(entry: CheckpointEntry) -> dict[str, Any]:
     """sign_language, glosses and word error rate of a checkpoint, None where unknown; problem: why it
     cannot be used."""
-    found: dict[str, Any] = {"sign_language": None, "glosses": None, "wer": None, "problem": None}
     try:
         config = check_usable(entry)
     except CheckpointRefused as problem:
-        return {**found, "problem": problem.detail}
-    found |= {"sign_language": config.sign_language, "glosses": list(config.vocabulary)}
-    wer = config.provenance.get("wer")
-    return {**found, "wer": wer if isinstance(wer, float) and math.isfinite(wer) else None}
+        return {"sign_language": None, "glosses": None, "wer": None, "problem": problem.detail}
+    found = config.provenance.get("wer")
+    wer = found if isinstance(found, float) and math.isfinite(found) else None
+    return {"sign_language": config.sign_language, "glosses": list(config.vocabulary), "wer": wer, "problem": None}
