@@ -86,10 +86,7 @@ GROUP = 8
 
 class DrawnBatches(Dataset[Batch], Generic[Drawn]):
     """`batches` batches of `batch_size` clips that are drawn at random; each of several processes gets its share of
-    every batch.
-
-    Batch number `i` depends on the seed and `i` alone.
-    """
+    every batch."""
 
     def __init__(self, batch_size: int, batches: int, seed: int, ranks: Ranks = ALONE) -> None:
         self.batch_size, self.batches, self.seed, self.ranks = batch_size, batches, seed, ranks

@@ -66,14 +66,8 @@ def warping_path(costs: Float, band: float = 1.0) -> tuple[float, Path]:
     i, j = costs.shape[0] - 1, costs.shape[1] - 1
     steps = [(i, j)]
     while i or j:
-        options = []
-        if i and j:
-            options.append((total[i - 1, j - 1], i - 1, j - 1))
-        if i:
-            options.append((total[i - 1, j], i - 1, j))
-        if j:
-            options.append((total[i, j - 1], i, j - 1))
-        _, i, j = min(options)
+        before = [(i - a, j - b) for a, b in ((1, 1), (1, 0), (0, 1)) if i >= a and j >= b]
+        i, j = min(before, key=lambda cell: (total[cell], cell))
         steps.append((i, j))
     return float(total[-1, -1]), np.array(steps[::-1], np.int64)
 
