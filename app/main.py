@@ -53,11 +53,8 @@ MAX_FOLLOWERS = 32
 
 @asynccontextmanager
 async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
-    """All parts of the service, each made of those before it. However the block ends, and if
-    the start fails half-way, the parts are closed in the reverse order.
-
-    Raises SettingsError or CheckpointError with what to do.
-    """
+    """All parts of the service, each made of those before it. However the block ends, and if the start fails half-way,
+    the parts are closed in the reverse order. Raises SettingsError or CheckpointError with what to do."""
     async with AsyncExitStack() as stack:
         database, choose = await _database(stack, settings)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.

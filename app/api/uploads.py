@@ -164,10 +164,8 @@ class Uploads:
 
 @contextlib.asynccontextmanager
 async def receive_file(body: IncomingBody) -> AsyncIterator[Upload]:
-    """Stream the multipart field FIELD into a temporary file, gone when the block ends, however it ends.
-
-    Raises UnsupportedMediaType, MalformedRequest, EmptyFile, UploadTimeout; the size is bounded by BodyLimit.
-    """
+    """Stream the multipart field FIELD into a temporary file, gone when the block ends, however it ends. Raises
+    UnsupportedMediaType, MalformedRequest, EmptyFile, UploadTimeout; the size is bounded by BodyLimit."""
     boundary = _boundary(body.request)
     async with temporary_file() as path:
         with path.open("wb") as file:
@@ -235,9 +233,7 @@ async def _flush(file: IO[bytes], form: _Form) -> int:
 
 async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> bytearray:
     """The whole body in memory. limit: its largest size in bytes; instead: what to send in place of a larger one.
-
-    Raises UploadTooLarge, Busy, UploadTimeout, ClientDisconnect.
-    """
+    Raises UploadTooLarge, Busy, UploadTimeout, ClientDisconnect."""
     body = bytearray()
     announced = int(incoming.request.headers.get("content-length", 0))  # a number: BodyLimit has checked it
     async for piece in incoming.chunks():

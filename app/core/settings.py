@@ -227,10 +227,8 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, `.env` and `overrides` (which win).
-
-    Raises SettingsError with one line per wrong setting, naming it, what was given and what is accepted.
-    """
+    """Settings from the environment, `.env` and `overrides` (which win). Raises SettingsError with one line per wrong
+    setting, naming it, what was given and what is accepted."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as problem:

@@ -193,9 +193,7 @@ class Conversation(Generic[S]):
 
     async def _first_message(self) -> tuple[Any, ServiceError | None]:
         """The first command, or its error if the session can begin nevertheless; neither after `first_message_s`.
-
-        Raises ServiceError if it cannot begin a session, such as a `start` with invalid settings.
-        """
+        Raises ServiceError if it cannot begin a session, such as a `start` with invalid settings."""
         try:
             async with asyncio.timeout(self._first_message_s):
                 return await self._next_command(), None

@@ -95,10 +95,8 @@ class _Watch:
 def keypoints_from_frames(
     frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions, watch: _Watch | None = None
 ) -> Keypoints:
-    """Find the landmarks in images that are decoded as they are asked for.
-
-    Raises LandmarksUnavailable, Cancelled, ClipTimeout, and whatever the decoder raises.
-    """
+    """Find the landmarks in images that are decoded as they are asked for. Raises LandmarksUnavailable, Cancelled,
+    ClipTimeout, and whatever the decoder raises."""
     watch = watch or _Watch(options)
     encoding_s = 0.0
 
@@ -123,10 +121,8 @@ def keypoints_from_frames(
 
 
 def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions) -> Keypoints:
-    """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
-
-    Raises InvalidVideo, LandmarksUnavailable, Cancelled, ClipTimeout.
-    """
+    """Decode a video and find the landmarks in it, as `keypoints_from_frames` does. Raises InvalidVideo,
+    LandmarksUnavailable, Cancelled, ClipTimeout."""
     watch = _Watch(options)
     frames = read_frames(path, options.limits, on_packet=watch.check)
     with closing(cast(Generator[Frame, None, None], frames)):

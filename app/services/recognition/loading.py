@@ -13,10 +13,8 @@ from app.services.recognition.devices import resolve_device
 
 
 def load_recogniser(settings: Settings, threads: int | None = None, folder: Path | None = None) -> Recogniser:
-    """threads: per call if TORCH_THREADS is unset. folder: of a checkpoint other than that of the settings.
-
-    Raises CheckpointError or SettingsError with what to do.
-    """
+    """threads: per call if TORCH_THREADS is unset. folder: of a checkpoint other than that of the settings. Raises
+    CheckpointError or SettingsError with what to do."""
     try:
         # A GPU that only PyTorch can use is of no use to ONNX Runtime.
         on_cpu = settings.inference_backend == "onnx" and settings.device == "auto" and not has_cuda()

@@ -64,10 +64,8 @@ class ModelHost:
     async def load(
         cls, settings: Settings, metrics: Metrics, choose: Callable[[], Awaitable[CheckpointEntry]]
     ) -> ModelHost:
-        """Load the checkpoint that `choose` names and run it once.
-
-        Raises CheckpointError or SettingsError with what to do; nothing is left open then.
-        """
+        """Load the checkpoint that `choose` names and run it once. Raises CheckpointError or SettingsError with what to
+        do; nothing is left open then."""
         began = time.perf_counter()
         thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         try:
@@ -110,9 +108,7 @@ class ModelHost:
 
     async def read(self, clip: ClipReading) -> None:
         """Read all windows of a clip, between those of live sessions. Cancelling removes the clip from the queue.
-
-        Raises Busy when MAX_CONCURRENT_REQUESTS clips are being read, OutOfMemory, DeviceFault.
-        """
+        Raises Busy when MAX_CONCURRENT_REQUESTS clips are being read, OutOfMemory, DeviceFault."""
         await self._scheduler.read(clip)
 
     def _update_metrics(self) -> None:

@@ -158,10 +158,8 @@ class Scheduler:
             clip.done.cancel()
 
     async def read(self, reading: ClipReading) -> None:
-        """Read all windows of a clip. Cancelling the call removes the clip from the queue.
-
-        Raises Busy when too many are queued, OutOfMemory, DeviceFault, and what the network raises.
-        """
+        """Read all windows of a clip. Cancelling the call removes the clip from the queue. Raises Busy when too many
+        are queued, OutOfMemory, DeviceFault, and what the network raises."""
         if not reading.windows_left:
             return
         if self._task.done():

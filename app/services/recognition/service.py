@@ -95,10 +95,8 @@ class ClipService:
         self.limit.check()
 
     async def process_video(self, path: Path) -> ClipResult:
-        """A video file -> its recognition. Cancelling the call stops the decoder at its next frame.
-
-        Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
-        """
+        """A video file -> its recognition. Cancelling the call stops the decoder at its next frame. Raises
+        InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors."""
         return await self._process(lambda track, options: keypoints_from_video(path, track, options))
 
     async def process_frames(self, frames: Iterable[Frame]) -> ClipResult:

@@ -71,9 +71,7 @@ def config_descriptions(folder: Path) -> dict[str, str]:
 
 def check_gpus(plan: Plan, request: TrainingRequest, serving: str | None, training: Iterable[str]) -> None:
     """Refuse a job that would compete for a GPU. serving: device of the recogniser; training: those of other jobs.
-
-    Raises GpuInUse.
-    """
+    Raises GpuInUse."""
     wanted = {f"cuda:{gpu}" for gpu in plan.gpus}
     if not wanted:
         return

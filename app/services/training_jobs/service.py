@@ -120,10 +120,8 @@ class TrainingJobs:
         return ended_early and run_folder.has_checkpoint(self.run_folder(job.id))
 
     async def resume(self, job_id: str) -> TrainingJob:
-        """Continue a job that was stopped, failed or got lost from its last checkpoint.
-
-        Raises UnknownJob, WrongState, and what `begin` raises.
-        """
+        """Continue a job that was stopped, failed or got lost from its last checkpoint. Raises UnknownJob, WrongState,
+        and what `begin` raises."""
         async with self._starting(job_id):
             async with self._database.session() as session:
                 job = await self._known(session, job_id, lock=True)
