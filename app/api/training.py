@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -184,7 +185,7 @@ async def logs(
         piece = await asyncio.to_thread(job_log.log_tail, run, tail)
     else:
         piece = await asyncio.to_thread(job_log.log_chunk, run, offset)
-    return JSONResponse(answers.Log.of(piece).model_dump())
+    return JSONResponse(asdict(piece))
 
 
 async def _events(training: TrainingJobs, followers: ConcurrencyLimit, job_id: str, offset: int) -> AsyncIterator[str]:

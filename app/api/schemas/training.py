@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.db.models.training import TrainingJob
-from app.services.training_jobs.job_log import LogChunk
 from app.training.run_folder import MetricPage
 
 State = Literal["queued", "starting", "running", "stopping", "stopped", "finished", "failed", "lost"]
@@ -113,10 +112,6 @@ class Log(BaseModel):
     offset: int = Field(description="Offset of the text, in bytes.")
     next: int = Field(description="Pass it as `offset` to get only newer text.")
     size: int = Field(description="Log size in bytes.")
-
-    @classmethod
-    def of(cls, piece: LogChunk) -> Log:
-        return cls(text=piece.text, offset=piece.offset, next=piece.end, size=piece.size)
 
 
 class Checkpoint(BaseModel):

@@ -22,12 +22,12 @@ _TAIL_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class LogChunk:
-    """A part of the log."""
+    """A part of the log; /api/training/jobs/{id}/logs answers with these fields."""
 
     text: str
     offset: int
     """Its offset, in bytes."""
-    end: int
+    next: int
     """Offset of its end."""
     size: int
     """Current size of the log in bytes."""
