@@ -58,7 +58,7 @@ def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
     tail = log_tail(tmp_path, 3)
     assert tail.text == "".join(lines[-3:])
     assert log_chunk(tmp_path, tail.offset).text == tail.text
-    assert tail.end == tail.size
+    assert tail.next == tail.size
 
 
 @pytest.mark.parametrize(
