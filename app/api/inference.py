@@ -137,7 +137,10 @@ async def frames(request: Request, services: ServicesDep, uploads: UploadsDep) -
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
     services.clips.check_ready()
     async with uploads.enter(request) as incoming:
-        _require_json(request)
+        if (given := _media_type(request)) != "application/json":
+            raise errors.UnsupportedMediaType(
+                f"The content type of the body is {given[:80] or 'missing'}. Send application/json."
+            )
         body = await receive_body(
             incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
@@ -214,13 +217,6 @@ def _read_landmarks(source: Upload | bytearray) -> Keypoints:
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _require_json(request: Request) -> None:
-    if _media_type(request) != "application/json":
-        raise errors.UnsupportedMediaType(
-            f"The content type of the body is {_media_type(request)[:80] or 'missing'}. Send application/json."
-        )
 
 
 #: Models of the bodies that these routes read themselves, for the OpenAPI document.

@@ -9,7 +9,7 @@ import numpy as np
 from google.protobuf.json_format import ParseDict
 from numpy.typing import NDArray
 
-from app.core.errors import InvalidFrame, InvalidLandmarks, MalformedMessage, TooBig
+from app.core.errors import InvalidLandmarks, MalformedMessage, TooBig
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.services.captions.commands import (
@@ -59,8 +59,6 @@ def command(message: pb.StreamCaptionsRequest) -> Command:
         case "start":
             return parse_object({"type": "start", **_start(message.start)})
         case "picture":
-            if not message.picture.data:
-                raise InvalidFrame("The image has 0 bytes.")
             return Picture(message.picture.data, _time(message.picture))
         case "landmarks":
             points = unpacked(message.landmarks.points, MAX_LANDMARK_FRAMES)

@@ -97,11 +97,15 @@ _JSON = TypeAdapter(Annotated[JsonMessage, Field(discriminator="type")])
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A compressed image."""
+    """A compressed image. Raises InvalidFrame for one of 0 bytes."""
 
     data: bytes
     time_us: int | None = None
     """Capture time in microseconds on the client's clock, if it was sent."""
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise errors.InvalidFrame("The image has 0 bytes.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +161,6 @@ def parse_binary(data: bytes) -> Picture | Landmarks:
         raise errors.MalformedMessage(f"The binary header has version {version}; this service reads version 1.")
     payload = data[BINARY_HEADER.size :]
     if kind in (1, 2):
-        if not payload:
-            raise errors.InvalidFrame("The image has 0 bytes.")
         return Picture(payload, time_us)
     if kind == 3:
         size = NUM_KEYPOINTS * 3 * 2
@@ -202,12 +204,9 @@ def _points(points: list[list[float]]) -> NDArray[np.float32]:
 
 def _picture(content: str | bytes) -> bytes:
     try:
-        data = content if isinstance(content, bytes) else bytes_from_base64(content)
+        return content if isinstance(content, bytes) else bytes_from_base64(content)
     except ValueError:
         raise errors.InvalidFrame("The image is not base64. Send base64 of a JPEG.") from None
-    if not data:
-        raise errors.InvalidFrame("The image has 0 bytes.")
-    return data
 
 
 def _microseconds(timestamp_ms: float | None) -> int | None:

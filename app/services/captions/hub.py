@@ -134,7 +134,9 @@ class LiveHub:
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
-        self._make_room()
+        away = [(entry.lost_at, i) for i, entry in self._entries.items() if not entry.connected]
+        if away and len(self._entries) >= self._settings.max_clients:  # a session that may be resumed makes room
+            self._dropping = asyncio.ensure_future(self.drop(min(away)[1]))
         if self.streams.full and (silent := self._silent()) is not None:
             message = f"No frame came for {SILENT_S:g} seconds, and another client needed its place."
             silent.session.fail(errors.Idle(message))
@@ -169,12 +171,6 @@ class LiveHub:
             if entry.connected and entry.session.failed is None and entry.session.frameless_s > SILENT_S
         ]
         return max(silent, key=lambda entry: entry.session.frameless_s, default=None)
-
-    def _make_room(self) -> None:
-        """End a disconnected session when another one needs its place."""
-        away = [(entry.lost_at, i) for i, entry in self._entries.items() if not entry.connected]
-        if away and len(self._entries) >= self._settings.max_clients:
-            self._dropping = asyncio.ensure_future(self.drop(min(away)[1]))
 
     def resume(self, resume: Resume) -> LiveSession:
         """The session of a client that lost its connection; events it has not received are sent again. Raises
