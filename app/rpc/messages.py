@@ -48,9 +48,6 @@ def unpacked(packed: pb.PackedPoints, max_frames: int) -> NDArray[np.float32]:
         return np.frombuffer(data, number).reshape(count, NUM_KEYPOINTS, 3).astype(np.float32)
 
 
-# -- live ---------------------------------------------------------------------------------------------------------
-
-
 def command(message: pb.StreamCaptionsRequest) -> Command:
     """The client's message as a command. Raises ServiceError."""
     if message.ByteSize() > MAX_MESSAGE:
@@ -95,9 +92,6 @@ def response(event: Event) -> pb.StreamCaptionsResponse:
         return pb.StreamCaptionsResponse(seq=event.seq, landmarks=pb.FoundLandmarks(points=packed, at_ms=event.at_ms))
     content = event.model_dump(mode="json", exclude={"type", "seq"})
     return ParseDict({"seq": event.seq, event.type: content}, pb.StreamCaptionsResponse())
-
-
-# -- whole clips --------------------------------------------------------------------------------------------------
 
 
 def recognition(outcome: ClipResult) -> pb.Recognition:

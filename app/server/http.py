@@ -49,8 +49,6 @@ class BoundedHttp(Connection, HttpToolsProtocol):
         self._upgraded = False
         self._refusal: tuple[HTTPStatus, str] | None = None
 
-    # -- the connection -----------------------------------------------------------------------------------------------
-
     def data_received(self, data: bytes) -> None:
         self.last_data = time.monotonic()
         if self._phase is _Phase.HEAD and self._undelivered == 0:
@@ -72,8 +70,6 @@ class BoundedHttp(Connection, HttpToolsProtocol):
         self._upgraded = True
         self.table.leave(self)
         super().handle_websocket_upgrade()
-
-    # -- the parser ---------------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -114,8 +110,6 @@ class BoundedHttp(Connection, HttpToolsProtocol):
 
     def _enter(self, phase: _Phase) -> None:
         self._phase, self._since = phase, time.monotonic()
-
-    # -- the bounds ---------------------------------------------------------------------------------------------------
 
     @property
     def unfinished(self) -> bool:
