@@ -253,12 +253,13 @@ class TrainingJobs:
                 if time.monotonic() - beaten >= HEARTBEAT_S:
                     await self._heartbeat()
                     beaten = time.monotonic()
+                starting = set(self._being_started)  # before the query, whose answer is older than what follows it
                 async with self._database.session() as session:
                     jobs = await repository.owned_by(session, self.owner)
                 if not jobs:  # a start wakes this; otherwise the next heartbeat
                     rest = HEARTBEAT_S
                 for job in jobs:
-                    if job.id not in self._being_started:
+                    if job.id not in starting | self._being_started:
                         await self._attend(job)
             except errors.DatabaseUnavailable:
                 pass  # already logged; the processes continue meanwhile
