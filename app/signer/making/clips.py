@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,7 @@ class BodyClip:
 
     def map(self, change: Callable[[Float], Float]) -> BodyClip:
         """The clip with everything that has a value for each frame changed."""
-        changed = (change(values) for values in (self.body, self.wrists, self.shapes))
-        return BodyClip(self.signer, *changed, self.hand_size)
+        return replace(self, body=change(self.body), wrists=change(self.wrists), shapes=change(self.shapes))
 
 
 def hand_sizes(hands: Float) -> Float:
