@@ -40,7 +40,7 @@ async def empty(application: FastAPI) -> None:
     and those that broke off may come back."""
     hub = application.state.services.captions
     async with asyncio.timeout(60):
-        while hub.connected:  # noqa: ASYNC110 - no event of its own
+        while hub.streams.in_use:  # noqa: ASYNC110 - no event of its own
             await asyncio.sleep(0.01)
     for session_id in list(hub._entries):
         await hub.drop(session_id)

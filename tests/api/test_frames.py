@@ -7,7 +7,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 
-from app.pipeline.module1_preprocessing.images import pictures_from_base64
+from app.pipeline.module1_preprocessing.images import pictures_from
 from tests.support.media import jpeg_base64
 from tests.support.problems import assert_problem
 
@@ -93,9 +93,9 @@ async def test_frames_are_parsed_where_the_event_loop_is_not(client: httpx.Async
 
     def watched(frames: list[str]) -> object:
         threads.append(threading.current_thread())
-        return pictures_from_base64(frames)
+        return pictures_from(frames)
 
-    with patch("app.api.inference.pictures_from_base64", watched):
+    with patch("app.api.inference.pictures_from", watched):
         assert (await client.post(ROUTE, json={"frames": [FRAME] * 3})).status_code == 200
     assert threads
     assert threading.current_thread() not in threads

@@ -53,11 +53,11 @@ async def test_the_address_with_most_places_gives_up_its_oldest_that_is_not_at_w
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert ended == ["too early", "old"]
-    assert len(places) == 3
+    assert len(places.taken) == 3
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert len(places) == 0
+    assert len(places.taken) == 0
 
 
 @pytest.mark.parametrize(

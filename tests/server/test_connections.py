@@ -14,20 +14,25 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.network import AddressList
+from app.core.settings import Settings
 from app.server import connections as connections_module
 from app.server import http as http_module
-from app.server.connections import Connection, ConnectionLimits, Connections
+from app.server.connections import Connection, Connections
 from app.server.http import BoundedHttp
 
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
 
 
+def changed(**settings: float) -> Settings:
+    return Settings(_env_file=None).model_copy(update=settings)  # unchecked: deadlines may lie in the past
+
+
 @asynccontextmanager
-async def serving(app: ASGIApp, limits: ConnectionLimits) -> AsyncIterator[tuple[int, Connections]]:
+async def serving(app: ASGIApp, **settings: float) -> AsyncIterator[tuple[int, Connections]]:
     """Port and connections of a server for this application alone."""
     config = uvicorn.Config(app, port=0, lifespan="off", log_config=None)
     config.load()
-    table = Connections(limits)
+    table = Connections(changed(**settings), AddressList())
     config.http_protocol_class = cast(Any, partial(BoundedHttp, connections=table))
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
@@ -56,10 +61,10 @@ async def endless(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("limits", [{"body_idle_s": -4.5}, {"body_s": -4.5}], ids=["idle", "whole"])
+@pytest.mark.parametrize("limits", [{"upload_idle_timeout_s": -4.5}, {"upload_timeout_s": -4.5}], ids=["idle", "whole"])
 async def test_a_body_that_the_application_does_not_read_has_deadlines(limits: dict[str, float]) -> None:
     """5 s after those at which the application would have answered."""
-    async with serving(silent, ConnectionLimits(**limits)) as (port, _), asyncio.timeout(30):
+    async with serving(silent, **limits) as (port, _), asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(HEAD)
         assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
@@ -68,7 +73,7 @@ async def test_a_body_that_the_application_does_not_read_has_deadlines(limits: d
 
 async def test_a_body_without_end_after_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_module, "LINGER_S", 0.5)
-    async with serving(answer, ConnectionLimits()) as (port, table), asyncio.timeout(30):
+    async with serving(answer) as (port, table), asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(HEAD)
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
@@ -80,7 +85,7 @@ async def test_a_body_without_end_after_its_answer_is_cut_off(monkeypatch: pytes
 
 async def test_an_answer_that_is_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections_module, "UNREAD_S", 0.5)
-    async with serving(endless, ConnectionLimits()) as (port, table), asyncio.timeout(30):
+    async with serving(endless) as (port, table), asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
@@ -99,7 +104,7 @@ def aborted(connections: list[Connection]) -> list[int]:
 
 
 async def test_with_all_places_taken_the_request_that_has_been_silent_longest_is_closed() -> None:
-    table = Connections(ConnectionLimits(connections=8))
+    table = Connections(changed(max_connections=8), AddressList())
     held = [connection(f"10.0.0.{index}", index in (2, 3, 8), 10.0 - index) for index in range(9)]
     for one in held:
         table.join(one)
@@ -108,12 +113,12 @@ async def test_with_all_places_taken_the_request_that_has_been_silent_longest_is
 
 
 async def test_one_address_holds_three_quarters_of_the_places_at_most() -> None:
-    table = Connections(ConnectionLimits(connections=8, proxies=AddressList(["10.0.0.9"])))
+    table = Connections(changed(max_connections=8), AddressList(["10.0.0.9"]))
     held = [connection("10.0.0.1", False) for _ in range(7)]
     for one in held:
         table.join(one)
     assert aborted(held) == [6]  # complete requests and WebSockets go on; the newcomer does not
-    others = Connections(ConnectionLimits(connections=8, proxies=AddressList(["10.0.0.9"])))
+    others = Connections(changed(max_connections=8), AddressList(["10.0.0.9"]))
     proxied = [connection("10.0.0.9", False) for _ in range(8)]
     for one in proxied:
         others.join(one)

@@ -150,9 +150,9 @@ async def test_cancelling_stops_the_decoder_and_frees_the_place(tiny_settings: S
 
 
 def test_a_cancelled_clip_ends_at_a_packet_that_holds_no_picture(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancel = threading.Event()
+    recogniser, cancel = Recogniser.load(tiny_settings.checkpoint_path), threading.Event()
 
     def frames(path: Path, limits: VideoLimits, on_packet: Callable[[], object]) -> Iterator[Frame]:
         yield Frame(picture(), 0.0)
@@ -163,7 +163,7 @@ def test_a_cancelled_clip_ends_at_a_packet_that_holds_no_picture(
     monkeypatch.setattr(clips, "read_frames", frames)
     with pytest.raises(clips.Cancelled):
         clips.keypoints_from_video(
-            tmp_path / "clip.mp4", PerformingGraphs().open(), clips.ClipOptions(VideoLimits(), 60.0, cancel=cancel)
+            tmp_path / "clip.mp4", PerformingGraphs().open(), clips.ClipOptions(tiny_settings, recogniser, cancel)
         )
 
 
