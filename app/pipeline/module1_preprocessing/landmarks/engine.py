@@ -28,6 +28,10 @@ class ExtractionFailed(RuntimeError):
     """The engine failed on an image. The track cannot be used any more; the next clip needs a new one."""
 
 
+class TrackLost(ExtractionFailed):
+    """The process that held the track has ended, whatever image it was that ended it. A new track can be opened."""
+
+
 class LandmarkTrack(Protocol):
     """One stream of images, in which one person is followed. Used from one thread at a time."""
 
