@@ -7,6 +7,7 @@ memory, so a track costs about as much as one in the service (RESULTS.md, "Landm
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import socket
@@ -147,7 +148,10 @@ class LandmarkProcess:
         """Raises LandmarksUnavailable, RuntimeError after close()."""
         try:
             return self._open()
-        except TrackLost:  # it had ended, or does now because of another stream
+        except TrackLost:  # it is ending, because of another stream
+            if (process := self._process) is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(EXIT_S)
             try:
                 return self._open()
             except TrackLost as problem:
