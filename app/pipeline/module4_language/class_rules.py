@@ -184,6 +184,8 @@ def _two_meanings(sign: _Sign) -> Kind | None:
             alone = sign.after is None or sign.after.is_a("question", "please") or sign.after.word in ("need", "want")
             given = sign.follows("possessive", "preposition") or (alone and ("need" in near or "want" in near))
             return "noun" if given else "verb"
+        case "work" if sign.before is None and sign.after and sign.after.is_a("time"):
+            return "verb"
         case "work" if sign.before and sign.before.word in ("go", "finish", "my"):
             return "noun"
         case "favorite" if sign.follows("possessive") and not sign.takes_phrase:

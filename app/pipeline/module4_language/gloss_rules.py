@@ -192,12 +192,14 @@ def point_at_persons(draft: Draft) -> None:
 
 
 def read_subject_copy(draft: Draft) -> None:
-    """A subject pointed at again at the end is said once; YOU at the end asks: ``YOU MARRY YOU``."""
+    """A subject pointed at again at the end is said once; YOU there asks: ``YOU MARRY YOU``, ``IX-1 FINE YOU``."""
     tokens = draft.tokens
     begin = max((i + 1 for i, token in enumerate(tokens) if token.is_a("expression", "question")), default=0)
     pronouns = [i for i in range(begin, len(tokens)) if tokens[i].is_a("pronoun")]
     if len(pronouns) < 2 or pronouns[-1] < len(tokens) - 1 or pronouns[-1] - pronouns[0] == 1:
         return
+    if tokens[pronouns[0]].person == "i" and tokens[-1].person == "you" and tokens[-2].gloss in ("FINE", "GOOD", "OK"):
+        tokens[-1] = Token("YOU", "and you", "expression", end="?")
     if tokens[pronouns[0]].person == tokens[-1].person:
         asks = tokens[-1].person == "you"
         draft.tokens = [*tokens[:-1], *([Token("?", "?", "question")] if asks else [])]

@@ -109,7 +109,7 @@ def _be(clause: Clause, items: list[Item], pronoun: NounPhrase | None, placed: b
 
 
 def _coordinated(items: Iterable[Item]) -> list[Item]:
-    """Adjectives in a row with "and" between them: ``SHE SMART FUNNY``."""
+    """Adjectives in a row with "and" between them: ``SHE TALL STRONG``."""
     joined: list[Item] = []
     for item in items:
         last = joined[-1] if joined else None
@@ -121,7 +121,7 @@ def _coordinated(items: Iterable[Item]) -> list[Item]:
 
 
 def _located(item: Item, subject: NounPhrase | None) -> Item:
-    """A floor said of a thing, a hospital said of a person is where they are: ``MY ROOM THIRD FLOOR``."""
+    """A floor said of a thing, a hospital said of a person is where they are: ``OFFICE FIRST FLOOR``."""
     if not isinstance(item, NounPhrase) or subject is None:
         return item
     places = lex.WHEREABOUTS if _is_person(subject) else lex.PLACE_PREPOSITION

@@ -137,7 +137,7 @@ class _Splitter:
         following = self.tokens[i + 1] if i + 1 < len(self.tokens) else None
         event = before[0].is_a("noun") and before[-1].is_a("time") and not any(word.is_a("verb") for word in before)
         if event and token.is_a("pronoun") and following is not None and following.is_a("adjective"):
-            return ""  # TEST TOMORROW IX-1 NERVOUS
+            return ""  # SURGERY TOMORROW IX-1 AFRAID
         if not self._complete(before):
             return None
         rest = self._rest(i + 1)
@@ -148,8 +148,9 @@ class _Splitter:
         previous = before[-1]
         if previous.word in lex.CONTENT_VERBS and len(rest) > 0 and token.is_a("pronoun", "possessive", "name", "noun"):
             return "content" if self._predicate_in(rest) else None
-        if token.is_a("time") and token.word == "then" and rest:
-            return ""
+        again = token.word == "again" and rest and rest[0].is_a("please") and any(t.is_a("negative") for t in before)
+        if again or (token.is_a("time") and token.word == "then" and rest):
+            return ""  # NOT UNDERSTAND AGAIN PLEASE
         if previous.word in lex.ASKING and token.is_a("wh") and rest:
             return "content"
         if previous.is_a("preposition", "conjunction") or previous.word in lex.CLAUSE_TAKERS:

@@ -105,7 +105,7 @@ def front_time(clause: Clause) -> None:
         clause.tokens = [Token(token.gloss, token.noun or token.word, "name") for token in (first, times[-1])]
         return
     described = [token for token in others if token.is_a("adjective") and token.word not in lex.PRIVATE_STATES]
-    if first.noun and len(times) == 1 and clause.times_first and described == others != []:  # SUMMER HOT
+    if first.noun and len(times) == 1 and clause.times_first and described == others != []:  # SPRING WARM
         kind: Kind = "name" if first.noun[0].isupper() else "noun"
         clause.tokens = [Token(first.gloss, first.noun, kind), *others]
         return
