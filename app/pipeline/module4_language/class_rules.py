@@ -129,6 +129,13 @@ class _Sign:
         return _begins_phrase(self.after)
 
     @cached_property
+    def precedes_clause(self) -> bool:
+        """Whether the pronoun after the sign is the subject of what follows it: SURPRISE SHE PREGNANT."""
+        then = self.tokens[self.i + 2] if self.i + 2 < len(self.tokens) else None
+        pronoun = self.after is not None and self.after.is_a("pronoun")
+        return pronoun and then is not None and (_is_verb(then.word) or then.word in lex.ADJECTIVES)
+
+    @cached_property
     def asked_for(self) -> bool:
         return any(other.gloss == "PLEASE" for other in self.tokens)
 
@@ -220,7 +227,7 @@ def _said_of_subject(sign: _Sign) -> Kind | None:
     if word in lex.OUTINGS and subject and not sign.other_verbs:
         return sign.rename(lex.OUTINGS[word], "verb")
     alone = len(sign.tokens) == 1 and word_classes(word) == {"VERB"}
-    acts = sign.asked_for or (sign.takes_phrase and _is_verb(word))
+    acts = _is_verb(word) and (sign.asked_for or (sign.takes_phrase and not sign.precedes_clause))
     if sign.asked_when or not (alone or (subject and not acts)):
         return None
     if word in lex.PARTICIPLE_EVENTS and any(other.tense in ("past", "future") for other in sign.tokens):

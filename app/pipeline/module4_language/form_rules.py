@@ -17,6 +17,8 @@ def set_tense(clause: Clause) -> None:
         clause.perfect = finite
     elif clause.link == "then" and clause.imperative:
         return
+    elif verb in lex.STATES and len(clause.verbs) > 1 and clause.link != "then":
+        return  # WANT GO TOMORROW: the wish is of now
     elif (clause.time_tense == "future" or clause.link == "then") and not clause.modal:
         clause.modal = "will" if finite else ""
     elif verb and not (habit or clause.link == "if" or clause.modal or clause.perfect):

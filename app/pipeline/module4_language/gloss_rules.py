@@ -161,7 +161,8 @@ def _expression_at(tokens: Sequence[Token], i: int, before: Sequence[Token]) -> 
         if key not in lex.EXPRESSIONS:
             continue
         after = tokens[i + size] if i + size < len(tokens) else None
-        ends = after is None or after.kind == "question" or _starts_sentence(after.gloss)
+        asks = i + size + 1 < len(tokens) and tokens[i + size].word in lex.WH_WORDS
+        ends = after is None or after.kind == "question" or asks or _starts_sentence(after.gloss)
         starts = not before or before[-1].kind in ("expression", "question", "name") or _opens(before[-1].gloss)
         # A question after a finished statement: IX-1 GOOD HOW YOU.
         starts = starts or (len(before) > 1 and "HOW" in key and before[-1].word in lex.ADJECTIVES)
@@ -198,8 +199,10 @@ def read_subject_copy(draft: Draft) -> None:
     pronouns = [i for i in range(begin, len(tokens)) if tokens[i].is_a("pronoun")]
     if len(pronouns) < 2 or pronouns[-1] < len(tokens) - 1 or pronouns[-1] - pronouns[0] == 1:
         return
+    between = tokens[pronouns[-2]]
+    echoed = pronouns[0] if between is tokens[-2] else pronouns[-2]  # YOU UNDERSTAND IX-1 YOU, or the one before
     if tokens[pronouns[0]].person == "i" and tokens[-1].person == "you" and tokens[-2].gloss in ("FINE", "GOOD", "OK"):
         tokens[-1] = Token("YOU", "and you", "expression", end="?")
-    if tokens[pronouns[0]].person == tokens[-1].person:
+    if tokens[echoed].person == tokens[-1].person:
         asks = tokens[-1].person == "you"
         draft.tokens = [*tokens[:-1], *([Token("?", "?", "question")] if asks else [])]

@@ -59,8 +59,9 @@ def read_wh(clause: Clause) -> None:
         return
     clause.wh = clause.tokens[position].word
     clause.question = clause.link != "content"
-    if position + 1 < len(clause.tokens) and clause.tokens[position + 1].word == "old" and clause.wh == "how":
-        clause.wh = "how old"
+    following = clause.tokens[position + 1] if position + 1 < len(clause.tokens) else None
+    if clause.wh == "how" and following is not None and following.is_a("adjective"):
+        clause.wh = f"how {following.word}"  # HOW FAR HOSPITAL
         del clause.tokens[position + 1]
     del clause.tokens[position]
     clause.tokens = [token for token in clause.tokens if not token.is_a("wh")]
@@ -262,7 +263,8 @@ class _PhraseBuilder:
         forms = lex.PRONOUNS[token.person]
         following = self._noun_follows(i)
         free = last is not None and not last.possessor and i > 0 and self.tokens[i - 1].is_a("noun", "name")
-        if free and following and after is not None and token.person in ("one", "he", "she", "they"):
+        third = token.person in ("one", "he", "she", "they") and after is not None and following
+        if third and last is not None and self.tokens[i - 1].is_a("noun", "name") and not self.has_verb:
             self.pending.possessor = genitive(self._as_owner(last))
             self.items.pop()
         elif (
@@ -272,6 +274,8 @@ class _PhraseBuilder:
         elif following:
             self.pending.possessor = forms.possessive
             self.loose.append(Token(token.gloss, forms.absolute, "absolute"))
+        elif token.gloss == "HER" and self.has_verb:
+            self.items.append(NounPhrase(Token(token.gloss, "she", "pronoun", person="she")))
         else:
             self.items.append(Token(token.gloss, forms.absolute, "absolute"))
 

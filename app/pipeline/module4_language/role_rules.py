@@ -100,6 +100,8 @@ def _be(clause: Clause, items: list[Item], pronoun: NounPhrase | None, placed: b
     requested = clause.please and not pronoun and not clause.wh
     clause.copula = clause.subject is not None and bool(clause.complement or clause.wh or placed) and not requested
     alone = bool(clause.complement) and all(isinstance(item, Token) and item.is_a("adjective") for item in items)
+    if alone and clause.wh in ("what", "who"):
+        clause.copula = True  # WHAT WRONG
     reason = clause.link in ("because", "if")
     if clause.wh == "" and alone and (clause.question or clause.times or reason):
         states = {item.word for item in clause.complement if isinstance(item, Token)}
@@ -190,6 +192,9 @@ def _choose_subject(clause: Clause, before: list[NounPhrase], rest: list[Item]) 
             clause.subject, clause.topic = second, topic
             topic.definite = True
             return [topic, *before[2:]]
+        if _is_person(second) and "together" in clause.adverbs:
+            topic.others.append(second)  # BOY GIRL PLAY TOGETHER
+            del before[1]
         clause.subject = topic
         return before[1:]
     copied = last is not None and (
@@ -263,7 +268,7 @@ def _object(clause: Clause, group: VerbGroup, phrase: NounPhrase) -> None:
     """An object, or where or how long it is done: ``BUY BREAD STORE``, ``SLEEP TWO HOUR``."""
     word, verb = phrase.head.word, group.verb.word
     unplaced = verb in lex.DONE_AT or (verb in lex.INTRANSITIVE and verb not in lex.VERB_PREPOSITION)
-    if word in lex.TIME_UNITS and phrase.number and group.verb.word in lex.INTRANSITIVE:
+    if word in lex.TIME_UNITS and phrase.number and (verb in lex.INTRANSITIVE or verb == "hurt"):
         phrase.plural = phrase.number != "one"
         clause.time_tense = clause.time_tense or ("since" if group.verb.word in lex.STATES else "past")
         _place(clause, group, Prepositional("for", phrase))
@@ -321,7 +326,9 @@ def read_yes_no(clause: Clause) -> None:
         clause.question = True
     if clause.question or subject is None or subject.head.person != "you" or clause.link or clause.please:
         return
-    if clause.negation or clause.modal or clause.time_tense in ("future", "habit") or clause.imperative:
+    if clause.negation or clause.modal or clause.time_tense == "habit" or clause.imperative:
+        return
+    if clause.time_tense == "future" and len(clause.verbs) < 2:
         return
     state = any(isinstance(item, Token) and item.word in lex.PRIVATE_STATES for item in clause.complement)
     verb = clause.verbs[0].verb.word if clause.verbs else ""

@@ -140,9 +140,15 @@ class _Splitter:
             return ""  # SURGERY TOMORROW IX-1 AFRAID
         if not self._complete(before):
             return None
+        weather = any(word.word in lex.WEATHER for word in before)
+        told = weather or not any(word.is_a("verb") for word in before)
+        described = token.is_a("noun") and following is not None and following.is_a("adjective")
+        if described and told and (weather or before[-1].is_a("adjective")):
+            return ""  # IX-1 LATE TRAFFIC BAD
         rest = self._rest(i + 1)
         if token.is_a("because") or (token.word == "why" and rest and before[0].person != "you"):
-            return "because" if rest and self._predicate_in(rest) else None
+            event = any(word.is_a("time") for word in rest) and any(word.is_a("noun") for word in rest)
+            return "because" if rest and (event or self._predicate_in(rest)) else None
         if token.is_a("conjunction"):
             return token.word if self._starts_clause(rest, before, after_conjunction=True) else None
         previous = before[-1]
@@ -164,7 +170,7 @@ class _Splitter:
     def _rest(self, i: int) -> list[Token]:
         rest: list[Token] = []
         for token in self.tokens[i:]:
-            if token.is_a("opener", "expression", "thanks", "farewell", "question"):
+            if token.is_a("opener", "expression", "thanks", "farewell", "question", "because", "if"):
                 break
             rest.append(token)
         return rest
@@ -203,6 +209,10 @@ class _Splitter:
             first.is_a("time") and not after_conjunction and any(t.is_a("time") for t in before)
         ):  # fmt: skip
             return False
+        if first.word in lex.NAMED_THINGS and not after_conjunction:
+            return False  # FLY CHICAGO VISIT MY SISTER
+        if first.is_a("time") and not after_conjunction:
+            return len(rest) > 1 and rest[1].is_a("pronoun", "possessive") and self._predicate_in(rest[2:])
         if first.person == "one" and before[-1].is_a("noun") and not any(t.is_a("verb", "adjective") for t in before):
             return False
         open_verb = before[-1].is_a("verb") and before[-1].word not in lex.INTRANSITIVE

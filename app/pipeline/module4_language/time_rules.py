@@ -13,14 +13,17 @@ DAYS_NAMED = ("TODAY", "TOMORROW", "YESTERDAY", "NOW")
 def read_times(draft: Draft) -> None:
     """Read time words, alone and joined: ``NEXT SUMMER``, ``SUNDAY MORNING``, ``JULY FOUR``, ``TIME NINE``."""
     tokens: list[Token] = []
-    for token in draft.tokens:
+    for i, token in enumerate(draft.tokens):
         last = tokens[-1] if tokens else None
+        after = draft.tokens[i + 1] if i + 1 < len(draft.tokens) else None
         if last is not None and (joined := _joined_time(last, token)):
             tokens[-1] = joined
         elif last is not None and last.is_a("number") and token.word in lex.TIME_UNITS:
             tokens.append(token)
         elif last is not None and last.word in lex.OF_TIMES and (time := _time(token)) and time.noun:
             tokens.append(Token(token.gloss, time.noun, "name"))
+        elif token.word == "before" and after is not None and after.word in lex.NOUNS:
+            tokens.append(Token(token.gloss, "before", "preposition"))  # BEFORE DINNER
         elif token.kind == "noun" and (time := _time(token)):
             tokens.append(time)
         else:
