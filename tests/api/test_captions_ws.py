@@ -298,6 +298,15 @@ async def test_a_start_that_cannot_be_is_refused(address: str, start: Event, say
     assert says in client.events[-1]["message"]
 
 
+async def test_a_resume_token_that_is_not_ascii_is_refused(address: str) -> None:
+    async with connected(address) as client, connected(address) as other:
+        await client.send(type="start")
+        session_id = (await client.until("ready"))["session_id"]
+        await other.send(type="start", resume={"session_id": session_id, "token": "é"})
+        assert await other.closed() == 4400
+        assert other.events[-1]["code"] == "unknown_session"
+
+
 async def test_a_message_that_is_too_large_ends_the_session(address: str) -> None:
     async with connected(address) as client:
         await client.send(type="start")
