@@ -29,6 +29,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import (
     LandmarkTrack,
 )
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
+from app.pipeline.module1_preprocessing.landmarks.native_log import chatter_filtered
 from app.services.landmarks.wire import DEPTH, REQUEST, Answer, send_answer
 
 #: Added to the badness by which Linux chooses a process to kill when memory runs out: this one before the service.
@@ -37,7 +38,13 @@ OOM_SCORE = 500
 
 def main(size: int, control: socket.socket) -> None:
     """Serve until the other end of `control` is closed."""
-    faulthandler.enable()
+    # A filter in this process cannot pass on what a crash writes, so the stacks of a crash go around it.
+    with os.fdopen(os.dup(2), "wb", buffering=0) as stderr, chatter_filtered():
+        faulthandler.enable(stderr)
+        _serve_all(size, control)
+
+
+def _serve_all(size: int, control: socket.socket) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the service ends first, with the sentences of its live sessions
     with contextlib.suppress(OSError):

@@ -146,3 +146,25 @@ def test_the_process_ends_with_the_service_however_that_ends() -> None:
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False, timeout=300)
     assert done.returncode == -signal.SIGKILL
     until(lambda: not psutil.pid_exists(int(done.stdout)))
+
+
+def test_standard_error_has_the_stacks_of_a_crash_and_no_chatter() -> None:
+    code = (
+        "import os, signal\n"
+        "from contextlib import closing\n"
+        "from pathlib import Path\n"
+        "from app.pipeline.module1_preprocessing.landmarks.engine import TrackLost, find_landmarks\n"
+        "from app.pipeline.module1_preprocessing.video import read_frames\n"
+        "from app.services.landmarks.process import LandmarkProcess\n"
+        "engine = LandmarkProcess(1); engine.warm_up()\n"
+        f"frames = list(read_frames(Path({str(SAMPLE)!r})))[:20]\n"
+        "with closing(engine.open()) as track: find_landmarks(frames, track)\n"
+        "with closing(engine.open()) as track:\n"
+        "    os.kill(engine.pid, signal.SIGABRT)\n"
+        "    try: find_landmarks(frames, track)\n"
+        "    except TrackLost: pass\n"
+        "engine.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
+    assert done.stderr.startswith("Fatal Python error: Aborted")
+    assert "NORM_RECT" not in done.stderr

@@ -152,10 +152,10 @@ def test_one_signer_is_still_averaged() -> None:
 def test_a_sign_that_is_repeated_can_end_where_it_is_complete() -> None:
     rng = np.random.default_rng(10)
     arc = build_gloss("ARC", [clip(rng, f"s{i}") for i in range(10)], keep=1.0, at_most=20)
-    down = ended_low(replace(arc, wrists=arc.wrists * [1, -1]), seconds=0.8, hold_s=0.2)
-    assert len(down.wrists) == len(down.present) == 25
+    down = ended_low(replace(arc, wrists=arc.wrists * [1, -1]))
+    assert len(down.wrists) == len(down.present) == 31
     heights = down.wrists[:, 1, 1]
-    np.testing.assert_allclose(heights[-5:], heights.max())
+    np.testing.assert_allclose(heights[-6:], heights.max())
     assert heights.max() == (-arc.wrists[:, 1, 1]).max()
 
 
