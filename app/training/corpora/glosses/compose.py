@@ -6,7 +6,7 @@ Nothing but indices is made here (some hundred microseconds a phrase); gathering
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -28,6 +28,10 @@ class Recipe:
     """Share of phrases from `wlasl`; the rest is from `signs`."""
     single: float = 0.3
     """Share of phrases with one sign."""
+    webcam_single: float = 0.3
+    """The same among the phrases from `signs`."""
+    whole: float = 0.4
+    """Share of these that are the whole clip, the hands coming up and going down included."""
     nothing: float = 0.06
     """Share of phrases without any."""
     fluent: float = 0.5
@@ -60,6 +64,12 @@ class Recipe:
     """A clip counts 1 / (clips of its gloss) ** power."""
     longest: int = 240
     """Frames of the longest phrase."""
+    strength: float = 1.0
+    """How much stronger or weaker than `Disturbance` says a phrase from `wlasl` is disturbed."""
+    webcam_strength: float = 1.0
+    """The same for a phrase from `signs`, whose few glosses a network soon knows by heart."""
+    strength_spread: float = 0.0
+    """How much that varies from phrase to phrase, as a log-sigma."""
 
 
 @dataclass
@@ -115,6 +125,8 @@ class Phrase:
     """(T, PARTS) share of the second, 0..1."""
     spans: tuple[tuple[int, int, int], ...]
     """Label, first frame and one past the last of each sign."""
+    strength: float = 1.0
+    """How much stronger than others it is disturbed."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -159,11 +171,17 @@ class Composer:
 
     def _draw(self, rng: Generator) -> Phrase:
         recipe = self.recipe
+        wlasl = "wlasl" in self.corpora and ("signs" not in self.corpora or rng.random() < recipe.wlasl)
+        phrase = self._drawn(rng, wlasl)
+        strength = recipe.strength if wlasl else recipe.webcam_strength
+        return replace(phrase, strength=strength * float(np.exp(rng.normal(0, recipe.strength_spread))))
+
+    def _drawn(self, rng: Generator, wlasl: bool) -> Phrase:
+        recipe = self.recipe
         if rng.random() < recipe.nothing:
             return self._nothing(rng)
-        wlasl = "wlasl" in self.corpora and ("signs" not in self.corpora or rng.random() < recipe.wlasl)
         book = self.corpora["wlasl" if wlasl else "signs"]
-        if rng.random() < recipe.single:
+        if rng.random() < (recipe.single if wlasl else recipe.webcam_single):
             return self.compose(rng, book.phrase(rng, 1, False), None)
         mixed = rng.random() < recipe.mixed
         if rng.random() < recipe.fluent:
@@ -208,7 +226,7 @@ class Composer:
         a, b = self.strokes.active[i]
         s, e = self.strokes.stroke[i]
         cut = self.recipe.cut * (e - s)
-        if first and last and rng.random() < 0.4:
+        if first and last and rng.random() < self.recipe.whole:
             return self.bank.clips[i].start, self.bank.clips[i].end
         # At the outer ends of a phrase the hands come up and go down, mostly; at the inner ones they never do when
         # signing is fluent, and do so in part when signs are shown one after the other.

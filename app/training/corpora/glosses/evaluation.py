@@ -31,6 +31,10 @@ CORE = (
     "HELLO", "THANK-YOU", "I-LOVE-YOU", "NO", "PLEASE", "YES", "HELP", "GOODBYE", "IX-1", "YOU", "SORRY", "EAT", "GOOD",
     "WELCOME", "HOW", "NAME",
 )  # fmt: skip
+#: The three that are recorded most.
+COMMON = ("HELLO", "THANK-YOU", "I-LOVE-YOU")
+#: Frames a second of webcams, which `signs` does not record.
+RATES = (12.5, 16.7, 25.0)
 #: Seconds a sign of the composed phrases.
 PACES = (0.3, 0.45, 0.6)
 _SEED = 20
@@ -96,33 +100,51 @@ def composed(
     return tuple(out)
 
 
-def dev_parts(bank: Bank, strokes: Strokes, vocabulary: tuple[str, ...], phrases: int = 150) -> list[Part]:
-    """Everything that is asked. Clips with a sign that is not in the vocabulary are left out."""
+def dev_parts(
+    bank: Bank,
+    strokes: Strokes,
+    vocabulary: tuple[str, ...],
+    phrases: int = 150,
+    rates: tuple[float, ...] = RATES,
+    useful: frozenset[str] | None = None,
+) -> list[Part]:
+    """Everything that is asked. Clips with a sign that is not in the vocabulary are left out.
+
+    rates: frames a second that webcam clips are taken for, each clip at each; the corpus does not say. useful: the
+    glosses of `everyday`; None: those of `signs` and the 300 most recorded of `wlasl`.
+    """
     known = set(vocabulary)
     cam = webcam(bank) & known
     few, many = most_recorded(bank, known, 100), most_recorded(bank, known, 300)
-    everyday = cam | many
+    everyday = (cam | many) if useful is None else useful & known
 
     def clips(corpus: str, glosses: Iterable[str]) -> list[int]:
         wanted = set(glosses)
         return [i for i in bank.of(corpus, "dev") if bank.clips[i].gloss != NONE and set(bank.clips[i].signs) <= wanted]
 
-    def singles(numbers: Iterable[int], fps: float = 25.0) -> tuple[Question, ...]:
-        return tuple(single(bank, i, fps) for i in numbers)
+    def singles(numbers: Iterable[int]) -> tuple[Question, ...]:
+        return tuple(single(bank, i, 25.0) for i in numbers)
+
+    def webcam_singles(numbers: Iterable[int]) -> tuple[Question, ...]:
+        return tuple(single(bank, i, fps) for i in numbers for fps in rates)
 
     core = [i for i in clips("signs", cam) if bank.clips[i].gloss in CORE]
-    none = [i for i in bank.of("signs", "dev") if bank.clips[i].gloss == NONE]
+    webcam_core, webcam_all = webcam_singles(core), webcam_singles(clips("signs", cam))
+    webcam_common = webcam_singles(i for i in core if bank.clips[i].gloss in COMMON)
+    webcam_none = webcam_singles(i for i in bank.of("signs", "dev") if bank.clips[i].gloss == NONE)
     parts = [
         Part("wlasl 100", singles(clips("wlasl", few)), few),
         Part("wlasl 300", singles(clips("wlasl", many)), many),
         Part("wlasl everyday", singles(clips("wlasl", everyday)), frozenset(everyday)),
         Part("wlasl all", singles(clips("wlasl", known)), None),
-        Part("signs core, 34", singles(core, 16.7), frozenset(cam)),
-        Part("signs all, 34", singles(clips("signs", cam), 16.7), frozenset(cam)),
-        Part("signs all, everyday", singles(clips("signs", cam), 16.7), frozenset(everyday)),
-        Part("signs all, all", singles(clips("signs", cam), 16.7), None),
-        Part("NONE, 34", singles(none, 16.7), frozenset(cam)),
-        Part("NONE, everyday", singles(none, 16.7), frozenset(everyday)),
+        Part("signs core, 34", webcam_core, frozenset(cam)),
+        Part("signs core, everyday", webcam_core, frozenset(everyday)),
+        Part("signs common, 34", webcam_common, frozenset(cam)),
+        Part("signs all, 34", webcam_all, frozenset(cam)),
+        Part("signs all, everyday", webcam_all, frozenset(everyday)),
+        Part("signs all, all", webcam_all, None),
+        Part("NONE, 34", webcam_none, frozenset(cam)),
+        Part("NONE, everyday", webcam_none, frozenset(everyday)),
     ]
     for pace in (*PACES, None):
         name = f"{pace} s" if pace else "own pace"

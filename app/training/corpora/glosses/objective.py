@@ -6,6 +6,7 @@ sequence model's outputs over that stretch must be classified as the sign.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,9 @@ from app.pipeline.module3_sequence.losses import ctc
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 from app.training.corpora.glosses.batches import IndexBatch
+
+#: A logit that leaves nothing of a gloss, without the gradients of infinity.
+_NEVER = -1e4
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,11 @@ class Objective:
     """Cross entropy of each sign's stretch."""
     smoothing: float = 0.1
     """Label smoothing in it."""
+    masked: float = 0.0
+    """Share of the phrases that are read with a smaller vocabulary: a random part of the glosses, the phrase's own
+    among them."""
+    distil: float = 0.0
+    """How much of the stretches' loss is the cross entropy to the mean answer of the teachers, 0..1."""
     framewise: float = 0.0
     """Cross entropy of each lattice step: the sign inside its stretch, the blank outside."""
 
@@ -76,16 +85,71 @@ def step_labels(batch: int, steps: int, spans: Tensor) -> Tensor:
     return labels.index_reduce_(0, spans[:, 0], inside * spans[:, 3:], "amax")
 
 
+def hidden_glosses(batch: IndexBatch, width: int, share: float) -> Tensor:
+    """bool (B, width): which columns a phrase is read without; never the blank nor its own signs.
+
+    A phrase that is read with fewer glosses (`share` of them) is read with 2 to 50 % of them.
+    """
+    device = batch.spans.device
+    rows = len(batch.lengths)
+    kept = 0.02 * 25.0 ** torch.rand(rows, 1, device=device)
+    hidden = (torch.rand(rows, width, device=device) > kept) & (torch.rand(rows, 1, device=device) < share)
+    hidden[:, 0] = False
+    hidden[batch.spans[:, 0], batch.spans[:, 3]] = False
+    return hidden
+
+
+def masked(out: Output, hidden: Tensor, rows: Tensor) -> Output:
+    """`out` without the columns (B, 1 + labels) that are hidden; rows: (n,) the row of each stretch."""
+    return Output(
+        out.logits.masked_fill(hidden[:, None], _NEVER),
+        out.conv_logits.masked_fill(hidden[:, None], _NEVER),
+        out.pooled.masked_fill(hidden[rows], _NEVER),
+    )
+
+
+def smoothed(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross entropy with label smoothing over the columns that are not masked: (n, V), (n,) -> ()."""
+    log_probs = F.log_softmax(logits, dim=-1)
+    kept = logits > _NEVER / 2
+    even = (log_probs * kept).sum(-1) / kept.sum(-1)
+    right = log_probs.gather(1, labels[:, None])[:, 0]
+    return -((1 - smoothing) * right + smoothing * even).mean()
+
+
+@torch.no_grad()
+def taught(teachers: Sequence[SignModel], features: Tensor, spans: Tensor, hidden: Tensor | None) -> Tensor:
+    """What the teachers say of each sign's stretch, on the mean: (n, labels) probabilities.
+
+    CTC's peaks lie elsewhere in every network; means over a stretch can be compared.
+    """
+    total: Tensor | float = 0.0
+    for teacher in teachers:
+        short, _ = teacher.encode_frames(features, None)
+        pooled = teacher.classifier(stretch_means(teacher.sequence(short, None).float(), spans)).float()
+        if hidden is not None:
+            pooled = pooled.masked_fill(hidden[spans[:, 0]], _NEVER)
+        total = total + F.softmax(pooled[:, 1:], dim=-1)
+    assert isinstance(total, Tensor)
+    return total / len(teachers)
+
+
 def loss(
     model: SignModel,
     features: Tensor,
     batch: IndexBatch,
     weights: Objective,
     amp: torch.dtype,
+    teachers: Sequence[SignModel] = (),
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss and its parts (detached). The network computes in `amp`, losses in float32."""
+    hidden = None
     with torch.autocast(features.device.type, dtype=amp, enabled=amp != torch.float32):
         out = run(model, features, batch.spans)
+        if weights.masked:
+            hidden = hidden_glosses(batch, out.logits.shape[-1], weights.masked)
+            out = masked(out, hidden, batch.spans[:, 0])
+        target = taught(teachers, features, batch.spans, hidden) if teachers and len(batch.spans) else None
     steps = -(-batch.lengths // TIME_DIVISOR)
     main = ctc(out.logits, steps, batch.targets, batch.target_lengths)
     auxiliary = ctc(out.conv_logits, steps, batch.targets, batch.target_lengths)
@@ -94,8 +158,13 @@ def loss(
     if len(batch.spans):
         labels = batch.spans[:, 3]
         pooled = out.pooled.float()[:, 1:]
-        stretch = F.cross_entropy(pooled, labels - 1, label_smoothing=weights.smoothing)
+        stretch = smoothed(pooled, labels - 1, weights.smoothing)
         parts["stretch"] = stretch.detach()
+        if target is not None:
+            log_probs = F.log_softmax(pooled, dim=-1)
+            distil = -(target.float() * log_probs).sum(-1).mean()
+            parts["distil"] = distil.detach()
+            stretch = (1 - weights.distil) * stretch + weights.distil * distil
         parts["right"] = (pooled.argmax(-1) == labels - 1).float().mean()
         total = total + weights.stretch * stretch
     if weights.framewise:

@@ -58,6 +58,8 @@ class Settings:
     """How they are augmented on the device."""
     objective: Objective = field(default_factory=Objective)
     """What is minimised."""
+    teachers: tuple[str, ...] = ()
+    """Checkpoint folders of networks with the same glosses, for `objective.distil`."""
     model: dict[str, Any] = field(default_factory=_network)
     """Fields of `ModelConfig`."""
 
