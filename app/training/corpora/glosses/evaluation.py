@@ -22,7 +22,7 @@ from app.training.corpora.glosses.batches import collate
 from app.training.corpora.glosses.compose import FPS, Composer, Phrase, Recipe, Track
 from app.training.corpora.glosses.device import DeviceBank, features
 from app.training.corpora.glosses.names import NONE
-from app.training.corpora.glosses.objective import stretch_means
+from app.training.corpora.glosses.objective import mean_logits
 from app.training.corpora.glosses.strokes import Strokes
 from app.training.evaluation.wer import ErrorCounts, word_errors
 
@@ -161,7 +161,7 @@ def dev_parts(
 def lattices(
     model: SignModel, bank: DeviceBank, questions: Sequence[Question], amp: torch.dtype, size: int = 128
 ) -> list[tuple[Tensor, Tensor]]:
-    """-> for each question its logits (S, 1 + labels) and those of the mean of its outputs (1 + labels,)."""
+    """-> for each question its logits (S, 1 + labels) and their mean over time (1 + labels,)."""
     out: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0))] * len(questions)
     order = sorted(range(len(questions)), key=lambda q: len(questions[q].phrase))
     device = bank.points.device
@@ -177,7 +177,7 @@ def lattices(
             short, _ = model.encode_frames(x, lengths)
             hidden = model.sequence(short, lengths // TIME_DIVISOR)
             logits = model.classifier(hidden.float())
-        pooled = model.classifier(stretch_means(hidden.float(), whole.long().to(device)))
+        pooled = mean_logits(model.classifier, hidden.float(), whole.long().to(device))
         for place, q in enumerate(rows):
             out[q] = logits[place, : int(batch.lengths[place]) // TIME_DIVISOR], pooled[place]
     return out

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from app.pipeline.module3_sequence.losses import ctc
-from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.model import CosineClassifier, SignModel
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 from app.training.corpora.glosses.batches import IndexBatch
 
@@ -32,6 +32,9 @@ class Objective:
     """Cross entropy of each sign's stretch."""
     smoothing: float = 0.1
     """Label smoothing in it."""
+    extend: float = 0.0
+    """Share of the stretches that are made longer at random, at most to the middle of the way to the next sign or to
+    the end of the phrase, as a reader that knows where a sign is only roughly takes them."""
     masked: float = 0.0
     """Share of the phrases that are read with a smaller vocabulary: a random part of the glosses, the phrase's own
     among them."""
@@ -58,12 +61,39 @@ def run(model: SignModel, features: Tensor, spans: Tensor) -> Output:
     short, _ = model.encode_frames(features, None)
     hidden = model.sequence(short, None)
     classifier = model.classifier
-    pooled = stretch_means(hidden.float(), spans)
+    # Each step weighs the same: what is classified is the mean of the lattice's own logits.
+    dropped = model.dropout(hidden).float()
     return Output(
-        classifier(model.dropout(hidden).float()),
+        classifier(dropped),
         (model.conv_classifier or classifier)(short.float()),
-        classifier(model.dropout(pooled)),
+        mean_logits(classifier, dropped, spans),
     )
+
+
+def mean_logits(classifier: CosineClassifier, hidden: Tensor, spans: Tensor) -> Tensor:
+    """(B, S, dim), spans (n, 4) in frames -> (n, classes): the mean of the classifier's logits over each stretch."""
+    pooled = stretch_means(F.normalize(hidden, dim=-1), spans)
+    return classifier.scale * F.linear(pooled, F.normalize(classifier.weight, dim=-1))
+
+
+def extended(spans: Tensor, lengths: Tensor, share: Tensor) -> Tensor:
+    """Stretches (n, 4) made longer into the gaps around them, where no other sign is.
+
+    spans: as in a batch, row by row in the order of time. lengths: (B,) frames. share: (n, 2) of the gap before and
+    after that is taken; 1 is the middle between two signs, or the end of the phrase.
+    """
+    row, start, end = spans[:, 0], spans[:, 1], spans[:, 2]
+    same = row[1:] == row[:-1]
+    zero = torch.zeros_like(row[:1])
+    first = torch.cat([~zero.bool(), ~same])
+    last = torch.cat([~same, ~zero.bool()])
+    middle = (end[:-1] + start[1:]) // 2
+    earliest = torch.where(first, 0, torch.minimum(torch.cat([zero, middle]), start))
+    latest = torch.where(last, lengths[row], torch.maximum(torch.cat([middle, zero]), end))
+    out = spans.clone()
+    out[:, 1] = (start - share[:, 0] * (start - earliest)).long()
+    out[:, 2] = (end + share[:, 1] * (latest - end)).ceil().long()
+    return out
 
 
 def stretch_means(hidden: Tensor, spans: Tensor) -> Tensor:
@@ -126,7 +156,7 @@ def taught(teachers: Sequence[SignModel], features: Tensor, spans: Tensor, hidde
     total: Tensor | float = 0.0
     for teacher in teachers:
         short, _ = teacher.encode_frames(features, None)
-        pooled = teacher.classifier(stretch_means(teacher.sequence(short, None).float(), spans)).float()
+        pooled = mean_logits(teacher.classifier, teacher.sequence(short, None).float(), spans).float()
         if hidden is not None:
             pooled = pooled.masked_fill(hidden[spans[:, 0]], _NEVER)
         total = total + F.softmax(pooled[:, 1:], dim=-1)
@@ -144,12 +174,17 @@ def loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss and its parts (detached). The network computes in `amp`, losses in float32."""
     hidden = None
+    spans = batch.spans
+    if weights.extend and len(spans):
+        share = torch.rand(len(spans), 2, device=spans.device)
+        share = share * (torch.rand(len(spans), 1, device=spans.device) < weights.extend)
+        spans = extended(spans, batch.lengths.to(spans.device, non_blocking=True), share)
     with torch.autocast(features.device.type, dtype=amp, enabled=amp != torch.float32):
-        out = run(model, features, batch.spans)
+        out = run(model, features, spans)
         if weights.masked:
             hidden = hidden_glosses(batch, out.logits.shape[-1], weights.masked)
             out = masked(out, hidden, batch.spans[:, 0])
-        target = taught(teachers, features, batch.spans, hidden) if teachers and len(batch.spans) else None
+        target = taught(teachers, features, spans, hidden) if teachers and len(batch.spans) else None
     steps = -(-batch.lengths // TIME_DIVISOR)
     main = ctc(out.logits, steps, batch.targets, batch.target_lengths)
     auxiliary = ctc(out.conv_logits, steps, batch.targets, batch.target_lengths)

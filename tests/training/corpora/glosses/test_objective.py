@@ -8,6 +8,7 @@ from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.training.corpora.glosses.batches import IndexBatch
 from app.training.corpora.glosses.objective import (
     Output,
+    extended,
     hidden_glosses,
     masked,
     smoothed,
@@ -77,3 +78,10 @@ def test_teachers_answer_with_the_mean_of_their_probabilities_over_the_stretch()
     assert target[1, 4] == 0
     alone = [taught([t], x, spans, hidden) for t in teachers]
     torch.testing.assert_close(target, (alone[0] + alone[1]) / 2)
+
+
+def test_a_stretch_grows_to_the_middle_between_signs_and_to_the_ends_of_the_phrase() -> None:
+    spans = torch.tensor([[0, 8, 12, 1], [0, 20, 30, 2], [1, 4, 8, 3]])
+    lengths = torch.tensor([40, 16])
+    assert torch.equal(extended(spans, lengths, torch.zeros(3, 2)), spans)
+    assert extended(spans, lengths, torch.ones(3, 2)).tolist() == [[0, 0, 16, 1], [0, 16, 40, 2], [1, 0, 16, 3]]
