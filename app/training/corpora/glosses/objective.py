@@ -40,6 +40,9 @@ class Objective:
     among them."""
     distil: float = 0.0
     """How much of the stretches' loss is the cross entropy to the mean answer of the teachers, 0..1."""
+    inside: float = 0.0
+    """Cross entropy of each lattice step inside a stretch among the signs, the blank left out: when CTC emits the sign
+    is its own affair, but wherever it might, it should be the right one."""
     framewise: float = 0.0
     """Cross entropy of each lattice step: the sign inside its stretch, the blank outside."""
 
@@ -202,6 +205,11 @@ def loss(
             stretch = (1 - weights.distil) * stretch + weights.distil * distil
         parts["right"] = (pooled.argmax(-1) == labels - 1).float().mean()
         total = total + weights.stretch * stretch
+    if weights.inside and len(spans):
+        labels = step_labels(len(features), out.logits.shape[1], batch.spans)
+        inside = F.cross_entropy(out.logits[..., 1:].float().flatten(0, 1), labels.flatten() - 1, ignore_index=-1)
+        parts["inside"] = inside.detach()
+        total = total + weights.inside * inside
     if weights.framewise:
         labels = step_labels(len(features), out.logits.shape[1], batch.spans)
         framewise = F.cross_entropy(out.logits.flatten(0, 1), labels.flatten())
