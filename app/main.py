@@ -24,6 +24,7 @@ from app.api.uploads import Uploads
 from app.core.errors import DatabaseUnavailable
 from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
+from app.core.memory import giving_memory_back
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.temp_files import remove_leftovers
 from app.db.database import Database
@@ -31,13 +32,12 @@ from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.monitoring.readings import gpu_readings
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
-from app.server.memory import giving_memory_back
 from app.server.protect import protect_server
 from app.server.serve import built_or_exit
 from app.server.shutdown import PART_S, draining_first, exiting_in_time, within
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
+from app.services.landmarks.process import landmark_engine
 from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial_checkpoint
 from app.services.recognition.checkpoint_store import CheckpointEntry, check_checkpoint, configured_checkpoint
 from app.services.recognition.devices import resolve_device
@@ -61,7 +61,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
     async with AsyncExitStack() as stack:
         database, choose = await _database(stack, settings)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
-        landmarks = MediaPipeEngine(settings.extractor_workers)
+        landmarks = landmark_engine(settings.extractor_workers)
         stack.push_async_callback(_closed, "landmarks", lambda: asyncio.to_thread(landmarks.close))
         warming = asyncio.ensure_future(asyncio.to_thread(warm_up, landmarks))  # beside the recogniser
         stack.push_async_callback(asyncio.wait, {warming})

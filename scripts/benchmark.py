@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ import torch  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from app.pipeline.keypoints import LEFT_HAND, NUM_KEYPOINTS, POSE, RIGHT_HAND, Keypoints  # noqa: E402
-from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks  # noqa: E402
+from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine, find_landmarks  # noqa: E402
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine  # noqa: E402
 from app.pipeline.module1_preprocessing.normalise import normalise  # noqa: E402
 from app.pipeline.module1_preprocessing.resample import resample  # noqa: E402
@@ -44,6 +45,7 @@ from app.pipeline.module3_sequence.decoders import BeamDecoder, GreedyDecoder  #
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR  # noqa: E402
 from app.pipeline.module4_language import to_english  # noqa: E402
 from app.pipeline.recogniser import Recogniser  # noqa: E402
+from app.services.landmarks.process import LandmarkProcess  # noqa: E402
 from app.signer import prototypes  # noqa: E402
 from app.signer.render import write_video  # noqa: E402
 
@@ -159,6 +161,50 @@ def bench_several_clips(clips: Clips, rounds: int, at_once: int) -> dict[str, fl
         "ratio_median": statistics.median(ratios),
         "ratio_min": min(ratios),
         "ratio_max": max(ratios),
+    }
+
+
+def bench_landmark_process(clips: Clips, rounds: int, at_once: int) -> dict[str, float]:
+    """`at_once` clips with the engine of the service, in its own process, against the same graphs in this one: frames a
+    second; and milliseconds from sending a single image to its landmarks."""
+    jobs = (list(clips.values()) * at_once)[: max(len(clips), at_once)]
+    total = sum(map(len, jobs))
+
+    def work(engine: LandmarkEngine, frames: list[Frame]) -> None:
+        with closing(engine.open()) as track:
+            find_landmarks(frames, track)
+
+    def one_by_one(engine: LandmarkEngine) -> float:
+        with closing(engine.open()) as track:
+            return milliseconds(lambda: (track.send(jobs[0][0].rgb), track.receive()))
+
+    process, here = LandmarkProcess(at_once), MediaPipeEngine(at_once)
+    engines: dict[str, LandmarkEngine] = {"process": process, "here": here}
+    rates: dict[str, list[float]] = {name: [] for name in engines}
+    try:
+        for engine in engines.values():
+            for track in [engine.open() for _ in range(at_once)]:
+                track.close()
+        for turn in range(rounds):
+            for name in ("process", "here") if turn % 2 else ("here", "process"):
+                start = time.perf_counter()
+                with ThreadPoolExecutor(at_once) as threads:
+                    list(threads.map(partial(work, engines[name]), jobs))
+                rates[name].append(total / (time.perf_counter() - start))
+        latency = {name: one_by_one(engine) for name, engine in engines.items()}
+    finally:
+        process.close()
+        here.close()
+    ratios = [a / b for a, b in zip(rates["process"], rates["here"], strict=True)]
+    return {
+        "at_once": at_once,
+        "frames_per_s": statistics.mean(rates["process"]),
+        "in_this_process_frames_per_s": statistics.mean(rates["here"]),
+        "ratio_median": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "one_image_ms": latency["process"],
+        "one_image_in_this_process_ms": latency["here"],
     }
 
 
@@ -331,6 +377,8 @@ def main() -> None:
     results["decode"], clips = bench_decode(paths[::step][: arguments.max_clips], arguments.max_frames)
     results["landmarks"] = bench_landmarks(clips, arguments.rounds)
     results["landmarks_several_clips"] = bench_several_clips(clips, arguments.rounds, max(2, os.cpu_count() or 2))
+    for at_once in (1, max(2, os.cpu_count() or 2)):
+        results[f"landmark_process_{at_once}_at_once"] = bench_landmark_process(clips, arguments.rounds, at_once)
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
         results[f"model_{device}"] = bench_model(arguments.checkpoint, device) | bench_rgb(device)
     results["memory"]["whole_run_mb"] = peak_memory_mb()

@@ -32,6 +32,7 @@ PLANNED = {"speech"}
 ROOMS = {
     "captions": {"conversation", "recognition"},
     "conversation": set(),
+    "landmarks": set(),
     "recognition": set(),
     "speech": {"conversation"},
     "training_jobs": set(),

@@ -18,9 +18,9 @@ from app.core.settings import Settings, SettingsError
 from app.db.database import Database
 from app.main import create_app
 from app.pipeline.checkpoint import CheckpointError
-from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
+from app.services.landmarks.process import LandmarkProcess
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
@@ -29,7 +29,7 @@ from tests.support.problems import assert_problem
 
 #: In the order in which they are built.
 PARTS: tuple[type[Any], ...] = (
-    Database, MediaPipeEngine, ModelHost, ClipService, LiveHub, TrainingJobs, ActiveCheckpoint,
+    Database, LandmarkProcess, ModelHost, ClipService, LiveHub, TrainingJobs, ActiveCheckpoint,
 )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ async def test_what_needs_a_database_is_not_there_without_one(tiny_settings: Set
     async with app.router.lifespan_context(app):
         services = app.state.services
         assert services.database is services.checkpoint is services.training is None
-    assert closed == ["LiveHub", "ClipService", "ModelHost", "MediaPipeEngine"]
+    assert closed == ["LiveHub", "ClipService", "ModelHost", "LandmarkProcess"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_a_broken_checkpoint_ends_the_start_and_closes_the_rest(
     with pytest.raises(CheckpointError):
         async with app.router.lifespan_context(app):
             pass
-    assert closed == ["MediaPipeEngine", "Database"]
+    assert closed == ["LandmarkProcess", "Database"]
     assert app.state.startup_problem
 
 

@@ -18,7 +18,7 @@ from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
 from app.api.uploads import receive_body, receive_file
 from app.core import errors
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
+from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from
 from app.pipeline.module1_preprocessing.landmark_files import (
     MAX_FRAMES,
     InvalidLandmarkFile,
@@ -181,7 +181,7 @@ def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegP
     times = asked.times_s()
     check_duration(times[-1], max_duration_s)
     with pipeline_errors_as_service_errors():
-        return pictures_from_base64(asked.frames), times
+        return pictures_from(asked.frames), times
 
 
 @router.post(

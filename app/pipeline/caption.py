@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
@@ -96,13 +96,10 @@ class Caption:
             "fps": self.fps,
             "frame_count": self.frame_count,
             "duration_s": self.duration_s,
-            "segments": [
-                {"gloss": s.gloss, "start_s": s.start_s, "end_s": s.end_s, "confidence": s.confidence}
-                for s in self.signs
-            ],
+            "segments": [asdict(sign) for sign in self.signs],
             "text": self.text,
             "attention": self.attention,
-            "warnings": [{"code": w.code, "message": w.message} for w in self.warnings],
+            "warnings": [asdict(warning) for warning in self.warnings],
             "model": self.model,
         }
 

@@ -132,15 +132,11 @@ class CheckpointConfig:
             "sign_language": str(values["sign_language"]),
             "vocabulary": tuple(map(str, values["vocabulary"])),
             # Pretrained weights matter only for training: a checkpoint contains all weights.
-            "model": cls.network.config_type.from_dict(_without_pretrained(values["model"])),
+            "model": cls.network.config_type.from_dict(values["model"]).without_pretrained(),
             "temperature": float(values["temperature"]),
             "decoder": DecoderConfig(**values["decoder"]),
             "provenance": dict(values.get("provenance", {})),
         }
-
-
-def _without_pretrained(model: dict[str, Any]) -> dict[str, Any]:
-    return {**model, "rgb": {**model["rgb"], "weights": None}} if model.get("rgb") else model
 
 
 def save_checkpoint(folder: Path, config: CheckpointConfig, model: nn.Module) -> None:

@@ -83,13 +83,11 @@ class Keypoints:
         return span * len(self) / (len(self) - 1)
 
     @classmethod
-    def at_rate(
-        cls, points: NDArray[np.float32], fps: float, aspect: float = DEFAULT_ASPECT, start_s: float = 0.0
-    ) -> Keypoints:
+    def at_rate(cls, points: NDArray[np.float32], fps: float, aspect: float = DEFAULT_ASPECT) -> Keypoints:
         """Landmarks of equally spaced frames; `fps` in frames per second, 1..240."""
         if not 1 <= fps <= 240:
             raise InvalidKeypoints(f"a rate of {fps} frames per second is outside 1..240")
-        return cls(np.asarray(points, np.float32), start_s + np.arange(len(points)) / fps, aspect)
+        return cls(np.asarray(points, np.float32), np.arange(len(points)) / fps, aspect)
 
 
 _BLOCK_SHAPES = {"pose": (NUM_POSE, 3), "left": (NUM_HAND, 2), "right": (NUM_HAND, 2)}

@@ -24,7 +24,7 @@ from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
 from app.pipeline.module4_language import to_english
 from app.pipeline.module4_language import warm_up as warm_up_language
-from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, Stopwatch, no_op_observer
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, Stopwatch
 
 STEP_S = TIME_DIVISOR / MODEL_FPS
 #: Frames around a lattice step in which a hand counts as present: a fast hand is lost for up to a third of a second.
@@ -58,7 +58,7 @@ class Recognition:
     attention: dict[str, float]
     """Mean weight of each stream, "rgb" and "pose", summing to 1."""
     stage_s: dict[str, float] = field(default_factory=dict)
-    """Seconds spent in each stage, shared by the clips of one batch."""
+    """Seconds spent in each stage."""
 
     @property
     def gloss(self) -> list[str]:
@@ -75,15 +75,15 @@ class WindowOutput(NamedTuple):
 
 
 def padded_frames(
-    windows: Sequence[NDArray[np.float32]], width: int = NUM_FEATURES
+    windows: Sequence[NDArray[np.float32]], width: int = NUM_FEATURES, frames: int = 0
 ) -> tuple[NDArray[np.float32], list[int]]:
-    """Windows (T, width) side by side, each with its last frame repeated; lengths as multiples of 4. Narrower windows
-    are filled up with NaN, which stands for no image."""
+    """Windows (T, width) side by side, each with its last frame repeated, to at least `frames`; lengths as multiples of
+    4. Narrower windows are filled up with NaN, which stands for no image."""
     lengths = [whole_steps(len(w)) for w in windows]
-    batch = np.full((len(windows), max(lengths), width), np.nan, np.float32)
-    for row, frames in zip(batch, windows, strict=True):
-        row[: len(frames), : frames.shape[1]] = frames
-        row[len(frames) :] = row[len(frames) - 1]
+    batch = np.full((len(windows), max(frames, *lengths), width), np.nan, np.float32)
+    for row, window in zip(batch, windows, strict=True):
+        row[: len(window), : window.shape[1]] = window
+        row[len(window) :] = row[len(window) - 1]
     return batch, lengths
 
 
@@ -105,7 +105,6 @@ class Recogniser:
         self.model = model.eval()
         self.device = device
         self.backend: Backend = backend or TorchBackend(self.model, device, amp)
-        self.on_stage: OnStage = no_op_observer  # called for each batch of clips
 
     @classmethod
     def load(
@@ -147,30 +146,19 @@ class Recogniser:
         warm_up_language()
 
     def recognise(self, clip: Keypoints) -> Recognition:
-        return self.recognise_batch([clip])[0]
-
-    def recognise_batch(self, clips: Sequence[Keypoints]) -> list[Recognition]:
-        """Read several clips in one pass of the network; the same answers as one by one, up to float rounding."""
         watch = Stopwatch()
         with watch.stage(FEATURES):
-            features = [self.features(clip) for clip in clips]
+            features = self.features(clip)
         with watch.stage(TEMPORAL):
-            lattices = self.lattices(features)
-        results = [
-            self.recognition(clip, lattice, attention, watch)
-            for clip, (lattice, attention) in zip(clips, lattices, strict=True)
-        ]
-        watch.report(self.on_stage)
-        return results
+            ((lattice, attention),) = self.lattices([features])
+        return self.recognition(clip, lattice, attention, watch)
 
     def recognition(
         self, clip: Keypoints, lattice: NDArray[np.float32], attention: dict[str, float], watch: Stopwatch
     ) -> Recognition:
         """The answer for a clip, given its whole lattice (S, 1 + vocabulary) and its `attention`; `watch` times it."""
         with watch.stage(DECODING):
-            decoder = self.new_decoder()
-            decoder.feed(lattice)
-            segments = self.segments(decoder.best().tokens, lattice)
+            segments = self.read(lattice, self.new_decoder())
         with watch.stage(LANGUAGE):
             sentence = to_english([s.gloss for s in segments], self.sign_language)
         return Recognition(
@@ -193,10 +181,7 @@ class Recogniser:
     def encode_images(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Crops (N, views, S, S, 3) as `Cropper` cuts them for `backend.rgb` -> (N, frame_dim - NUM_FEATURES), what the
         RGB encoder makes of each frame. N >= 1."""
-        encoded: NDArray[np.float32] = (
-            self.backend.encode_images(torch.from_numpy(to_channels_first(crops))).float().cpu().numpy()
-        )
-        return encoded
+        return self.backend.encode_images(torch.from_numpy(to_channels_first(crops))).float().cpu().numpy()
 
     def features(self, clip: Keypoints) -> NDArray[np.float32]:
         """A clip on the model's frame grid: (T, NUM_FEATURES), or (T, frame_dim) where it comes with images that this
@@ -263,13 +248,19 @@ class Recogniser:
         out = []
         for row, rows, frames in zip(table, steps, windows, strict=True):
             log_probs = row[: len(rows)]
-            log_probs[~hand_near(frames)] = only_blank(row.shape[1])
+            quiet = ~hand_near(frames)
+            log_probs[quiet], log_probs[quiet, BLANK] = -50.0, 0.0
             out.append(WindowOutput(log_probs, rows[:, -1]))
         return out
 
     def new_decoder(self) -> Decoder:
         beam = self.config.decoder.beam
         return BeamDecoder(beam) if beam > 1 else GreedyDecoder()
+
+    def read(self, lattice: NDArray[np.float32], decoder: Decoder) -> tuple[GlossSegment, ...]:
+        """The signs of a whole lattice (S, 1 + vocabulary), by a decoder that is new or reset."""
+        decoder.feed(lattice)
+        return self.segments(decoder.best().tokens, lattice)
 
     def segments(
         self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0
@@ -340,15 +331,6 @@ def hand_near(features: NDArray[np.float32]) -> NDArray[np.bool_]:
     return count[high] > count[low]
 
 
-def only_blank(width: int) -> NDArray[np.float32]:
-    """(width,) log-probabilities that leave nothing but the blank possible."""
-    row = np.full(width, -50.0, np.float32)
-    row[BLANK] = 0.0
-    return row
-
-
 def window_starts(frames: int, window: int, stride: int) -> list[int]:
     """First frames of the windows that cover a clip: none for an empty clip, one up to `window` frames."""
-    if frames == 0:
-        return []
-    return list(range(0, max(frames - window, 0) + stride, stride))[: 1 + -(-max(frames - window, 0) // stride)]
+    return list(range(0, max(frames - window, 0) + stride, stride)) if frames else []

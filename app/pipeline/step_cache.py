@@ -40,10 +40,8 @@ class StepCache:
     def ranges(self, start: int, end: int) -> list[FrameRange]:
         """What to compute for the window [start, end), end > start: the newest frames and, if needed, its head."""
         inner = start // TIME_DIVISOR + HEAD_STEPS
-        if not self._first <= inner <= self._known:
-            return [FrameRange(start, end)]
-        first = self._known * TIME_DIVISOR - HEAD_STEPS * TIME_DIVISOR
-        if first <= start:
+        first = (self._known - HEAD_STEPS) * TIME_DIVISOR
+        if not self._first <= inner <= self._known or first <= start:
             return [FrameRange(start, end)]
         newest = FrameRange(first, end)
         if self._head is not None and self._head[0] == start:

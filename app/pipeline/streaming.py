@@ -1,7 +1,7 @@
 """A recogniser fed frame by frame: partial glosses at once, final ones when no later frame can change them.
 
 The stream itself never runs the network. It says which window has to be read next (`next_job`) and takes the answer
-(`apply`), so that the windows of many streams can share one call; `push` and `finish` do both for a single stream.
+(`apply`), so that the windows of many streams can share one call.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, WindowOutput
-from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, OnStage, no_op_observer
+from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, OnStage, no_op_observer
 from app.pipeline.step_cache import FrameRange, StepCache
 
 #: A new sentence looks back over this many frames of the one before: a sign may begin while the pause still runs.
@@ -92,10 +92,6 @@ class StreamUpdate:
     def segments(self) -> tuple[GlossSegment, ...]:
         return (*self.final, *self.partial)
 
-    @property
-    def gloss(self) -> list[str]:
-        return [s.gloss for s in self.segments]
-
 
 @dataclass(frozen=True, slots=True)
 class WindowJob:
@@ -157,9 +153,6 @@ class _FrameBuffer:
         self._rows = np.empty((128, width), np.float32)
         self._count = 0
         self.start = 0
-
-    def __len__(self) -> int:
-        return self._count
 
     @property
     def end(self) -> int:
@@ -235,41 +228,6 @@ class CaptionStream:
     def frames(self) -> int:
         """Frames on the model's grid so far."""
         return self._buffer.end
-
-    @property
-    def frames_kept(self) -> int:
-        """Frames held in memory."""
-        return len(self._buffer)
-
-    # -- a single stream -----------------------------------------------------------------------------------------
-
-    def push(
-        self, points: NDArray[np.float32], time_s: float, rgb: NDArray[np.float32] | None = None
-    ) -> StreamUpdate | None:
-        """One frame, float32 (75, 3) captured at `time_s` seconds; None when there is nothing new.
-
-        rgb: float32 (D,), of its image, see `add`. Raises ValueError when time does not grow.
-        """
-        self.add(points[None], [time_s], None if rgb is None else rgb[None])
-        update = None
-        while job := self.next_job():
-            update = self.apply(job, self._read(job))
-        return update
-
-    def finish(self) -> StreamUpdate:
-        """End the sentence: everything pending becomes final. The stream may continue with a new sentence."""
-        while job := self.next_job(partial=False):
-            self.apply(job, self._read(job))
-        job = self.last_job()
-        return self.end_sentence(job, self._read(job) if job else None)
-
-    def _read(self, job: WindowJob) -> WindowOutput:
-        began = time.perf_counter()
-        output = run_jobs(self.recogniser, [(self, job)])[0]
-        self._on_stage(TEMPORAL, time.perf_counter() - began)
-        return output
-
-    # -- many streams together ----------------------------------------------------------------------------------------
 
     def add(self, points: NDArray[np.float32], times: Sequence[float], rgb: NDArray[np.float32] | None = None) -> None:
         """Frames, float32 (k, 75, 3) captured at `times` seconds, k >= 1. Raises ValueError when time does not grow.
@@ -354,7 +312,12 @@ class CaptionStream:
         """What the second half has to see: (S, step_dim), given what the first made of `ranges`."""
         return self._steps.window(job.start, job.end, ranges, rows)
 
-    # -- inside -------------------------------------------------------------------------------------------------------
+    def finish(self) -> StreamUpdate:
+        """Read what is left, for a stream by itself, and end the sentence. It may continue with a new one."""
+        while job := self.next_job(partial=False):
+            self.apply(job, run_jobs(self.recogniser, [(self, job)])[0])
+        job = self.last_job()
+        return self.end_sentence(job, run_jobs(self.recogniser, [(self, job)])[0] if job else None)
 
     def _covered(self) -> int:
         """First frame that no window in the lattice has seen."""
@@ -442,14 +405,11 @@ class WindowSource(Protocol):
 def run_jobs(recogniser: Recogniser, jobs: Sequence[tuple[WindowSource, WindowJob]]) -> list[WindowOutput]:
     """Windows of several sources in one pass of the network; frames that it has encoded before cost nothing."""
     ranges = [source.ranges(job) for source, job in jobs]
-    rows = iter(
-        recogniser.steps(
-            [
-                job.features[part.first - job.start : part.end - job.start]
-                for (_, job), own in zip(jobs, ranges, strict=True)
-                for part in own
-            ]
-        )
-    )
+    parts = [
+        job.features[part.first - job.start : part.end - job.start]
+        for (_, job), own in zip(jobs, ranges, strict=True)
+        for part in own
+    ]
+    rows = iter(recogniser.steps(parts))
     steps = [source.steps(job, own, [next(rows) for _ in own]) for (source, job), own in zip(jobs, ranges, strict=True)]
     return recogniser.decode_steps(steps, [job.features for _, job in jobs])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from app.core.errors import EmptyFile, InvalidLandmarks, InvalidRequest
 from app.core.temp_files import temporary_file
 from app.pipeline.keypoints import DEFAULT_ASPECT, Keypoints
-from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_bytes
+from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from
 from app.pipeline.module1_preprocessing.landmark_files import DEFAULT_FPS, MAX_FRAMES, keypoints_from_points
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.messages import BadPoints, unpacked
@@ -48,7 +48,7 @@ def _frames(frames: pb.Frames, max_duration_s: float) -> tuple[Sequence[JpegPict
     times = [index / fps for index in range(len(frames.jpeg))]
     check_duration(times[-1], max_duration_s)
     with pipeline_errors_as_service_errors():
-        return pictures_from_bytes(frames.jpeg), times
+        return pictures_from(frames.jpeg), times
 
 
 def _landmarks(landmarks: pb.ClipLandmarks) -> Keypoints:

@@ -12,15 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import (
-    DEFAULT_ASPECT,
-    LEFT_HAND,
-    LEFT_SHOULDER,
-    MIRROR,
-    RIGHT_HAND,
-    RIGHT_SHOULDER,
-    person_present,
-)
+from app.pipeline import keypoints as kp
 from app.pipeline.module1_preprocessing.resample import interpolate
 
 #: How crops are changed: log-sigma of zoom, sigma of shift in crop sides, log-sigma of contrast, sigma of brightness.
@@ -53,28 +45,28 @@ class AugmentConfig:
     """Share of the clips seen by a camera of 40 to 75 % of the rate."""
 
 
-def to_body(points: NDArray[np.floating], aspect: float = DEFAULT_ASPECT) -> NDArray[np.float32] | None:
+def to_body(points: NDArray[np.floating], aspect: float = kp.DEFAULT_ASPECT) -> NDArray[np.float32] | None:
     """Image coordinates -> shoulder widths around the shoulder midpoint, by the clip's medians: (T, 75, 3).
 
     Only for augmenting and joining clips, so that one signer's clips from different sittings fit together; the
     network's own normalisation runs on the result. None when no body is in the clip.
     """
     out = points.astype(np.float32)
-    there = person_present(out)
+    there = kp.person_present(out)
     if not there.any():
         return None
     out[..., 0] *= aspect
-    shoulders = out[there][:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2]
+    shoulders = out[there][:, [kp.LEFT_SHOULDER, kp.RIGHT_SHOULDER], :2]
     origin = np.median(shoulders.mean(axis=1), axis=0)
     unit = max(float(np.median(np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1))), 0.02)
     out[..., :2] = (out[..., :2] - origin) / unit
     return out
 
 
-def to_image_coords(points: NDArray[np.float32], unit: float = 0.25) -> NDArray[np.float32]:
-    """Body coordinates -> a square image (aspect 1), shoulders `unit` heights wide: what `normalise` takes."""
+def to_image_coords(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Body coordinates -> a square image (aspect 1), shoulders a quarter of it wide: what `normalise` takes."""
     out = points.copy()
-    out[..., :2] = (out[..., :2] * unit + 0.5) * (out[..., 2:] > 0)
+    out[..., :2] = (out[..., :2] * 0.25 + 0.5) * (out[..., 2:] > 0)
     return out
 
 
@@ -91,21 +83,20 @@ def augment(points: NDArray[np.float32], rng: Generator, config: AugmentConfig) 
     stretch = np.exp(rng.normal(0, config.scale, 2)).astype(np.float32)
     out[..., :2] = (out[..., :2] @ turn) * stretch
     if config.hand_rotation:
-        for where in (LEFT_HAND, RIGHT_HAND):
+        for where in (kp.LEFT_HAND, kp.RIGHT_HAND):
             a = rng.normal(0, config.hand_rotation)
             spin = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]], np.float32)
             spin = spin * np.exp(rng.normal(0, config.hand_rotation, 2)).astype(np.float32)
             wrist = out[:, where.start : where.start + 1, :2].copy()
             out[:, where, :2] = (out[:, where, :2] - wrist) @ spin + wrist
     # Hands and head sit a little differently on every body.
-    out[:, LEFT_HAND, :2] += rng.normal(0, config.shift, 2).astype(np.float32)
-    out[:, RIGHT_HAND, :2] += rng.normal(0, config.shift, 2).astype(np.float32)
-    out[:, :11, :2] += rng.normal(0, config.shift / 2, 2).astype(np.float32)
+    for where, shift in ((kp.LEFT_HAND, config.shift), (kp.RIGHT_HAND, config.shift), (slice(11), config.shift / 2)):
+        out[:, where, :2] += rng.normal(0, shift, 2).astype(np.float32)
     out[..., :2] += config.jitter * rng.standard_normal(out[..., :2].shape, dtype=np.float32)
 
     frames = len(out)
     if rng.random() < 0.5:
-        for where in (LEFT_HAND, RIGHT_HAND):
+        for where in (kp.LEFT_HAND, kp.RIGHT_HAND):
             out[rng.random(frames) < rng.uniform(0, 2 * config.hand_dropout), where, 2] = 0
     if config.low_rate and rng.random() < config.low_rate:
         # A slow camera: landmarks at a fraction of the rate, interpolated back.
@@ -124,7 +115,7 @@ def augment(points: NDArray[np.float32], rng: Generator, config: AugmentConfig) 
 
 def mirrored(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """(T, 75, 3) in body coordinates, seen in a mirror: left and right change places."""
-    out = points[:, MIRROR]
+    out = points[:, kp.MIRROR]
     out[..., 0] *= -1
     return out
 

@@ -5,7 +5,7 @@ Batch number `i` depends on the seed and `i` alone, so a resumed run sees the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Generic, TypeVar
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from app.pipeline.module3_sequence.steps import whole_steps
+from app.pipeline.recogniser import padded_frames
 from app.training.loop.distributed import ALONE, Ranks
 
 #: What is drawn for one row of a batch.
@@ -63,21 +63,16 @@ def collate(items: list[tuple[NDArray[np.float32], list[int]]], frames: int = 0)
 
     frames: pad to at least this length, so that the share of one process is padded like the whole batch.
     """
-    lengths = [whole_steps(len(f)) for f, _ in items]
-    width = max(1, *(len(labels) for _, labels in items))
-    targets = np.zeros((len(items), width), np.int64)
-    for row, (_, labels) in zip(targets, items, strict=True):
-        row[: len(labels)] = labels
-    features = np.empty((len(items), max(frames, *lengths), items[0][0].shape[1]), np.float32)
-    for padded, (clip, _) in zip(features, items, strict=True):
-        padded[: len(clip)] = clip
-        padded[len(clip) :] = clip[-1]
-    return Batch(
-        features=torch.from_numpy(features),
-        lengths=torch.tensor(lengths),
-        targets=torch.from_numpy(targets),
-        target_lengths=torch.tensor([len(labels) for _, labels in items]),
-    )
+    features, lengths = padded_frames([clip for clip, _ in items], items[0][0].shape[1], frames)
+    return Batch(torch.from_numpy(features), torch.tensor(lengths), *padded_labels([labels for _, labels in items]))
+
+
+def padded_labels(labels: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+    """`Batch.targets` and `Batch.target_lengths`."""
+    targets = torch.zeros(len(labels), max(1, *map(len, labels)), dtype=torch.int64)
+    for row, own in zip(targets, labels, strict=True):
+        row[: len(own)] = torch.tensor(own)
+    return targets, torch.tensor([len(own) for own in labels])
 
 
 #: Batches drawn together and sorted by length, so that little of a batch is padding (2.4 times less than unsorted).
@@ -86,10 +81,7 @@ GROUP = 8
 
 class DrawnBatches(Dataset[Batch], Generic[Drawn]):
     """`batches` batches of `batch_size` clips that are drawn at random; each of several processes gets its share of
-    every batch.
-
-    Batch number `i` depends on the seed and `i` alone.
-    """
+    every batch."""
 
     def __init__(self, batch_size: int, batches: int, seed: int, ranks: Ranks = ALONE) -> None:
         self.batch_size, self.batches, self.seed, self.ranks = batch_size, batches, seed, ranks

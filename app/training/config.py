@@ -136,8 +136,7 @@ class TrainConfig:
     def own(self, kind: type[T]) -> T:
         """A corpus' own settings: a dataclass whose fields are sections of the file. Raises ConfigError."""
         names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        built: T = _build(kind, {key: value for key, value in self.sections.items() if key in names}, "")
-        return built
+        return _build(kind, {key: value for key, value in self.sections.items() if key in names}, "")
 
     def model_config(
         self, labels: int, imposed: dict[str, Any] | None = None, kind: type[ModelConfig] = ModelConfig
@@ -203,15 +202,11 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
 
 
 def _described(hint: Any) -> str:
-    if get_origin(hint) is Literal:
+    kind = get_origin(hint) or hint
+    if kind is Literal:
         return "one of " + ", ".join(map(str, get_args(hint)))
-    if get_origin(hint) is tuple:
-        return "a list"
-    if get_origin(hint) is dict:
-        return "a mapping of settings"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}.get(
-        hint, "of a different type"
-    )
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", tuple: "a list"}
+    return (names | {dict: "a mapping of settings"}).get(kind, "of a different type")
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:

@@ -40,7 +40,6 @@ class Source(Protocol):
 
     def epoch_steps(self, batch_size: int) -> int:
         """Optimiser steps of one pass over the training clips, >= 1."""
-        ...
 
     def batches(self, optim: OptimConfig, ranks: Ranks) -> Dataset[Batch]:
         """`optim.steps` batches, this rank's share of each.
@@ -49,7 +48,6 @@ class Source(Protocol):
         share of the rows, padded to the longest clip of the whole batch, so that several processes compute what one
         would. `optim.batch_size` is a multiple of `ranks.world`.
         """
-        ...
 
     def evaluate(self, model: SignModel, ranks: Ranks) -> dict[str, Any]:
         """Figures on the dev split, the same on every rank; empty without a dev split.
@@ -58,8 +56,6 @@ class Source(Protocol):
         a log line. Every rank decodes its share; what is counted is summed over ranks
         (`app.training.loop.distributed.sum_counts`).
         """
-        ...
 
     def report(self) -> dict[str, Any]:
         """What goes into data_report.json; {"corpus": name, "clips": {"train": n, "dev": n}, ...} at least."""
-        ...

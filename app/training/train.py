@@ -14,6 +14,7 @@ from loguru import logger
 
 from app.pipeline.module2_feature.rgb_encoder import WeightsUnavailable
 from app.pipeline.module3_sequence.model import SignModel
+from app.training import run_folder
 from app.training.config import TrainConfig, load_config
 from app.training.corpora.opening import open_source
 from app.training.errors import ConfigError, CorpusError
@@ -22,17 +23,6 @@ from app.training.loop.random_state import seed_all
 from app.training.loop.signals import stop_on_signal
 from app.training.loop.trainer import CSLRTrainer
 from app.training.release.final import finished_run, write_final
-from app.training.run_folder import (
-    DATA_REPORT,
-    FAILED,
-    FINISHED,
-    REFUSED,
-    RUN,
-    STOPPED,
-    RunFiles,
-    has_checkpoint,
-    missing_packages,
-)
 from app.training.source import Source
 
 
@@ -82,15 +72,15 @@ def train(run: TrainRun) -> int:
     except (ConfigError, CorpusError) as error:
         # Printed by each process: torchrun ends the others as soon as one has exited, possibly the first.
         print(f"error: {error}", file=sys.stderr)
-        return REFUSED
+        return run_folder.REFUSED
 
 
 def _train(run: TrainRun, ranks: Ranks) -> int:
     """Config, corpus, network, trainer; then the loop."""
-    if missing := missing_packages():
+    if missing := run_folder.missing_packages():
         raise ConfigError(missing)
     config = load_config(run.config, run.overrides)
-    if has_checkpoint(run.out) and not run.resume:
+    if run_folder.has_checkpoint(run.out) and not run.resume:
         raise ConfigError(
             f"{run.out} already contains checkpoints; use --resume to continue from them, or another --out"
         )
@@ -110,7 +100,7 @@ def _train(run: TrainRun, ranks: Ranks) -> int:
         "clips": report["clips"]["train"],
         "commands": [*earlier_commands, run.command()],
     }
-    files = RunFiles(run.out, ranks.main)
+    files = run_folder.RunFiles(run.out, ranks.main)
     trainer = CSLRTrainer(
         model,
         source,
@@ -130,8 +120,8 @@ def _train(run: TrainRun, ranks: Ranks) -> int:
     if run.resume and trainer.resume() and ranks.main:
         logger.info("resumed at step {}", trainer.step)
     files.forget_after(trainer.step)
-    files.json(RUN, about)
-    files.json(DATA_REPORT, report)
+    files.json(run_folder.RUN, about)
+    files.json(run_folder.DATA_REPORT, report)
     if ranks.main:
         size = sum(p.numel() for p in trainer.model.parameters())
         logger.info(
@@ -159,7 +149,7 @@ def _new_model(run: TrainRun, config: TrainConfig, source: Source) -> tuple[Sign
         raise ConfigError(f"model: {error}") from error
 
 
-def _loop(trainer: CSLRTrainer, about: dict[str, Any], files: RunFiles, ranks: Ranks) -> int:
+def _loop(trainer: CSLRTrainer, about: dict[str, Any], files: run_folder.RunFiles, ranks: Ranks) -> int:
     """Train, and say in status.json how it ended."""
     trainer.report("starting")
     try:
@@ -171,7 +161,7 @@ def _loop(trainer: CSLRTrainer, about: dict[str, Any], files: RunFiles, ranks: R
     except OSError as error:
         _fail(trainer, f"{error.strerror or error} ({error.filename})" if error.filename else str(error))
         logger.error("the run ends at step {}: {}", trainer.step, error)
-        return FAILED
+        return run_folder.FAILED
     except BaseException as error:
         _fail(trainer, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         raise
@@ -180,12 +170,12 @@ def _loop(trainer: CSLRTrainer, about: dict[str, Any], files: RunFiles, ranks: R
     match ended:
         case "signal":
             trainer.report("stopped", f"stopped by a signal after step {trainer.step}; --resume continues from there")
-            return STOPPED
+            return run_folder.STOPPED
         case "patience":
             trainer.report("finished", f"ended early: {trainer.plateau.bad} evaluations without a better dev WER")
         case _:
             trainer.report("finished")
-    return FINISHED
+    return run_folder.FINISHED
 
 
 def _fail(trainer: CSLRTrainer, reason: str) -> None:

@@ -46,7 +46,7 @@ function lost(run, closed) {
   if (live !== run || run.ending) return finish(run);
   if (run.fatal) return finish(run);
   if (closed.code === TRY_AGAIN.unknown_session) {
-    Object.assign(run, { session: null, seq: 0, offset_ms: nextStart() });
+    Object.assign(run, { session: null, seq: 0, offset_ms: nextStart(), attempt: 0 }); // it answers again
   }
   run.attempt += 1;
   if (!run.stream) video.pause(); // a sample waits; a camera cannot

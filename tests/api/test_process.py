@@ -240,6 +240,34 @@ def test_a_damaged_checkpoint_ends_the_start_with_its_message(environment: dict[
     assert "Traceback" not in log
 
 
+def test_a_crash_of_the_landmark_process_ends_no_session(service: Service) -> None:
+    """A live session and the service outlive a crash in native code; clips are read again at once."""
+
+    def landmark_process() -> psutil.Process:
+        children = psutil.Process(service.process.pid).children()
+        (child,) = [child for child in children if "app.services.landmarks.child" in child.cmdline()]
+        return child
+
+    capture = cv2.VideoCapture(str(ROOT / "app" / "signer" / "samples" / "hello.mp4"))
+    pictures = []
+    while (read := capture.read())[0]:
+        pictures.append(cv2.imencode(".jpg", cv2.resize(read[1], (320, 180)))[1].tobytes())
+    with connect(f"ws://127.0.0.1:{service.port}/ws/stream") as client:
+        client.send('{"type": "start"}')
+        for i, picture in enumerate([*pictures, *pictures]):
+            if i == 10:
+                os.kill(landmark_process().pid, signal.SIGABRT)
+            client.send(struct.pack("<BBHIQ", 1, 1, 0, 0, i * 40_000) + picture)
+            time.sleep(0.04)
+        events: list[dict[str, object]] = []
+        while not any(event["type"] == "partial" and event["gloss"] for event in events):  # images sent after the crash
+            events.append(json.loads(client.recv(timeout=60)))
+    assert [event["code"] for event in events if event["type"] == "error"] == ["invalid_frame"]
+    assert answers(service)
+    with (ROOT / "app" / "signer" / "samples" / "hello.mp4").open("rb") as clip:
+        assert httpx.post(f"{service.address}/api/inference/predict", files={"file": clip}, timeout=300).is_success
+
+
 def test_live_sessions_are_ended_in_order_before_the_process_stops(environment: dict[str, str], tmp_path: Path) -> None:
     running = start(tmp_path / "log", environment)
     until(lambda: answers(running))

@@ -10,6 +10,7 @@ from app.pipeline.caption import Caption, CaptionWarning
 from app.pipeline.recogniser import GlossSegment, Recogniser, Recognition
 from app.pipeline.streaming import CaptionStream, EndReason, StreamConfig, StreamUpdate
 from tests.support.recognisers import tiny_checkpoint, varied
+from tests.support.streams import push
 
 SIGNS = (GlossSegment("HELLO", 0.3204, 1.12, 0.97126), GlossSegment("YOU", 1.44, 2.08, 0.5))
 
@@ -88,7 +89,7 @@ def test_a_stream_of_one_window_gives_the_caption_of_the_clip(recogniser: Recogn
     clip = varied(62, 7)
     stream = CaptionStream(recogniser, StreamConfig(window=64, stride=64, endpoint_s=60), clip.aspect)
     for points, time_s in zip(clip.points, clip.times, strict=True):
-        stream.push(points, float(time_s))
+        push(stream, points, float(time_s))
     live = Caption.of_update(stream.finish(), recogniser.model_id)
     assert live == Caption.of_recognition(recogniser.recognise(clip), recogniser.model_id)
     assert live.signs

@@ -14,10 +14,11 @@ from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
 from app.pipeline.module1_preprocessing.resample import nearest_frames
 from app.pipeline.module3_sequence.steps import BLANK
 from app.pipeline.recogniser import Recogniser, padded_frames
-from app.pipeline.stages import IMAGES
+from app.pipeline.stages import IMAGES, Stopwatch
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from tests.support.image_recognisers import film, image_checkpoint, image_recogniser
 from tests.support.recognisers import performance
+from tests.support.streams import push
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["body", "hands"])
@@ -61,12 +62,12 @@ def test_frame_by_frame_is_what_the_trainer_sees_in_one_piece(recogniser: Recogn
 
 def test_clips_with_and_without_pictures_share_a_pass(recogniser: Recogniser) -> None:
     clips = [looked_at(recogniser, 30, 1), Keypoints.at_rate(performance(50, 2), 25), looked_at(recogniser, 64, 3)]
-    together = recogniser.recognise_batch(clips)
-    for clip, found in zip(clips, together, strict=True):
+    together = recogniser.lattices([recogniser.features(clip) for clip in clips])
+    for clip, (lattice, attention) in zip(clips, together, strict=True):
         alone = recogniser.recognise(clip)
-        assert found.gloss == alone.gloss
-        assert found.attention == pytest.approx(alone.attention, abs=1e-5)
-    assert [found.attention["rgb"] > 0 for found in together] == [True, False, True]
+        assert recogniser.recognition(clip, lattice, attention, Stopwatch()).gloss == alone.gloss
+        assert attention == pytest.approx(alone.attention, abs=1e-5)
+    assert [attention["rgb"] > 0 for _, attention in together] == [True, False, True]
     stripped = recogniser.recognise(replace(clips[0], rgb_features=None))
     assert stripped.attention == {"rgb": 0.0, "pose": 1.0}
 
@@ -77,7 +78,7 @@ def test_a_stream_of_pictures_gives_the_answer_of_the_file(recogniser: Recognise
     assert clip.rgb_features is not None
     stream = CaptionStream(recogniser, StreamConfig(window=64, stride=64, endpoint_s=60), clip.aspect)
     for points, time_s, row in zip(clip.points, clip.times, clip.rgb_features, strict=True):
-        stream.push(points, float(time_s), row)
+        push(stream, points, float(time_s), row)
     done, whole = stream.finish(), recogniser.recognise(clip)
     assert [s.gloss for s in done.final] == whole.gloss
     assert done.rgb == pytest.approx(whole.attention["rgb"], abs=1e-5)

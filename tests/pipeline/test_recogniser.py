@@ -18,6 +18,7 @@ from app.pipeline.checkpoint import (
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.recogniser import GlossSegment, Recogniser, hand_near, merged, window_starts
+from app.pipeline.stages import Stopwatch
 from tests.support.recognisers import VOCABULARY, performance, tiny_checkpoint, varied
 
 
@@ -83,8 +84,9 @@ def test_a_network_for_other_features_is_refused(tmp_path: Path) -> None:
 
 def test_a_batch_gives_the_same_answers_as_one_by_one(recogniser: Recogniser) -> None:
     clips = [varied(n, n) for n in (10, 64, 33, 100)]
-    together = recogniser.recognise_batch(clips)
-    for clip, result in zip(clips, together, strict=True):
+    together = recogniser.lattices([recogniser.features(clip) for clip in clips])
+    for clip, (lattice, attention) in zip(clips, together, strict=True):
+        result = recogniser.recognition(clip, lattice, attention, Stopwatch())
         alone = recogniser.recognise(clip)
         assert alone.gloss == result.gloss
         assert alone.frame_count == len(clip)

@@ -14,6 +14,7 @@ from app.pipeline.module3_sequence.steps import steps_in
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, FrameGrid, StreamConfig, run_jobs
 from tests.support.recognisers import VOCABULARY, performance, tiny_checkpoint, varied
+from tests.support.streams import push
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_streaming_a_clip_of_one_window_gives_exactly_the_offline_answer(
     config = StreamConfig(window=64, stride=64, partial_every=partial_every, endpoint_s=60)
     stream = CaptionStream(recogniser, config, clip.aspect)
     for points, time_s in zip(clip.points, clip.times, strict=True):
-        stream.push(points, float(time_s))
+        push(stream, points, float(time_s))
     live, offline = stream.finish(), recogniser.recognise(clip)
     assert offline.segments or frames == 1
     assert (live.final, live.sentence) == (offline.segments, offline.sentence)
@@ -86,7 +87,7 @@ def test_a_stream_settles_and_never_takes_back_a_final_sign(recogniser: Recognis
     stream = CaptionStream(recogniser, StreamConfig(endpoint_s=60), clip.aspect)
     settled: list[str] = []
     for points, time_s in zip(clip.points, clip.times, strict=True):
-        update = stream.push(points, float(time_s))
+        update = push(stream, points, float(time_s))
         if update:
             final = [s.gloss for s in update.final]
             assert final[: len(settled)] == settled
@@ -104,7 +105,7 @@ def test_a_stream_reports_the_weight_of_the_images_as_the_whole_clip_does(
     clip = varied(100)
     decoder = recogniser.config.decoder
     stream = CaptionStream(recogniser, StreamConfig(decoder.window, decoder.stride, endpoint_s=60), clip.aspect)
-    updates = [u for frame, t in zip(clip.points, clip.times, strict=True) if (u := stream.push(frame, float(t)))]
+    updates = [u for frame, t in zip(clip.points, clip.times, strict=True) if (u := push(stream, frame, float(t)))]
     assert updates
     assert all(0 < update.rgb < 1 for update in updates)
     assert stream.finish().rgb == pytest.approx(recogniser.recognise(clip).attention["rgb"], abs=1e-6)
@@ -115,17 +116,17 @@ def test_a_stream_keeps_only_what_it_still_needs(recogniser: Recogniser) -> None
     stream = CaptionStream(recogniser, StreamConfig(endpoint_s=1e9))
     points = performance(25)
     for i in range(400):
-        stream.push(points[i % 25], i / 25)
-    assert stream.frames_kept <= 128 + 56
+        push(stream, points[i % 25], i / 25)
+    assert stream.frames - stream._buffer.start <= 128 + 56
 
 
 def test_time_that_goes_back_is_refused_and_leaves_the_stream_usable(recogniser: Recogniser) -> None:
     stream = CaptionStream(recogniser)
     points = performance(2)
-    stream.push(points[0], 1.0)
+    push(stream, points[0], 1.0)
     with pytest.raises(ValueError, match="capture times must grow"):
-        stream.push(points[1], 0.5)
-    stream.push(points[1], 1.04)
+        push(stream, points[1], 0.5)
+    push(stream, points[1], 1.04)
 
 
 @pytest.mark.parametrize(("window", "stride"), [(64, 4), (64, 128), (62, 32), (64, 30)])

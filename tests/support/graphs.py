@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed
+from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, TrackLost
 from tests.support.recognisers import performance
 
 
@@ -22,6 +22,9 @@ class PerformingGraph:
     def send(self, rgb: np.ndarray) -> None:
         if self._graphs.broken:
             raise ExtractionFailed("the graph broke")
+        if self._graphs.crashes:
+            self._graphs.crashes -= 1
+            raise TrackLost("the process ended")
         self._inside.append(rgb)
 
     depth = 2
@@ -42,11 +45,13 @@ class PerformingGraph:
 
 
 class PerformingGraphs:
-    """seconds: for each image; while `go_on` is not set, graphs hang; `broken` ones raise."""
+    """seconds: for each image; while `go_on` is not set, graphs hang; `broken` ones raise; the next `crashes` images
+    lose their tracks."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.size = 1
         self.seconds, self.broken = seconds, False
+        self.crashes = 0
         self.lent = 0
         self.go_on = threading.Event()
         self.go_on.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -82,15 +82,11 @@ class GraphBackend:
 
 def _by_length(half: Half, rows: Tensor, lengths: Sequence[int], divisor: int) -> Tensor:
     """Rows through `half` in groups of one length, side by side again with zeros past their lengths."""
-    groups = [(length, where, half(rows[where, :length].contiguous())) for length, where in _groups(lengths)]
-    if len(groups) == 1 and groups[0][0] == rows.shape[1]:
-        return groups[0][2]
-    out = torch.zeros(len(rows), rows.shape[1] // divisor, groups[0][2].shape[-1])
-    for length, where, done in groups:
-        out[where, : length // divisor] = done
+    groups = {n: [row for row, length in enumerate(lengths) if length == n] for n in sorted(set(lengths))}
+    done = {n: half(rows[where, :n].contiguous()) for n, where in groups.items()}
+    if done.keys() == {rows.shape[1]}:
+        return done[rows.shape[1]]
+    out = torch.zeros(len(rows), rows.shape[1] // divisor, next(iter(done.values())).shape[-1])
+    for n, where in groups.items():
+        out[where, : n // divisor] = done[n]
     return out
-
-
-def _groups(lengths: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    for length in sorted(set(lengths)):
-        yield length, [row for row, other in enumerate(lengths) if other == length]

@@ -43,11 +43,11 @@ class Speed:
 
 
 @torch.inference_mode()
-def largest_difference(reference: Backend, other: Backend, windows: Windows, batch: int = 16) -> float:
+def largest_difference(reference: Backend, other: Backend, windows: Windows) -> float:
     """Largest difference of any probability over windows of (T, NUM_FEATURES), read in ragged batches."""
     worst = 0.0
-    for start in range(0, len(windows), batch):
-        rows, lengths = padded_frames(windows[start : start + batch])
+    for start in range(0, len(windows), 16):
+        rows, lengths = padded_frames(windows[start : start + 16])
         a, b = (_logits(backend, torch.from_numpy(rows), lengths).softmax(-1) for backend in (reference, other))
         for i, length in enumerate(lengths):
             steps = length // TIME_DIVISOR
@@ -62,9 +62,7 @@ def speeds(reference: Backend, other: Backend, windows: Windows, repeats: int = 
     table = []
     for rows, length in SIZES:
         batch = torch.from_numpy(np.resize(frames, (rows, length, frames.shape[1])))
-        times: list[tuple[float, float]] = []
-        for _ in range(repeats):
-            times.append((_seconds(reference, batch), _seconds(other, batch)))
+        times = [(_seconds(reference, batch), _seconds(other, batch)) for _ in range(repeats)]
         warm = times[repeats // 10 :]
         table.append(Speed(rows, length, median(a for a, _ in warm) * 1e3, median(b for _, b in warm) * 1e3))
     return table

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
+from app.pipeline.module1_preprocessing.image_limits import check_dimensions
 from app.pipeline.module1_preprocessing.images import JpegPicture, rgb_from_bytes
-from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, InvalidVideo, VideoLimits
+from app.pipeline.module1_preprocessing.invalid import InvalidImage, InvalidVideo
+from app.pipeline.module1_preprocessing.video import FALLBACK_FPS, Frame, VideoLimits
 
-_CODES = {"bad_dimensions": "bad_dimensions", "too_expensive": "too_expensive"}
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
@@ -25,13 +25,8 @@ def image_files(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(found, key=lambda p: [(int(t), "") if t.isdigit() else (-1, t) for t in re.split(r"(\d+)", p.name)])
 
 
-def read_images(
-    folder: str | os.PathLike[str],
-    fps: float,
-    limits: VideoLimits | None = None,
-    target_fps: float = FALLBACK_FPS,
-) -> Iterator[Frame]:
-    """Frames of a folder of images taken at `fps`, at most one for each 1/target_fps slot, as `read_frames` gives.
+def read_images(folder: str | os.PathLike[str], fps: float, limits: VideoLimits | None = None) -> Iterator[Frame]:
+    """Frames of a folder of images taken at `fps`, at most 25 a second, as `read_frames` gives them.
 
     All frames get the size of the first. Raises (on iteration) InvalidVideo for an unreadable image or none, OSError.
     """
@@ -48,7 +43,7 @@ def read_images(
     size: tuple[int, int] | None = None
     last_slot = -1
     for number, file in enumerate(files):
-        slot = int(number / fps * target_fps + 0.5 + 1e-3)
+        slot = int(number / fps * FALLBACK_FPS + 0.5 + 1e-3)
         if slot <= last_slot:
             continue
         last_slot = slot
@@ -74,7 +69,8 @@ def _read(file: Path, limits: VideoLimits) -> NDArray[np.uint8]:
             raise damaged
         check_dimensions(width, height, f"the image {file.name}", limits.max_pixels)
     except InvalidImage as problem:
-        raise InvalidVideo(_CODES.get(problem.code, "undecodable"), f"{file.name}: {problem}") from problem
+        code = "undecodable" if problem.code == "not_an_image" else problem.code
+        raise InvalidVideo(code, f"{file.name}: {problem}") from problem
     image = rgb_from_bytes(data)
     if image is None:
         raise damaged

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
+from app.pipeline.module1_preprocessing.invalid import InvalidImage
+
 MIN_SIDE = 16
 #: MediaPipe ends the whole process (an abort in cv::remap) for a side of more than 32766 pixels.
 MAX_SIDE = 8192
 MAX_PIXELS = 4096 * 2304
 #: The longer side by the shorter one; landmarks relative to a longer strip mean nothing.
 MAX_ASPECT = 10
-
-
-class InvalidImage(ValueError):
-    """The image cannot be used.
-
-    code: "not_an_image", "bad_dimensions", "sizes_differ", "undecodable" or "too_expensive"; the message says what was
-    found and what would be accepted.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def check_dimensions(width: int, height: int, what: str = "the picture", max_pixels: int = MAX_PIXELS) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.module1_preprocessing.image_limits import InvalidImage, check_dimensions
+from app.pipeline.module1_preprocessing.image_limits import check_dimensions
+from app.pipeline.module1_preprocessing.invalid import InvalidImage
 from app.pipeline.module1_preprocessing.jpeg_scans import check_jpeg
 from app.pipeline.module1_preprocessing.video import Frame
 
@@ -48,16 +49,11 @@ class JpegPicture:
         import simplejpeg
 
         try:
-            picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            picture: NDArray[np.uint8] | None = simplejpeg.decode_jpeg(
                 self.data, colorspace="RGB", min_height=min(self.height, ENOUGH), min_width=min(self.width, ENOUGH)
             )
-        except ValueError:
-            picture = self._decode_with_opencv()
-        return picture
-
-    def _decode_with_opencv(self) -> NDArray[np.uint8]:
-        """For the rarer kinds (four colour channels, damaged endings) that simplejpeg refuses."""
-        picture = rgb_from_bytes(self.data)
+        except ValueError:  # rarer kinds, such as four colour channels or damaged endings
+            picture = rgb_from_bytes(self.data)
         if picture is None:
             raise InvalidImage(
                 "undecodable", f"frames[{self.index}] has a JPEG header, but the image cannot be decoded"
@@ -103,28 +99,21 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
     raise InvalidImage("not_an_image", "the image begins like a WebP but has no valid header")
 
 
-def pictures_from_base64(frames: Sequence[str]) -> list[JpegPicture]:
-    """Base64 (plain or as data: URL) of JPEG files, all of one size. Raises InvalidImage."""
-    return pictures_from_bytes(_from_base64(text, index) for index, text in enumerate(frames))
-
-
 def bytes_from_base64(text: str) -> bytes:
     """Plain base64, or a data: URL of it. Raises ValueError."""
     return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
 
 
-def _from_base64(text: str, index: int) -> bytes:
-    try:
-        return bytes_from_base64(text)
-    except ValueError:
-        raise InvalidImage("not_an_image", f"frames[{index}] is not base64: send base64 of JPEG files") from None
-
-
-def pictures_from_bytes(frames: Iterable[bytes]) -> list[JpegPicture]:
-    """JPEG files, all of one size, whose headers are read. Raises InvalidImage."""
+def pictures_from(frames: Iterable[bytes | str]) -> list[JpegPicture]:
+    """JPEG files or base64 of them (plain or as data: URL), all of one size, whose headers are read. Raises
+    InvalidImage."""
     pictures: list[JpegPicture] = []
     for index, data in enumerate(frames):
-        picture = JpegPicture.check(data, index)
+        try:
+            jpeg = bytes_from_base64(data) if isinstance(data, str) else data
+        except ValueError:
+            raise InvalidImage("not_an_image", f"frames[{index}] is not base64: send base64 of JPEG files") from None
+        picture = JpegPicture.check(jpeg, index)
         if pictures and (picture.width, picture.height) != (pictures[0].width, pictures[0].height):
             raise InvalidImage(
                 "sizes_differ",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from app.pipeline.module1_preprocessing.image_limits import InvalidImage
+from app.pipeline.module1_preprocessing.invalid import InvalidImage
 
 #: libjpeg and mozjpeg write at most 12 progressive scans.
 MAX_SCANS = 32
@@ -71,12 +71,3 @@ def check_jpeg(data: bytes, what: str = "the picture") -> None:
                 return
             at = coded.start()
     raise InvalidImage("too_expensive", f"{what} is a JPEG of more than {MAX_SEGMENTS} segments; save it again")
-
-
-def count_scans(data: bytes) -> int:
-    """At least as many scans as any decoder can find in these bytes, however damaged or nested they are.
-
-    For packets of Motion JPEG, whose decoder looks for scans also inside damaged segments. A whole JPEG file may hold a
-    preview or a film behind its end, which this counts too: those go through `check_jpeg`.
-    """
-    return data.count(b"\xff\xda")

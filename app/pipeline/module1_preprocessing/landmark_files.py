@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from collections.abc import Mapping
@@ -21,8 +22,9 @@ from app.pipeline.keypoints import (
     Keypoints,
     joined_blocks,
 )
-from app.pipeline.module1_preprocessing.landmark_json import NotAnObject, NotJson, WrongValue, read_arrays
-from app.pipeline.module1_preprocessing.npz import InvalidNpz, read_npz
+from app.pipeline.module1_preprocessing.invalid import InvalidLandmarkFile
+from app.pipeline.module1_preprocessing.landmark_json import read_arrays
+from app.pipeline.module1_preprocessing.npz import read_npz
 
 MAX_FRAMES = 6000
 #: Size limit of a file, and of everything unpacked from it: 6000 frames of 576 points, four 32-bit numbers each.
@@ -33,19 +35,6 @@ DEFAULT_FPS = 25.0
 _MAX_COORDINATE = 10.0
 _BLOCKS = ("pose", "left", "right")
 _POSE_COMPONENTS = {"POSE_LANDMARKS": POSE, "LEFT_HAND_LANDMARKS": LEFT_HAND, "RIGHT_HAND_LANDMARKS": RIGHT_HAND}
-
-
-class InvalidLandmarkFile(ValueError):
-    """The landmarks cannot be used.
-
-    code: "empty", "too_large", "too_long", "not_landmarks" (another kind of file, or damaged), "not_json",
-    "missing_array",
-    "bad_shape", "bad_rate", "bad_size", "bad_times", "not_finite" or "out_of_range".
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def load_landmarks(source: str | os.PathLike[str] | bytes, filename: str | None = None) -> Keypoints:
@@ -67,7 +56,7 @@ def load_landmarks(source: str | os.PathLike[str] | bytes, filename: str | None 
     _check_bytes(len(data))
     match Path(filename or "").suffix.lower():
         case ".npz":
-            return _from_arrays(_npz_arrays(data))
+            return _from_arrays(read_npz(data, (*_BLOCKS, "fps", "width", "height", "times"), MAX_BYTES))
         case ".pose":
             return _from_pose_format(data)
         case ".json":
@@ -85,15 +74,7 @@ def keypoints_from_json(text: bytes | bytearray) -> Keypoints:
     points, or {"pose": ..., "left": ..., "right": ...} as in .npz. Beside them `fps`, `width`, `height` and `times`
     as in .npz. Raises InvalidLandmarkFile.
     """
-    try:
-        arrays = read_arrays(text, MAX_FRAMES)
-    except NotJson as error:
-        raise InvalidLandmarkFile("not_json", str(error)) from error
-    except NotAnObject as error:
-        raise InvalidLandmarkFile("not_landmarks", str(error)) from error
-    except WrongValue as error:
-        raise InvalidLandmarkFile("bad_shape", str(error)) from error
-    return _from_arrays(arrays)
+    return _from_arrays(read_arrays(text, MAX_FRAMES))
 
 
 def keypoints_from_points(points: NDArray[np.floating[Any]], fps: float, aspect: float) -> Keypoints:
@@ -128,13 +109,6 @@ def _check_bytes(size: int) -> None:
         raise InvalidLandmarkFile("too_large", f"the landmarks take {size} bytes, the limit is {MAX_BYTES}")
 
 
-def _npz_arrays(data: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        return read_npz(data, (*_BLOCKS, "fps", "width", "height", "times"), MAX_BYTES)
-    except InvalidNpz as error:
-        raise InvalidLandmarkFile("too_large" if error.too_large else "not_landmarks", str(error)) from error
-
-
 def _check_frames(frames: int) -> None:
     if frames == 0:
         raise InvalidLandmarkFile("empty", "the landmarks contain no frame")
@@ -151,7 +125,15 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Keypoints:
             )
         points = points.copy()
     else:
-        points = _joined_blocks(arrays)
+        missing = [name for name in _BLOCKS if name not in arrays]
+        if missing:
+            raise InvalidLandmarkFile(
+                "missing_array", f"'{missing[0]}' is missing; needed are 'pose' (T,33,3), 'left' and 'right' (T,21,2)"
+            )
+        try:
+            points = joined_blocks(arrays["pose"], arrays["left"], arrays["right"], np.float64)
+        except InvalidKeypoints as error:
+            raise InvalidLandmarkFile("bad_shape", str(error)) from error
     fps = _number(arrays, "fps", DEFAULT_FPS)
     if not 1 <= fps <= 240:
         raise InvalidLandmarkFile("bad_rate", f"'fps' is {fps:g}; it must lie between 1 and 240 frames per second")
@@ -161,18 +143,6 @@ def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Keypoints:
             "bad_size", "'width' and 'height' must both be given, positive, at most 10 to 1 or 1 to 10"
         )
     return _checked(points, fps, width / height, arrays.get("times"))
-
-
-def _joined_blocks(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    missing = [name for name in _BLOCKS if name not in arrays]
-    if missing:
-        raise InvalidLandmarkFile(
-            "missing_array", f"'{missing[0]}' is missing; needed are 'pose' (T,33,3), 'left' and 'right' (T,21,2)"
-        )
-    try:
-        return joined_blocks(arrays["pose"], arrays["left"], arrays["right"], np.float64)
-    except InvalidKeypoints as error:
-        raise InvalidLandmarkFile("bad_shape", str(error)) from error
 
 
 def _number(arrays: Mapping[str, NDArray[Any]], name: str, default: float) -> float:
@@ -232,10 +202,8 @@ def _from_pose_format(data: bytes) -> Keypoints:
         raise InvalidLandmarkFile("bad_size", f"the .pose header gives an image size of {size.width}x{size.height}")
     if not 1 <= fps <= 240:
         raise InvalidLandmarkFile("bad_rate", f"the .pose file states {fps:g} frames per second; 1 to 240 are accepted")
-    starts, start = {}, 0
-    for name, component in names.items():
-        starts[name] = start
-        start += len(component.points)
+    ends = itertools.accumulate(len(component.points) for component in names.values())
+    starts = dict(zip(names, [0, *ends], strict=False))
     points = np.zeros((len(body), NUM_KEYPOINTS, 3))
     pixels = np.ma.filled(body[:, 0], 0.0)
     for name, where in _POSE_COMPONENTS.items():

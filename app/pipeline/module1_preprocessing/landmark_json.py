@@ -16,23 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import NUM_HAND, NUM_KEYPOINTS, NUM_POSE
+from app.pipeline.module1_preprocessing.invalid import InvalidLandmarkFile
 
 #: Values of each frame (points, values of a point) by name.
 _SHAPES = {"points": (NUM_KEYPOINTS, 3), "pose": (NUM_POSE, 3), "left": (NUM_HAND, 2), "right": (NUM_HAND, 2)}
 #: Beside the frames: times, sizes and keys this module does not know.
 _SPARE = 20_000
-
-
-class NotJson(ValueError):
-    """The text is not JSON."""
-
-
-class NotAnObject(ValueError):
-    """The text is JSON, but not a JSON object."""
-
-
-class WrongValue(ValueError):
-    """The JSON is valid, but a value has the wrong type, shape or range."""
 
 
 class _Landmarks(msgspec.Struct):
@@ -58,21 +47,23 @@ def read_arrays(text: bytes | bytearray, max_frames: int) -> dict[str, NDArray[n
     """The arrays of a JSON object with landmarks, by name: `points` (T, 75, 3), `pose` (T, 33, 3), `left` and `right`
     (T, 21, 2), `times` (T,), `fps`, `width` and `height` (). Those that are missing or null are left out.
 
-    Raises NotJson, NotAnObject, WrongValue.
+    Raises InvalidLandmarkFile: "not_json", "not_landmarks" where it is no object, "bad_shape" for a value of the wrong
+    type, shape or range.
     """
     # Each element of valid JSON but the first of its list follows a comma. Counting takes 0.5 ms a MiB.
     if text.count(b",") > max_frames * NUM_KEYPOINTS * 3 + _SPARE:
-        raise WrongValue(f"there are more numbers than {max_frames} frames have, which is the limit")
+        raise _wrong(f"there are more numbers than {max_frames} frames have, which is the limit")
     try:
         clip = _clip.decode(text)
     except msgspec.ValidationError as error:
         if text[:100].lstrip()[:1] != b"{":
-            raise NotAnObject("landmarks are a JSON object with 'points', or 'pose', 'left', 'right'") from error
-        raise WrongValue(str(error)) from error
+            wanted = "landmarks are a JSON object with 'points', or 'pose', 'left', 'right'"
+            raise InvalidLandmarkFile("not_landmarks", wanted) from error
+        raise _wrong(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if b"NaN" in text or b"Infinity" in text:
-            raise WrongValue("JSON has no NaN or Infinity; send 0 for missing points") from error
-        raise NotJson(f"the text is not JSON: {error}") from error
+            raise _wrong("JSON has no NaN or Infinity; send 0 for missing points") from error
+        raise InvalidLandmarkFile("not_json", f"the text is not JSON: {error}") from error
     arrays = {name: _block(name, frames, max_frames) for name in _SHAPES if (frames := getattr(clip, name)) is not None}
     for name in ("fps", "width", "height", "times"):
         value: Any = getattr(clip, name)
@@ -81,16 +72,20 @@ def read_arrays(text: bytes | bytearray, max_frames: int) -> dict[str, NDArray[n
     return arrays
 
 
+def _wrong(message: str) -> InvalidLandmarkFile:
+    return InvalidLandmarkFile("bad_shape", message)
+
+
 def _block(name: str, frames: list[msgspec.Raw], max_frames: int) -> NDArray[np.float64]:
     points, values = _SHAPES[name]
     if not 1 <= len(frames) <= max_frames:
-        raise WrongValue(f"'{name}' has {len(frames)} frames; 1 to {max_frames} are accepted")
+        raise _wrong(f"'{name}' has {len(frames)} frames; 1 to {max_frames} are accepted")
     block = np.empty((len(frames), points, values))
     for index, frame in enumerate(frames):
         try:
             block[index] = _frame[name].decode(frame)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise WrongValue(
+            raise _wrong(
                 f"frame {index} of '{name}' must be {points} lists of {values} numbers each ({error})"
             ) from error
     return block

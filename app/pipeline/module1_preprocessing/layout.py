@@ -44,13 +44,6 @@ class Layout:
         """(height, width) as shown."""
         return (self.width, self.height) if self.transposed else (self.height, self.width)
 
-    @property
-    def rotation(self) -> int:
-        """Degrees clockwise that the stored image is turned for display, after any mirroring: 0, 90, 180, 270."""
-        a, b, c, d = self.matrix
-        mirrored = a * d - b * c < 0
-        return {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}[(-a if mirrored else a, b)]
-
     def upright(self, image: VideoFrame) -> NDArray[np.uint8]:
         """RGB uint8 of `shape`. An image of another size than the layout was made for is scaled to fit."""
         rgb = np.asarray(image.to_ndarray(format="rgb24", width=self.width, height=self.height), dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import cv2
@@ -14,20 +15,6 @@ from app.pipeline.module1_preprocessing.video import Frame
 
 _SMALL = 64
 _BLOCK = 8
-
-
-class FrameSkip:
-    """Skips `skip` images after each one taken (0 = none); the frames between are interpolated by time later."""
-
-    def __init__(self, skip: int = 0) -> None:
-        if skip < 0:
-            raise ValueError(f"cannot skip {skip} frames; 0 takes all")
-        self._every = skip + 1
-        self._seen = 0
-
-    def take(self) -> bool:
-        self._seen += 1
-        return (self._seen - 1) % self._every == 0
 
 
 class MotionGate:
@@ -66,17 +53,15 @@ def find_landmarks_with_skipping(
     motion_threshold: float = 0.0,
     on_landmarks: OnLandmarks | None = None,
 ) -> Keypoints:
-    """`find_landmarks` that leaves out `frame_skip` frames after each one taken and repeats the last landmarks for
-    frames that show no change. With both 0 every frame is processed."""
-    skip, gate = FrameSkip(frame_skip), MotionGate(motion_threshold)
+    """`find_landmarks` that leaves out `frame_skip` frames after each one taken (interpolated by time later) and
+    repeats the last landmarks for frames that show no change. With both 0 every frame is processed."""
+    gate = MotionGate(motion_threshold)
     times: list[float] = []
     rows: list[int] = []  # for each frame kept, the processed frame that it repeats
 
     def moving() -> Iterator[Frame]:
         looked_at = -1
-        for frame in frames:
-            if not skip.take():
-                continue
+        for frame in itertools.islice(frames, 0, None, frame_skip + 1):
             moved = gate.moved(frame.rgb)
             looked_at += moved
             times.append(frame.time_s)

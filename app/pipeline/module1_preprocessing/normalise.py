@@ -12,30 +12,15 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import (
-    LEFT_EAR,
-    LEFT_ELBOW,
-    LEFT_HAND,
-    LEFT_SHOULDER,
-    LEFT_WRIST,
-    MOUTH_LEFT,
-    MOUTH_RIGHT,
-    NOSE,
-    RIGHT_EAR,
-    RIGHT_ELBOW,
-    RIGHT_HAND,
-    RIGHT_SHOULDER,
-    RIGHT_WRIST,
-    hand_present,
-    person_present,
-)
+from app.pipeline import keypoints as kp
 
 #: Shoulder position and width are the running median of this many frames (2 s at 25 fps), the present one included.
 HISTORY = 50
 CLIP = 5.0
 
 _BODY_POINTS = [
-    NOSE, LEFT_EAR, RIGHT_EAR, LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW, LEFT_WRIST, RIGHT_WRIST,
+    kp.NOSE, kp.LEFT_EAR, kp.RIGHT_EAR, kp.LEFT_SHOULDER, kp.RIGHT_SHOULDER,
+    kp.LEFT_ELBOW, kp.RIGHT_ELBOW, kp.LEFT_WRIST, kp.RIGHT_WRIST,
 ]  # fmt: skip
 _TIPS = [4, 8, 12, 16, 20]
 _KNUCKLES = [5, 9, 13, 17]
@@ -127,7 +112,7 @@ class BodyFrame:
 
         Both frame by frame, in image heights. The width is at least 0.02; before the first body the midpoint is 0.
         """
-        shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2] * self._scale
+        shoulders = points[:, [kp.LEFT_SHOULDER, kp.RIGHT_SHOULDER], :2] * self._scale
         width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1, keepdims=True)
         raw = np.concatenate([shoulders.mean(axis=1), width], axis=1).tolist()
         steady = np.empty((len(points), 3), np.float32)
@@ -161,21 +146,21 @@ class Normaliser:
         frames = len(points)
         if frames == 0:
             return np.zeros((0, NUM_FEATURES), np.float32)
-        body_there = person_present(points)
-        hands_there = hand_present(points) & body_there[:, None]
+        body_there = kp.person_present(points)
+        hands_there = kp.hand_present(points) & body_there[:, None]
         origin, unit = self._frame.push(points, body_there)
         xy = (points[..., :2] * self._scale - origin[:, None]) / unit[:, None]
 
-        mouth = (xy[:, MOUTH_LEFT] + xy[:, MOUTH_RIGHT]) / 2
+        mouth = (xy[:, kp.MOUTH_LEFT] + xy[:, kp.MOUTH_RIGHT]) / 2
         body = np.concatenate(
-            [xy[:, _BODY_POINTS].reshape(frames, -1), mouth, xy[:, LEFT_WRIST] - xy[:, RIGHT_WRIST]], axis=1
+            [xy[:, _BODY_POINTS].reshape(frames, -1), mouth, xy[:, kp.LEFT_WRIST] - xy[:, kp.RIGHT_WRIST]], axis=1
         )
         flip = np.array([-1, 1], np.float32)
-        nose = xy[:, NOSE]
+        nose = xy[:, kp.NOSE]
         groups = [
             (np.clip(body, -CLIP, CLIP), body_there),
-            (_hand(xy[:, LEFT_HAND] * flip, nose * flip), hands_there[:, 0]),
-            (_hand(xy[:, RIGHT_HAND], nose), hands_there[:, 1]),
+            (_hand(xy[:, kp.LEFT_HAND] * flip, nose * flip), hands_there[:, 0]),
+            (_hand(xy[:, kp.RIGHT_HAND], nose), hands_there[:, 1]),
         ]
         groups = [(np.where(there[:, None], values, 0), there) for values, there in groups]
         before = self._before or [(values[0], there[0]) for values, there in groups]

@@ -37,29 +37,27 @@ def interpolate(points: NDArray[np.float32], positions: NDArray[np.float64]) -> 
     return blend
 
 
-def resample(clip: Keypoints, fps: float = MODEL_FPS) -> NDArray[np.float32]:
-    """Landmarks at `fps` frames per second from the clip's first to its last capture time: float32 (N, 75, 3).
+def resample(clip: Keypoints) -> NDArray[np.float32]:
+    """Landmarks at MODEL_FPS from the clip's first to its last capture time: float32 (N, 75, 3).
 
     The camera's claimed rate plays no part: only capture times do. An empty clip gives an empty array.
     """
-    if len(clip) == 0:
-        return clip.points
-    count = int(np.floor((clip.times[-1] - clip.times[0]) * fps + 1e-6)) + 1
-    grid = clip.times[0] + np.arange(count) / fps
-    positions = np.interp(grid, clip.times, np.arange(len(clip), dtype=np.float64))
-    return interpolate(clip.points, positions)
+    return interpolate(clip.points, _grid_positions(clip.times)) if len(clip) else clip.points
 
 
-def nearest_frames(times: NDArray[np.float64], fps: float = MODEL_FPS) -> NDArray[np.int64]:
+def nearest_frames(times: NDArray[np.float64]) -> NDArray[np.int64]:
     """For each frame that `resample` makes of a clip, the source frame nearest in time: int64 (N,).
 
     For what cannot be interpolated, such as images. An empty clip gives an empty array.
     """
-    if len(times) == 0:
-        return np.zeros(0, np.int64)
-    count = int(np.floor((times[-1] - times[0]) * fps + 1e-6)) + 1
-    grid = times[0] + np.arange(count) / fps
-    return nearest(np.interp(grid, times, np.arange(len(times), dtype=np.float64)))
+    return nearest(_grid_positions(times)) if len(times) else np.zeros(0, np.int64)
+
+
+def _grid_positions(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the frames of the model's grid lie between frames captured at `times`, >= 1: (N,), in frames."""
+    count = int(np.floor((times[-1] - times[0]) * MODEL_FPS + 1e-6)) + 1
+    grid = times[0] + np.arange(count) / MODEL_FPS
+    return np.interp(grid, times, np.arange(len(times), dtype=np.float64))
 
 
 def nearest(positions: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -16,13 +16,17 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from app.pipeline.module1_preprocessing.av1_frames import MAX_FRAMES as MAX_AV1_FRAMES
-from app.pipeline.module1_preprocessing.av1_frames import has_too_many_frames
-from app.pipeline.module1_preprocessing.image_limits import MAX_PIXELS, InvalidImage, check_dimensions
-from app.pipeline.module1_preprocessing.jpeg_scans import MAX_SCANS, count_scans
+from app.pipeline.module1_preprocessing.image_limits import MAX_PIXELS, check_dimensions
+from app.pipeline.module1_preprocessing.invalid import InvalidImage, InvalidVideo
+from app.pipeline.module1_preprocessing.jpeg_scans import MAX_SCANS
 from app.pipeline.module1_preprocessing.layout import Layout
 from app.pipeline.module1_preprocessing.mp4_header import claimed_duration_s
-from app.pipeline.module1_preprocessing.slices import too_many_slices
+from app.pipeline.module1_preprocessing.packet_cost import (
+    MAX_AV1_FRAMES,
+    count_scans,
+    too_many_av1_frames,
+    too_many_slices,
+)
 
 #: Only decoders that cameras, browsers and editors really use; FFmpeg has hundreds more that are hardly tested.
 DECODERS = frozenset(
@@ -33,22 +37,18 @@ DECODERS = frozenset(
 OnPacket = Callable[[], object]
 _MOTION_JPEG = "mjpeg"
 _AV1 = frozenset({"av1", "libdav1d"})
+#: Demuxers by the first bytes of a file.
+_STARTS: dict[bytes | tuple[bytes, ...], str] = {
+    b"\x1aE\xdf\xa3": "matroska",
+    b"FLV\x01": "flv",
+    b"OggS": "ogg",
+    (b"GIF87a", b"GIF89a"): "gif",
+    b"\0\0\x01\xba": "mpeg",
+}
 #: Used when a file states neither times nor a rate.
 FALLBACK_FPS = 25.0
 #: Frames up to this fraction of a slot before its edge still count as on time (rounding of container clocks).
 _SLOT_SLACK = 1e-3
-
-
-class InvalidVideo(ValueError):
-    """The file is not a video that can be used here.
-
-    code: "empty", "not_a_video", "no_video_stream", "truncated", "too_long", "too_large", "too_expensive",
-    "bad_dimensions", "bad_rate" or "undecodable"; the message says what was found and what would be accepted.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -68,22 +68,12 @@ class VideoLimits:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the header and the first frame say. None where the container does not state it (browser recordings)."""
+    """What the header says. None where the container does not state it (browser recordings)."""
 
-    width: int
-    """Pixels as shown: after rotation and with square pixels."""
-    height: int
-    """As `width`."""
     fps: float | None
     """Claimed frames per second."""
     duration_s: float | None
     """Claimed seconds."""
-    frames: int | None
-    """Claimed number of frames."""
-    codec: str
-    """FFmpeg's name of the codec."""
-    rotation: int
-    """Degrees clockwise that the stored image is turned for display: 0, 90, 180, 270."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +87,10 @@ class Frame:
 
 
 def probe(path: str | os.PathLike[str], limits: VideoLimits | None = None) -> VideoInfo:
-    """Header checks and one decoded frame, without reading the rest. Raises InvalidVideo, OSError."""
-    limits = limits or VideoLimits()
-    with _opened(Path(path), limits) as (container, stream):
-        first = next(_decoded(container, stream, limits), None)
-        if first is None:
-            raise _nothing_decoded(stream, limits)
-        layout = Layout.of(first, stream.sample_aspect_ratio)
-        height, width = layout.shape
-        _check_size(width, height, limits)
-        return VideoInfo(
-            width=width,
-            height=height,
-            fps=float(stream.average_rate) if stream.average_rate else None,
-            duration_s=_declared_duration(container, stream),
-            frames=stream.frames or None,
-            codec=stream.codec_context.name,
-            rotation=layout.rotation,
-        )
+    """Header checks, without decoding anything. Raises InvalidVideo, OSError."""
+    with _opened(Path(path), limits or VideoLimits()) as (container, stream):
+        fps = float(stream.average_rate) if stream.average_rate else None
+        return VideoInfo(fps, _declared_duration(container, stream))
 
 
 def read_frames(
@@ -158,7 +134,12 @@ def read_frames(
                 _check_size(width, height, limits)
             yield Frame(layout.upright(picture), time_s)
         if layout is None:
-            raise _nothing_decoded(stream, limits)
+            raise InvalidVideo(
+                "undecodable",
+                f"the file is a video ({stream.codec_context.name}) but none of its frames can be decoded: it is "
+                "truncated before the first whole frame, damaged, or its frames have more than "
+                f"{limits.max_pixels} pixels",
+            )
 
 
 class _Clock:
@@ -251,18 +232,11 @@ def _sniff(head: bytes) -> str:
     """The FFmpeg demuxer for the first bytes of a file: never a playlist, an image pattern or a script."""
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"):
         return "mp4"
-    if head.startswith(b"\x1aE\xdf\xa3"):
-        return "matroska"
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return "avi"
-    if head.startswith(b"FLV\x01"):
-        return "flv"
-    if head.startswith(b"OggS"):
-        return "ogg"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "gif"
-    if head.startswith(b"\x00\x00\x01\xba"):
-        return "mpeg"
+    for start, demuxer in _STARTS.items():
+        if head.startswith(start):
+            return demuxer
     for first, packet in ((0, 188), (4, 192)):  # plain and time-stamped (camcorder) transport streams
         syncs = head[first : first + 3 * packet : packet]
         if len(head) >= first + 2 * packet and set(syncs) == {0x47}:
@@ -351,7 +325,7 @@ def _too_many_pixels(what: str, limits: VideoLimits) -> InvalidVideo:
 
 
 def _decoded(
-    container: InputContainer, stream: VideoStream, limits: VideoLimits, on_packet: OnPacket = lambda: None
+    container: InputContainer, stream: VideoStream, limits: VideoLimits, on_packet: OnPacket
 ) -> Iterator[VideoFrame]:
     """Every frame that can be decoded. A damaged packet loses its own frames; a truncated file ends early."""
     packets = container.demux(stream)
@@ -383,15 +357,7 @@ def _check_packet(codec: str, packet: Packet) -> None:
         raise InvalidVideo(
             "too_expensive", f"the video contains a JPEG image of more than {MAX_SCANS} scans; send H.264 instead"
         )
-    if codec in _AV1 and has_too_many_frames(bytes(packet)):
+    if codec in _AV1 and too_many_av1_frames(bytes(packet)):
         raise InvalidVideo(
             "too_expensive", f"the video holds a packet of more than {MAX_AV1_FRAMES} AV1 frames; send H.264 instead"
         )
-
-
-def _nothing_decoded(stream: VideoStream, limits: VideoLimits) -> InvalidVideo:
-    return InvalidVideo(
-        "undecodable",
-        f"the file is a video ({stream.codec_context.name}) but none of its frames can be decoded: it is truncated "
-        f"before the first whole frame, damaged, or its frames have more than {limits.max_pixels} pixels",
-    )

@@ -44,9 +44,7 @@ class RGBEncoder(nn.Module):
         import torchvision.models as zoo  # imported here: it takes a second that the pose-only recogniser can save
 
         self.backbone: Backbone = backbone
-        net = {"resnet18": zoo.resnet18, "resnet34": zoo.resnet34, "resnet50": zoo.resnet50, "s3d": zoo.video.s3d}[
-            backbone
-        ](weights=None)
+        net = zoo.get_model(backbone, weights=None)
         if weights is not None:
             net.load_state_dict(_state_dict(backbone, weights))
         if backbone == "s3d":

@@ -1,6 +1,6 @@
 """How sure the recogniser is of a decoded sign: evidence from the lattice, one fitted temperature, and its check.
 
-The rule: the evidence for a token is its lattice rows pooled into one row, and its confidence is
+The rule: the evidence for a token is the mean of its lattice rows, and its confidence is
 
     softmax(evidence / temperature)[label].
 
@@ -14,24 +14,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.pipeline.module3_sequence.decoders import DecodedToken, checked_log_probs
 
-#: "mean" averages log-probabilities over the token's steps; "peak" takes the one step where the token is strongest.
-Pooling = Literal["mean", "peak"]
-
 TEMPERATURE_RANGE = (0.05, 20.0)
 #: Lower bound of log-probabilities before pooling: one impossible step must not outweigh all the others.
 _FLOOR = -50.0
 
 
-def token_evidence(
-    log_probs: ArrayLike, token: DecodedToken, first_step: int = 0, pooling: Pooling = "mean"
-) -> NDArray[np.float64]:
+def token_evidence(log_probs: ArrayLike, token: DecodedToken, first_step: int = 0) -> NDArray[np.float64]:
     """(V,) logits of one decoded token.
 
     log_probs: (S, V) lattice rows, the first of them being step `first_step` in the token's own counting.
@@ -44,44 +38,37 @@ def token_evidence(
             f"the token's steps {token.start_step}..{token.end_step} are not among the "
             f"{len(rows)} rows from step {first_step}"
         )
-    own = np.maximum(rows[start:end].astype(np.float64), _FLOOR)
-    return own.mean(axis=0) if pooling == "mean" else own[own[:, token.label].argmax()]
+    return np.maximum(rows[start:end].astype(np.float64), _FLOOR).mean(axis=0)
 
 
-def token_confidence(
-    log_probs: ArrayLike,
-    token: DecodedToken,
-    temperature: float = 1.0,
-    first_step: int = 0,
-    pooling: Pooling = "mean",
-) -> float:
+def token_confidence(log_probs: ArrayLike, token: DecodedToken, temperature: float = 1.0, first_step: int = 0) -> float:
     """Confidence 0..1 of one decoded token by the rule above; arguments as for `token_evidence`, temperature > 0."""
+    return confidence(token_evidence(log_probs, token, first_step), token.label, temperature)
+
+
+def confidence(evidence: NDArray[np.float64], label: int, temperature: float) -> float:
+    """softmax(evidence / temperature)[label], 0..1. Raises ValueError for a temperature that is not positive."""
     if not temperature > 0:
         raise ValueError(f"a temperature is positive, got {temperature}")
-    evidence = token_evidence(log_probs, token, first_step, pooling) / temperature
-    return float(np.exp(evidence[token.label] - np.logaddexp.reduce(evidence)))
+    scaled = evidence / temperature
+    return float(np.exp(scaled[label] - np.logaddexp.reduce(scaled)))
 
 
-def negative_log_likelihood(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float:
+def negative_log_likelihood(logits: NDArray[np.float64], labels: NDArray[np.int64], temperature: float) -> float:
     """Mean of -log softmax(logits / temperature)[label]; logits (N, V) finite, labels (N,) in 0..V-1."""
-    scaled, rows = _checked_logits(logits, labels)
-    scaled = scaled / temperature
-    return float(np.mean(np.logaddexp.reduce(scaled, axis=1) - scaled[np.arange(len(rows)), rows]))
+    scaled = logits / temperature
+    return float(np.mean(np.logaddexp.reduce(scaled, axis=1) - scaled[np.arange(len(labels)), labels]))
 
 
-def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """The temperature with the lowest negative log-likelihood, within `TEMPERATURE_RANGE`.
 
     logits: (N, V), N >= 1, finite; log-probabilities serve, because the softmax ignores a constant offset.
     labels: (N,) what is true, 0..V-1.
     The likelihood is convex in 1 / T, hence has one minimum along log T too, which golden-section search finds.
     """
-    checked, rows = _checked_logits(logits, labels)
-    low, high = TEMPERATURE_RANGE
-    log_t = _golden_section(
-        lambda x: negative_log_likelihood(checked, rows, math.exp(x)), math.log(low), math.log(high)
-    )
-    return math.exp(log_t)
+    low, high = map(math.log, TEMPERATURE_RANGE)
+    return math.exp(_golden_section(lambda x: negative_log_likelihood(logits, labels, math.exp(x)), low, high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +86,9 @@ class ReliabilityBin:
 
 
 def reliability_table(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> list[ReliabilityBin]:
-    """Confidence against accuracy in `bins` bins of equal width; confidence (N,) in 0..1, correct (N,) of truth values.
-
-    Raises ValueError for other input.
-    """
-    conf, right = np.asarray(confidence, np.float64), np.asarray(correct)
-    if bins < 1:
-        raise ValueError(f"at least one bin, got {bins}")
-    if conf.ndim != 1 or right.shape != conf.shape:
-        raise ValueError(f"one confidence per answer: shapes {conf.shape} and {right.shape}")
-    if not ((conf >= 0) & (conf <= 1)).all():
-        raise ValueError("confidences must lie in 0..1")
-    right = right.astype(bool)
+    """Confidence against accuracy in `bins` >= 1 bins of equal width; confidence (N,) in 0..1, correct (N,) of truth
+    values."""
+    conf, right = np.asarray(confidence, np.float64), np.asarray(correct, bool)
     edges = np.arange(bins + 1) / bins
     place = np.clip(np.searchsorted(edges, conf, side="left") - 1, 0, bins - 1)
     table = []
@@ -125,31 +103,18 @@ def reliability_table(confidence: ArrayLike, correct: ArrayLike, bins: int = 15)
 def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
     """Mean distance 0..1 between confidence and accuracy, bins weighted by count (Naeini et al. 2015).
 
-    Raises ValueError as `reliability_table` does, and where there is no answer at all.
+    Arguments as for `reliability_table`, at least one answer.
     """
     filled = [row for row in reliability_table(confidence, correct, bins) if row.count]
-    if not filled:
-        raise ValueError("a calibration error needs at least one answer")
     return sum(row.count * abs(row.confidence - row.accuracy) for row in filled) / sum(row.count for row in filled)
 
 
-def _checked_logits(logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    values, rows = np.asarray(logits, np.float64), np.asarray(labels)
-    if values.ndim != 2 or len(values) == 0 or not np.isfinite(values).all():
-        raise ValueError(f"expected finite logits of shape (answers, labels), at least one, got shape {values.shape}")
-    if rows.shape != (len(values),) or not np.issubdtype(rows.dtype, np.integer):
-        raise ValueError(f"expected {len(values)} integer labels, got {rows.dtype} of shape {rows.shape}")
-    if rows.min() < 0 or rows.max() >= values.shape[1]:
-        raise ValueError(f"labels must lie in 0..{values.shape[1] - 1}")
-    return values, rows.astype(np.int64)
-
-
-def _golden_section(function: Callable[[float], float], low: float, high: float, tolerance: float = 1e-6) -> float:
-    """Minimum of a function with one valley between `low` and `high` (Kiefer 1953)."""
+def _golden_section(function: Callable[[float], float], low: float, high: float) -> float:
+    """Minimum of a function with one valley between `low` and `high` (Kiefer 1953), to 1e-6."""
     ratio = (math.sqrt(5) - 1) / 2
     left, right = high - ratio * (high - low), low + ratio * (high - low)
     at_left, at_right = function(left), function(right)
-    while high - low > tolerance:
+    while high - low > 1e-6:
         if at_left <= at_right:
             high, right, at_right = right, left, at_left
             left = high - ratio * (high - low)

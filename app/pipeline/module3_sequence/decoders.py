@@ -15,28 +15,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from app.pipeline.module3_sequence.ngram import Context, NgramModel
 from app.pipeline.module3_sequence.steps import BLANK
 
 #: Highest value accepted as a log-probability: above 0 by the rounding of half precision.
 MAX_LOG_PROB = 1e-2
 _IMPOSSIBLE = -math.inf
-
-LmContext = tuple[int, ...]
-
-
-class LanguageModel(Protocol):
-    """What the beam search needs of a language model over label ids; contexts are opaque, hashable values."""
-
-    @property
-    def num_labels(self) -> int: ...
-
-    def start(self) -> LmContext: ...
-
-    def advance(self, context: LmContext, label: int) -> LmContext: ...
-
-    def log_probs(self, context: LmContext) -> Sequence[float]:
-        """log p(label | context), indexed by label id; the beam never uses index 0."""
-        ...
 
 
 class InvalidLattice(ValueError):
@@ -52,8 +36,6 @@ class DecodedToken:
     """Step at which the label was first emitted."""
     end_step: int
     """Last step it was emitted at, plus one."""
-    log_prob: float
-    """Mean log-probability of the label over those steps, <= 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +53,14 @@ class Hypothesis:
 class Decoder(Protocol):
     """A stateful CTC decoder. How the steps are cut into calls of `feed` never changes the result."""
 
-    @property
-    def steps(self) -> int:
-        """Number of the next step: steps fed since the last reset, plus the step given to it."""
-        ...
+    steps: int
+    """Number of the next step: steps fed since the last reset, plus the step given to it."""
 
     def feed(self, log_probs: ArrayLike) -> None: ...
 
     def copy(self) -> Decoder: ...
 
     def best(self) -> Hypothesis: ...
-
-    def n_best(self, n: int) -> list[Hypothesis]: ...
 
     def committed(self) -> tuple[DecodedToken, ...]: ...
 
@@ -125,16 +103,11 @@ class GreedyDecoder:
 
     def reset(self, step: int = 0) -> None:
         """Forget everything; the next row is step number `step`."""
-        self._step = step
+        self.steps = step
         self._tokens: list[DecodedToken] = []
         self._label = BLANK  # symbol of the latest step; where it is a label its run is still open
         self._start = step
-        self._run_log_prob = 0.0
         self._score = 0.0
-
-    @property
-    def steps(self) -> int:
-        return self._step
 
     def copy(self) -> GreedyDecoder:
         """An independent decoder in the same state."""
@@ -150,18 +123,12 @@ class GreedyDecoder:
         for label, log_prob in zip(rows.argmax(axis=1).tolist(), rows.max(axis=1).tolist(), strict=True):
             if label != self._label:
                 self._tokens += self._open_run()
-                self._label, self._start, self._run_log_prob = label, self._step, 0.0
-            self._run_log_prob += log_prob
+                self._label, self._start = label, self.steps
             self._score += log_prob
-            self._step += 1
+            self.steps += 1
 
     def best(self) -> Hypothesis:
         return Hypothesis((*self._tokens, *self._open_run()), self._score)
-
-    def n_best(self, n: int) -> list[Hypothesis]:
-        """The one best hypothesis (a best path has no second); `n` >= 1 for the sake of the common interface."""
-        _check_n(n)
-        return [self.best()]
 
     def committed(self) -> tuple[DecodedToken, ...]:
         """Tokens that later steps cannot change, except that the end of the last one may still grow."""
@@ -169,22 +136,27 @@ class GreedyDecoder:
 
     def _open_run(self) -> tuple[DecodedToken, ...]:
         """The token of the run that reaches the latest step, if there is one."""
-        if self._label == BLANK:
-            return ()
-        mean = self._run_log_prob / (self._step - self._start)
-        return (DecodedToken(self._label, self._start, self._step, mean),)
+        return () if self._label == BLANK else (DecodedToken(self._label, self._start, self.steps),)
 
 
-# The best single path of a prefix as a linked list of its tokens: (path before, label, start, end, sum of log-probs).
-# Links are never changed, so beams and copies share them.
-_Path = tuple["_Path | None", int, int, int, float]
+#: A path as a linked list of its tokens: (path before, label, start, end). Links are never changed, so beams and copies
+#: share them.
+TokenPath = tuple["TokenPath | None", int, int, int]
+
+
+def tokens_of(path: TokenPath | None) -> tuple[DecodedToken, ...]:
+    tokens = []
+    while path is not None:
+        path, label, start, end = path
+        tokens.append(DecodedToken(label, start, end))
+    return tuple(reversed(tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class _Prior:
     """What may follow a prefix; queried from the language model once per prefix, not once per step."""
 
-    context: LmContext
+    context: Context
     log_probs: Sequence[float] | None  # by label; None without a language model
     highest: float  # the most that appending any label adds to the score
 
@@ -205,17 +177,12 @@ class _Prefix:
     lm: float  # weighted language model plus length bonus
     prior: _Prior
     best_blank: float  # log-probability of the best single path that ends in blank, and its tokens
-    path_blank: _Path | None
+    path_blank: TokenPath | None
     best_label: float  # the same for the paths that end in `last`
-    path_label: _Path | None
+    path_label: TokenPath | None
 
     def tokens(self) -> tuple[DecodedToken, ...]:
-        path = self.path_blank if self.best_blank >= self.best_label else self.path_label
-        tokens = []
-        while path is not None:
-            path, label, start, end, log_prob = path
-            tokens.append(DecodedToken(label, start, end, log_prob / (end - start)))
-        return tuple(reversed(tokens))
+        return tokens_of(self.path_blank if self.best_blank >= self.best_label else self.path_label)
 
 
 class BeamDecoder:
@@ -236,7 +203,7 @@ class BeamDecoder:
     def __init__(
         self,
         beam: int = 5,
-        lm: LanguageModel | None = None,
+        lm: NgramModel | None = None,
         lm_weight: float = 0.0,
         length_bonus: float = 0.0,
         prune_log_prob: float | None = -10.0,
@@ -261,14 +228,10 @@ class BeamDecoder:
 
     def reset(self, step: int = 0) -> None:
         """Forget everything; the next row is step number `step`."""
-        self._step = step
+        self.steps = step
         prior = _Prior((), None, self._bonus) if self._lm is None else self._prior(self._lm, self._lm.start())
         root = _Prefix((), -1, 0.0, _IMPOSSIBLE, 0.0, 0.0, prior, 0.0, None, _IMPOSSIBLE, None)
         self._beam = [root]  # always sorted, best first
-
-    @property
-    def steps(self) -> int:
-        return self._step
 
     def copy(self) -> BeamDecoder:
         """An independent decoder in the same state; costs O(1), entries are shared and never changed."""
@@ -284,14 +247,13 @@ class BeamDecoder:
         floors = (rows.max(axis=1).astype(float) + self._prune).tolist()
         for row, labels, floor in zip(rows.tolist(), ranked, floors, strict=True):
             self._beam = self._advance(row, labels, floor)
-            self._step += 1
+            self.steps += 1
 
     def best(self) -> Hypothesis:
         return self.n_best(1)[0]
 
     def n_best(self, n: int) -> list[Hypothesis]:
         """The n best prefixes of the beam (fewer where it holds fewer), best first; n >= 1."""
-        _check_n(n)
         return [Hypothesis(prefix.tokens(), prefix.total + prefix.lm) for prefix in self._beam[:n]]
 
     def committed(self) -> tuple[DecodedToken, ...]:
@@ -308,7 +270,7 @@ class BeamDecoder:
 
     def _advance(self, row: list[float], labels: list[int], floor: float) -> list[_Prefix]:
         """The beam after one more step: `row` its V log-probabilities, `labels` what may be appended, best first."""
-        beam, step = self._beam, self._step
+        beam, step = self._beam, self.steps
         index = {prefix.labels: i for i, prefix in enumerate(beam)}
         # Labels whose appending to beam[i] gives another prefix of the beam: that mass flows into the other's stay.
         joined: list[list[int]] = [[] for _ in beam]
@@ -355,7 +317,7 @@ class BeamDecoder:
         if self._lm is not None:
             prior = self._prior(self._lm, self._lm.advance(prior.context, label))
         mass += log_prob
-        new_path = (path, label, self._step, self._step + 1, log_prob)
+        new_path = (path, label, self.steps, self.steps + 1)
         labels = (*prefix.labels, label)
         return _Prefix(labels, label, _IMPOSSIBLE, mass, mass, lm, prior, _IMPOSSIBLE, None, best + log_prob, new_path)
 
@@ -363,12 +325,12 @@ class BeamDecoder:
         """What appending `label` adds to the score besides its probability on the step."""
         return self._bonus if lm is None else self._bonus + self._lm_weight * lm[label]
 
-    def _prior(self, lm: LanguageModel, context: LmContext) -> _Prior:
+    def _prior(self, lm: NgramModel, context: Context) -> _Prior:
         log_probs = lm.log_probs(context)
         return _Prior(context, log_probs, self._bonus + self._lm_weight * max(log_probs[1:]))
 
 
-def _arrival(prefix: _Prefix, label: int) -> tuple[float, float, _Path | None]:
+def _arrival(prefix: _Prefix, label: int) -> tuple[float, float, TokenPath | None]:
     """Log mass and best single path of `prefix` to which `label` can be appended: a repeat needs a blank before it."""
     if prefix.best_blank >= prefix.best_label or label == prefix.last:
         best, path = prefix.best_blank, prefix.path_blank
@@ -382,13 +344,13 @@ def _stay(prefix: _Prefix, parent: _Prefix | None, row: list[float], step: int) 
     last, log_prob, blank_log_prob = prefix.last, row[prefix.last], row[BLANK]
     label, best_label, path_label = prefix.label, prefix.best_label, prefix.path_label
     if path_label is not None:
-        before, _, start, _, run = path_label
-        path_label = (before, last, start, step + 1, run + log_prob)
+        before, _, start, _ = path_label
+        path_label = (before, last, start, step + 1)
     if parent is not None:
         mass, best, path = _arrival(parent, last)
         label = _log_add(label, mass)
         if best > best_label:
-            best_label, path_label = best, (path, last, step, step + 1, log_prob)
+            best_label, path_label = best, (path, last, step, step + 1)
     label += log_prob
     if prefix.best_blank >= prefix.best_label:
         best_blank, path_blank = prefix.best_blank, prefix.path_blank
@@ -407,8 +369,3 @@ def _log_add(a: float, b: float) -> float:
     if a < b:
         a, b = b, a
     return a if b == _IMPOSSIBLE else a + math.log1p(math.exp(b - a))
-
-
-def _check_n(n: int) -> None:
-    if n < 1:
-        raise ValueError(f"n_best needs n >= 1, got {n}")

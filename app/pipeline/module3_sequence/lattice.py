@@ -31,7 +31,7 @@ class GlobalLattice:
     Memory: at most one window of rows that are not final, plus final rows not yet taken.
     """
 
-    def __init__(self, window: int = 64, stride: int = 32) -> None:
+    def __init__(self, window: int, stride: int) -> None:
         for name, frames in (("window", window), ("stride", stride)):
             if frames < TIME_DIVISOR or frames % TIME_DIVISOR:
                 raise ValueError(f"{name} must be a positive multiple of {TIME_DIVISOR} frames, got {frames}")
@@ -47,21 +47,20 @@ class GlobalLattice:
 
     def _clear(self) -> None:
         width = self._width or 0
-        self._single = np.empty((0, width), np.float32)  # the first window's own row
+        self._rows = np.empty((0, width), np.float32)  # a window's own where it is the only one, else their mean
         self._log_sum = np.empty((0, width))  # log of the weighted sum of probabilities
         self._weight_sum = np.empty(0)
-        self._windows = np.empty(0, np.int64)  # how many windows went into the row
 
     def __len__(self) -> int:
         """Rows kept: final ones not yet taken, and those not final."""
-        return len(self._windows)
+        return len(self._rows)
 
     def copy(self) -> GlobalLattice:
         """An independent lattice in the same state."""
         twin = object.__new__(GlobalLattice)
         twin.__dict__.update(self.__dict__)
-        twin._log_sum, twin._weight_sum = self._log_sum.copy(), self._weight_sum.copy()
-        twin._windows = self._windows.copy()  # rows of _single are never changed, only appended to
+        twin._rows, twin._log_sum = self._rows.copy(), self._log_sum.copy()
+        twin._weight_sum = self._weight_sum.copy()
         return twin
 
     @property
@@ -105,11 +104,10 @@ class GlobalLattice:
         old = slice(at, at + both)
         self._log_sum[old] = np.logaddexp(self._log_sum[old], weighted[:both])
         self._weight_sum[old] += weights[:both]
-        self._windows[old] += 1
-        self._single = np.concatenate([self._single, rows[both:]])
+        self._rows[old] = self._log_sum[old] - np.log(self._weight_sum[old])[:, None]
+        self._rows = np.concatenate([self._rows, rows[both:]])
         self._log_sum = np.concatenate([self._log_sum, weighted[both:]])
         self._weight_sum = np.concatenate([self._weight_sum, weights[both:]])
-        self._windows = np.concatenate([self._windows, np.ones(len(rows) - both, np.int64)])
 
         self._next_window = window_start_step + self._stride
         self._final = max(self._final, self._next_window)
@@ -117,15 +115,14 @@ class GlobalLattice:
     def take_final(self) -> NDArray[np.float32]:
         """(n, V) float32 rows that became final since the last call, each returned exactly once; n may be 0."""
         count = self.final_until() - self._base
-        rows = self._rows(0, count)
-        self._single, self._log_sum = self._single[count:].copy(), self._log_sum[count:].copy()
-        self._weight_sum, self._windows = self._weight_sum[count:].copy(), self._windows[count:].copy()
+        final, self._rows = self._rows[:count].copy(), self._rows[count:].copy()
+        self._log_sum, self._weight_sum = self._log_sum[count:].copy(), self._weight_sum[count:].copy()
         self._base += count
-        return rows
+        return final
 
     def pending(self) -> NDArray[np.float32]:
         """(n, V) float32 rows from `final_until()` on, as they stand; later windows may change them."""
-        return self._rows(self.final_until() - self._base, len(self))
+        return self._rows[self.final_until() - self._base :].copy()
 
     def flush(self) -> NDArray[np.float32]:
         """No later window belongs to this part of the stream: make every row final and return those not yet taken.
@@ -135,11 +132,3 @@ class GlobalLattice:
         self._final = self._base + len(self)
         self._next_window = max(0, self._next_window - self._stride)
         return self.take_final()
-
-    def _rows(self, start: int, stop: int) -> NDArray[np.float32]:
-        rows = self._single[start:stop].copy()
-        mixed = self._windows[start:stop] > 1
-        if mixed.any():
-            means = self._log_sum[start:stop] - np.log(self._weight_sum[start:stop])[:, None]
-            rows[mixed] = means[mixed]
-        return rows

@@ -45,10 +45,14 @@ def ctc(logits: Tensor, steps: Tensor, targets: Tensor, target_lengths: Tensor) 
     return F.ctc_loss(log_probs, targets, steps, target_lengths, blank=BLANK, zero_infinity=True)
 
 
+def steps_needed(labels: list[int]) -> int:
+    """Least steps in which CTC can emit these labels: one for each, and a blank before each repeat."""
+    return len(labels) + sum(a == b for a, b in itertools.pairwise(labels))
+
+
 def feasible(steps: int, labels: list[int]) -> bool:
-    """Can CTC emit these labels in that many steps? Each label needs one, each repeat a blank between."""
-    repeats = sum(a == b for a, b in itertools.pairwise(labels))
-    return steps >= len(labels) + repeats
+    """Can CTC emit these labels in that many steps?"""
+    return steps >= steps_needed(labels)
 
 
 def total_loss(
@@ -69,10 +73,13 @@ def total_loss(
     """
     main = ctc(lattice.logits, lattice.steps, targets, target_lengths)
     loss, parts = config.main * main, {"ctc": main.detach()}
+
+    def add(name: str, term: Tensor, weight: float) -> None:
+        nonlocal loss
+        loss, parts[name] = loss + weight * term, term.detach()
+
     if config.auxiliary:
-        auxiliary = ctc(lattice.conv_logits, lattice.steps, targets, target_lengths)
-        loss = loss + config.auxiliary * auxiliary
-        parts["aux"] = auxiliary.detach()
+        add("aux", ctc(lattice.conv_logits, lattice.steps, targets, target_lengths), config.auxiliary)
     valid = torch.arange(lattice.logits.shape[1], device=lattice.logits.device)[None] < lattice.steps[:, None]
     steps = valid.sum() if valid_steps is None else valid_steps
     if config.distill:
@@ -80,13 +87,9 @@ def total_loss(
         teacher = F.log_softmax(lattice.logits.detach().float() / t, dim=-1)
         student = F.log_softmax(lattice.conv_logits.float() / t, dim=-1)
         kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
-        distill = (kl * valid).sum() / steps * t * t
-        loss = loss + config.distill * distill
-        parts["kl"] = distill.detach()
+        add("kl", (kl * valid).sum() / steps * t * t, config.distill)
     for name, logits in lattice.streams.items():
-        own = ctc(logits, lattice.steps, targets, target_lengths)
-        loss = loss + config.streams * own
-        parts[f"ctc_{name}"] = own.detach()
+        add(f"ctc_{name}", ctc(logits, lattice.steps, targets, target_lengths), config.streams)
     if lattice.with_images:
         # Not a loss: the weight of the images in the fused frames, 0 at the start.
         frames = valid.repeat_interleave(lattice.gates.shape[1] // valid.shape[1], dim=1)

@@ -119,8 +119,7 @@ class StreamHead(nn.Module):
         self.classifier = CosineClassifier(dim, 1 + labels, scale)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.convolution(frames, lengths))
-        return logits
+        return self.classifier(self.convolution(frames, lengths))
 
 
 class SignModel(nn.Module):
@@ -155,11 +154,9 @@ class SignModel(nn.Module):
         self.conv_classifier = (
             None if config.shared_classifier else CosineClassifier(dim, 1 + config.labels, config.cosine_scale)
         )
+        names = ("rgb", "pose") if config.rgb and config.rgb.heads else ()
         self.heads = nn.ModuleDict(
-            {
-                name: StreamHead(dim, config.labels, config.dropout, config.cosine_scale)
-                for name in (("rgb", "pose") if config.rgb and config.rgb.heads else ())
-            }
+            {name: StreamHead(dim, config.labels, config.dropout, config.cosine_scale) for name in names}
         )
 
     @staticmethod
@@ -175,8 +172,7 @@ class SignModel(nn.Module):
         """What the RGB encoder makes of each frame's crops alone: (N, 3 * views, S, S) -> (N, rgb.out_dim)."""
         if self.rgb is None:
             raise ValueError("this model has no RGB stream")
-        frames: Tensor = self.rgb(images[None])[0]
-        return frames
+        return self.rgb(images[None])[0]
 
     def fuse_frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Module 2, frame by frame: (B, T, model_dim) and gates (B, T, 2).
@@ -193,18 +189,12 @@ class SignModel(nn.Module):
         both, weights = self._fused(seen.nan_to_num(0.0), pose)
         return torch.where(there, both, alone), torch.where(there, weights, gates)
 
-    def _streams(self, features: Tensor, images: Tensor | None, lengths: Tensor | None) -> tuple[Tensor | None, Tensor]:
-        """What each stream makes of the frames: (B, T, rgb.out_dim) or None without images, (B, T, model_dim)."""
-        seen = None if images is None or self.rgb is None else self.rgb(images, lengths)
-        return seen, self.pose(features)
-
     def _fused(self, rgb: Tensor | None, pose: Tensor, without_pose: bool = False) -> tuple[Tensor, Tensor]:
         if rgb is None or self.fusion is None:
             gates = torch.zeros(*pose.shape[:2], 2, device=pose.device, dtype=pose.dtype)
             gates[..., 1] = 1
             return pose, gates
-        fused: tuple[Tensor, Tensor] = self.fusion(rgb, pose, without_pose)
-        return fused
+        return self.fusion(rgb, pose, without_pose)
 
     def encode_frames(self, features: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """What sees only the frames around a step, convolutions included: (B, T / 4, model_dim) and gates (B, T, 2).
@@ -216,14 +206,14 @@ class SignModel(nn.Module):
 
     def classify(self, short: Tensor, steps: Tensor | None) -> Tensor:
         """What sees the whole window: (B, S, model_dim), steps (B,) -> logits (B, S, 1 + labels)."""
-        logits: Tensor = self.classifier(self.dropout(self.sequence(short, steps)))
-        return logits
+        return self.classifier(self.dropout(self.sequence(short, steps)))
 
     def forward(
         self, features: Tensor, lengths: Tensor, images: Tensor | None = None, without_pose: bool = False
     ) -> Lattice:
         """without_pose: use the images alone, to measure them."""
-        rgb, pose = self._streams(features, images, lengths)
+        rgb = None if images is None or self.rgb is None else self.rgb(images, lengths)
+        pose = self.pose(features)
         frames, gates = self._fused(rgb, pose, without_pose)
         short = self.convolution(frames, lengths)
         steps = lengths // math.prod(self.convolution.pools)

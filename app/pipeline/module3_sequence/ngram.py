@@ -66,20 +66,18 @@ class NgramModel:
         """Count `sentences` of label ids (1..len(vocabulary)); raises InvalidNgramModel for any other id."""
         events: dict[Context, Counter[int]] = {}
         for sentence in sentences:
+            if END in sentence:
+                raise InvalidNgramModel("a sentence holds label 0, the blank; a language model sees labels only")
             context: Context = (START,) * (order - 1)
             for label in (*sentence, END):
                 events.setdefault(context, Counter())[label] += 1
                 context = (*context, label)[1:]
-            if END in sentence:
-                raise InvalidNgramModel("a sentence holds label 0, the blank; a language model sees labels only")
         return cls(vocabulary, order, events)
 
     def start(self) -> Context:
-        """Context at the beginning of a sentence."""
         return (START,) * (self.order - 1)
 
     def advance(self, context: Context, label: int) -> Context:
-        """Context after `label`."""
         return (*context, label)[1:]
 
     def log_probs(self, context: Context) -> list[float]:
@@ -87,19 +85,12 @@ class NgramModel:
 
         Cached per context that was seen in training, so memory is bounded by the model's size.
         """
-        seen = self._longest_seen(context)
-        cached = self._log_probs.get(seen)
+        while context and context not in self._counts:
+            context = context[1:]
+        cached = self._log_probs.get(context)
         if cached is None:
-            cached = self._log_probs[seen] = [math.log(p) for p in self._distribution(seen)]
+            cached = self._log_probs[context] = [math.log(p) for p in self._distribution(context)]
         return cached
-
-    def sentence_log_prob(self, labels: Sequence[int]) -> float:
-        """Natural log-probability of the whole sentence, its end included."""
-        context, total = self.start(), 0.0
-        for label in (*labels, END):
-            total += self.log_probs(context)[label]
-            context = self.advance(context, label)
-        return total
 
     def save(self, path: Path) -> None:
         """Write JSON; `events` are rows of [context..., label, count], which is all the model consists of."""
@@ -164,11 +155,6 @@ class NgramModel:
             raise InvalidNgramModel(
                 f"labels after or in context {context} are outside 1..{self.num_labels - 1}, the vocabulary's"
             )
-
-    def _longest_seen(self, context: Context) -> Context:
-        while context and context not in self._counts:
-            context = context[1:]
-        return context
 
     def _distribution(self, context: Context) -> list[float]:
         """(V,) probabilities after a context that was seen (or the empty one)."""

@@ -18,9 +18,9 @@ def label_ids(vocabulary: Sequence[str]) -> dict[str, int]:
     return {gloss: label for label, gloss in enumerate(vocabulary, 1)}
 
 
-def steps_in(frames: int) -> int:
-    """Number of lattice steps that cover `frames`; the last one may be covered in part."""
-    return -(-frames // TIME_DIVISOR)
+def steps_in(frames: int, divisor: int = TIME_DIVISOR) -> int:
+    """Number of lattice steps of `divisor` frames that cover `frames`; the last one may be covered in part."""
+    return -(-frames // divisor)
 
 
 def whole_steps(frames: int) -> int:

@@ -97,10 +97,10 @@ class AttentionEncoder(nn.Module):
     Position comes from sinusoids (Vaswani et al., 2017) added to the input.
     """
 
-    def __init__(self, dim: int, layers: int, dropout: float, heads: int = 4) -> None:
+    def __init__(self, dim: int, layers: int, dropout: float) -> None:
         super().__init__()
         layer = nn.TransformerEncoderLayer(
-            dim, heads, 4 * dim, dropout, activation="gelu", batch_first=True, norm_first=True
+            dim, 4, 4 * dim, dropout, activation="gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
         self.dim = dim

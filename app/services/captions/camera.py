@@ -23,6 +23,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import (
     LandmarkEngine,
     LandmarksUnavailable,
     LandmarkTrack,
+    TrackLost,
 )
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.stages import DECODE, LANDMARKS, OnStage, Stopwatch, no_op_observer
@@ -37,6 +38,8 @@ IN_FLIGHT = 2
 #: Seconds without an image (paused, or connection lost) after which a camera releases its track, which holds about
 #: 190 MB. Its next image opens another; the sentence has ended by then.
 QUIET_S = 5.0
+#: Tracks that a camera may lose to a crash before it ends: an image that crashes the engine is often sent again.
+MAX_TRACKS_LOST = 3
 
 T = TypeVar("T")
 
@@ -113,6 +116,7 @@ class Camera:
         self._images: deque[WaitingImage] = deque()
         self._in_flight = False
         self._opened: LandmarkTrack | None = None
+        self._tracks_lost = 0
         self._pictures = ImageReader.of(client.recogniser, on_stage)
         self._track_lock, self._closed = Lock(), False
         self._something = asyncio.Event()
@@ -154,8 +158,6 @@ class Camera:
         try:
             while True:
                 await self._something.wait()
-                # First, because it takes a moment, in which old images make room for new ones.
-                await self._in_thread(self._open)
                 await self._read_until_quiet()
                 await self._in_thread(self._give_back)
         except (OutOfMemory, DeviceFault) as problem:
@@ -193,6 +195,15 @@ class Camera:
             points, rgb = await self._in_thread(partial(self._receive, sent[0].pixels))
         except (OutOfMemory, DeviceFault):
             raise
+        except TrackLost as problem:
+            self._tracks_lost += 1
+            if self._tracks_lost > MAX_TRACKS_LOST:
+                raise
+            logger.warning("a live session goes on with another landmark track: {}", problem)
+            await self._in_thread(self._give_back)
+            sent.clear()
+            self._in_flight = False
+            self._client.on_bad_image(InvalidFrame("Finding landmarks broke off at this image; send the next one."))
         except ServiceError as problem:
             self._in_flight = bool(sent)
             self._client.on_bad_image(InvalidFrame(problem.detail))
@@ -212,11 +223,6 @@ class Camera:
 
     # -- in a thread --------------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        with self._track_lock:
-            if not self._closed:
-                self._opened = self._landmarks.open()
-
     def _send(self, image: WaitingImage) -> _Sent:
         """Decode an image and hand it to the landmark engine."""
         watch = Stopwatch()
@@ -224,6 +230,9 @@ class Camera:
             rgb = picture_from_bytes(image.data)
         watch.report(self._on_stage)
         with self._track_lock:
+            # Opened for the first image that decodes, so bytes that are not an image cost no track.
+            if self._opened is None and not self._closed:
+                self._opened = self._landmarks.open()
             self._track.send(rgb)
         return _Sent(image, rgb.shape[1], rgb.shape[0], rgb if self._pictures is not None else None)
 

@@ -20,6 +20,6 @@ def read_any_config(folder: Path) -> CheckpointConfig:
     return TracksCheckpoint.from_dict(read_values(folder)) if reads_tracks(folder) else read_config(folder)
 
 
-def load_any(folder: Path, device: str = "cpu") -> tuple[CheckpointConfig, SignModel]:
-    """Config and model in eval mode on `device`. Raises CheckpointError."""
-    return load_network(folder, device) if reads_tracks(folder) else load_checkpoint(folder, device)
+def load_any(folder: Path) -> tuple[CheckpointConfig, SignModel]:
+    """Config and model in eval mode, on the CPU. Raises CheckpointError."""
+    return load_network(folder) if reads_tracks(folder) else load_checkpoint(folder)

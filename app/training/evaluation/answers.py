@@ -8,19 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.pipeline.module3_sequence.confidence import expected_calibration_error, reliability_table
+from app.pipeline.recogniser import GlossSegment
 from app.training.evaluation.wer import AlignedPair, Edit, ErrorCounts, align, confusions, count, per_gloss
 
 #: Bins of the reliability table.
 BINS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class PredictedSign:
-    """One sign that was read."""
-
-    gloss: str
-    confidence: float
-    """0..1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +21,7 @@ class Answer:
 
     reference: tuple[str, ...]
     """Glosses signed in it."""
-    predicted: tuple[PredictedSign, ...]
+    predicted: tuple[GlossSegment, ...]
     """Signs read from it."""
     signer: str
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from app.pipeline.module3_sequence.decoders import BeamDecoder, Decoder, GreedyD
 from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
-from app.training.evaluation.answers import Answer, PredictedSign, errors, tables
+from app.training.evaluation.answers import Answer, errors, tables
 from app.training.evaluation.live import read_live
 from app.training.evaluation.reading import Example, lattices
 
@@ -57,11 +58,7 @@ def answers_of(
     out = []
     for example, lattice in zip(examples, tables_, strict=True):
         decoder.reset()
-        decoder.feed(lattice)
-        segments = recogniser.segments(decoder.best().tokens, lattice)
-        out.append(
-            Answer(example.glosses, tuple(PredictedSign(s.gloss, s.confidence) for s in segments), example.signer)
-        )
+        out.append(Answer(example.glosses, recogniser.read(lattice, decoder), example.signer))
     return out
 
 
@@ -77,20 +74,15 @@ def ways_of(
     """
     sets = {name: examples for name, examples in sets.items() if examples}
     read = {name: lattices(recogniser, examples) for name, examples in sets.items()}
-    ways: dict[str, dict[str, Any]] = {}
-    headline: list[Answer] = []
-    for way, decoder in decoders(recogniser, lm).items():
-        ways[way] = {}
-        for name, examples in sets.items():
-            answers = answers_of(recogniser, decoder, examples, read[name])
-            ways[way][name] = errors(answers)
-            if len(ways) == 1:
-                headline += answers
+    answers = {
+        way: {name: answers_of(recogniser, decoder, examples, read[name]) for name, examples in sets.items()}
+        for way, decoder in decoders(recogniser, lm).items()
+    }
+    headline = next(iter(answers))
     if live is not None:
-        way = f"live, window {live.window}, stride {live.stride}"
-        ways[way] = {}
-        for name, examples in sets.items():
-            predicted = [tuple(PredictedSign(g, 0.0) for g in read_live(recogniser, e, live)) for e in examples]
-            answers = [Answer(e.glosses, p, e.signer) for e, p in zip(examples, predicted, strict=True)]
-            ways[way][name] = errors(answers)
-    return {"headline": next(iter(ways)), "ways": ways, "tables": tables(headline)}
+        answers[f"live, window {live.window}, stride {live.stride}"] = {
+            name: [Answer(e.glosses, read_live(recogniser, e, live), e.signer) for e in examples]
+            for name, examples in sets.items()
+        }
+    ways = {way: {name: errors(of_set) for name, of_set in of.items()} for way, of in answers.items()}
+    return {"headline": headline, "ways": ways, "tables": tables([*chain(*answers[headline].values())])}

@@ -36,19 +36,14 @@ def lattices(recogniser: Recogniser, examples: Sequence[Example], batch_size: in
 
 def read(recogniser: Recogniser, examples: Sequence[Example]) -> list[tuple[GlossSegment, ...]]:
     """What the recogniser reads from each example, in order."""
-    out = []
-    for lattice in lattices(recogniser, examples):
-        decoder = recogniser.new_decoder()
-        decoder.feed(lattice)
-        out.append(recogniser.segments(decoder.best().tokens, lattice))
-    return out
+    return [recogniser.read(lattice, recogniser.new_decoder()) for lattice in lattices(recogniser, examples)]
 
 
 #: How examples are answered; several processes share the work by another one than `read`.
 Reader = Callable[[Recogniser, Sequence[Example]], list[tuple[GlossSegment, ...]]]
 
 
-def word_errors(examples: Sequence[Example], read: Sequence[Sequence[str]]) -> dict[str, float]:
+def word_errors(examples: Sequence[Example], read: Sequence[Sequence[GlossSegment]]) -> dict[str, float]:
     """WER with substitutions, deletions, insertions and the number of signs, for answers in the examples' order."""
-    counts = corpus_errors((e.glosses, answer) for e, answer in zip(examples, read, strict=True))
-    return figures(counts)
+    said = [[sign.gloss for sign in answer] for answer in read]
+    return figures(corpus_errors((e.glosses, glosses) for e, glosses in zip(examples, said, strict=True)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,49 +21,51 @@ def cell(figures: Mapping[str, Any]) -> str:
     )
 
 
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (header, *rows)]
+    return "\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]])
+
+
 def ways_table(title: str, ways: Mapping[str, Mapping[str, Any]], columns: Sequence[str]) -> str:
     """One row per way of reading, one column per set of clips: {way: {set: figures}}; a set a way lacks shows as -."""
-    lines = [f"| {title} | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
-    for way, sets in ways.items():
-        cells = [cell(sets[name]) if sets.get(name) else "-" for name in columns]
-        lines.append(f"| {way} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [(way, *(cell(sets[name]) if sets.get(name) else "-" for name in columns)) for way, sets in ways.items()]
+    return markdown_table((title, *columns), rows)
 
 
 def report_tables(tables: Mapping[str, Any]) -> str:
     """`app.training.evaluation.answers.tables` as Markdown."""
-    lines = ["| signer | clips | WER |", "|---|---|---|"]
-    lines += [f"| {signer or '-'} | {row['clips']} | {cell(row)} |" for signer, row in tables["by_signer"].items()]
-    lines += ["", "| gloss | signed | right | substituted | left out | put in |", "|---|---|---|---|---|---|"]
+    signers = [(signer or "-", row["clips"], cell(row)) for signer, row in tables["by_signer"].items()]
+    glosses = []
     for gloss, row in tables["by_gloss"].items():
-        wrong = [row[kind] for kind in ("substitutions", "deletions", "insertions")]
-        counts = [row["signs"], row["signs"] - wrong[0] - wrong[1], *wrong]
-        lines.append(f"| {gloss} | {' | '.join(map(str, counts))} |")
+        substituted, left_out, put_in = (row[kind] for kind in ("substitutions", "deletions", "insertions"))
+        signed = row["signs"]
+        glosses.append((gloss, signed, signed - substituted - left_out, substituted, left_out, put_in))
     found = tables["confusions"]
-    lines += ["", "| signed | read as | times |", "|---|---|---|"]
-    lines += [f"| {c['signed']} | {c['read']} | {c['times']} |" for c in found[:SHOWN_CONFUSIONS]]
-    if len(found) > SHOWN_CONFUSIONS:
-        rest = sum(c["times"] for c in found[SHOWN_CONFUSIONS:])
-        lines.append(f"| {len(found) - SHOWN_CONFUSIONS} other pairs | | {rest} |")
-    return "\n".join([*lines, "", report_calibration(tables["calibration"])])
+    confusions = [(c["signed"], c["read"], c["times"]) for c in found[:SHOWN_CONFUSIONS]]
+    if rest := found[SHOWN_CONFUSIONS:]:
+        confusions.append((f"{len(rest)} other pairs", "", sum(c["times"] for c in rest)))
+    parts = [
+        markdown_table(("signer", "clips", "WER"), signers),
+        markdown_table(("gloss", "signed", "right", "substituted", "left out", "put in"), glosses),
+        markdown_table(("signed", "read as", "times"), confusions),
+        report_calibration(tables["calibration"]),
+    ]
+    return "\n\n".join(parts)
 
 
 def report_calibration(calibration: Mapping[str, Any] | None) -> str:
     """The reliability table as Markdown."""
     if calibration is None:
         return "Nothing was read, so there is no confidence to check."
-    lines = [
-        f"Calibration: expected calibration error {calibration['ece']:.3f} over {calibration['signs_read']} signs that "
-        f"were read, {calibration['right']:.1%} of them right, mean confidence {calibration['mean_confidence']:.1%}.",
-        "",
-        "| confidence | signs | mean confidence | right |",
-        "|---|---|---|---|",
+    rows = [
+        (f"{row['from']:.0%} to {row['to']:.0%}", row["signs"], f"{row['confidence']:.1%}", f"{row['right']:.1%}")
+        for row in calibration["bins"]
     ]
-    for row in calibration["bins"]:
-        lines.append(
-            f"| {row['from']:.0%} to {row['to']:.0%} | {row['signs']} | {row['confidence']:.1%} | {row['right']:.1%} |"
-        )
-    return "\n".join(lines)
+    head = (
+        f"Calibration: expected calibration error {calibration['ece']:.3f} over {calibration['signs_read']} signs that "
+        f"were read, {calibration['right']:.1%} of them right, mean confidence {calibration['mean_confidence']:.1%}."
+    )
+    return f"{head}\n\n{markdown_table(('confidence', 'signs', 'mean confidence', 'right'), rows)}"
 
 
 def reliability_svg(calibration: Mapping[str, Any], title: str) -> str:
@@ -114,13 +116,8 @@ def write_section(card: Path, text: str) -> None:
     old = card.read_text(encoding="utf-8")
     section = f"{BEGIN}\n{text.strip()}\n{END}"
     before, begin, rest = old.partition(BEGIN)
-    if begin:
-        _, end, after = rest.partition(END)
-        if not end:
-            raise ValueError(f"{card.name} has {BEGIN} but not {END}; put it back or take both out")
-        new = before + section + after
-    else:
-        if END in old:
-            raise ValueError(f"{card.name} has {END} but not {BEGIN}; put it back or take both out")
-        new = f"{old.rstrip()}\n\n{section}\n"
-    write_whole(card, new)
+    _, end, after = (rest if begin else old).partition(END)
+    if bool(begin) != bool(end):
+        there, missing = (BEGIN, END) if begin else (END, BEGIN)
+        raise ValueError(f"{card.name} has {there} but not {missing}; put it back or take both out")
+    write_whole(card, before + section + after if begin else f"{old.rstrip()}\n\n{section}\n")

@@ -45,10 +45,6 @@ class ErrorCounts:
         return self.hits + self.substitutions + self.deletions
 
     @property
-    def hypothesis_length(self) -> int:
-        return self.hits + self.substitutions + self.insertions
-
-    @property
     def wer(self) -> float:
         """Errors per reference token, >= 0, above 1 with many insertions.
 
@@ -62,12 +58,6 @@ class ErrorCounts:
             self.deletions + other.deletions,
             self.insertions + other.insertions,
             self.hits + other.hits,
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"WER {100 * self.wer:.1f} % (S {self.substitutions}, D {self.deletions}, I {self.insertions}, "
-            f"{self.reference_length} reference tokens)"
         )
 
 

@@ -128,17 +128,15 @@ def load_state(folder: Path, vocabulary: tuple[str, ...], model: dict[str, Any])
     path = folder / TENSORS
     try:
         values = json.loads((folder / REST).read_text(encoding="utf-8"))
-        if looks_pickled(path):
-            raise ResumeRefused(
-                f"{path} is a pickle (torch.save): it could run any code and is not loaded; only safetensors are"
-            )
-        tensors = load_file(path)
+        tensors = None if looks_pickled(path) else load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        if isinstance(error, ResumeRefused):
-            raise
         raise ResumeRefused(
             f"cannot read the checkpoint {folder}: {error}; remove that folder to continue from the one before"
         ) from error
+    if tensors is None:
+        raise ResumeRefused(
+            f"{path} is a pickle (torch.save): it could run any code and is not loaded; only safetensors are"
+        )
     if not isinstance(values, dict) or values.get("format") != FORMAT or not isinstance(values.get("model"), dict):
         raise ResumeRefused(f"{folder / REST} is not a checkpoint of this version of Glossline (format {FORMAT})")
     if tuple(values.get("vocabulary", ())) != vocabulary:

@@ -15,12 +15,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from app.pipeline.module3_sequence.steps import label_ids
-from app.pipeline.recogniser import GlossSegment
 from app.training.errors import ConfigError
 from app.training.evaluation.wer import ErrorCounts
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 
 @dataclass(frozen=True)
@@ -96,16 +95,16 @@ def device_named(name: str, local_rank: int = 0) -> torch.device:
 _cpu_groups: list[dist.ProcessGroup] = []
 
 
-def _reduce(values: Tensor, operation: dist.ReduceOp.RedOpType = dist.ReduceOp.SUM) -> Tensor:
-    """The values, reduced over all ranks in place; on the CPU."""
+def _sum(values: Tensor) -> Tensor:
+    """The values, summed over all ranks in place; on the CPU."""
     if dist.is_initialized() and dist.get_world_size() > 1:
-        dist.all_reduce(values, operation, group=_cpu_groups[-1] if _cpu_groups else None)
+        dist.all_reduce(values, group=_cpu_groups[-1] if _cpu_groups else None)
     return values
 
 
 def sum_over_ranks(values: Sequence[float]) -> list[float]:
     """Elementwise sum over all ranks, exact for integers under 2**53; the values themselves with one process."""
-    return _reduce(torch.tensor(values, dtype=torch.float64)).tolist()
+    return _sum(torch.tensor(values, dtype=torch.float64)).tolist()
 
 
 def sum_counts(counts: ErrorCounts) -> ErrorCounts:
@@ -118,26 +117,14 @@ def rows_of_ranks(row: Tensor, ranks: Ranks) -> Tensor:
     """(n,) integers of each rank -> (world, n), on every rank."""
     rows = torch.zeros(ranks.world, *row.shape, dtype=row.dtype)
     rows[ranks.rank] = row
-    return _reduce(rows)
+    return _sum(rows)
 
 
-def shared_answers(
-    answer: Callable[[Sequence[T]], list[tuple[GlossSegment, ...]]],
-    examples: Sequence[T],
-    vocabulary: Sequence[str],
-    ranks: Ranks,
-) -> list[tuple[GlossSegment, ...]]:
+def shared_answers(answer: Callable[[Sequence[T]], list[A]], examples: Sequence[T], ranks: Ranks) -> list[A]:
     """`answer` to all examples, each rank answering its share; all ranks return everything, in order."""
     own = answer(ranks.share(examples))
     if ranks.world == 1:
         return own
-    label = label_ids(vocabulary)
-    width = int(_reduce(torch.tensor(max((len(a) for a in own), default=0)), dist.ReduceOp.MAX))
-    # Rows of the other ranks are zero here, and 0 is not a label, so the sum holds the rows of all ranks.
-    rows = torch.zeros(len(examples), width, 4, dtype=torch.float64)
-    for i, segments in enumerate(own):
-        for k, s in enumerate(segments):
-            rows[ranks.rank + i * ranks.world, k] = torch.tensor([label[s.gloss], s.start_s, s.end_s, s.confidence])
-    return [
-        tuple(GlossSegment(vocabulary[int(r[0]) - 1], *r[1:]) for r in row if r[0]) for row in _reduce(rows).tolist()
-    ]
+    shares: list[list[A]] = [[]] * ranks.world
+    dist.all_gather_object(shares, own, group=_cpu_groups[-1] if _cpu_groups else None)
+    return [shares[i % ranks.world][i // ranks.world] for i in range(len(examples))]

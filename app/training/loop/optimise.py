@@ -37,7 +37,6 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """The optimiser of `config`."""
     groups = decay_groups(model, config.weight_decay)
     match config.optimizer:
         case "adamw":

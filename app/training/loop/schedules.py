@@ -11,15 +11,6 @@ from dataclasses import dataclass
 from app.training.config import OptimConfig
 
 
-def one_cycle(step: int, config: OptimConfig) -> float:
-    """Learning rate at a step: linear warm-up, then half a cosine down to 1 % of the peak (Smith, 2018)."""
-    warm = max(1, int(config.warmup * config.steps))
-    if step < warm:
-        return config.learning_rate * ((step + 1) / warm)
-    done = (step - warm) / max(1, config.steps - warm)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-
-
 def learning_rate(step: int, config: OptimConfig, drops: int = 0) -> float:
     """Learning rate of step 0 .. steps - 1 by `config.scheduler`, > 0 after the same linear warm-up for all of them.
 
@@ -32,7 +23,8 @@ def learning_rate(step: int, config: OptimConfig, drops: int = 0) -> float:
     done = (step - warm) / max(1, config.steps - warm)
     match config.scheduler:
         case "one_cycle":
-            return one_cycle(step, config)
+            # Half a cosine down to 1 % of the peak (Smith, 2018).
+            return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
         case "cosine":
             # Warm restarts (Loshchilov & Hutter, 2017): each of `cycles` equal parts falls from the peak towards 0.
             return peak * 0.5 * (1 + math.cos(math.pi * math.modf(done * config.cycles)[0]))

@@ -120,12 +120,7 @@ class CSLRTrainer:
         pace = Pace(self.step, self.config.steps)
         hidden = None if self.ranks.main else True  # None: shown on a terminal only
         with tqdm(
-            self._batches(),
-            initial=self.step,
-            total=self.config.steps,
-            unit="step",
-            disable=hidden,
-            dynamic_ncols=True,
+            self._batches(), initial=self.step, total=self.config.steps, unit="step", disable=hidden, dynamic_ncols=True
         ) as bar:
             for batch in bar:
                 stopping = self.train_step(batch, stop is not None and stop.asked)
@@ -198,13 +193,7 @@ class CSLRTrainer:
         with torch.autocast(self.ranks.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             lattice = self.net(batch.features, batch.lengths, batch.pictures)
         loss, parts = total_loss(
-            lattice,
-            batch.targets,
-            batch.target_lengths,
-            self.loss,
-            frame_labels=batch.frame_labels,
-            valid_steps=valid_steps,
-            known_steps=known_steps,
+            lattice, batch.targets, batch.target_lengths, self.loss, batch.frame_labels, valid_steps, known_steps
         )
         if self.teachers:
             term = self.teacher_loss(batch, lattice.logits, lattice.steps, valid_steps)

@@ -20,6 +20,7 @@ from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from tests.support.recognisers import VOCABULARY, tiny_checkpoint, varied
+from tests.support.streams import push
 
 #: The kind of network that reads a large vocabulary.
 HEAD_AND_HANDS = {"body": "head", "norm": "layer", "hidden": 12, "residual": True}
@@ -84,7 +85,8 @@ def test_a_difference_is_seen(checkpoint: Path, tmp_path: Path) -> None:
 def test_files_and_streams_are_read_the_same_on_onnx_runtime(checkpoint: Path) -> None:
     eager, onnx = Recogniser.load(checkpoint), Recogniser.load(checkpoint, backend="onnx")
     clips = [varied(n, n) for n in (10, 64, 33, 300)]
-    for a, b in zip(eager.recognise_batch(clips), onnx.recognise_batch(clips), strict=True):
+    for clip in clips:
+        a, b = eager.recognise(clip), onnx.recognise(clip)
         assert a.gloss == b.gloss
         assert a.attention == b.attention
         np.testing.assert_allclose([s.confidence for s in a.segments], [s.confidence for s in b.segments], atol=1e-4)
@@ -92,7 +94,7 @@ def test_files_and_streams_are_read_the_same_on_onnx_runtime(checkpoint: Path) -
     def live(recogniser: Recogniser) -> list[str]:
         stream = CaptionStream(recogniser, StreamConfig(endpoint_s=60), clips[3].aspect)
         for points, time_s in zip(clips[3].points, clips[3].times, strict=True):
-            stream.push(points, float(time_s))
+            push(stream, points, float(time_s))
         return [s.gloss for s in stream.finish().final]
 
     assert live(eager) == live(onnx) != []

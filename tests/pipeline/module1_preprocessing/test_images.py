@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage
-from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from_base64
+from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from
 from tests.support.media import jpeg, jpeg_base64, picture
 
 
@@ -54,13 +54,13 @@ def test_size_is_checked_before_anything_is_decoded() -> None:
 )
 def test_bad_frames_are_named(frames: list[str], code: str, said: str) -> None:
     with pytest.raises(InvalidImage, match=said) as caught:
-        pictures_from_base64(frames)
+        pictures_from(frames)
     assert caught.value.code == code
 
 
 def test_data_urls_and_plain_base64_are_read() -> None:
     text = jpeg_base64()
-    pictures = pictures_from_base64([text, f"data:image/jpeg;base64,{text}"])
+    pictures = pictures_from([text, f"data:image/jpeg;base64,{text}"])
     assert [(frame.time_s, frame.rgb.shape) for frame in decoded(pictures, [0.0, 0.04])] == [
         (0.0, (64, 96, 3)),
         (0.04, (64, 96, 3)),

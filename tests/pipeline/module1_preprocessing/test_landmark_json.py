@@ -8,7 +8,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from app.pipeline.module1_preprocessing.landmark_json import NotAnObject, NotJson, WrongValue, read_arrays
+from app.pipeline.module1_preprocessing.invalid import InvalidLandmarkFile
+from app.pipeline.module1_preprocessing.landmark_json import read_arrays
 
 MEBIBYTE = 1 << 20
 MAX_FRAMES = 6000
@@ -41,8 +42,9 @@ HOSTILE = {
 def test_hostile_json_is_refused_in_little_memory(name: str) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises((NotJson, WrongValue)):
+        with pytest.raises(InvalidLandmarkFile) as refusal:
             read_arrays(HOSTILE[name], MAX_FRAMES)
+        assert refusal.value.code in ("not_json", "bad_shape")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -50,27 +52,28 @@ def test_hostile_json_is_refused_in_little_memory(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "said"),
+    ("text", "code", "said"),
     [
-        (b"", NotJson, "not JSON"),
-        (b"{", NotJson, "not JSON"),
-        (b"\xff{}", NotJson, "not JSON"),
-        (b"{} {}", NotJson, "not JSON"),
-        (b" [1]", NotAnObject, "JSON object"),
-        (b'"x"', NotAnObject, "JSON object"),
-        (b'{"fps": %s}' % (b"7" * 5000), WrongValue, "out of range"),
-        (b'{"fps": 1e400}', WrongValue, "out of range"),
-        (b'{"fps": NaN}', WrongValue, "no NaN"),
-        (b'{"points": [[[-Infinity, 0, 0]]]}', WrongValue, "no NaN"),
-        (b'{"fps": "25"}', WrongValue, "fps"),
-        (b'{"points": []}', WrongValue, "'points' has 0 frames"),
-        (b'{"points": [null]}', WrongValue, "frame 0 of 'points'"),
-        (b'{"left": [[[0, 0], 1]]}', WrongValue, "21 lists of 2 numbers"),
+        (b"", "not_json", "not JSON"),
+        (b"{", "not_json", "not JSON"),
+        (b"\xff{}", "not_json", "not JSON"),
+        (b"{} {}", "not_json", "not JSON"),
+        (b" [1]", "not_landmarks", "JSON object"),
+        (b'"x"', "not_landmarks", "JSON object"),
+        (b'{"fps": %s}' % (b"7" * 5000), "bad_shape", "out of range"),
+        (b'{"fps": 1e400}', "bad_shape", "out of range"),
+        (b'{"fps": NaN}', "bad_shape", "no NaN"),
+        (b'{"points": [[[-Infinity, 0, 0]]]}', "bad_shape", "no NaN"),
+        (b'{"fps": "25"}', "bad_shape", "fps"),
+        (b'{"points": []}', "bad_shape", "'points' has 0 frames"),
+        (b'{"points": [null]}', "bad_shape", "frame 0 of 'points'"),
+        (b'{"left": [[[0, 0], 1]]}', "bad_shape", "21 lists of 2 numbers"),
     ],
 )
-def test_what_is_wrong_is_named(text: bytes, kind: type[Exception], said: str) -> None:
-    with pytest.raises(kind, match=said):
+def test_what_is_wrong_is_named(text: bytes, code: str, said: str) -> None:
+    with pytest.raises(InvalidLandmarkFile, match=said) as refusal:
         read_arrays(text, MAX_FRAMES)
+    assert refusal.value.code == code
 
 
 def test_what_is_sent_is_what_is_read() -> None:
@@ -86,5 +89,5 @@ def test_the_longest_honest_clip_is_read() -> None:
     frame = "[" + ",".join(["[0.12345678901234567,0.5,1]"] * 75) + "]"
     text = f'{{"points": [{",".join([frame] * MAX_FRAMES)}], "times": {list(range(MAX_FRAMES))}}}'.encode()
     assert read_arrays(text, MAX_FRAMES)["points"].shape == (MAX_FRAMES, 75, 3)
-    with pytest.raises(WrongValue, match="more numbers than 100 frames"):
+    with pytest.raises(InvalidLandmarkFile, match="more numbers than 100 frames"):
         read_arrays(text, 100)

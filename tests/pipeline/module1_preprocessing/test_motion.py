@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.pipeline.module1_preprocessing.motion import FrameSkip, MotionGate, find_landmarks_with_skipping
+from app.pipeline.module1_preprocessing.motion import MotionGate, find_landmarks_with_skipping
 from app.pipeline.module1_preprocessing.video import Frame
 
 
@@ -41,8 +41,8 @@ def frames(levels: Iterable[int]) -> list[Frame]:
 
 @given(skip=st.integers(0, 8), count=st.integers(0, 60))
 def test_frame_skip_takes_the_first_and_every_following(skip: int, count: int) -> None:
-    gate = FrameSkip(skip)
-    assert [i for i in range(count) if gate.take()] == list(range(0, count, skip + 1))
+    clip = find_landmarks_with_skipping(frames(range(count)), Counting(), frame_skip=skip)
+    np.testing.assert_allclose(clip.times * 25, range(0, count, skip + 1), atol=1e-9)
 
 
 def test_gate_off_lets_everything_through() -> None:
@@ -73,8 +73,6 @@ def test_slow_change_adds_up() -> None:
 def test_bad_settings(threshold: float) -> None:
     with pytest.raises(ValueError, match="threshold"):
         MotionGate(threshold)
-    with pytest.raises(ValueError, match="cannot skip"):
-        FrameSkip(-1)
 
 
 def test_still_frames_repeat_the_last_landmarks_at_their_own_time() -> None:

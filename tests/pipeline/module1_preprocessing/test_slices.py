@@ -9,7 +9,7 @@ import av
 import pytest
 
 from app.pipeline.module1_preprocessing import video
-from app.pipeline.module1_preprocessing.slices import MAX_SLICES, too_many_slices
+from app.pipeline.module1_preprocessing.packet_cost import MAX_SLICES, too_many_slices
 from app.pipeline.module1_preprocessing.video import InvalidVideo, probe, read_frames
 from tests.pipeline.module1_preprocessing.clips import at_rate, write_video
 from tests.support.hostile import many_slices

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from app.pipeline.module3_sequence.confidence import (
     TEMPERATURE_RANGE,
-    Pooling,
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
@@ -69,25 +68,8 @@ def test_answers_that_are_always_right_end_at_the_edge() -> None:
     assert fit_temperature(np.eye(3), np.arange(3)) == pytest.approx(TEMPERATURE_RANGE[0], rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("logits", "labels"),
-    [
-        (np.zeros((0, 3)), np.zeros(0, int)),
-        (np.zeros(3), np.zeros(3, int)),
-        (np.array([[0, math.nan]]), np.array([0])),
-        (np.zeros((2, 3)), np.zeros(3, int)),
-        (np.zeros((2, 3)), np.zeros(2)),
-        (np.zeros((2, 3)), np.array([0, 3])),
-        (np.zeros((2, 3)), np.array([-1, 0])),
-    ],
-)
-def test_what_cannot_be_fitted(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> None:
-    with pytest.raises(ValueError):
-        fit_temperature(logits, labels)
-
-
 ROWS = np.log([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]])
-TOKEN = DecodedToken(1, 1, 3, -0.4)
+TOKEN = DecodedToken(1, 1, 3)
 
 
 def test_mean_pools_over_the_token_steps_only() -> None:
@@ -97,47 +79,37 @@ def test_mean_pools_over_the_token_steps_only() -> None:
     assert token_confidence(ROWS, TOKEN, temperature=2) == pytest.approx(cooled[1] / cooled.sum())
 
 
-def test_peak_takes_the_strongest_step() -> None:
-    assert token_confidence(ROWS, TOKEN, pooling="peak") == pytest.approx(0.8)
+def test_rows_may_begin_anywhere() -> None:
+    later = DecodedToken(1, 101, 103)
+    assert token_confidence(ROWS, later, 1.3, first_step=100) == token_confidence(ROWS, TOKEN, 1.3)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "peak"])
-def test_rows_may_begin_anywhere(pooling: Pooling) -> None:
-    later = DecodedToken(1, 101, 103, -0.4)
-    assert token_confidence(ROWS, later, 1.3, first_step=100, pooling=pooling) == token_confidence(
-        ROWS, TOKEN, 1.3, pooling=pooling
-    )
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(0.05, 20), st.sampled_from(["mean", "peak"]))
-def test_confidence_is_a_probability_and_temperature_keeps_the_order(
-    seed: int, temperature: float, pooling: Pooling
-) -> None:
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 20))
+def test_confidence_is_a_probability_and_temperature_keeps_the_order(seed: int, temperature: float) -> None:
     rng = np.random.default_rng(seed)
     rows = log_softmax(rng.normal(size=(6, 5)) * 10)
     start = int(rng.integers(0, 6))
-    tokens = [DecodedToken(label, start, int(rng.integers(start, 6)) + 1, -1.0) for label in range(1, 5)]
+    tokens = [DecodedToken(label, start, int(rng.integers(start, 6)) + 1) for label in range(1, 5)]
     for token in tokens:
-        assert 0 <= token_confidence(rows, token, temperature, pooling=pooling) <= 1
-    if pooling == "mean":
-        same_steps = [DecodedToken(label, start, 6, -1.0) for label in range(1, 5)]
-        hot = [token_confidence(rows, token, temperature) for token in same_steps]
-        cold = [token_confidence(rows, token, 1.0) for token in same_steps]
-        assert max(hot) == hot[int(np.argmax(cold))]
+        assert 0 <= token_confidence(rows, token, temperature) <= 1
+    same_steps = [DecodedToken(label, start, 6) for label in range(1, 5)]
+    hot = [token_confidence(rows, token, temperature) for token in same_steps]
+    cold = [token_confidence(rows, token, 1.0) for token in same_steps]
+    assert max(hot) == hot[int(np.argmax(cold))]
 
 
 def test_an_impossible_step_does_not_veto_the_rest() -> None:
     with np.errstate(divide="ignore"):
         rows = np.log([[1e-3, 0.999, 0.0], [1.0, 0.0, 0.0]])
-    evidence = token_evidence(rows, DecodedToken(1, 0, 2, -1.0))
+    evidence = token_evidence(rows, DecodedToken(1, 0, 2))
     assert np.isfinite(evidence).all()
-    assert 0 < token_confidence(rows, DecodedToken(1, 0, 2, -1.0)) < 1e-5
+    assert 0 < token_confidence(rows, DecodedToken(1, 0, 2)) < 1e-5
 
 
 @pytest.mark.parametrize(("start", "end", "first"), [(0, 5, 0), (-1, 2, 0), (2, 2, 0), (1, 3, 2)])
 def test_a_token_outside_the_rows(start: int, end: int, first: int) -> None:
     with pytest.raises(ValueError, match="not among"):
-        token_confidence(ROWS, DecodedToken(1, start, end, -1.0), first_step=first)
+        token_confidence(ROWS, DecodedToken(1, start, end), first_step=first)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
@@ -170,12 +142,3 @@ class TestCalibrationError:
         assert expected_calibration_error([1.0, 1.0], [True, True]) == 0
         assert expected_calibration_error([1.0], [False]) == 1
         assert expected_calibration_error([0.0], [False]) == 0
-
-    @pytest.mark.parametrize(
-        ("confidence", "correct", "bins"),
-        [([], [], 15), ([1.1], [True], 15), ([-0.1], [True], 15), ([math.nan], [True], 15), ([0.5], [True, False], 15),
-         ([0.5], [True], 0), ([[0.5]], [[True]], 15)],
-    )  # fmt: skip
-    def test_bad_input(self, confidence: list[float], correct: list[bool], bins: int) -> None:
-        with pytest.raises(ValueError):
-            expected_calibration_error(confidence, correct, bins)

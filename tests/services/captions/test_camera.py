@@ -110,6 +110,35 @@ async def test_a_graph_that_breaks_ends_the_session(client: Client, camera: Came
     assert not camera.busy  # nothing waits for its images
 
 
+async def test_a_crash_of_the_engine_costs_the_images_in_flight_and_no_session(
+    client: Client, camera: Camera, graphs: PerformingGraphs
+) -> None:
+    graphs.crashes = 1
+    for number in range(3):
+        camera.put(image(number))
+    await until(lambda: len(client.found) == 2)
+    assert [problem.code for problem in client.bad] == ["invalid_frame"]
+    assert client.failed is None
+    assert graphs.lent == 1
+
+
+async def test_an_image_that_crashes_the_engine_again_and_again_ends_its_session(
+    client: Client, camera: Camera, graphs: PerformingGraphs
+) -> None:
+    graphs.crashes = camera_module.MAX_TRACKS_LOST + 1
+    for number in range(graphs.crashes):
+        camera.put(image(number))
+    await until(lambda: client.failed is not None)
+    assert isinstance(client.failed, ExtractorUnavailable)
+    assert len(client.bad) == camera_module.MAX_TRACKS_LOST
+
+
+async def test_bytes_that_are_no_image_open_no_track(client: Client, camera: Camera, graphs: PerformingGraphs) -> None:
+    camera.put(image(0, b"no image"))
+    await until(lambda: bool(client.bad))
+    assert graphs.lent == 0
+
+
 async def test_closing_waits_for_the_image_being_read_and_gives_the_graph_back(
     client: Client, graphs: PerformingGraphs
 ) -> None:

@@ -24,6 +24,7 @@ from tests.support.graphs import PerformingGraphs
 from tests.support.hosting import running
 from tests.support.media import jpeg
 from tests.support.recognisers import performance
+from tests.support.streams import push
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,8 @@ async def test_many_sessions_say_what_each_would_say_alone(recogniser: Recognise
     for track in tracks:
         stream = CaptionStream(recogniser, StreamConfig(endpoint_s=10))
         for i, frame in enumerate(track):
-            stream.push(frame, i / 25)
-        alone.append(stream.finish().gloss)
+            push(stream, frame, i / 25)
+        alone.append([s.gloss for s in stream.finish().segments])
     async with running(recogniser, tiny_settings) as hub:
         sessions = [hub.open(Start(endpoint_ms=10_000)) for _ in tracks]
         for first in range(0, 100, 20):

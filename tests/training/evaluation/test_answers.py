@@ -5,13 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.training.evaluation.answers import Answer, PredictedSign, errors, tables
+from app.pipeline.recogniser import GlossSegment
+from app.training.evaluation.answers import Answer, errors, tables
+
+
+def sign(gloss: str, confidence: float) -> GlossSegment:
+    return GlossSegment(gloss, 0.0, 0.2, confidence)
+
 
 glosses = st.sampled_from(["HELLO", "YOU", "NAME", "IX-1", "THANK-YOU"])
 answers = st.builds(
     Answer,
     st.lists(glosses, max_size=6).map(tuple),
-    st.lists(st.builds(PredictedSign, glosses, st.floats(0, 1)), max_size=6).map(tuple),
+    st.lists(st.builds(sign, glosses, st.floats(0, 1)), max_size=6).map(tuple),
     st.sampled_from(["ann", "bob"]),
 )
 as_words = jiwer.Compose([jiwer.ReduceToListOfListOfWords()])
@@ -53,8 +59,8 @@ def test_tables_add_up_to_the_total(given_answers: list[Answer]) -> None:
 
 
 def test_confidence_is_set_against_what_was_right() -> None:
-    sure = Answer(("A", "B"), (PredictedSign("A", 0.95), PredictedSign("C", 0.95)), "ann")
-    unsure = Answer(("A",), (PredictedSign("A", 0.35), PredictedSign("B", 0.15)), "ann")
+    sure = Answer(("A", "B"), (sign("A", 0.95), sign("C", 0.95)), "ann")
+    unsure = Answer(("A",), (sign("A", 0.35), sign("B", 0.15)), "ann")
     found = tables([sure, unsure])["calibration"]
     assert found is not None
     rows = [(row["from"], row["signs"], row["confidence"], row["right"]) for row in found["bins"]]

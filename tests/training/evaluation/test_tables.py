@@ -5,12 +5,18 @@ from xml.etree import ElementTree
 
 import pytest
 
-from app.training.evaluation.answers import Answer, PredictedSign, tables
+from app.pipeline.recogniser import GlossSegment
+from app.training.evaluation.answers import Answer, tables
 from app.training.evaluation.tables import BEGIN, END, reliability_svg, report_tables, ways_table, write_section
 
+
+def sign(gloss: str, confidence: float) -> GlossSegment:
+    return GlossSegment(gloss, 0.0, 0.2, confidence)
+
+
 ANSWERS = [
-    Answer(("HELLO", "YOU"), (PredictedSign("HELLO", 0.9), PredictedSign("NAME", 0.4)), "ann"),
-    Answer(("YOU",), (PredictedSign("YOU", 0.8), PredictedSign("YOU", 0.3)), "bob"),
+    Answer(("HELLO", "YOU"), (sign("HELLO", 0.9), sign("NAME", 0.4)), "ann"),
+    Answer(("YOU",), (sign("YOU", 0.8), sign("YOU", 0.3)), "bob"),
     Answer(("NAME",), (), "bob"),
 ]
 
@@ -27,9 +33,9 @@ def test_the_report_holds_every_table() -> None:
 
 
 def test_many_confusions_are_cut_and_counted() -> None:
-    many = [Answer((f"A{i}",), (PredictedSign(f"B{i}", 0.5),), "ann") for i in range(33)]
+    many = [Answer((f"A{i}",), (sign(f"B{i}", 0.5),), "ann") for i in range(33)]
     text = report_tables(tables(many))
-    assert "| 3 other pairs | | 3 |" in text
+    assert "| 3 other pairs |  | 3 |" in text
 
 
 def test_ways_stand_side_by_side_and_gaps_show() -> None:

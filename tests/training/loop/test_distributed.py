@@ -20,7 +20,7 @@ from torch import nn
 from app.pipeline.module3_sequence.model import SignModel
 from app.training.config import TrainConfig, load_config
 from app.training.corpora.opening import open_source
-from app.training.corpora.signs.batches import PhraseBatches
+from app.training.corpora.signs.source import PhraseBatches
 from app.training.errors import ConfigError
 from app.training.loop.batch_norm import SharedBatchNorm, share_batch_norm
 from app.training.loop.distributed import ALONE, Ranks, joined, sum_over_ranks

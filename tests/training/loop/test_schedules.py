@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.training.config import OptimConfig
-from app.training.loop.schedules import Plateau, learning_rate, one_cycle
+from app.training.loop.schedules import Plateau, learning_rate
 
 
 def rates(**settings: object) -> list[float]:
@@ -17,7 +17,6 @@ def rates(**settings: object) -> list[float]:
 
 def test_one_cycle_rises_then_falls_to_a_hundredth() -> None:
     cycle = rates()
-    assert cycle == [one_cycle(s, OptimConfig(steps=100, warmup=0.1, learning_rate=1.0)) for s in range(100)]
     assert max(cycle) == 1.0
     assert cycle[:10] == sorted(cycle[:10])
     assert cycle[10:] == sorted(cycle[10:], reverse=True)
@@ -76,5 +75,5 @@ def test_every_rate_is_usable_and_the_warm_up_is_the_same(
     found = [learning_rate(step, config, drops) for step in range(steps)]
     assert all(0 < rate <= config.learning_rate for rate in found)
     warm = max(1, int(warmup * steps))
-    assert found[:warm] == [one_cycle(step, config) for step in range(min(warm, steps))]
+    assert found[:warm] == [config.learning_rate * ((step + 1) / warm) for step in range(min(warm, steps))]
     assert math.isclose(found[warm - 1], config.learning_rate)

@@ -28,36 +28,35 @@ class ExtractionFailed(RuntimeError):
     """The engine failed on an image. The track cannot be used any more; the next clip needs a new one."""
 
 
+class TrackLost(ExtractionFailed):
+    """The process that held the track has ended, whatever image it was that ended it. A new track can be opened."""
+
+
 class LandmarkTrack(Protocol):
     """One stream of images, in which one person is followed. Used from one thread at a time."""
 
     @property
     def depth(self) -> int:
         """Images in flight with which a whole clip is read fastest."""
-        ...
 
     @property
     def pending(self) -> int:
         """Images sent whose landmarks have not been received."""
-        ...
 
     def send(self, rgb: NDArray[np.uint8]) -> None:
         """Hand over the next image, uint8 (H, W, 3), and return at once; the array may be reused afterwards.
 
         Raises InvalidImage for a size that is not taken, ExtractionFailed.
         """
-        ...
 
     def receive(self) -> NDArray[np.float32]:
         """Wait for the landmarks of the oldest pending image: float32 (75, 3) as in Keypoints.
 
         Raises ExtractionFailed.
         """
-        ...
 
     def close(self) -> None:
         """End the stream; pending images are lost. May be called twice."""
-        ...
 
 
 class LandmarkEngine(Protocol):
@@ -66,19 +65,15 @@ class LandmarkEngine(Protocol):
     @property
     def size(self) -> int:
         """Number of streams it can serve at once without slowing them down."""
-        ...
 
     def open(self) -> LandmarkTrack:
         """A track for one stream, never waiting for another one's end. Raises LandmarksUnavailable."""
-        ...
 
     def warm_up(self) -> None:
         """Read the models now, so that the first stream does not wait for them. Raises LandmarksUnavailable."""
-        ...
 
     def close(self) -> None:
         """Free the models; those of open tracks when they close. May be called twice."""
-        ...
 
 
 def find_landmarks(frames: Iterable[Frame], track: LandmarkTrack, on_landmarks: OnLandmarks | None = None) -> Keypoints:

@@ -8,6 +8,7 @@ returns bit-identical numbers. The 468 face points, which are not used here, are
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import queue
 from collections import deque
@@ -66,8 +67,6 @@ class _MediaPipe:
     """The parts of MediaPipe in use, imported on first need: it costs about a second and 150 MB."""
 
     bindings: ModuleType
-    packet_creator: ModuleType
-    packet_getter: ModuleType
     graph_configs: ModuleType
     graph_protos: ModuleType
 
@@ -88,27 +87,22 @@ class _MediaPipe:
         return config
 
 
-_mediapipe: _MediaPipe | None = None
-
-
+@functools.cache
 def _load_mediapipe() -> _MediaPipe:
-    global _mediapipe
-    if _mediapipe is None:
-        try:
-            package = importlib.import_module("mediapipe")
-            python = importlib.import_module("mediapipe.python")
-            resources = importlib.import_module("mediapipe.python._framework_bindings.resource_util")
-            configs = importlib.import_module("mediapipe.python._framework_bindings.validated_graph_config")
-            protos = importlib.import_module("mediapipe.framework.calculator_pb2")
-        # A mismatched protobuf or numpy breaks the import with these as well as with ImportError.
-        except (ImportError, AttributeError, TypeError, OSError) as error:
-            raise LandmarksUnavailable(
-                f"MediaPipe cannot be loaded ({error}), so videos cannot be read; landmark files still can. "
-                "Install it with: pip install 'mediapipe==0.10.21' 'numpy<2' 'protobuf<5'"
-            ) from error
-        resources.set_resource_dir(str(Path(str(package.__file__)).parents[1]))
-        _mediapipe = _MediaPipe(python, python.packet_creator, python.packet_getter, configs, protos)
-    return _mediapipe
+    try:
+        package = importlib.import_module("mediapipe")
+        python = importlib.import_module("mediapipe.python")
+        resources = importlib.import_module("mediapipe.python._framework_bindings.resource_util")
+        configs = importlib.import_module("mediapipe.python._framework_bindings.validated_graph_config")
+        protos = importlib.import_module("mediapipe.framework.calculator_pb2")
+    # A mismatched protobuf or numpy breaks the import with these as well as with ImportError.
+    except (ImportError, AttributeError, TypeError, OSError) as error:
+        raise LandmarksUnavailable(
+            f"MediaPipe cannot be loaded ({error}), so videos cannot be read; landmark files still can. "
+            "Install it with: pip install 'mediapipe==0.10.21' 'numpy<2' 'protobuf<5'"
+        ) from error
+    resources.set_resource_dir(str(Path(str(package.__file__)).parents[1]))
+    return _MediaPipe(python, configs, protos)
 
 
 class HolisticGraph:
@@ -177,7 +171,7 @@ class HolisticGraph:
             raise InvalidImage("bad_dimensions", f"expected uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
         check_dimensions(rgb.shape[1], rgb.shape[0])
         self._clock += _STEP_US
-        packet = self._mp.packet_creator.create_image_frame(
+        packet = self._mp.bindings.packet_creator.create_image_frame(
             np.ascontiguousarray(rgb), image_format=self._mp.bindings.ImageFormat.SRGB, copy=True
         )
         try:
@@ -190,14 +184,12 @@ class HolisticGraph:
         """Landmarks of the oldest image not yet received, float32 (75, 3) as in Keypoints; waits for them."""
         timestamp = self._pending.popleft()
         points = np.zeros((NUM_KEYPOINTS, 3), np.float32)
+        getter = self._mp.bindings.packet_getter
         for block, where in _BLOCKS.items():
-            if not self._mp.packet_getter.get_bool(self._packet(f"{block}_present", timestamp)):
+            if not getter.get_bool(self._packet(f"{block}_present", timestamp)):
                 continue
-            landmarks = self._mp.packet_getter.get_proto(self._packet(block, timestamp)).landmark
-            if where == POSE:
-                points[where] = [(point.x, point.y, point.visibility) for point in landmarks]
-            else:
-                points[where] = [(point.x, point.y, 1.0) for point in landmarks]
+            landmarks = getter.get_proto(self._packet(block, timestamp)).landmark
+            points[where] = [(point.x, point.y, point.visibility if where == POSE else 1.0) for point in landmarks]
         return points
 
     def _packet(self, stream: str, timestamp: int) -> Any:

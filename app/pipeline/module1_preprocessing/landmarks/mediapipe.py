@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Self
 
 import numpy as np
@@ -49,18 +49,13 @@ class MediaPipeTrack:
         return self._graph.pending if self._graph is not None else 0
 
     def send(self, rgb: NDArray[np.uint8]) -> None:
-        try:
-            self._running.send(rgb)
-        except ExtractionFailed:
-            self._works = False
-            raise
+        with self._running() as graph:
+            graph.send(rgb)
 
     def receive(self) -> NDArray[np.float32]:
-        try:
-            return self._running.receive()
-        except ExtractionFailed:
-            self._works = False
-            raise
+        with self._running() as graph:
+            points = graph.receive()
+        return points
 
     def close(self) -> None:
         graph, self._graph = self._graph, None
@@ -69,11 +64,15 @@ class MediaPipeTrack:
             self._quiet.close()
             _quiet_done.set()
 
-    @property
-    def _running(self) -> HolisticGraph:
+    @contextmanager
+    def _running(self) -> Iterator[HolisticGraph]:
         if self._graph is None:
             raise ExtractionFailed("the stream of images has ended")
-        return self._graph
+        try:
+            yield self._graph
+        except ExtractionFailed:
+            self._works = False
+            raise
 
 
 class MediaPipeEngine:
@@ -107,12 +106,9 @@ class MediaPipeEngine:
         return MediaPipeTrack(graph if graph is not None else HolisticGraph(), self._keep)
 
     def warm_up(self) -> None:
-        track = self.open()
-        try:
+        with closing(self.open()) as track:
             track.send(np.zeros((256, 256, 3), np.uint8))
             track.receive()
-        finally:
-            track.close()
 
     def close(self) -> None:
         with self._lock:

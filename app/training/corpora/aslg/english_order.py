@@ -19,7 +19,9 @@ from app.pipeline.module4_language.gloss_rules import clean_glosses, readable
 from app.pipeline.module4_language.inflection import inflected, with_article, word_classes
 from app.pipeline.module4_language.realise import finish_sentence
 
-Class = Literal["pronoun", "noun", "verb", "adjective", "adverb", "modal", "be", "determiner", "preposition", "other"]
+Class = Literal[
+    "pronoun", "noun", "verb", "adjective", "adverb", "modal", "be", "determiner", "preposition", "other", "edge"
+]
 
 #: Words from which ASLG's cut of every "the" took a piece.
 CUT_WORDS: dict[str, str] = {
@@ -79,6 +81,10 @@ class _Word:
     marked: bool = False  # the gloss itself said "descriptive"
     person: str = ""
     plural: bool = False
+
+
+#: What stands before the first word and behind the last.
+_EDGE = _Word("", "edge", "")
 
 
 def english_of(glosses: Sequence[str]) -> str:
@@ -152,38 +158,38 @@ def _class(word: str, marked: bool) -> Class:
     return "verb" if "VERB" in classes else "adjective"
 
 
-def _before(words: Sequence[_Word], i: int) -> _Word | None:
-    """The word before, past adverbs."""
-    j = i - 1
-    while j >= 0 and words[j].kind == "adverb":
-        j -= 1
-    return words[j] if j >= 0 else None
+def _at(words: Sequence[_Word], i: int) -> _Word:
+    return words[i] if 0 <= i < len(words) else _EDGE
 
 
-def _after(words: Sequence[_Word], i: int) -> _Word | None:
-    j = i + 1
-    while j < len(words) and words[j].kind == "adverb":
-        j += 1
-    return words[j] if j < len(words) else None
+def _next(words: Sequence[_Word], i: int, step: int) -> int:
+    """Where the nearest word to the left (step -1) or right (1) of ``i`` stands that is no adverb."""
+    i += step
+    while _at(words, i).kind == "adverb":
+        i += step
+    return i
+
+
+def _opens_clause(word: _Word) -> bool:
+    """Whether a clause begins behind this word."""
+    return word is _EDGE or word.base in _MARKS or word.base in CONJUNCTIONS
 
 
 def _settle_class(words: list[_Word], i: int) -> None:
     """A word that is noun or verb is a verb after "to", a modal or a subject pronoun, and where nothing else is."""
     word = words[i]
-    if word.base == "that" and i and words[i - 1].kind in ("verb", "be", "adjective", "noun", "pronoun"):
+    if word.base == "that" and _at(words, i - 1).kind in ("verb", "be", "adjective", "noun", "pronoun"):
         word.kind = "other"  # the conjunction, not the pointer
     if word.kind != "noun" or "VERB" not in word_classes(word.base):
         return
-    before = _before(words, i)
-    if before is None:
-        return
-    if before.base == "to" or before.kind == "modal" or (before.kind == "pronoun" and _is_subject(words, i)):
-        word.kind = "verb"
-    elif before.base in ("who", "which") or (before.base == "have" and words[i - 1].kind != "determiner"):
-        if before.base != "have" or (i + 1 < len(words) and word.base in COMMON_VERBS):
-            word.kind = "verb"
-    elif (before.kind == "noun" and word.base in COMMON_VERBS and not _clause_has_verb(words, i)) or (
-        before.kind == "be" and word.base in COMMON_VERBS
+    before = _at(words, _next(words, i, -1))
+    after_have = before.base == "have" and words[i - 1].kind != "determiner" and i + 1 < len(words)
+    lone = before.kind == "noun" and not _clause_has_verb(words, i)
+    if (
+        before.base in ("to", "who", "which")
+        or before.kind == "modal"
+        or (before.kind == "pronoun" and _is_subject(words, i))
+        or (word.base in COMMON_VERBS and (after_have or lone or before.kind == "be"))
     ):
         word.kind = "verb"
 
@@ -192,8 +198,8 @@ def _clause_has_verb(words: Sequence[_Word], i: int) -> bool:
     """Whether another finite verb stands in the same stretch between commas or conjunctions."""
     for step in (-1, 1):
         j = i + step
-        while 0 <= j < len(words) and words[j].base not in _MARKS and words[j].base not in CONJUNCTIONS:
-            if words[j].kind in ("be", "modal", "verb") and not (j and words[j - 1].base == "to"):
+        while not _opens_clause(_at(words, j)):
+            if words[j].kind in ("be", "modal", "verb") and _at(words, j - 1).base != "to":
                 return True
             j += step
     return False
@@ -201,148 +207,114 @@ def _clause_has_verb(words: Sequence[_Word], i: int) -> bool:
 
 def _is_subject(words: Sequence[_Word], i: int) -> bool:
     """Whether the pronoun before position ``i`` opens a clause (so that what follows is its verb)."""
-    j = i - 1
-    while j >= 0 and words[j].kind == "adverb":
-        j -= 1
-    before = words[j - 1] if j > 0 else None
-    if before is not None and before.kind in ("modal", "be"):
-        return j == 1 or words[j - 2].base in _MARKS or words[j - 2].base in CONJUNCTIONS
-    return before is None or before.base in _MARKS or before.base in CONJUNCTIONS or before.kind in ("noun", "adverb")
+    j = _next(words, i, -1)
+    before = _at(words, j - 1)
+    if before.kind in ("modal", "be"):
+        return _opens_clause(_at(words, j - 2))
+    return _opens_clause(before) or before.kind in ("noun", "adverb")
 
 
 def _inflect(words: list[_Word], i: int) -> None:
     word = words[i]
-    before, after = _before(words, i), _after(words, i)
     match word.kind:
         case "pronoun":
             word.text = _pronoun(words, i)
         case "be":
-            word.text = _be(words, i, before)
+            word.text = _be(words, i)
         case "verb":
-            word.text = _verb(words, i, before, after)
+            word.text = _verb(words, i)
         case "modal" if word.base == "do":
-            subject = _subject(words, i)
-            word.text = "does" if _third_singular(subject) else "do"
+            word.text = "does" if _third_singular(_subject(words, i)) else "do"
         case "noun":
             if _plural(words, i):
                 word.plural, word.text = True, inflected(word.base, "NNS")
 
 
 def _plural(words: Sequence[_Word], i: int) -> bool:
-    j = i - 1
-    while j >= 0 and words[j].kind in ("adjective", "noun"):
-        if words[j].base in PLURAL_DETERMINERS:
-            return _is_head(words, i)
-        j -= 1
-    if j < 0 or not _is_head(words, i):
+    if _at(words, i + 1).kind == "noun":  # only the last noun of a phrase takes the ending
         return False
-    number = words[j].base
+    j = i - 1
+    while _at(words, j).kind in ("adjective", "noun"):
+        if words[j].base in PLURAL_DETERMINERS:
+            return True
+        j -= 1
+    number = _at(words, j).base
     counted = (number in lex.NUMBER_WORDS and number != "one") or (
         number.isdigit() and len(number) < 4 and number != "1"
     )
     return (number in PLURAL_DETERMINERS or counted) and words[i].base not in MASS_NOUNS
 
 
-def _is_head(words: Sequence[_Word], i: int) -> bool:
-    return i + 1 >= len(words) or words[i + 1].kind != "noun"
-
-
-def _subject(words: Sequence[_Word], i: int) -> _Word | None:
+def _subject(words: Sequence[_Word], i: int) -> _Word:
     """The nearest noun or pronoun left of ``i`` in its clause; for a fronted auxiliary the nearest to the right."""
-    j = i - 1
-    while j >= 0 and words[j].base not in _MARKS:
-        if words[j].kind in ("noun", "pronoun") or words[j].base in (
-            "this",
-            "that",
-            "there",
-            "these",
-            "those",
-            "which",
-        ):
-            return words[j]
-        j -= 1
-    following = words[i + 1 :]
-    return next(
-        (word for word in following if word.kind in ("noun", "pronoun") or word.base in ("these", "those")), None
-    )
+    for word in reversed(words[:i]):
+        if word.base in _MARKS:
+            break
+        if word.kind in ("noun", "pronoun") or word.base in ("this", "that", "there", "these", "those", "which"):
+            return word
+    following = (w for w in words[i + 1 :] if w.kind in ("noun", "pronoun") or w.base in ("these", "those"))
+    return next(following, _EDGE)
 
 
-def _third_singular(subject: _Word | None) -> bool:
-    if subject is None:
-        return False
+def _third_singular(subject: _Word) -> bool:
     if subject.kind == "pronoun":
         return not lex.PRONOUNS[subject.person].plural_verb
-    return not subject.plural and subject.base not in ("these", "those", "people")
+    return subject is not _EDGE and not subject.plural and subject.base not in ("these", "those", "people")
 
 
-def _be(words: Sequence[_Word], i: int, before: _Word | None) -> str:
-    if before is not None and (before.kind == "modal" or before.base == "to"):
+def _be(words: Sequence[_Word], i: int) -> str:
+    before = _at(words, _next(words, i, -1))
+    if before.kind == "modal" or before.base == "to":
         return "be"
-    if before is not None and before.base == "have":
+    if before.base == "have":
         return "been"
-    if before is not None and before.kind == "be":
+    if before.kind == "be":
         return "being"
     subject = _subject(words, i)
-    if subject is not None and subject.kind == "pronoun":
+    if subject.kind == "pronoun":
         return lex.PRONOUNS[subject.person].be
     return "is" if _third_singular(subject) else "are"
 
 
-def _verb(words: Sequence[_Word], i: int, before: _Word | None, after: _Word | None) -> str:
+def _verb(words: Sequence[_Word], i: int) -> str:
     base = words[i].base
-    if before is None or before.base == "to" or before.kind == "modal":
+    before, after = _at(words, _next(words, i, -1)), _at(words, _next(words, i, 1))
+    if before is _EDGE or before.base == "to" or before.kind == "modal":
         return base
-    auxiliary = _auxiliary(words, i)
-    if auxiliary == "have":
-        return inflected(base, "VBN")
-    if auxiliary == "modal":
-        return base
-    if auxiliary == "be":
-        takes_object = after is not None and (
-            after.kind in ("determiner", "noun", "pronoun", "adjective") or after.base in ("whether", "about")
-        )
-        return inflected(base, "VBG" if takes_object else "VBN")
+    match _auxiliary(words, i):
+        case "have":
+            return inflected(base, "VBN")
+        case "modal":
+            return base
+        case "be":
+            takes_object = after.kind in ("determiner", "noun", "pronoun", "adjective")
+            return inflected(base, "VBG" if takes_object or after.base in ("whether", "about") else "VBN")
     if before.kind == "preposition":
         return inflected(base, "VBG")
-    if before.kind == "noun" and after is not None and after.base in ("by", "in") and base != "have":
+    if before.kind == "noun" and after.base in ("by", "in") and base != "have":
         return inflected(base, "VBN")
     return inflected(base, "VBZ") if _third_singular(_subject(words, i)) else base
 
 
 def _auxiliary(words: Sequence[_Word], i: int) -> str:
     """The auxiliary that governs the verb at ``i``, past adverbs and, in a question, past the subject."""
-    j = i - 1
-    while j >= 0 and words[j].kind == "adverb":
-        j -= 1
-    if j >= 1 and words[j].kind == "pronoun" and words[j - 1].kind in ("modal", "be"):
+    j = _next(words, i, -1)
+    if _at(words, j).kind == "pronoun" and _at(words, j - 1).kind in ("modal", "be"):
         fronted = j == 1 or words[j - 2].base in _MARKS
         j -= 1 if fronted else 0
-    if j < 0:
-        return ""
-    if words[j].base == "have":
-        return "have"
-    return words[j].kind if words[j].kind in ("be", "modal") else ""
+    word = _at(words, j)
+    return "have" if word.base == "have" else word.kind
 
 
 def _pronoun(words: Sequence[_Word], i: int) -> str:
     """Subject, object or possessive form by what stands on both sides."""
-    forms = lex.PRONOUNS[words[i].person]
-    before, after = (words[i - 1] if i else None), (words[i + 1] if i + 1 < len(words) else None)
-    governed = before is not None and (before.kind in ("verb", "preposition") or before.base in ("let", "be"))
-    described = after is not None and after.kind == "adjective" and i + 2 < len(words) and words[i + 2].kind == "noun"
-    nominal = (
-        after is not None
-        and (after.kind == "noun" or described)
-        and not (before is not None and before.kind == "modal" and words[i].person != "we")
-    )
-    if nominal and words[i].person != "it":
+    person, forms = words[i].person, lex.PRONOUNS[words[i].person]
+    before, after = _at(words, i - 1), _at(words, i + 1)
+    nominal = after.kind == "noun" or (after.kind == "adjective" and _at(words, i + 2).kind == "noun")
+    if nominal and person != "it" and (before.kind != "modal" or person == "we"):
         return forms.possessive
-    if not governed:
-        return forms.subject
-    finite = after is not None and (after.kind in ("be", "modal") or (after.kind == "verb" and before is not None))
-    if finite and before is not None and before.kind == "verb":
-        return forms.subject
-    return forms.subject if finite else forms.object
+    governed = before.kind in ("verb", "preposition") or before.base in ("let", "be")
+    return forms.object if governed and after.kind not in ("be", "modal", "verb") else forms.subject
 
 
 def _with_small_words(words: Sequence[_Word]) -> list[str]:
@@ -363,11 +335,10 @@ def _with_small_words(words: Sequence[_Word]) -> list[str]:
             texts.append(word.text)
             i += 1
             continue
-        before = words[i - 1] if i else None
         phrase = [part.text for part in words[i:end]]
-        if before is not None and before.kind == "noun" and before.base != "'s":
+        if _at(words, i - 1).kind == "noun":
             texts.append("of")
-        article = _article(words, i, end, before)
+        article = _article(words, i, end)
         if article == "a":
             phrase = with_article(" ".join(phrase)).split()
         elif article:
@@ -379,30 +350,26 @@ def _with_small_words(words: Sequence[_Word]) -> list[str]:
 
 def _phrase_end(words: Sequence[_Word], i: int) -> int | None:
     """End of the bare noun phrase that begins at ``i`` (adjectives, then nouns), or None."""
-    j = i
-    while j < len(words) and words[j].kind == "adjective":
-        j += 1
-    start = j
-    while j < len(words) and words[j].kind == "noun":
-        j += 1
-    return j if j > start else None
+    while _at(words, i).kind == "adjective":
+        i += 1
+    start = i
+    while _at(words, i).kind == "noun":
+        i += 1
+    return i if i > start else None
 
 
-def _article(words: Sequence[_Word], i: int, end: int, before: _Word | None) -> str:
-    head = words[end - 1]
-    if before is not None and (before.kind == "determiner" or before.base == "'s"):
+def _article(words: Sequence[_Word], i: int, end: int) -> str:
+    """The article of the phrase ``i``..``end``, "" for none."""
+    before, head, after = _at(words, i - 1), words[end - 1], _at(words, end)
+    if before.kind == "determiner" or before.base == "'s":
         return ""
-    if before is not None and before.kind == "pronoun" and before.text == lex.PRONOUNS[before.person].possessive:
+    if before.kind == "pronoun" and before.text == lex.PRONOUNS[before.person].possessive:
         return ""
-    if head.plural or head.base in MASS_NOUNS or head.base.endswith(ABSTRACT_ENDINGS):
+    if head.plural or head.base in MASS_NOUNS or head.base.endswith(ABSTRACT_ENDINGS) or not word_classes(head.base):
         return ""
-    if not word_classes(head.base):
-        return ""
-    after = words[end] if end < len(words) else None
-    subject = after is not None and after.kind in ("be", "modal", "verb")
-    if before is None or before.base in _MARKS or before.kind == "other":
-        return "the" if subject or (before is None and after is not None and after.base not in _MARKS) else ""
+    if before is _EDGE or before.base in _MARKS or before.kind == "other":
+        subject = after.kind in ("be", "modal", "verb")
+        return "the" if subject or (before is _EDGE and after is not _EDGE and after.base not in _MARKS) else ""
     if before.kind == "preposition":
         return "the"
-    described = words[i].kind == "adjective"
-    return "a" if before.kind in ("verb", "be") and described else ""
+    return "a" if before.kind in ("verb", "be") and words[i].kind == "adjective" else ""

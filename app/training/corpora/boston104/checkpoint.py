@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_weights, read_values
 from app.pipeline.module3_sequence.model import SignModel
-from app.training.corpora.boston104.ensemble import SignEnsemble
 from app.training.corpora.boston104.features import TRACK_FPS, TRACK_NORMALISER, TRACKS
-from app.training.corpora.boston104.network import TracksModel
+from app.training.corpora.boston104.network import SignEnsemble, TracksModel
 
 
 @dataclass(frozen=True)
@@ -37,20 +36,20 @@ class TracksCheckpoint(CheckpointConfig):
         return {**super()._fields(values), "members": int(values.get("members", 1))}
 
 
-def load_ensemble(folder: Path, device: str = "cpu") -> tuple[TracksCheckpoint, SignEnsemble]:
-    """Config and networks in eval mode on `device`. Raises CheckpointError."""
+def load_ensemble(folder: Path) -> tuple[TracksCheckpoint, SignEnsemble]:
+    """Config and networks in eval mode. Raises CheckpointError."""
     values = read_values(folder)
     if values.get("keypoints") != TRACKS:
         raise CheckpointError(f"checkpoint {folder.name!r} reads {values.get('keypoints')}, not {TRACKS}")
     config = TracksCheckpoint.from_dict(values)
     ensemble = SignEnsemble.of(config.model, config.members)
     load_weights(folder, ensemble if config.members > 1 else ensemble.members[0])
-    return config, ensemble.to(device).eval()
+    return config, ensemble.eval()
 
 
-def load_network(folder: Path, device: str = "cpu") -> tuple[TracksCheckpoint, SignModel]:
+def load_network(folder: Path) -> tuple[TracksCheckpoint, SignModel]:
     """The same for a checkpoint of one network. Raises CheckpointError, also for several."""
-    config, ensemble = load_ensemble(folder, device)
+    config, ensemble = load_ensemble(folder)
     if config.members != 1:
         raise CheckpointError(f"checkpoint '{config.model_id}' averages {config.members} networks; one is wanted here")
     model = ensemble.members[0]

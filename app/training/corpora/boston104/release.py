@@ -24,8 +24,8 @@ from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.steps import BLANK, label_ids
 from app.training.config import load_config
 from app.training.corpora.boston104.checkpoint import TracksCheckpoint
-from app.training.corpora.boston104.ensemble import SignEnsemble
-from app.training.corpora.boston104.evaluation import SETS, TrackEvaluation
+from app.training.corpora.boston104.evaluation import SETS, track_figures
+from app.training.corpora.boston104.network import SignEnsemble
 from app.training.corpora.boston104.recogniser import TrackRecogniser
 from app.training.corpora.boston104.sentences import Sentence, hold_out, load_boston104
 from app.training.corpora.boston104.source import BostonSections, language_model, sign_lengths
@@ -67,7 +67,7 @@ def release(folders: Sequence[Path], held_out_folders: Sequence[Path], config_fi
     parts = []
     for (reader, kept, left), split in zip(readers, groups, strict=True):
         logger.info("evaluating split {}", split)
-        ways = TrackEvaluation.of(reader, left, kept).figures()["ways"]
+        ways = track_figures(reader, left, kept)["ways"]
         title = f"WER, split {split}, {len(kept)} learnt, {len(left)} held out, {reader.config.members} networks"
         parts.append(ways_table(title, ways, SETS))
     dev = "\n\n".join(parts)

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.pipeline.module3_sequence.decoders import DecodedToken, Hypothesis, LanguageModel, LmContext, checked_log_probs
+from app.pipeline.module3_sequence.decoders import Hypothesis, TokenPath, checked_log_probs, tokens_of
+from app.pipeline.module3_sequence.ngram import Context, NgramModel
 from app.pipeline.module3_sequence.steps import BLANK
 
 #: Stands for probability zero; finite, so that sums stay numbers.
@@ -102,14 +103,10 @@ class SignLengths:
         return cls(prior, mean, spread)
 
 
-# The signs of a partial sentence as a linked list: (signs before, label, start, end).
-_Path = tuple["_Path | None", int, int, int]
-
-
 class SegmentDecoder:
     """The search; exact where nothing is pruned (beam and longest large enough). lm: None for no language model."""
 
-    def __init__(self, lengths: SignLengths, config: SegmentConfig, lm: LanguageModel | None = None) -> None:
+    def __init__(self, lengths: SignLengths, config: SegmentConfig, lm: NgramModel | None = None) -> None:
         if config.beam < 1 or config.longest < 1:
             raise ValueError(f"beam and longest are at least 1, got {config.beam} and {config.longest}")
         if lm is not None and lm.num_labels != len(lengths.mean):
@@ -123,7 +120,7 @@ class SegmentDecoder:
         #: Score of a sign (column) for lasting so many steps (row + 1), the bonus for being one included.
         self._of_length = config.duration_weight * duration + config.length_bonus
         self._of_length[:, BLANK] = _FLOOR
-        self._said: dict[LmContext, NDArray[np.float64]] = {}
+        self._said: dict[Context, NDArray[np.float64]] = {}
 
     def decode(self, log_probs: ArrayLike) -> Hypothesis:
         """(S, V) log-probabilities of a whole clip -> its signs. Raises InvalidLattice."""
@@ -132,7 +129,7 @@ class SegmentDecoder:
         scores[:, BLANK] -= self._config.gap_bias
         total = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)])
         # Per step: the best way to have got there with everything said, by language model context.
-        ways: list[dict[LmContext, tuple[float, _Path | None]]] = [{} for _ in range(len(rows) + 1)]
+        ways: list[dict[Context, tuple[float, TokenPath | None]]] = [{} for _ in range(len(rows) + 1)]
         ways[0][self._lm.start() if self._lm else ()] = (0.0, None)
         for step, here in enumerate(ways[:-1]):
             best = sorted(here.items(), key=lambda way: -way[1][0])[: self._config.beam]
@@ -141,14 +138,14 @@ class SegmentDecoder:
             self._say(best, step, total, ways)
         ends = [(score + self._after(context)[BLANK], path) for context, (score, path) in ways[-1].items()]
         score, last = max(ends, key=lambda end: end[0])
-        return Hypothesis(_tokens(last, rows), score)
+        return Hypothesis(tokens_of(last), score)
 
     def _say(
         self,
-        best: Sequence[tuple[LmContext, tuple[float, _Path | None]]],
+        best: Sequence[tuple[Context, tuple[float, TokenPath | None]]],
         step: int,
         total: NDArray[np.float64],
-        ways: list[dict[LmContext, tuple[float, _Path | None]]],
+        ways: list[dict[Context, tuple[float, TokenPath | None]]],
     ) -> None:
         """Every sign of every length from `step` on, after each of the ways to get there."""
         longest = min(self._config.longest, len(total) - 1 - step)
@@ -167,7 +164,7 @@ class SegmentDecoder:
                 after = self._lm.advance(context, label) if self._lm else ()
                 _keep(ways[step + length], after, float(table[place]), (path, label, step, step + length))
 
-    def _after(self, context: LmContext) -> NDArray[np.float64]:
+    def _after(self, context: Context) -> NDArray[np.float64]:
         """(V,) weighted language model scores after a context, the end of the sentence at 0."""
         found = self._said.get(context)
         if found is None:
@@ -177,17 +174,8 @@ class SegmentDecoder:
 
 
 def _keep(
-    ways: dict[LmContext, tuple[float, _Path | None]], context: LmContext, score: float, path: _Path | None
+    ways: dict[Context, tuple[float, TokenPath | None]], context: Context, score: float, path: TokenPath | None
 ) -> None:
     known = ways.get(context)
     if known is None or score > known[0]:
         ways[context] = (score, path)
-
-
-def _tokens(path: _Path | None, rows: NDArray[np.floating]) -> tuple[DecodedToken, ...]:
-    tokens = []
-    while path is not None:
-        path, label, start, end = path
-        mean = float(rows[start:end, label].astype(np.float64).mean())
-        tokens.append(DecodedToken(label, start, end, mean))
-    return tuple(reversed(tokens))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.training.corpora.boston104.features import nose_relative
+from app.training.corpora.tables import read_table
 from app.training.errors import CorpusError
 
 HANDS, SPEAKERS = "hands_condensed.csv", "speaker.csv"
@@ -84,18 +84,10 @@ def load_boston104(folder: Path, split: str) -> list[Sentence]:
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterable[tuple[int, dict[str, str]]]:
     """(line number, row) of a CSV file that has these columns."""
-    try:
-        with path.open(newline="", encoding="utf-8") as f:
-            reader = csv.DictReader(f)
-            missing = set(columns) - set(reader.fieldnames or ())
-            if missing:
-                raise CorpusError(f"{path.name} lacks the column {', '.join(sorted(missing))}")
-            for row in reader:
-                if any(row[column] is None for column in columns):
-                    raise CorpusError(f"{path.name}, line {reader.line_num}: fewer values than columns")
-                yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"cannot read {path.name}: {error}") from error
+    for line, row in enumerate(read_table(path, columns), start=2):
+        if any(row[column] is None for column in columns):
+            raise CorpusError(f"{path.name}, line {line}: fewer values than columns")
+        yield line, row
 
 
 def _number(text: str, name: str, line: int) -> float:

@@ -18,12 +18,12 @@ from app.pipeline.module3_sequence.decoders import GreedyDecoder
 from app.pipeline.module3_sequence.losses import UNKNOWN, feasible
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.ngram import NgramModel
-from app.pipeline.module3_sequence.steps import label_ids
-from app.training.batches import Batch, DrawnBatches
+from app.pipeline.module3_sequence.steps import label_ids, steps_in
+from app.training.batches import Batch, DrawnBatches, padded_labels
 from app.training.config import OptimConfig, TrainConfig
 from app.training.corpora.boston104.checkpoint import TracksCheckpoint
 from app.training.corpora.boston104.features import TRACK_FEATURES, track_features
-from app.training.corpora.boston104.network import DIVISOR, steps_in
+from app.training.corpora.boston104.network import DIVISOR
 from app.training.corpora.boston104.recogniser import track_lattices
 from app.training.corpora.boston104.segmental import SegmentDecoder, SignLengths
 from app.training.corpora.boston104.sentences import Sentence, hold_out, load_boston104
@@ -61,9 +61,7 @@ class BostonSource:
 
     def __init__(self, sentences: Sequence[Sentence], config: BostonConfig) -> None:
         self.config = config
-        self.train, self.dev = list(sentences), list[Sentence]()
-        if config.held_out >= 0:
-            self.train, self.dev = hold_out(sentences, config.held_out)
+        self.train, self.dev = hold_out(sentences, config.held_out) if config.held_out >= 0 else (list(sentences), [])
         self.vocabulary = tuple(sorted({g for s in sentences for g in s.glosses}))
         self.model: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] = {"sign_language": "ase"}
@@ -129,7 +127,7 @@ class SpliceBatches(DrawnBatches[Sample]):
     def draw(self, rng: Generator) -> Sample:
         while True:
             sample = self.splicer.draw(rng)
-            if feasible(steps_in(len(sample.tracks)), sample.labels):
+            if feasible(steps_in(len(sample.tracks), DIVISOR), sample.labels):
                 return sample
 
     def frames(self, drawn: Sample) -> int:
@@ -144,22 +142,19 @@ def collate_tracks(samples: Sequence[Sample], frames: int = 0) -> Batch:
 
     The label of a lattice step is that of the second of its two frames.
     """
-    steps = [steps_in(len(s.tracks)) for s in samples]
-    width = max(steps_in(frames), *steps)
+    steps = [steps_in(len(s.tracks), DIVISOR) for s in samples]
+    width = max(steps_in(frames, DIVISOR), *steps)
     features = np.empty((len(samples), width * DIVISOR, TRACK_FEATURES), np.float32)
     frame_labels = np.full((len(samples), width), UNKNOWN, np.int64)
-    targets = np.zeros((len(samples), max(len(s.labels) for s in samples)), np.int64)
     for i, (sample, count) in enumerate(zip(samples, steps, strict=True)):
         made = track_features(sample.tracks)
         features[i, : len(made)] = made
         features[i, len(made) :] = made[-1]
         last = np.minimum(np.arange(count) * DIVISOR + DIVISOR - 1, len(made) - 1)
         frame_labels[i, :count] = sample.frames[last]
-        targets[i, : len(sample.labels)] = sample.labels
     return Batch(
-        features=torch.from_numpy(features),
-        lengths=torch.tensor([count * DIVISOR for count in steps]),
-        targets=torch.from_numpy(targets),
-        target_lengths=torch.tensor([len(s.labels) for s in samples]),
+        torch.from_numpy(features),
+        torch.tensor([count * DIVISOR for count in steps]),
+        *padded_labels([s.labels for s in samples]),
         frame_labels=torch.from_numpy(frame_labels),
     )

@@ -5,16 +5,23 @@ Written from the public descriptions of the corpora; each module says which.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
 
 from app.training.corpora.importers import copies, phoenix, pose_files, wlasl
 from app.training.corpora.importers.placing import Imported
 from app.training.errors import CorpusError
 
-Kind = Literal["phoenix2014", "phoenix2014t", "wlasl", "pose", "signs", "signs-clips", "boston104"]
-
-__all__ = ["Imported", "Kind", "import_corpus"]
+_IMPORTERS: dict[str, Callable[[Path, Path], Imported]] = {
+    "phoenix2014": partial(phoenix.import_phoenix, phoenix.PHOENIX2014),
+    "phoenix2014t": partial(phoenix.import_phoenix, phoenix.PHOENIX2014T),
+    "wlasl": wlasl.import_wlasl,
+    "pose": pose_files.import_pose_files,
+    "signs": copies.import_signs,
+    "signs-clips": copies.import_signs_as_clips,
+    "boston104": copies.import_boston104,
+}
 
 
 def import_corpus(kind: str, source: Path, out: Path, glosses: int | None = None) -> Imported:
@@ -26,20 +33,6 @@ def import_corpus(kind: str, source: Path, out: Path, glosses: int | None = None
         raise CorpusError(f"there is no folder {source}; --source is the folder that the corpus was unpacked into")
     if (out / "clips.csv").exists() and out.resolve() != source.resolve():
         raise CorpusError(f"{out} holds a dataset already; choose another --out, or remove its clips.csv first")
-    match kind:
-        case "phoenix2014":
-            return phoenix.import_phoenix2014(source, out)
-        case "phoenix2014t":
-            return phoenix.import_phoenix2014t(source, out)
-        case "wlasl":
-            return wlasl.import_wlasl(source, out, glosses)
-        case "pose":
-            return pose_files.import_pose_files(source, out)
-        case "signs":
-            return copies.import_signs(source, out)
-        case "signs-clips":
-            return copies.import_signs_as_clips(source, out)
-        case "boston104":
-            return copies.import_boston104(source, out)
-        case _:
-            raise CorpusError(f"'{kind}' is not a known kind of corpus; there are: {', '.join(get_args(Kind))}")
+    if kind not in _IMPORTERS:
+        raise CorpusError(f"'{kind}' is not a known kind of corpus; there are: {', '.join(_IMPORTERS)}")
+    return wlasl.import_wlasl(source, out, glosses) if kind == "wlasl" else _IMPORTERS[kind](source, out)

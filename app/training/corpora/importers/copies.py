@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from app.pipeline.module1_preprocessing.landmark_files import save_npz
 from app.training.corpora.importers.placing import TRAIN, Imported, Placer, whole_folder
 from app.training.corpora.manifest.manifest import Entry, write_manifest
 from app.training.corpora.signs.clips import load_signs, signs_of
-from app.training.errors import CorpusError
+from app.training.corpora.tables import read_table
 
 #: The recordings do not say how fast they are; at 1.5 times their frames they look like real signing (25 fps / 1.5).
 SIGNS_FPS = 25 / 1.5
@@ -55,16 +54,9 @@ def import_boston104(source: Path, out: Path) -> Imported:
     placer = Placer(source, out)
     videos: set[str] = set()
     for name, columns in _BOSTON.items():
-        try:
-            with (source / name).open(newline="", encoding="utf-8") as f:
-                reader = csv.DictReader(f)
-                missing = [c for c in columns if c not in (reader.fieldnames or [])]
-                if missing:
-                    raise CorpusError(f"{source / name} lacks the columns {', '.join(missing)}")
-                if name.endswith("_words.csv"):
-                    videos |= {row["video"] for row in reader}
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise CorpusError(f"cannot read {source / name}: {error}. Expected {', '.join(_BOSTON)}") from error
+        rows = read_table(source / name, columns, f". Expected {', '.join(_BOSTON)}")
+        if name.endswith("_words.csv"):
+            videos |= {row["video"] for row in rows}
     for name in _BOSTON:
         placer.place(source / name)
     return Imported(len(videos), (), TRAIN.format(out=out))

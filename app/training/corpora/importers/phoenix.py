@@ -8,13 +8,13 @@ manifest's `aspect` says so, and extraction stretches them.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.pipeline.module1_preprocessing.image_folder import SUFFIXES
 from app.training.corpora.importers.placing import EXTRACT, Imported, Placer
 from app.training.corpora.manifest.manifest import SPLITS, Entry, write_manifest
+from app.training.corpora.tables import read_table
 from app.training.errors import CorpusError
 
 FPS = 25.0
@@ -23,7 +23,7 @@ _FRAMES = Path("features") / "fullFrame-210x260px"
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Names of one release: tables tried in this order, and its columns for name, frames, signer, glosses."""
 
     name: str
@@ -32,13 +32,15 @@ class _Layout:
     columns: tuple[str, str, str, str]
 
 
-_PHOENIX2014 = _Layout(
+#: The multi-signer or the SI5 split, whichever lies in the folder (or directly under it).
+PHOENIX2014 = Layout(
     "Phoenix-2014",
     (".", "phoenix-2014-multisigner", "phoenix-2014-signerindependent-SI5"),
     ("{split}.corpus.csv", "{split}.SI5.corpus.csv"),
     ("id", "folder", "signer", "annotation"),
 )
-_PHOENIX2014T = _Layout(
+#: Glosses (`orth`) only; the German translations are not used.
+PHOENIX2014T = Layout(
     "Phoenix-2014T",
     (".", "PHOENIX-2014-T"),
     ("PHOENIX-2014-T.{split}.corpus.csv",),
@@ -46,24 +48,16 @@ _PHOENIX2014T = _Layout(
 )
 
 
-def import_phoenix2014(source: Path, out: Path) -> Imported:
-    """Multi-signer or SI5 split, whichever lies in `source` (or directly under it). Raises CorpusError."""
-    return _import(_PHOENIX2014, source, out)
-
-
-def import_phoenix2014t(source: Path, out: Path) -> Imported:
-    """Glosses (`orth`) only; the German translations are not used. Raises CorpusError."""
-    return _import(_PHOENIX2014T, source, out)
-
-
-def _import(layout: _Layout, source: Path, out: Path) -> Imported:
+def import_phoenix(layout: Layout, source: Path, out: Path) -> Imported:
+    """Raises CorpusError."""
     tables = _tables(layout, source)
     placer = Placer(source, out)
     entries: list[Entry] = []
     left_out: list[str] = []
     for split, table in tables.items():
         root = table.parents[2]
-        for name, pattern, signer, glosses in _rows(layout, table):
+        for row in read_table(table, layout.columns, lacking=f"; is it {layout.name}?", separator="|"):
+            name, pattern, signer, glosses = ((row[c] or "").strip() for c in layout.columns)
             folder = _frame_folder(root / _FRAMES / split, name, pattern)
             if folder is None:
                 left_out.append(f"{split}/{name}: no frames")
@@ -81,7 +75,7 @@ def _import(layout: _Layout, source: Path, out: Path) -> Imported:
     return Imported(len(entries), tuple(left_out), EXTRACT.format(out=out))
 
 
-def _tables(layout: _Layout, source: Path) -> dict[str, Path]:
+def _tables(layout: Layout, source: Path) -> dict[str, Path]:
     """The table of each split. Raises CorpusError unless train and dev are there."""
     for root in layout.roots:
         for pattern in layout.tables:
@@ -95,22 +89,6 @@ def _tables(layout: _Layout, source: Path) -> dict[str, Path]:
         f"{source} is not laid out like {layout.name}: expected annotations/manual/{wanted} and the same for dev, "
         "there or in the release's own folder below it"
     )
-
-
-def _rows(layout: _Layout, table: Path) -> list[tuple[str, str, str, str]]:
-    try:
-        with table.open(newline="", encoding="utf-8") as f:
-            reader = csv.DictReader(f, delimiter="|", quoting=csv.QUOTE_NONE)
-            missing = [c for c in layout.columns if c not in (reader.fieldnames or [])]
-            if missing:
-                raise CorpusError(f"{table} lacks the columns {', '.join(missing)}; is it {layout.name}?")
-            first, second, third, fourth = layout.columns
-            return [
-                tuple((row[c] or "").strip() for c in (first, second, third, fourth))  # type: ignore[misc]
-                for row in reader
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"cannot read {table}: {error}") from error
 
 
 def _frame_folder(split: Path, name: str, pattern: str) -> Path | None:

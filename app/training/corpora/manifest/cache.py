@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
@@ -119,10 +120,8 @@ class Content(NamedTuple):
 class Cache:
     """The landmarks and crops of one corpus. Several processes may write at once: files appear only when whole."""
 
-    def __init__(self, root: Path, version: str | None = None) -> None:
-        """version: of the extractor, default the installed one's."""
-        self.root = root
-        self.version = version or extractor_version()
+    def __init__(self, root: Path) -> None:
+        self.root, self.version = root, extractor_version()
         self.folder = root / FOLDER / self.version
         self._index_path = root / FOLDER / "contents.json"
         self._index = _read_index(self._index_path)
@@ -181,24 +180,21 @@ class Cache:
         fits = track is not None and (track.views, track.size) == (num_views(config.hands), config.size)
         return track if fits else None
 
-    def usable(self, key: str, pictures: PictureConfig | None) -> bool:
-        """Whether there is nothing to extract. The files are read: damaged ones must be extracted again."""
+    def complete(self, key: str, pictures: PictureConfig | None) -> Keypoints | None:
+        """The landmarks where there is nothing to extract. The files are read: damaged ones must be extracted again."""
         try:
             clip = self.load(key)
         except (InvalidLandmarkFile, OSError):
-            return False
-        return clip is not None and (pictures is None or self.load_pictures(key, pictures) is not None)
+            return None
+        return clip if pictures is None or self.load_pictures(key, pictures) is not None else None
 
 
 def _read_index(path: Path) -> dict[str, Content]:
     """Empty where it is missing or damaged: hashes can be made again."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Content])
+    except (OSError, msgspec.DecodeError):
         return {}
-    if not isinstance(values, dict):
-        return {}
-    return {file: Content(*fact) for file, fact in values.items() if isinstance(fact, list) and len(fact) == 4}
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -25,7 +25,7 @@ LIMITS = VideoLimits(
 )
 
 
-def frames_of(path: Path, entry: Entry, limits: VideoLimits = LIMITS) -> Iterator[Frame]:
+def frames_of(path: Path, entry: Entry) -> Iterator[Frame]:
     """The frames of a video or of a folder of pictures, at most 25 a second, only the part that counts.
 
     The manifest's fps and aspect win over what the file claims; times begin at 0. Raises (on iteration) InvalidVideo,
@@ -33,11 +33,11 @@ def frames_of(path: Path, entry: Entry, limits: VideoLimits = LIMITS) -> Iterato
     """
     pace = 1.0
     if path.is_dir():
-        source = read_images(path, entry.fps or FALLBACK_FPS, limits)
+        source = read_images(path, entry.fps or FALLBACK_FPS, LIMITS)
     else:
         if entry.fps is not None:
-            pace = (probe(path, limits).fps or entry.fps) / entry.fps
-        source = read_frames(path, limits, MODEL_FPS * pace)
+            pace = (probe(path, LIMITS).fps or entry.fps) / entry.fps
+        source = read_frames(path, LIMITS, MODEL_FPS * pace)
     first: float | None = None
     for frame in source:
         time_s = frame.time_s * pace

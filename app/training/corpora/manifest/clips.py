@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import person_present
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile
 from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
-from app.pipeline.module3_sequence.losses import feasible
+from app.pipeline.module3_sequence.losses import steps_needed
 from app.pipeline.module3_sequence.steps import steps_in
 from app.training.corpora.manifest.cache import Cache, PictureConfig, PictureTrack
 from app.training.corpora.manifest.clip_files import landmarks_of
@@ -104,13 +103,25 @@ def require_landmarks(manifest: Manifest, clips: Clips, pictures: PictureConfig 
 
 def too_long_for_ctc(frames: int, labels: list[int]) -> str | None:
     """Why CTC cannot emit these labels in `frames` frames; None if it can."""
-    steps = steps_in(frames)
-    if feasible(steps, labels):
+    steps, needed = steps_in(frames), steps_needed(labels)
+    if steps >= needed:
         return None
-    repeats = sum(a == b for a, b in itertools.pairwise(labels))
-    return (
-        f"{len(labels)} glosses with {repeats} repeats need {len(labels) + repeats} steps, {frames} frames give {steps}"
-    )
+    repeats = needed - len(labels)
+    return f"{len(labels)} glosses with {repeats} repeats need {needed} steps, {frames} frames give {steps}"
+
+
+def learnable(clips: Sequence[Clip], label: dict[str, int]) -> tuple[list[Clip], list[LeftOut]]:
+    """The clips that can be trained on with these label ids, and the others."""
+    usable, left_out = [], []
+    for clip in clips:
+        others = sorted(set(clip.entry.glosses) - label.keys())
+        if others:
+            left_out.append(LeftOut(clip.entry, f"{', '.join(others)} is not in this run's glosses"))
+        elif why := too_long_for_ctc(len(clip), [label[g] for g in clip.entry.glosses]):
+            left_out.append(LeftOut(clip.entry, why))
+        else:
+            usable.append(clip)
+    return usable, left_out
 
 
 def _load(root: Path, entry: Entry, cache: Cache, pictures: PictureConfig | None) -> Clip | None:

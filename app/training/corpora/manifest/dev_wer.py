@@ -20,6 +20,7 @@ from app.pipeline.recogniser import hand_near
 from app.training.batches import collate
 from app.training.corpora.manifest.clip_batches import stacked
 from app.training.corpora.manifest.clips import Clip, pictures_of
+from app.training.evaluation.answers import figures
 from app.training.evaluation.wer import ErrorCounts, word_errors
 from app.training.loop.distributed import sum_counts, sum_over_ranks
 
@@ -65,19 +66,14 @@ def measure(model: SignModel, clips: Sequence[DevClip], vocabulary: Sequence[str
             for m, labels in zip(group, rows, strict=True):
                 counts[name] += word_errors(m.clip.entry.glosses, [vocabulary[label - 1] for label in labels])
     counts = {name: sum_counts(counts[name]) for name in names}
-    fused = counts["fused"]
-    figures: dict[str, Any] = {
-        "wer": round(fused.wer, 4),
-        "substitutions": fused.substitutions,
-        "deletions": fused.deletions,
-        "insertions": fused.insertions,
-    }
+    found = figures(counts["fused"])
+    del found["signs"]
     if pictured:
         gate, frames = sum_over_ranks([gate, frames])
-        figures |= {f"wer_{name}": round(c.wer, 4) for name, c in counts.items() if name != "fused"}
-        figures["rgb_gate"] = round(gate / max(frames, 1.0), 4)
-        figures["ramp"] = round(float(model.fusion.scale().abs().mean()), 4) if model.fusion else 0.0
-    return figures
+        found |= {f"wer_{name}": round(c.wer, 4) for name, c in counts.items() if name != "fused"}
+        found["rgb_gate"] = round(gate / max(frames, 1.0), 4)
+        found["ramp"] = round(float(model.fusion.scale().abs().mean()), 4) if model.fusion else 0.0
+    return found
 
 
 def _read(

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.keypoints import person_present
+from app.pipeline.keypoints import Keypoints, person_present
 from app.pipeline.module1_preprocessing.crops import Cropper
 from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, LandmarksUnavailable, find_landmarks
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
@@ -24,7 +24,7 @@ from app.pipeline.module1_preprocessing.video import InvalidVideo
 from app.pipeline.whole_files import write_whole
 from app.training.corpora.manifest.cache import Cache, Content, PictureConfig, PictureTrack
 from app.training.corpora.manifest.clip_files import frames_of
-from app.training.corpora.manifest.manifest import Entry, Manifest, read_manifest
+from app.training.corpora.manifest.manifest import Entry, read_manifest
 from app.training.corpora.manifest.workers import WorkerDied, spread
 
 REPORT = "extraction_report.json"
@@ -52,7 +52,6 @@ class Extraction:
     """Frames of the landmarks."""
     bodies: int = 0
     """Frames in which a body was found."""
-    seconds: float = 0.0
     reason: str = ""
     """Why it failed."""
     content: Content | None = None
@@ -74,24 +73,19 @@ class Report:
     nobody_seen: list[str] = field(default_factory=list)
 
     def add(self, entry: Entry, outcome: Extraction) -> None:
-        match outcome.state:
-            case "failed":
-                self.failed.append({"file": entry.part, "reason": outcome.reason})
-                return
-            case "extracted":
-                self.extracted += 1
-            case "cached":
-                self.cached += 1
+        if outcome.state == "failed":
+            self.failed.append({"file": entry.part, "reason": outcome.reason})
+        self.extracted += outcome.state == "extracted"
+        self.cached += outcome.state == "cached"
         self.frames += outcome.frames
         if outcome.state == "extracted" and not outcome.bodies:
             self.nobody_seen.append(entry.part)
 
-    def save(self, root: Path) -> Path:
+    def save(self, root: Path) -> None:
         """Writes the report whole or not at all; failures sorted by name, so that two runs compare."""
         self.failed.sort(key=lambda f: f["file"])
         self.nobody_seen.sort()
         write_whole(root / REPORT, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
-        return root / REPORT
 
 
 Doing = Callable[[list[ExtractionJob]], Iterable[tuple[ExtractionJob, Extraction | WorkerDied]]]
@@ -111,7 +105,8 @@ def extract_corpus(
     """
     manifest = read_manifest(root)
     cache = Cache(root)
-    jobs = jobs_of(manifest, cache, pictures)
+    # Landmark files are taken as they are.
+    jobs = [ExtractionJob(root, e, pictures, cache.content(e)) for e in manifest.entries if not e.is_landmarks]
     report = Report(cache.version, pictures.name if pictures else None, clips=len(manifest.entries))
     report.landmark_files = len(manifest.entries) - len(jobs)
     began = saved = time.monotonic()
@@ -139,11 +134,6 @@ def extract_corpus(
     return report
 
 
-def jobs_of(manifest: Manifest, cache: Cache, pictures: PictureConfig | None) -> list[ExtractionJob]:
-    """The clips that have to be extracted; landmark files are taken as they are."""
-    return [ExtractionJob(manifest.root, e, pictures, cache.content(e)) for e in manifest.entries if not e.is_landmarks]
-
-
 def remove_leftovers(folder: Path) -> None:
     """What a killed process had begun to write. Only for when no other process writes there."""
     for part in folder.glob(".*.part.npz"):
@@ -156,24 +146,22 @@ _engine: MediaPipeEngine | None = None
 
 def extract_clip(job: ExtractionJob) -> Extraction:
     """One clip, in this process: nothing to do where the cache has it. Never raises for what is wrong with a clip."""
-    began = time.monotonic()
     cache = Cache(job.root)
     if job.content is not None:
         cache.store_hash(job.entry, job.content)
     try:
         key = cache.key(job.entry)
         content = cache.content(job.entry)
-        if cache.usable(key, job.pictures):
-            clip = cache.load(key)
-            return Extraction("cached", frames=len(clip) if clip is not None else 0, content=content)
-        frames, bodies = _extract(job, cache, key)
+        if (clip := cache.complete(key, job.pictures)) is not None:
+            return Extraction("cached", len(clip), content=content)
+        clip = _extract(job, cache, key)
     except (InvalidVideo, ExtractionFailed, LandmarksUnavailable, OSError, ValueError) as error:
-        return Extraction("failed", reason=_reason(error), seconds=time.monotonic() - began)
-    return Extraction("extracted", frames, bodies, time.monotonic() - began, content=content)
+        return Extraction("failed", reason=_reason(error))
+    return Extraction("extracted", len(clip), int(person_present(clip.points).sum()), content=content)
 
 
-def _extract(job: ExtractionJob, cache: Cache, key: str) -> tuple[int, int]:
-    """Frames and frames with a body of a clip that was extracted and saved. Raises what is wrong with it."""
+def _extract(job: ExtractionJob, cache: Cache, key: str) -> Keypoints:
+    """Extract a clip and save it. Raises what is wrong with it."""
     global _engine
     if _engine is None:
         _engine = MediaPipeEngine(1)
@@ -191,7 +179,7 @@ def _extract(job: ExtractionJob, cache: Cache, key: str) -> tuple[int, int]:
         raise ValueError("there is no frame in the part from start_s to end_s")
     pictures = (job.pictures, PictureTrack.of(crops)) if job.pictures else None
     cache.save(key, clip, pictures)
-    return len(clip), int(person_present(clip.points).sum())
+    return clip
 
 
 def _reason(error: Exception) -> str:

@@ -10,13 +10,16 @@ sentences).
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from app.pipeline.module1_preprocessing.image_folder import SUFFIXES
 from app.pipeline.whole_files import whole_file
+from app.training.corpora.tables import read_table
 from app.training.errors import CorpusError
 
 TABLE = "clips.csv"
@@ -30,7 +33,6 @@ SPLITS = ("train", "dev", "test")
 #: What stands in `glosses` for a clip in which nothing is signed: an empty cell is more likely a mistake.
 NOTHING = "-"
 LANDMARK_SUFFIXES = frozenset({".npz", ".pose", ".json"})
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 #: Problems spelled out in one error; the rest are counted.
 _SHOWN = 12
 
@@ -81,27 +83,20 @@ class Manifest:
         return [entry for entry in self.entries if entry.split == name]
 
 
-def read_manifest(root: Path, check_files: bool = True) -> Manifest:
-    """Reads and checks `root`/clips.csv. Raises CorpusError that lists every wrong row and says what to do.
+def read_manifest(root: Path) -> Manifest:
+    """Reads and checks `root`/clips.csv, and that each file is there and lies inside the folder, links followed.
 
-    check_files: also look whether each file is there and lies inside the folder, links followed.
+    Raises CorpusError that lists every wrong row and says what to do.
     """
     path = root / TABLE
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as f:
-            reader = csv.DictReader(f)
-            header = reader.fieldnames or []
-            rows = list(reader)
-    except FileNotFoundError as error:
+    columns = ",".join(COLUMNS)
+    if not path.exists():
         raise CorpusError(
-            f"no {TABLE} in {root}; write one with the columns {','.join(COLUMNS)}, or make one from a known corpus: "
+            f"no {TABLE} in {root}; write one with the columns {columns}, or make one from a known corpus: "
             "python -m app dataset import --help"
-        ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"cannot read {path}: {error}. It should be UTF-8 text, comma separated.") from error
-    missing = [c for c in COLUMNS if c not in header]
-    if missing:
-        raise CorpusError(f"{path} lacks the column {', '.join(missing)}; the first line should be {','.join(COLUMNS)}")
+        )
+    unreadable, lacking = ". It should be UTF-8 text, comma separated.", f"; the first line should be {columns}"
+    rows = read_table(path, COLUMNS, unreadable, lacking)
     # The first line is the header, so the first clip stands in line 2, as editors and spreadsheets number it.
     problems: list[str] = []
     entries: list[Entry] = []
@@ -109,11 +104,10 @@ def read_manifest(root: Path, check_files: bool = True) -> Manifest:
     languages: dict[str, int] = {}
     for line, row in enumerate(rows, start=2):
         try:
-            entry = _entry(row)
+            entry = entry_of(row)
             if language := language_of(row):
                 languages.setdefault(language, line)
-            if check_files:
-                _check_file(root, entry)
+            _check_file(root, entry)
         except ValueError as error:
             problems.append(f"line {line}: {error}")
             continue
@@ -146,7 +140,7 @@ def require_split(manifest: Manifest, split: str) -> list[Entry]:
     return entries
 
 
-def write_manifest(root: Path, entries: Iterable[Entry], sign_language: str = UNDETERMINED) -> Path:
+def write_manifest(root: Path, entries: Iterable[Entry], sign_language: str) -> None:
     """Writes `root`/clips.csv, whole or not at all; optional columns but `fps` only where a clip needs them."""
     entries = list(entries)
     extra = [c for c in OPTIONAL if c == "fps" or any(getattr(e, c) is not None for e in entries)]
@@ -162,7 +156,6 @@ def write_manifest(root: Path, entries: Iterable[Entry], sign_language: str = UN
                 + ["" if n is None else f"{n:.10g}" for n in numbers]
                 + language
             )
-    return root / TABLE
 
 
 def shared_signers(entries: Sequence[Entry]) -> dict[str, list[str]]:
@@ -197,8 +190,8 @@ def _warnings(entries: Sequence[Entry], sign_language: str) -> list[str]:
     return out
 
 
-def _entry(row: dict[str, str]) -> Entry:
-    """Raises ValueError with what is wrong."""
+def entry_of(row: dict[str, str]) -> Entry:
+    """A row of the table. Raises ValueError with what is wrong."""
     if None in row:
         raise ValueError("there are more cells than columns; a comma inside a cell needs quotes around it")
     if None in row.values():
@@ -255,8 +248,8 @@ def _number(name: str, text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        value = float("nan")
-    if value != value or abs(value) == float("inf"):
+        value = math.nan
+    if not math.isfinite(value):
         raise ValueError(f"`{name}` is {text!r}, which is not a number")
     return value
 
@@ -267,5 +260,5 @@ def _check_file(root: Path, entry: Entry) -> None:
         raise ValueError(f"{entry.file} is missing")
     if not path.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"{entry.file} is a link that leads out of the folder; copy the file into it")
-    if path.is_dir() and not any(p.suffix.lower() in PICTURE_SUFFIXES for p in path.iterdir()):
-        raise ValueError(f"{entry.file} is a folder without pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+    if path.is_dir() and not any(p.suffix.lower() in SUFFIXES for p in path.iterdir()):
+        raise ValueError(f"{entry.file} is a folder without pictures ({', '.join(sorted(SUFFIXES))})")

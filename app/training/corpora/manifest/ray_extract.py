@@ -6,18 +6,16 @@ system) and have this project installed at the same place.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import app
-from app.training.corpora.manifest.cache import Content, PictureConfig
 from app.training.corpora.manifest.extract import Doing, Extraction, ExtractionJob, extract_clip
-from app.training.corpora.manifest.manifest import Entry
 from app.training.corpora.manifest.workers import WorkerDied
 
 #: Pieces that the clips are cut into at most; Ray keeps books for each.
@@ -52,12 +50,15 @@ def on_cluster(address: str) -> Doing:
             context.enable_progress_bars = False
             with ray.data.DataContext.current(context):
                 rows = ray.data.from_items(
-                    [_row(number, job) for number, job in enumerate(jobs)],
+                    [
+                        {"number": number, "job": msgspec.json.encode(job, enc_hook=str)}
+                        for number, job in enumerate(jobs)
+                    ],
                     override_num_blocks=min(len(jobs), _PIECES),
                 ).map(_extract_row, num_cpus=1)
                 waiting = dict(enumerate(jobs))
                 for row in rows.iter_rows():
-                    yield waiting.pop(int(row["number"])), _outcome(row["outcome"])
+                    yield waiting.pop(int(row["number"])), msgspec.json.decode(row["outcome"], type=Extraction)
                 for job in waiting.values():
                     yield job, WorkerDied(None)
         finally:
@@ -83,27 +84,7 @@ def _connect(ray: Any, address: str) -> None:
         ) from error
 
 
-def _row(number: int, job: ExtractionJob) -> dict[str, Any]:
-    """A job as plain values, which is what Ray Data sends."""
-    values = {
-        "root": str(job.root),
-        "entry": asdict(job.entry),
-        "pictures": asdict(job.pictures) if job.pictures else None,
-        "content": job.content,
-    }
-    return {"number": number, "job": json.dumps(values)}
-
-
 def _extract_row(row: dict[str, Any]) -> dict[str, Any]:
-    values = json.loads(row["job"])
-    entry = Entry(**{**values["entry"], "glosses": tuple(values["entry"]["glosses"])})
-    pictures = PictureConfig(**values["pictures"]) if values["pictures"] else None
-    content = Content(*values["content"]) if values["content"] else None
-    outcome = extract_clip(ExtractionJob(Path(values["root"]), entry, pictures, content))
-    return {"number": row["number"], "outcome": json.dumps(asdict(outcome))}
-
-
-def _outcome(text: str) -> Extraction:
-    values = json.loads(text)
-    content = Content(*values["content"]) if values["content"] else None
-    return Extraction(**{**values, "content": content})
+    """Job and outcome travel as JSON: Ray Data sends plain values."""
+    job = msgspec.json.decode(row["job"], type=ExtractionJob, dec_hook=lambda kind, text: kind(text))
+    return {"number": row["number"], "outcome": msgspec.json.encode(extract_clip(job))}

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.module3_sequence.steps import label_ids
-from app.training.corpora.manifest.clips import Clip, LeftOut, glosses_of, load_clips, too_long_for_ctc
+from app.training.corpora.manifest.clips import Clip, LeftOut, glosses_of, learnable, load_clips
 from app.training.corpora.manifest.manifest import SPLITS, Manifest, read_manifest, shared_signers
 from app.training.source import spread
 
@@ -54,14 +54,7 @@ def folder_report(folder: Path) -> dict[str, Any]:
     clips = load_clips(manifest, manifest.entries)
     train = clips.split("train")
     vocabulary = tuple(sorted(set(glosses_of(train))))
-    label = label_ids(vocabulary)
-    infeasible = [
-        LeftOut(clip.entry, why)
-        for clip in train
-        if (why := too_long_for_ctc(len(clip), [label[g] for g in clip.entry.glosses]))
-    ]
-    dropped = {o.entry for o in infeasible}
-    usable = [clip for clip in train if clip.entry not in dropped]
+    usable, infeasible = learnable(train, label_ids(vocabulary))
     report = manifest_report(manifest, usable, clips.split("dev"), [*clips.left_out, *infeasible], vocabulary)
     report["clips"]["test"] = len(clips.split("test"))
     report["landmarks_missing"] = len(clips.missing)

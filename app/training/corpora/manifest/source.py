@@ -15,15 +15,7 @@ from app.training.batches import Batch
 from app.training.config import OptimConfig, TrainConfig
 from app.training.corpora.manifest.cache import PictureConfig
 from app.training.corpora.manifest.clip_batches import ClipBatches
-from app.training.corpora.manifest.clips import (
-    Clip,
-    Clips,
-    LeftOut,
-    glosses_of,
-    load_clips,
-    require_landmarks,
-    too_long_for_ctc,
-)
+from app.training.corpora.manifest.clips import Clips, glosses_of, learnable, load_clips, require_landmarks
 from app.training.corpora.manifest.dev_wer import DevClip, measure, prepared
 from app.training.corpora.manifest.manifest import Manifest, read_manifest, require_split
 from app.training.corpora.manifest.report import manifest_report
@@ -52,14 +44,8 @@ class ManifestSource:
         self.checkpoint: dict[str, Any] = {"sign_language": manifest.sign_language}
         self.vocabulary = tuple(sorted(config.chosen(set(glosses_of(clips.split("train"))))))
         self._label = label_ids(self.vocabulary)
-        self.left_out = list(clips.left_out)
-        self.train: list[Clip] = []
-        for clip in clips.split("train"):
-            why = self._unusable(clip)
-            if why:
-                self.left_out.append(LeftOut(clip.entry, why))
-            else:
-                self.train.append(clip)
+        self.train, unusable = learnable(clips.split("train"), self._label)
+        self.left_out = [*clips.left_out, *unusable]
         if not self.train:
             raise CorpusError(
                 f"no training clip of {manifest.root} can be used, for example: "
@@ -79,20 +65,11 @@ class ManifestSource:
         require_landmarks(manifest, clips, pictures)
         return cls(manifest, clips, config, pictures)
 
-    def _unusable(self, clip: Clip) -> str | None:
-        others = [gloss for gloss in clip.entry.glosses if gloss not in self._label]
-        if others:
-            return f"{', '.join(sorted(set(others)))} is not in this run's glosses"
-        return too_long_for_ctc(len(clip), self.labels(clip))
-
-    def labels(self, clip: Clip) -> list[int]:
-        return [self._label[gloss] for gloss in clip.entry.glosses]
-
     def epoch_steps(self, batch_size: int) -> int:
         return -(-len(self.train) // batch_size)
 
     def batches(self, optim: OptimConfig, ranks: Ranks) -> Dataset[Batch]:
-        labels = [self.labels(clip) for clip in self.train]
+        labels = [[self._label[gloss] for gloss in clip.entry.glosses] for clip in self.train]
         augment = self.config.augment
         return ClipBatches(self.train, labels, augment, optim.batch_size, optim.steps, optim.seed, ranks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import DEFAULT_ASPECT, Keypoints, hand_present, joined_blocks
+from app.training.corpora.tables import read_table
 from app.training.errors import CorpusError
 
 NONE = "NONE"
@@ -50,8 +50,7 @@ def load_signs(root: Path, split: str) -> list[SignClip]:
     with np.load(archive, allow_pickle=False) as z:
         pose, left, right, offsets = z["pose"], z["left"], z["right"], z["offsets"]
     points = joined_blocks(pose, left, right, np.float16)
-    with table.open(newline="", encoding="utf-8") as f:
-        rows = [row for row in csv.DictReader(f) if row["split"] == split]
+    rows = [row for row in read_table(table, ("clip", "gloss", "signer", "split")) if row["split"] == split]
     if len(rows) != len(offsets) - 1:
         raise CorpusError(f"clips.csv lists {len(rows)} {split} clips but {archive.name} holds {len(offsets) - 1}")
     return [

@@ -21,11 +21,12 @@ from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
 from app.training.augment import to_image_coords
 from app.training.corpora.signs.clips import NONE, SignClip, active_range, load_signs, signs_of
-from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, SignerBook
+from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, signer_book
 from app.training.evaluation.decoders import ways_of
 from app.training.evaluation.live import live_figures, report_live
 from app.training.evaluation.reading import Example, Reader, read, word_errors
 from app.training.evaluation.report import EvaluationReport, report_ways
+from app.training.evaluation.tables import cell, markdown_table
 
 CORE = (
     "HELLO", "THANK-YOU", "I-LOVE-YOU", "NO", "PLEASE", "YES", "HELP", "GOODBYE", "IX-1", "YOU", NONE, "SORRY", "EAT",
@@ -41,11 +42,7 @@ FAST_RATES = (37.5, 50.0)
 def isolated_examples(clips: Sequence[SignClip], fps: float) -> list[Example]:
     """The clips as files recorded at `fps` would arrive, through module 1. NONE has no glosses."""
     return [
-        Example(
-            normalise(resample(clip.keypoints(fps)), DEFAULT_ASPECT),
-            signs_of(clip.gloss),
-            clip.signer,
-        )
+        Example(normalise(resample(clip.keypoints(fps)), DEFAULT_ASPECT), signs_of(clip.gloss), clip.signer)
         for clip in clips
     ]
 
@@ -60,7 +57,7 @@ def composed_examples(clips: Sequence[SignClip], glosses: set[str], count: int, 
     if not usable:
         return []
     config = PhraseConfig(single=0.0, still=0.0)
-    sampler = PhraseSampler(SignerBook.of([c for c in clips if c.signer in usable], glosses), config)
+    sampler = PhraseSampler(signer_book([c for c in clips if c.signer in usable], glosses), config)
     rng = np.random.default_rng(seed)
     phrases = [sampler.draw(rng, signs=int(rng.integers(3, 7))) for _ in range(count)]
     return [Example(normalise(to_image_coords(p.points), 1.0), tuple(p.glosses), p.signer) for p in phrases]
@@ -165,8 +162,7 @@ class Evaluation:
         )
 
     def errors(self, recogniser: Recogniser, examples: Sequence[Example], read: Reader = read) -> dict[str, float]:
-        said = read(recogniser, examples)
-        return word_errors(examples, [[s.gloss for s in answer] for answer in said])
+        return word_errors(examples, read(recogniser, examples))
 
 
 def _mean(values: Sequence[float] | Sequence[bool]) -> float:
@@ -175,31 +171,28 @@ def _mean(values: Sequence[float] | Sequence[bool]) -> float:
 
 def report(figures: dict[str, Any]) -> str:
     """The figures as a table in Markdown."""
-    lines = ["| figure | value |", "|---|---|"]
-    for key in ("core_exact", "common_exact", "all_exact", "core_gloss_mean", "gloss_mean"):
-        lines.append(f"| {key.replace('_', ' ')} | {figures[key]:.1%} |")
-    for rate, value in figures["core_exact_by_rate"].items():
-        lines.append(f"| core exact, clips taken as {rate} fps | {value:.1%} |")
-    for rate, value in figures["fast_core_exact_by_rate"].items():
-        lines.append(f"| core exact without NONE, clips cut to the frames with a hand, as {rate} fps | {value:.1%} |")
-    phrases = {f"composed phrases, {k}": v for k, v in figures["composed"].items()}
-    for name, e in (phrases | {"phrases recorded as one clip": figures["recorded_phrases"]}).items():
-        lines.append(
-            f"| {name}: WER | {e['wer']:.1%} (S {e['substitutions']}, D {e['deletions']}, "
-            f"I {e['insertions']} of {e['signs']}) |"
-        )
-    for name, value in figures["idle_silent"].items():
-        lines.append(f"| silent on {name} | {value:.1%} |")
-    return "\n".join(lines)
+    keys = ("core_exact", "common_exact", "all_exact", "core_gloss_mean", "gloss_mean")
+    rows = [(key.replace("_", " "), f"{figures[key]:.1%}") for key in keys]
+    for key, name in (
+        ("core_exact_by_rate", "core exact, clips taken as"),
+        ("fast_core_exact_by_rate", "core exact without NONE, clips cut to the frames with a hand, as"),
+    ):
+        rows += [(f"{name} {rate} fps", f"{value:.1%}") for rate, value in figures[key].items()]
+    rows += [(f"composed phrases, {name}: WER", cell(errors)) for name, errors in figures["composed"].items()]
+    rows.append(("phrases recorded as one clip: WER", cell(figures["recorded_phrases"])))
+    rows += [(f"silent on {name}", f"{value:.1%}") for name, value in figures["idle_silent"].items()]
+    return markdown_table(("figure", "value"), rows)
 
 
 def report_glosses(figures: dict[str, Any]) -> str:
     """Per gloss of single clips: share read right and what it was taken for, as a table in Markdown."""
-    lines = ["| gloss | exact | otherwise read as |", "|---|---|---|"]
-    for gloss, value in figures["gloss_exact"].items():
-        others = ", ".join(f"{g or 'nothing'} {n}" for g, n in figures["confused_with"].get(gloss, {}).items())
-        lines.append(f"| {gloss} | {value:.0%} | {others} |")
-    return "\n".join(lines)
+    rows = [(gloss, f"{value:.0%}", read_instead(figures, gloss)) for gloss, value in figures["gloss_exact"].items()]
+    return markdown_table(("gloss", "exact", "otherwise read as"), rows)
+
+
+def read_instead(figures: dict[str, Any], gloss: str) -> str:
+    """What clips of the gloss were read as where they were misread, and how often."""
+    return ", ".join(f"{g or 'nothing'} {n}" for g, n in figures["confused_with"].get(gloss, {}).items())
 
 
 def evaluate(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -87,22 +87,17 @@ class Phrase:
         return [s.gloss for s in self.signs]
 
 
-@dataclass
-class SignerBook:
-    """Clips in body coordinates, by signer and gloss."""
+#: Clips (T, 75, 3) in body coordinates, by signer and gloss.
+SignerBook = dict[str, dict[str, list[NDArray[np.float16]]]]
 
-    clips: dict[str, dict[str, list[NDArray[np.float16]]]] = field(default_factory=lambda: defaultdict(dict))
 
-    @classmethod
-    def of(cls, clips: Sequence[SignClip], glosses: set[str]) -> SignerBook:
-        """Clips all of whose signs are in `glosses` (NONE is always kept); those without a body are left out."""
-        book = cls()
-        for clip in clips:
-            if set(signs_of(clip.gloss)) <= glosses:
-                body = to_body(clip.points)
-                if body is not None:
-                    book.clips[clip.signer].setdefault(clip.gloss, []).append(body.astype(np.float16))
-        return book
+def signer_book(clips: Sequence[SignClip], glosses: set[str]) -> SignerBook:
+    """Clips all of whose signs are in `glosses` (NONE is always kept); those without a body are left out."""
+    book: SignerBook = defaultdict(dict)
+    for clip in clips:
+        if set(signs_of(clip.gloss)) <= glosses and (body := to_body(clip.points)) is not None:
+            book[clip.signer].setdefault(clip.gloss, []).append(body.astype(np.float16))
+    return book
 
 
 class PhraseSampler:
@@ -111,8 +106,8 @@ class PhraseSampler:
     def __init__(self, book: SignerBook, config: PhraseConfig, speed: float = AugmentConfig.speed) -> None:
         """speed: log-sigma of the tempo of a whole phrase."""
         self.config, self.speed = config, speed
-        self.book = {s: g for s, g in book.clips.items() if any(name != NONE for name in g)}
-        self.none_clips = [c for by in book.clips.values() for c in by.get(NONE, [])]
+        self.book = {s: g for s, g in book.items() if any(name != NONE for name in g)}
+        self.none_clips = [c for by in book.values() for c in by.get(NONE, [])]
         counts: dict[str, int] = defaultdict(int)
         self.signers: dict[str, list[str]] = defaultdict(list)
         for signer, by_gloss in self.book.items():

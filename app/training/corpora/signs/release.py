@@ -6,7 +6,6 @@ one released, the others show the spread over seeds.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -20,8 +19,10 @@ from loguru import logger
 from app.pipeline.checkpoint import CheckpointConfig, save_checkpoint
 from app.pipeline.recogniser import Recogniser
 from app.training.corpora.signs.clips import NONE, load_signs, signs_of
-from app.training.corpora.signs.evaluation import CORE, Evaluation, report
+from app.training.corpora.signs.evaluation import CORE, Evaluation, read_instead, report
 from app.training.corpora.signs.tuning import Tuning, choose
+from app.training.corpora.tables import read_table
+from app.training.evaluation.tables import markdown_table
 from app.training.release.final import load_run
 from app.training.release.model_card import commands_block, model_card
 
@@ -69,46 +70,41 @@ def spread(runs: Sequence[dict[str, Any]]) -> str:
         "composed phrases, all: WER": [r["composed"]["all"]["wer"] for r in runs],
         "silent on NONE clips": [r["idle_silent"].get("none clips", math.nan) for r in runs],
     }
-    lines = ["| dev figure | released | mean over seeds | lowest | highest |", "|---|---|---|---|---|"]
-    for name, values in rows.items():
-        lines.append(f"| {name} | {values[0]:.1%} | {np.mean(values):.1%} | {min(values):.1%} | {max(values):.1%} |")
-    return "\n".join(lines)
+    shown = [
+        (name, *(f"{value:.1%}" for value in (values[0], np.mean(values), min(values), max(values))))
+        for name, values in rows.items()
+    ]
+    return markdown_table(("dev figure", "released", "mean over seeds", "lowest", "highest"), shown)
 
 
 def signer_table(data: Path, vocabulary: Sequence[str], figures: dict[str, Any]) -> str:
     """Per gloss: tier, training signers and clips, dev signers, exact answers, what it is mistaken for."""
     signers: dict[tuple[str, str], set[str]] = defaultdict(set)
     clips: Counter[tuple[str, str]] = Counter()
-    with (data / "clips.csv").open(newline="", encoding="utf-8") as f:
-        for row in csv.DictReader(f):
-            for gloss in set(signs_of(row["gloss"])) or {NONE}:
-                signers[gloss, row["split"]].add(row["signer"])
-                clips[gloss, row["split"]] += 1
-    lines = ["| gloss | tier | train signers / clips | dev signers | exact on dev | otherwise read as |"]
-    lines.append("|---|---|---|---|---|---|")
+    for row in read_table(data / "clips.csv", ("gloss", "split", "signer")):
+        for gloss in set(signs_of(row["gloss"])) or {NONE}:
+            signers[gloss, row["split"]].add(row["signer"])
+            clips[gloss, row["split"]] += 1
+    rows = []
     for gloss in sorted({*vocabulary, NONE}, key=lambda g: (g not in CORE, g)):
-        others = ", ".join(f"{g or 'nothing'} {n}" for g, n in figures["confused_with"].get(gloss, {}).items())
-        exact = figures["gloss_exact"].get(gloss)
-        lines.append(
-            f"| {gloss} | {'core' if gloss in CORE else 'experimental'} | {len(signers[gloss, 'train'])} / "
-            f"{clips[gloss, 'train']} | {len(signers[gloss, 'dev'])} | {'-' if exact is None else f'{exact:.0%}'} | "
-            f"{others} |"
-        )
-    return "\n".join(lines)
+        tier, exact = "core" if gloss in CORE else "experimental", figures["gloss_exact"].get(gloss)
+        train = f"{len(signers[gloss, 'train'])} / {clips[gloss, 'train']}"
+        on_dev = "-" if exact is None else f"{exact:.0%}"
+        rows.append((gloss, tier, train, len(signers[gloss, "dev"]), on_dev, read_instead(figures, gloss)))
+    columns = ("gloss", "tier", "train signers / clips", "dev signers", "exact on dev", "otherwise read as")
+    return markdown_table(columns, rows)
 
 
 def licence_table(data: Path) -> str:
     """Training clips by the licence of their source."""
     counts: Counter[str] = Counter()
     sources: dict[str, set[str]] = defaultdict(set)
-    with (data / "clips.csv").open(newline="", encoding="utf-8") as f:
-        for row in csv.DictReader(f):
-            if row["split"] == "train":
-                counts[row["licence"]] += 1
-                sources[row["licence"]].add(row["source"])
-    lines = ["| licence of the source | sources | training clips |", "|---|---|---|"]
-    lines += [f"| {licence} | {len(sources[licence])} | {n} |" for licence, n in counts.most_common()]
-    return "\n".join(lines)
+    for row in read_table(data / "clips.csv", ("split", "licence", "source")):
+        if row["split"] == "train":
+            counts[row["licence"]] += 1
+            sources[row["licence"]].add(row["source"])
+    rows = [(licence, len(sources[licence]), n) for licence, n in counts.most_common()]
+    return markdown_table(("licence of the source", "sources", "training clips"), rows)
 
 
 def _card(config: CheckpointConfig, data: Path, figures: Sequence[dict[str, Any]], calibration: float) -> str:

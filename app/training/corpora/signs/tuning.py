@@ -12,7 +12,12 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.pipeline.checkpoint import DecoderConfig
-from app.pipeline.module3_sequence.confidence import expected_calibration_error, fit_temperature, token_evidence
+from app.pipeline.module3_sequence.confidence import (
+    confidence,
+    expected_calibration_error,
+    fit_temperature,
+    token_evidence,
+)
 from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken
 from app.pipeline.module3_sequence.steps import BLANK, label_ids, to_log_probs
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, merged
@@ -40,9 +45,8 @@ class _Token:
     evidence: NDArray[np.float64]
 
     def segment(self, temperature: float) -> GlossSegment:
-        scaled = self.evidence / temperature
-        confidence = float(np.exp(scaled[self.token.label] - np.logaddexp.reduce(scaled)))
-        return GlossSegment(self.gloss, self.token.start_step * STEP_S, self.token.end_step * STEP_S, confidence)
+        sure = confidence(self.evidence, self.token.label, temperature)
+        return GlossSegment(self.gloss, self.token.start_step * STEP_S, self.token.end_step * STEP_S, sure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +106,6 @@ class Tuning:
                 truth += true
         return np.stack(rows), np.array(truth)
 
-    def segments(
-        self, decoded: dict[str, list[list[_Token]]], temperature: float
-    ) -> dict[str, list[list[GlossSegment]]]:
-        return {
-            name: [[t.segment(temperature) for t in tokens] for tokens in examples]
-            for name, examples in decoded.items()
-        }
-
     def score(self, segments: dict[str, list[list[GlossSegment]]], threshold: float, merge_s: float) -> _Score:
         read = {
             name: [
@@ -147,7 +143,7 @@ def choose(tuning: Tuning, beam: int = 5) -> tuple[DecoderConfig, float, float]:
         decoded = tuning.decode(bias, beam)
         logits, truth = tuning.evidence(decoded)
         temperature = fit_temperature(logits, truth)
-        segments = tuning.segments(decoded, temperature)
+        segments = {k: [[t.segment(temperature) for t in tokens] for tokens in of] for k, of in decoded.items()}
         for threshold, merge_s in itertools.product(THRESHOLDS, MERGES):
             score = tuning.score(segments, threshold, merge_s)
             logger.info("bias {} threshold {} merge {} s: {}", bias, threshold, merge_s, score)

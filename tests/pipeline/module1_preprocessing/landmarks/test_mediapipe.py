@@ -97,7 +97,7 @@ def test_without_mediapipe_the_error_says_what_to_install(monkeypatch: pytest.Mo
     def missing(name: str, package: str | None = None) -> Any:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(holistic_graph, "_mediapipe", None)
+    holistic_graph._load_mediapipe.cache_clear()
     monkeypatch.setattr(importlib, "import_module", missing)
     with MediaPipeEngine(1) as engine, pytest.raises(LandmarksUnavailable, match=r"install 'mediapipe==0\.10\.21'"):
         engine.open()

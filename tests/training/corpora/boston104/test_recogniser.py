@@ -17,9 +17,8 @@ from app.pipeline.checkpoint import (
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.module3_sequence.ngram import NgramModel
 from app.training.corpora.boston104.checkpoint import TracksCheckpoint, load_network
-from app.training.corpora.boston104.ensemble import SignEnsemble
 from app.training.corpora.boston104.features import TRACK_FEATURES, TRACKS, nose_relative, track_features
-from app.training.corpora.boston104.network import TracksConfig, TracksModel
+from app.training.corpora.boston104.network import SignEnsemble, TracksConfig, TracksModel
 from app.training.corpora.boston104.recogniser import TrackRecogniser, track_lattices
 from app.training.corpora.boston104.segmental import SegmentConfig, SignLengths
 from app.training.corpora.checkpoints import load_any, read_any_config

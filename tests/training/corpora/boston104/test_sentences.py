@@ -50,7 +50,7 @@ def test_a_fault_is_named(tmp_path: Path, name: str, old: str, new: str, says: s
 
 
 def test_a_missing_file_and_an_unknown_split_are_named(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"cannot read train_words\.csv"):
+    with pytest.raises(CorpusError, match=r"cannot read .*train_words\.csv"):
         load_boston104(tmp_path, "train")
     with pytest.raises(CorpusError, match="splits train and test"):
         load_boston104(write_boston104(tmp_path), "dev")

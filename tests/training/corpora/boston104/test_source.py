@@ -26,6 +26,7 @@ from app.training.evaluation.tables import BEGIN
 from app.training.loop.distributed import ALONE, Ranks
 from tests.support.boston104_corpus import GLOSSES, TRAIN, write_boston104
 from tests.support.commands import evaluate, release, train
+from tests.support.language import sentence_log_prob
 
 CPU = torch.device("cpu")
 CONFIG = """
@@ -101,7 +102,7 @@ def test_lengths_and_language_model_count_the_sentences(data: Path) -> None:
     lm = language_model(found.train, found.vocabulary, 3)
     label = {g: i for i, g in enumerate(found.vocabulary, 1)}
     said, unsaid = ([label[g] for g in text.split()] for text in (TRAIN[0], "HOUSE HOUSE CAR"))
-    assert lm.sentence_log_prob(said) > lm.sentence_log_prob(unsaid)
+    assert sentence_log_prob(lm, said) > sentence_log_prob(lm, unsaid)
 
 
 @pytest.mark.slow

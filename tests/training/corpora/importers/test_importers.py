@@ -125,8 +125,8 @@ def test_pose_files_need_a_table_and_the_right_points(tmp_path: Path) -> None:
     result = import_corpus("pose", source, tmp_path / "out")
     assert result.clips == 1
     assert "POSE_LANDMARKS with 33 points" in result.left_out[0]
-    assert "leads out of the folder" in result.left_out[1]
-    assert "no glosses" in result.left_out[2]
+    assert "leaves the folder" in result.left_out[1]
+    assert "`glosses` is empty" in result.left_out[2]
     assert "'validation'" in result.left_out[3]
     manifest = read_manifest(tmp_path / "out")
     assert manifest.entries == (Entry("a.pose", ("HELLO", "YOU"), "ann", "train"),)

@@ -11,6 +11,7 @@ import torch
 from app.cli import main as app
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.steps import label_ids
 from app.pipeline.recogniser import Recogniser
 from app.training.augment import AugmentConfig, mirrored_crops
 from app.training.batches import GROUP
@@ -56,7 +57,8 @@ def corpus(tmp_path: Path) -> Path:
 
 def batches(corpus: Path, size: int, rank: int = 0, world: int = 1, config: AugmentConfig = STILL) -> ClipBatches:
     source = ManifestSource.open(corpus, TrainConfig())
-    labels = [source.labels(clip) for clip in source.train]
+    label = label_ids(source.vocabulary)
+    labels = [[label[g] for g in clip.entry.glosses] for clip in source.train]
     return ClipBatches(source.train, labels, config, size, 100, seed=5, ranks=Ranks(rank, world, CPU))
 
 

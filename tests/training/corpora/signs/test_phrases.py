@@ -11,17 +11,17 @@ from app.pipeline.keypoints import hand_present
 from app.pipeline.module3_sequence.losses import feasible
 from app.training.augment import AugmentConfig
 from app.training.batches import GROUP
-from app.training.corpora.signs.batches import PhraseBatches
 from app.training.corpora.signs.clips import active_range, load_signs, signs_of
 from app.training.corpora.signs.phrases import (
     Phrase,
     PhraseConfig,
     PhraseSampler,
     Sign,
-    SignerBook,
     crop_window,
+    signer_book,
     transition,
 )
+from app.training.corpora.signs.source import PhraseBatches
 from app.training.errors import CorpusError
 from tests.support.recognisers import performance
 from tests.support.signs_corpus import write_corpus
@@ -32,7 +32,7 @@ VOCABULARY = ("HELLO", "HOW", "NAME", "YES", "YOU")
 @pytest.fixture(scope="module")
 def sampler(tmp_path_factory: pytest.TempPathFactory) -> PhraseSampler:
     clips = load_signs(write_corpus(tmp_path_factory.mktemp("signs")), "train")
-    return PhraseSampler(SignerBook.of(clips, set(VOCABULARY)), PhraseConfig(false_start=0.2, still=0.1))
+    return PhraseSampler(signer_book(clips, set(VOCABULARY)), PhraseConfig(false_start=0.2, still=0.1))
 
 
 def test_the_corpus_loads_by_split_and_marks_missing_hands(tmp_path: Path) -> None:

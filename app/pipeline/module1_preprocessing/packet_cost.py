@@ -1,8 +1,10 @@
-"""What decoding a packet of video may cost, read from its bytes: a megabyte of tiny slices can cost minutes.
+"""What decoding a packet of video may cost, read from its bytes: no call of FFmpeg can be interrupted.
 
-A picture is coded in slices that share it out. Nothing keeps a packet from holding thousands of slices of which each
-covers the whole picture again, in 15 bytes that say "as before": FFmpeg decodes them all, and no call of its own can
-be interrupted. How much of the picture a slice covers shows only in its coded data, so slices are counted.
+Slices share out a picture. Nothing keeps a packet from holding thousands of them of which each covers the whole picture
+again, in 15 bytes that say "as before": a megabyte of these takes minutes. How much of the picture a slice covers shows
+only in its coded data, so slices are counted. An AV1 packet is to hold one shown frame and the hidden ones that it
+refers to; a decoder takes any number, a frame that repeats another one has 35 bytes, and all pictures of a packet are
+in memory at once.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ _MARKERS = {
 }
 #: MPEG-2 begins a slice in every row of blocks, and may begin some in each.
 _ROWS = 4
+#: AV1 encoders put a pyramid of hidden frames before a shown one: six levels of them at most.
+MAX_AV1_FRAMES = 16
+_AV1_FRAME_HEADER, _AV1_FRAME = 3, 6
 
 
 def too_many_slices(codec: str, data: bytes, extradata: bytes | None = None) -> bool:
@@ -58,3 +63,34 @@ def _nal_slices(data: bytes, extradata: bytes, codec: str) -> int:
         found += data[at + width] in first_bytes
         at += width + int.from_bytes(data[at : at + width], "big")
     return found
+
+
+def too_many_av1_frames(packet: bytes) -> bool:
+    """Whether a packet (AV1 specification, section 5.3: a sequence of OBUs) has more than MAX_AV1_FRAMES frames.
+
+    Stops at the first OBU beyond the limit, or at one that is damaged, where decoders stop as well.
+    """
+    at = frames = 0
+    while at < len(packet):
+        header = packet[at]
+        at += 2 if header & 0x04 else 1
+        frames += (header >> 3) & 0x0F in (_AV1_FRAME_HEADER, _AV1_FRAME)
+        if frames > MAX_AV1_FRAMES or not header & 0x02:  # without a size it takes the rest
+            break
+        size = shift = 0
+        while at < len(packet) and shift < 56:
+            byte = packet[at]
+            size |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if not byte & 0x80:
+                break
+        at += size
+    return frames > MAX_AV1_FRAMES
+
+
+def count_scans(packet: bytes) -> int:
+    """At least as many scans as a decoder of Motion JPEG can find, which looks for them also in damaged segments.
+
+    A whole JPEG file may hold a preview or a film behind its end, which this counts too: those go through `check_jpeg`.
+    """
+    return packet.count(b"\xff\xda")

@@ -7,8 +7,8 @@ import sys
 import psutil
 import pytest
 
-from app.server import memory
-from app.server.memory import FreedMemory, giving_memory_back
+from app.core import memory
+from app.core.memory import FreedMemory, giving_memory_back
 from tests.services.captions.test_hub import until
 
 pytestmark = pytest.mark.skipif(
