@@ -24,17 +24,17 @@ PARTS = 3
 class Recipe:
     """How phrases are composed; probabilities 0..1, speeds as log-sigmas, lengths in frames of 25 a second."""
 
-    wlasl: float = 0.5
+    wlasl: float = 0.6
     """Share of phrases from `wlasl`; the rest is from `signs`."""
     single: float = 0.3
     """Share of phrases with one sign."""
-    webcam_single: float = 0.3
+    webcam_single: float = 0.45
     """The same among the phrases from `signs`."""
-    whole: float = 0.4
+    whole: float = 0.6
     """Share of these that are the whole clip, the hands coming up and going down included."""
     nothing: float = 0.06
     """Share of phrases without any."""
-    fluent: float = 0.5
+    fluent: float = 0.6
     """Share of the phrases with several signs that are signed fluently, see `sign_s`."""
     signs: int = 4
     """Most signs of a phrase at the pace of the clips."""
@@ -42,7 +42,7 @@ class Recipe:
     """Most signs of a fluent phrase."""
     sign_s: tuple[float, float] = (0.22, 0.65)
     """Least and most seconds a sign of a fluent phrase, the way to the next included."""
-    cut: float = 0.15
+    cut: float = 0.25
     """Most of a stroke that is cut at an inner end."""
     phrase_speed: float = 0.3
     """Spread of the pace from phrase to phrase."""
@@ -66,9 +66,9 @@ class Recipe:
     """Frames of the longest phrase."""
     strength: float = 1.0
     """How much stronger or weaker than `Disturbance` says a phrase from `wlasl` is disturbed."""
-    webcam_strength: float = 1.0
+    webcam_strength: float = 1.3
     """The same for a phrase from `signs`, whose few glosses a network soon knows by heart."""
-    strength_spread: float = 0.0
+    strength_spread: float = 0.35
     """How much that varies from phrase to phrase, as a log-sigma."""
 
 

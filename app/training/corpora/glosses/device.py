@@ -45,29 +45,29 @@ class Disturbance:
 
     mirror: float = 0.4
     """Share of phrases signed with the other hand."""
-    rotation: float = 0.08
+    rotation: float = 0.1
     """Of the picture, in radians."""
     shear: float = 0.05
     """Of the picture."""
-    scale: float = 0.12
+    scale: float = 0.145
     """Log of how much the picture is stretched."""
     shoulders: float = 0.05
     """Place of the shoulders."""
-    hand: float = 0.1
+    hand: float = 0.125
     """Place of each hand."""
     head: float = 0.05
     """Place of the head."""
-    drift: float = 0.05
+    drift: float = 0.065
     """How far a hand strays slowly."""
-    hand_shape: float = 0.1
+    hand_shape: float = 0.13
     """Each hand turned and stretched about its wrist."""
-    joint: float = 0.008
+    joint: float = 0.011
     """Place of each joint of a hand, the whole phrase long."""
-    jitter: float = 0.01
+    jitter: float = 0.0115
     """Noise of every point in every frame."""
-    hand_lost: float = 0.25
+    hand_lost: float = 0.3
     """Most of the frames in which a hand is lost, in half of the phrases."""
-    burst: float = 0.0
+    burst: float = 0.25
     """Share of the hands that are lost for several frames at a time, about once a second."""
 
 

@@ -32,15 +32,15 @@ class Objective:
     """Cross entropy of each sign's stretch."""
     smoothing: float = 0.1
     """Label smoothing in it."""
-    extend: float = 0.0
+    extend: float = 0.6
     """Share of the stretches that are made longer at random, at most to the middle of the way to the next sign or to
     the end of the phrase, as a reader that knows where a sign is only roughly takes them."""
-    masked: float = 0.0
+    masked: float = 0.3
     """Share of the phrases that are read with a smaller vocabulary: a random part of the glosses, the phrase's own
     among them."""
     distil: float = 0.0
     """How much of the stretches' loss is the cross entropy to the mean answer of the teachers, 0..1."""
-    inside: float = 0.0
+    inside: float = 0.2
     """Cross entropy of each lattice step inside a stretch among the signs, the blank left out: when CTC emits the sign
     is its own affair, but wherever it might, it should be the right one."""
     framewise: float = 0.0

@@ -234,7 +234,15 @@ class Run:
         return results
 
 
-def dev_figures(model: SignModel, bank: Bank, glosses: tuple[str, ...], device: torch.device) -> dict[str, Any]:
-    """The dev figures of a model (see `evaluation`) on the clips of a bank."""
-    parts = dev_parts(bank, find_strokes(bank), glosses)
-    return figures(model, DeviceBank(bank, device), parts, glosses, precision("auto", device))
+def dev_figures(
+    model: SignModel,
+    bank: Bank,
+    glosses: tuple[str, ...],
+    device: torch.device,
+    config: CheckpointConfig | None = None,
+    useful: frozenset[str] | None = None,
+) -> dict[str, Any]:
+    """The dev figures of a model (see `evaluation`) on the clips of a bank; config: whose decoder settings are used;
+    useful: the glosses of `everyday`."""
+    parts = dev_parts(bank, find_strokes(bank), glosses, useful=useful)
+    return figures(model, DeviceBank(bank, device), parts, glosses, precision("auto", device), config)
