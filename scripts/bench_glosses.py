@@ -1,4 +1,4 @@
-"""How fast phrases of the large vocabulary are composed, beside the older way, and what an optimiser step costs.
+"""How fast phrases of the large vocabulary are composed, beside the older way, and what a step and reading cost.
 
     python -m scripts.bench_glosses --data DATA
 
@@ -20,15 +20,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
+from app.pipeline.recogniser import Recogniser
 from app.training.augment import AugmentConfig, to_image_coords
 from app.training.corpora.glosses.compose import Composer
 from app.training.corpora.glosses.settings import Settings
 from app.training.corpora.glosses.strokes import find_strokes
 from app.training.corpora.glosses.train import Run, open_bank
-from app.training.corpora.signs.batches import PhraseBatches
 from app.training.corpora.signs.clips import load_signs, signs_of
-from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, SignerBook
+from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, signer_book
+from app.training.corpora.signs.source import PhraseBatches
 
 
 def per_second(make: Callable[[], object], seconds: float) -> float:
@@ -45,7 +47,7 @@ def older(data: Path) -> Callable[[], object]:
     clips = load_signs(data / "signs", "train")
     glosses = {g for c in clips for g in signs_of(c.gloss) if not g.startswith("FS-")}
     config = AugmentConfig()
-    sampler = PhraseSampler(SignerBook.of(clips, glosses), PhraseConfig(), config.speed)
+    sampler = PhraseSampler(signer_book(clips, glosses), PhraseConfig(), config.speed)
     batches = PhraseBatches(sampler, tuple(sorted(glosses)), 1, 1, 1, config)
     rng = np.random.default_rng(1)
     return lambda: normalise(to_image_coords(batches.draw(rng)[0]), 1.0)
@@ -66,15 +68,33 @@ def step_ms(run: Run, steps: int) -> float:
     return statistics.median(spent[3:])
 
 
+def reading_ms(folder: Path, repeats: int = 40) -> float:
+    """Median milliseconds of everything after landmarks for a clip of one window of 128 frames, on one thread."""
+    recogniser = Recogniser.load(folder, threads=1)
+    recogniser.warm_up()
+    points = np.random.default_rng(1).normal(0.5, 0.1, (128, 75, 3)).astype(np.float32)
+    points[..., 2] = 1.0
+    points[:, 11], points[:, 12] = (0.65, 0.5, 1.0), (0.35, 0.5, 1.0)
+    clip = Keypoints.at_rate(points, 25.0, 4 / 3)
+    spent = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        recogniser.recognise(clip)
+        spent.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(spent)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each way of composing")
     parser.add_argument("--batch-size", type=int, default=24, help="phrases of a step")
+    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/asl-large"))
     parser.add_argument("--steps", type=int, default=8, help="optimiser steps that are timed")
     args = parser.parse_args()
     torch.set_num_threads(1)
 
+    print(f"everything after landmarks, a window of 128 frames: {reading_ms(args.checkpoint):.1f} ms", flush=True)
     before = per_second(older(args.data), args.seconds)
     print(f"older way, signs: {before:.0f} phrases a second (frames, augmented, features)", flush=True)
     bank = open_bank(args.data)
