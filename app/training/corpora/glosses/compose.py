@@ -134,8 +134,8 @@ class Track:
 
     def hold_last(self, frames: int) -> None:
         """End with the last frame, held."""
-        pieces = (self.first[-1], self.second[-1], self.weight[-1])
-        self.add(*(piece[-1:].repeat(frames, axis=0) for piece in pieces))
+        first, second, weight = self.first[-1][-1:], self.second[-1][-1:], self.weight[-1][-1:]
+        self.add(first.repeat(frames, axis=0), second.repeat(frames, axis=0), weight.repeat(frames, axis=0))
 
     def read(self, start: float, end: float, frames: int, warp: float = 0.0) -> None:
         """Frames start..end of the bank (both included) at an uneven pace."""
