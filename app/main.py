@@ -53,25 +53,22 @@ MAX_FOLLOWERS = 32
 
 @asynccontextmanager
 async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
-    """All parts of the service, each made of those before it. However the block ends, and if
-    the start fails half-way, the parts are closed in the reverse order.
-
-    Raises SettingsError or CheckpointError with what to do.
-    """
+    """All parts of the service, each made of those before it. However the block ends, and if the start fails half-way,
+    the parts are closed in the reverse order. Raises SettingsError or CheckpointError with what to do."""
     async with AsyncExitStack() as stack:
         database, choose = await _database(stack, settings)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
         landmarks = landmark_engine(settings.extractor_workers)
-        stack.push_async_callback(_closed, "landmarks", lambda: asyncio.to_thread(landmarks.close))
+        stack.push_async_callback(within, PART_S, "landmarks", partial(asyncio.to_thread, landmarks.close))
         warming = asyncio.ensure_future(asyncio.to_thread(warm_up, landmarks))  # beside the recogniser
         stack.push_async_callback(asyncio.wait, {warming})
         host = await ModelHost.load(settings, metrics, choose)
-        stack.push_async_callback(_closed, "the recogniser", host.close)
+        stack.push_async_callback(within, PART_S, "the recogniser", host.close)
         await warming
         clips = ClipService(settings, host, landmarks, metrics)
-        stack.push_async_callback(_closed, "clips", clips.close)
+        stack.push_async_callback(within, PART_S, "clips", clips.close)
         captions = LiveHub(settings, host, landmarks, metrics)
-        stack.push_async_callback(_closed, "live captions", captions.close)
+        stack.push_async_callback(within, PART_S, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
         if database is not None:
@@ -92,10 +89,6 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         )
         await _grpc(stack, services)
         yield services
-
-
-async def _closed(what: str, close: Callable[[], Awaitable[None]]) -> None:
-    await within(PART_S, close(), what)
 
 
 async def _database(
@@ -206,9 +199,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(live.router)
     app.include_router(training.router)
+    app.include_router(pages.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
-    pages.install(app)
     problems.install(app, live.PATH)
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's

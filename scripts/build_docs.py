@@ -16,7 +16,7 @@ sys.path.insert(0, str(REPOSITORY))
 from pydantic import BaseModel  # noqa: E402
 
 from app.core.errors import Close, LiveError, ServiceError, all_errors  # noqa: E402
-from app.rpc.status import refusal, stream_end  # noqa: E402
+from app.rpc.status import status_of, stream_status  # noqa: E402
 from app.services.captions.commands import JsonMessage  # noqa: E402
 from app.services.captions.events import CaptionEvent  # noqa: E402
 from app.services.conversation.commands import Resume  # noqa: E402
@@ -100,9 +100,9 @@ def statuses() -> str:
     found: dict[str, tuple[list[str], list[str]]] = {}
     for kind in all_errors():
         if not issubclass(kind, LiveError):
-            found.setdefault(refusal(kind()).status.name, ([], []))[0].append(f"`{kind.code}`")
+            found.setdefault(status_of(kind()).name, ([], []))[0].append(f"`{kind.code}`")
         if kind.close is not None:
-            found.setdefault(stream_end(kind()).status.name, ([], []))[1].append(f"`{kind.code}`")
+            found.setdefault(stream_status(kind()).name, ([], []))[1].append(f"`{kind.code}`")
     rows = [("OK", "", "after `done`")]
     rows += [(status, ", ".join(clips), ", ".join(live)) for status, (clips, live) in sorted(found.items())]
     return table(("status", "calls", "live streams"), rows)

@@ -1,8 +1,14 @@
-"""Score glosses-to-English on the ASLG-PC12 development pairs: BLEU-4 and chrF against plain lower-casing.
+"""Score glosses-to-English: everyday sentences by exact answers, ASLG-PC12 by BLEU-4 and chrF against lower-casing.
 
-The references are tokenised and lower case, so every system's text is brought to the same form: lower-cased, with
-punctuation split off as in the references ("'s" stays on its noun). BLEU is sacrebleu's corpus BLEU with
-``tokenize="none"`` (the text is already tokens) on lower-cased text; chrF is chrF2, its default.
+Everyday sentences (``tests/data/asl_everyday.tsv``) have several references each and two halves: misses are shown for
+the half that rules are written on, the other half is only counted. An answer is exact when it is one of the
+references, letter case and the end mark "!" for "." apart.
+
+    python scripts/score_language.py --table tests/data/asl_everyday.tsv --misses
+
+The references of ASLG-PC12 are tokenised and lower case, so every system's text is brought to the same form:
+lower-cased, with punctuation split off as in the references ("'s" stays on its noun). BLEU is sacrebleu's corpus BLEU
+with ``tokenize="none"`` (the text is already tokens) on lower-cased text; chrF is chrF2, its default.
 
     python scripts/score_language.py --data ../shared/data/aslg
 """
@@ -81,11 +87,52 @@ def score(glosses: list[str], references: list[str]) -> dict[str, dict[str, floa
     return results
 
 
+def everyday(path: Path) -> dict[str, list[tuple[str, list[str]]]]:
+    """Half -> (glosses, references) of a table of lines ``half<TAB>glosses<TAB>English | English ...``."""
+    halves: dict[str, list[tuple[str, list[str]]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            half, glosses, english = line.split("\t")
+            halves.setdefault(half, []).append((glosses, english.split(" | ")))
+    return halves
+
+
+def is_exact(answer: str, references: list[str]) -> bool:
+    """Whether ``answer`` is one of the references; "!" and "." are the same end, and a capital is no difference."""
+    return comparable(answer) in {comparable(reference) for reference in references}
+
+
+def comparable(text: str) -> str:
+    return text.lower().replace("!", ".")
+
+
+def score_table(path: Path, misses: bool) -> None:
+    """Print exact answers, BLEU-4 and chrF of each half; with ``misses``, what is wrong in the half "dev"."""
+    warm_up()
+    for half, rows in everyday(path).items():
+        answers = [to_english(glosses.split()) for glosses, _ in rows]
+        exact = [is_exact(answer, references) for answer, (_, references) in zip(answers, rows, strict=True)]
+        width = max(len(references) for _, references in rows)
+        streams = [[row[i] if i < len(row) else None for _, row in rows] for i in range(width)]
+        bleu = sacrebleu.corpus_bleu(answers, streams, lowercase=True).score
+        chrf = sacrebleu.corpus_chrf(answers, streams).score
+        print(f"{half}: {sum(exact)} of {len(rows)} exact, BLEU-4 {bleu:.1f}, chrF {chrf:.1f}")
+        if misses and half == "dev":
+            for (glosses, references), answer, right in zip(rows, answers, exact, strict=True):
+                if not right:
+                    print(f"  {glosses}\n    is     {answer}\n    wanted {' | '.join(references)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "aslg", help="folder of dev.*")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--table", type=Path, help="score this table of everyday sentences instead")
+    parser.add_argument("--misses", action="store_true", help='with --table: show what is wrong in its half "dev"')
     arguments = parser.parse_args()
+    if arguments.table:
+        score_table(arguments.table, arguments.misses)
+        return
     pairs = [arguments.data / f"dev.{side}" for side in ("gloss", "en")]
     if missing := [str(path) for path in pairs if not path.is_file()]:
         parser.error(f"{', '.join(missing)} not found: give the folder with dev.gloss and dev.en by --data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import fields
@@ -25,6 +26,7 @@ from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
 from app.services.training_jobs.service import TrainingJobs
+from tests.core.test_temp_files import dead_pid
 from tests.support.problems import assert_problem
 
 #: In the order in which they are built.
@@ -157,6 +159,17 @@ async def test_recognition_starts_without_the_database(
         assert (ready["status"], ready["database"]) == ("ready", "unavailable")
         assert_problem(await client.get("/api/training/jobs"), 503, "database_unavailable")
     assert closed == [part.__name__ for part in reversed(PARTS)]
+
+
+async def test_what_a_killed_process_left_is_removed_at_the_start(
+    tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / f"glossline-{await asyncio.to_thread(dead_pid)}-abc.upload"
+    left.write_bytes(b"video")
+    app = create_app(tiny_settings)
+    async with app.router.lifespan_context(app):
+        assert not left.exists()
 
 
 async def test_before_the_start_and_after_the_end_nothing_is_ready(tiny_settings: Settings) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from app.api.dependencies import SettingsDep
+from app.api.dependencies import TRAINING_OFF, ServicesDep
 from app.api.origins import same_origin
 from app.core.errors import TrainingForbidden, Unauthorized
 from app.core.network import is_loopback, parse_host, parse_origin
@@ -20,15 +20,16 @@ _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real
 
 def may_train(
     request: Request,
-    settings: SettingsDep,
+    services: ServicesDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> None:
     """Raises Unauthorized or TrainingForbidden."""
-    if not settings.training:
-        raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
-    if settings.training_token is not None:
+    token = services.settings.training_token
+    if not services.settings.training:
+        raise TrainingForbidden(TRAINING_OFF)
+    if token is not None:
         given = credentials.credentials if credentials is not None else ""
-        if not hmac.compare_digest(given.encode(), settings.training_token.get_secret_value().encode()):
+        if not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
             raise Unauthorized
     elif not _from_here(request):
         raise TrainingForbidden(

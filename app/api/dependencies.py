@@ -10,12 +10,11 @@ from starlette.types import Scope
 
 from app.api.uploads import Uploads
 from app.core.errors import NotReady, TrainingForbidden
-from app.core.settings import Settings
 from app.services.container import Services
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
-from app.services.recognition.model_host import ModelHost
-from app.services.recognition.service import ClipService
 from app.services.training_jobs.service import TrainingJobs
+
+TRAINING_OFF = "Training over HTTP is disabled on this service (TRAINING=false)."
 
 
 def services_of(scope: Scope) -> Services:
@@ -40,27 +39,15 @@ def services(connection: HTTPConnection) -> Services:
 ServicesDep = Annotated[Services, Depends(services)]
 
 
-def _settings(services: ServicesDep) -> Settings:
-    return services.settings
-
-
-def _host(services: ServicesDep) -> ModelHost:
-    return services.host
-
-
-def _clips(services: ServicesDep) -> ClipService:
-    return services.clips
-
-
 def _training(services: ServicesDep) -> TrainingJobs:
     if services.training is None:
-        raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
+        raise TrainingForbidden(TRAINING_OFF)
     return services.training
 
 
 def _checkpoint(services: ServicesDep) -> ActiveCheckpoint:
     if services.checkpoint is None:
-        raise TrainingForbidden("Training over HTTP is disabled on this service (TRAINING=false).")
+        raise TrainingForbidden(TRAINING_OFF)
     return services.checkpoint
 
 
@@ -70,9 +57,6 @@ def _uploads(connection: HTTPConnection) -> Uploads:
     return uploads
 
 
-SettingsDep = Annotated[Settings, Depends(_settings)]
-HostDep = Annotated[ModelHost, Depends(_host)]
-ClipsDep = Annotated[ClipService, Depends(_clips)]
 TrainingDep = Annotated[TrainingJobs, Depends(_training)]
 CheckpointDep = Annotated[ActiveCheckpoint, Depends(_checkpoint)]
 UploadsDep = Annotated[Uploads, Depends(_uploads)]

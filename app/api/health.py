@@ -11,23 +11,9 @@ from typing import Literal
 from fastapi import APIRouter, Request
 
 from app import __version__
-from app.api.dependencies import HostDep, ServicesDep, services
+from app.api.dependencies import ServicesDep, services
 from app.api.problems import responses
-from app.api.schemas.health import (
-    Alive,
-    Frames,
-    Health,
-    Healthz,
-    LatencySummary,
-    Live,
-    Load,
-    Memory,
-    Model,
-    Models,
-    Ready,
-    Served,
-    System,
-)
+from app.api.schemas import health as answers
 from app.api.schemas.vocabulary import Label, LabelNames, Labels
 from app.core import errors
 from app.monitoring.metrics import FRAMES, SOURCES, Metrics
@@ -44,7 +30,7 @@ _STARTED = time.monotonic()
 
 
 @router.get("/api/health", tags=["health"], summary="Overall health")
-async def health(request: Request) -> Health:
+async def health(request: Request) -> answers.Health:
     """Always 200 while the process responds; read `status`. /api/health/ready answers with a status code instead."""
     status, loaded = "starting", False
     try:
@@ -54,17 +40,17 @@ async def health(request: Request) -> Health:
         status = "healthy"
     except (errors.NotReady, errors.DeviceFault):
         pass
-    return Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": loaded})
+    return answers.Health.model_validate({"status": status, "gpu_available": cuda_available(), "model_loaded": loaded})
 
 
 @router.get("/api/health/live", tags=["health"], summary="Liveness")
-async def live() -> Alive:
+async def live() -> answers.Alive:
     """200 while the process responds. Answers under any host name, so that orchestrators can probe it."""
-    return Alive()
+    return answers.Alive()
 
 
 @router.get("/api/health/ready", tags=["health"], summary="Readiness", responses=_NOT_READY)
-async def ready(services: ServicesDep) -> Ready:
+async def ready(services: ServicesDep) -> answers.Ready:
     """200 when the recogniser is loaded and its device works; 503 before, at shutdown and after a device fault.
 
     Recognition needs no database: without one, this is 200 with `database: "unavailable"`."""
@@ -75,11 +61,11 @@ async def ready(services: ServicesDep) -> Ready:
     if services.database is not None:
         state = "ok" if services.database.problem is None else "unavailable"
     recogniser = services.host.recogniser
-    return Ready(model=recogniser.model_id, device=recogniser.device, database=state)
+    return answers.Ready(model=recogniser.model_id, device=recogniser.device, database=state)
 
 
 @router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
-async def system(services: ServicesDep) -> System:
+async def system(services: ServicesDep) -> answers.System:
     """`live` and `stages` show the same figures as /metrics."""
     import torch
 
@@ -87,14 +73,14 @@ async def system(services: ServicesDep) -> System:
     metrics.refresh()
     resident, available, total = await asyncio.to_thread(memory_readings)
     device, clips, streams = services.host.recogniser.device, services.clips.limit, services.captions.streams
-    return System(
+    return answers.System(
         version=__version__,
         python=platform.python_version(),
         torch=torch.__version__,
         device=device,
         amp=device.startswith("cuda") and services.settings.use_amp,
         cpu_count=os.cpu_count() or 1,
-        load=Load(
+        load=answers.Load(
             requests=clips.in_use,
             requests_limit=clips.limit,
             streams=streams.in_use,
@@ -102,19 +88,19 @@ async def system(services: ServicesDep) -> System:
         ),
         live=_live(metrics),
         stages=_stages(metrics),
-        memory=Memory(resident_bytes=resident, available_bytes=available, total_bytes=total),
+        memory=answers.Memory(resident_bytes=resident, available_bytes=available, total_bytes=total),
         gpus=await asyncio.to_thread(gpu_readings),
         uptime_s=round(time.monotonic() - _STARTED, 1),
     )
 
 
 @router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
-async def models(services: ServicesDep) -> Models:
+async def models(services: ServicesDep) -> answers.Models:
     recogniser, loaded = services.host.recogniser, services.host.checkpoint
     ids = await asyncio.to_thread(checkpoint_ids, services.settings.checkpoint_dir)
-    return Models(
+    return answers.Models(
         models=[
-            Model(
+            answers.Model(
                 id=name,
                 loaded=name == loaded,
                 vocabulary_size=len(recogniser.vocabulary) if name == loaded else None,
@@ -127,9 +113,9 @@ async def models(services: ServicesDep) -> Models:
 
 
 @router.get("/api/labels", tags=["vocabulary"], summary="The vocabulary", responses=_NOT_READY)
-async def labels(host: HostDep) -> Labels:
+async def labels(services: ServicesDep) -> Labels:
     """Every gloss that the active recogniser can produce, with its class index."""
-    recogniser = host.recogniser
+    recogniser = services.host.recogniser
     return Labels(
         model=recogniser.model_id,
         labels=[Label(id=number, gloss=gloss) for number, gloss in enumerate(recogniser.vocabulary, start=1)],
@@ -137,43 +123,44 @@ async def labels(host: HostDep) -> Labels:
 
 
 @router.get("/labels", tags=["vocabulary"], summary="The vocabulary, short form", responses=_NOT_READY)
-async def label_names(host: HostDep) -> LabelNames:
+async def label_names(services: ServicesDep) -> LabelNames:
     """The glosses in lower case, numbered from 0: the form that clients of the older Socket.IO protocol read."""
-    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(host.recogniser.vocabulary)})
+    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(services.host.recogniser.vocabulary)})
 
 
 @router.get("/healthz", tags=["health"], summary="The short form", responses=_NOT_READY)
-async def healthz(host: HostDep) -> Healthz:
-    host.check_ready()
-    return Healthz(model=host.recogniser.model_id)
+async def healthz(services: ServicesDep) -> answers.Healthz:
+    services.host.check_ready()
+    return answers.Healthz(model=services.host.recogniser.model_id)
 
 
-def _live(metrics: Metrics) -> Live:
-    return Live(
+def _live(metrics: Metrics) -> answers.Live:
+    return answers.Live(
         sessions=int(value(metrics.live_sessions)),
         connected=int(value(metrics.live_connected)),
         opened=int(value(metrics.live_opened)),
         refused={reason: int(count) for reason, count in by_label(metrics.live_refused).items()},
-        frames=Frames(**{outcome: int(value(metrics.live_frames.labels(outcome))) for outcome in FRAMES}),
-        caption_lag=LatencySummary.of(distribution(metrics.caption_lag)),
+        frames=answers.Frames(**{outcome: int(value(metrics.live_frames.labels(outcome))) for outcome in FRAMES}),
+        caption_lag=answers.LatencySummary.of(distribution(metrics.caption_lag)),
     )
 
 
-def _stages(metrics: Metrics) -> dict[str, dict[str, LatencySummary]]:
+def _stages(metrics: Metrics) -> dict[str, dict[str, answers.LatencySummary]]:
     found = {
         stage: {
             source: summary
             for source in SOURCES
-            if (summary := LatencySummary.of(distribution(metrics.stage_seconds.labels(stage, source)))) is not None
+            if (summary := answers.LatencySummary.of(distribution(metrics.stage_seconds.labels(stage, source))))
+            is not None
         }
         for stage in STAGES
     }
     return {stage: summaries for stage, summaries in found.items() if summaries}
 
 
-def _served(metrics: Metrics) -> Served:
+def _served(metrics: Metrics) -> answers.Served:
     clips, windows = distribution(metrics.batch_clips), distribution(metrics.batch_windows)
-    return Served(
+    return answers.Served(
         clips=int(value(metrics.clips_read)),
         clip_calls=clips.count,
         clips_per_call=round(clips.mean, 2),

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from app.api.dependencies import ClipsDep, SettingsDep, UploadsDep
+from app.api.dependencies import ServicesDep, UploadsDep
 from app.api.problems import invalid_request, responses
 from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
-from app.api.uploads import receive_body, receive_file
+from app.api.uploads import Upload, receive_body, receive_file
 from app.core import errors
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from
@@ -27,7 +26,6 @@ from app.pipeline.module1_preprocessing.landmark_files import (
 )
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
-from app.services.recognition.service import ClipResult, ClipService
 
 T = TypeVar("T")
 
@@ -54,11 +52,17 @@ _ALWAYS = (
     errors.OutOfMemory,
     errors.DeviceFault,
 )
+_OF_PICTURES = (errors.BadDimensions, errors.TooExpensive, errors.ClipTimeout, errors.ExtractorUnavailable)
 
 
 def _file_body(description: str) -> dict[str, Any]:
     file = {"type": "string", "format": "binary", "description": description}
     return {"schema": {"type": "object", "required": ["file"], "properties": {"file": file}}}
+
+
+def _body(content: dict[str, Any]) -> dict[str, Any]:
+    """What the OpenAPI document says of a body that the route reads itself, by media type."""
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -91,31 +95,25 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     responses=responses(
         (
             *_ALWAYS,
+            *_OF_PICTURES,
             errors.EmptyFile,
             errors.TruncatedVideo,
             errors.NotAVideo,
             errors.NoVideoStream,
-            errors.BadDimensions,
             errors.BadFrameRate,
             errors.UndecodableVideo,
-            errors.TooExpensive,
-            errors.ClipTimeout,
-            errors.ExtractorUnavailable,
             errors.InsufficientStorage,
         )
     ),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": _file_body(
-                    "The video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, Ogg or GIF. The content decides, not the name."
-                )
-            },
+    openapi_extra=_body(
+        {
+            "multipart/form-data": _file_body(
+                "The video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, Ogg or GIF. The content decides, not the name."
+            )
         }
-    },
+    ),
 )
-async def predict(request: Request, clips: ClipsDep, uploads: UploadsDep) -> Prediction:
+async def predict(request: Request, services: ServicesDep, uploads: UploadsDep) -> Prediction:
     """Upload a video of a person signing and get the recognised signs.
 
     `curl -F file=@clip.mp4 http://localhost:8000/api/inference/predict`
@@ -123,46 +121,33 @@ async def predict(request: Request, clips: ClipsDep, uploads: UploadsDep) -> Pre
     An upload over the size limit is refused while it arrives. The file is deleted once the response is sent. Closing
     the connection stops the work.
     """
-    clips.check_ready()
+    services.clips.check_ready()
     async with uploads.enter(request) as incoming, receive_file(incoming) as upload:
-        outcome = await unless_gone(request, clips.process_video(upload.path))
+        outcome = await unless_gone(request, services.clips.process_video(upload.path))
     return Prediction.of(outcome)
 
 
 @router.post(
     "/frames",
     summary="Caption frames",
-    responses=responses(
-        (
-            *_ALWAYS,
-            errors.InvalidRequest,
-            errors.InvalidFrames,
-            errors.BadDimensions,
-            errors.TooExpensive,
-            errors.ClipTimeout,
-            errors.ExtractorUnavailable,
-        )
-    ),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/FramesRequest"}}},
-        }
-    },
+    responses=responses((*_ALWAYS, *_OF_PICTURES, errors.InvalidRequest, errors.InvalidFrames)),
+    openapi_extra=_body({"application/json": {"schema": {"$ref": "#/components/schemas/FramesRequest"}}}),
 )
-async def frames(request: Request, clips: ClipsDep, settings: SettingsDep, uploads: UploadsDep) -> Prediction:
+async def frames(request: Request, services: ServicesDep, uploads: UploadsDep) -> Prediction:
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
-    clips.check_ready()
+    services.clips.check_ready()
     async with uploads.enter(request) as incoming:
-        _require_json(request)
+        if (given := _media_type(request)) != "application/json":
+            raise errors.UnsupportedMediaType(
+                f"The content type of the body is {given[:80] or 'missing'}. Send application/json."
+            )
         body = await receive_body(
             incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
 
         async def work() -> Prediction:
-            pictures, times = await asyncio.to_thread(_read_frames, body, settings.max_duration_s)
-            outcome = await clips.process_frames(decoded(pictures, times))
-            return Prediction.of(outcome)
+            pictures, times = await asyncio.to_thread(_read_frames, body, services.settings.max_duration_s)
+            return Prediction.of(await services.clips.process_frames(decoded(pictures, times)))
 
         return await unless_gone(request, work())
 
@@ -190,42 +175,36 @@ def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegP
     responses=responses(
         (*_ALWAYS, errors.EmptyFile, errors.NotLandmarks, errors.InvalidLandmarks, errors.InsufficientStorage)
     ),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": _file_body(
-                    "A .npz file (pose (T,33,3) x, y, visibility; left, right (T,21,2), zeros for a missing hand; fps; "
-                    "optional width and height), a .pose file (pose-format, holistic), or JSON as described here."
-                ),
-                "application/json": {"schema": {"$ref": "#/components/schemas/LandmarksRequest"}},
-            },
+    openapi_extra=_body(
+        {
+            "multipart/form-data": _file_body(
+                "A .npz file (pose (T,33,3) x, y, visibility; left, right (T,21,2), zeros for a missing hand; fps; "
+                "optional width and height), a .pose file (pose-format, holistic), or JSON as described here."
+            ),
+            "application/json": {"schema": {"$ref": "#/components/schemas/LandmarksRequest"}},
         }
-    },
+    ),
 )
-async def landmarks(request: Request, clips: ClipsDep, uploads: UploadsDep) -> Prediction:
+async def landmarks(request: Request, services: ServicesDep, uploads: UploadsDep) -> Prediction:
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
-    clips.check_ready()
+    services.clips.check_ready()
+
+    async def work(source: Upload | bytearray) -> Prediction:
+        return Prediction.of(await services.clips.process_landmarks(await asyncio.to_thread(_read_landmarks, source)))
+
     async with uploads.enter(request) as incoming:
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."
-            body = await receive_body(incoming, MAX_LANDMARKS_JSON, instead)
-            outcome = await unless_gone(request, _recognise(clips, body, None))
-        else:
-            async with receive_file(incoming) as upload:
-                outcome = await unless_gone(request, _recognise(clips, upload.path, upload.filename))
-    return Prediction.of(outcome)
+            return await unless_gone(request, work(await receive_body(incoming, MAX_LANDMARKS_JSON, instead)))
+        async with receive_file(incoming) as upload:
+            return await unless_gone(request, work(upload))
 
 
-async def _recognise(clips: ClipService, source: Path | bytearray, filename: str | None) -> ClipResult:
-    return await clips.process_landmarks(await asyncio.to_thread(_read_landmarks, source, filename))
-
-
-def _read_landmarks(source: Path | bytearray, filename: str | None) -> Keypoints:
-    """A landmark file, whose format follows from the client's `filename`, or a JSON body."""
+def _read_landmarks(source: Upload | bytearray) -> Keypoints:
+    """A landmark file, whose format follows from the client's name for it, or a JSON body."""
     with pipeline_errors_as_service_errors(), _parsing:
-        if isinstance(source, Path):
-            return load_landmarks(source, filename or "unnamed")
+        if isinstance(source, Upload):
+            return load_landmarks(source.path, source.filename or "unnamed")
         try:
             return keypoints_from_json(source)
         except InvalidLandmarkFile as problem:
@@ -238,13 +217,6 @@ def _read_landmarks(source: Path | bytearray, filename: str | None) -> Keypoints
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _require_json(request: Request) -> None:
-    if _media_type(request) != "application/json":
-        raise errors.UnsupportedMediaType(
-            f"The content type of the body is {_media_type(request)[:80] or 'missing'}. Send application/json."
-        )
 
 
 #: Models of the bodies that these routes read themselves, for the OpenAPI document.

@@ -114,9 +114,6 @@ class BodyLimit:
         self._limits = sorted(limits.items(), key=lambda item: -len(item[0]))
         self._default = default
 
-    def _limit_of(self, path: str) -> int:
-        return next((limit for start, limit in self._limits if path.startswith(start)), self._default)
-
     def _too_large(self, limit: int) -> UploadTooLarge:
         if limit < 2**20:
             said = f"{limit / 2**10:g} KiB, the limit of this route. Send a smaller one."
@@ -128,7 +125,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._limit_of(scope["path"])
+        limit = next((limit for start, limit in self._limits if scope["path"].startswith(start)), self._default)
         refusal = self._by_length(Headers(scope=scope).get("content-length"), limit)
         if refusal is not None:
             await problem_response(refusal, scope.get("request_id"))(scope, receive, send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -65,12 +65,11 @@ async def training() -> Response:
 
 @router.get("/web/{name}")
 async def web_file(name: str) -> Response:
-    path = WEB / name
     # Only names that lie in the folder right now: nothing a client writes is ever joined into a path elsewhere.
     if name not in {entry.name for entry in WEB.iterdir() if entry.is_file()}:
         raise HTTPException(404)
     # A page of one version and a script of another do not fit together; the files are small.
-    return FileResponse(path, headers={"Cache-Control": "no-cache"})
+    return FileResponse(WEB / name, headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/samples")
@@ -102,7 +101,3 @@ async def docs_file(name: str) -> Response:
     if folder is None or name not in _SWAGGER_FILES:
         raise HTTPException(404)
     return FileResponse(folder / name, media_type=_SWAGGER_FILES[name], headers=_CACHED)
-
-
-def install(app: FastAPI) -> None:
-    app.include_router(router)

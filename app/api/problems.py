@@ -40,7 +40,6 @@ def problem_response(error: errors.ServiceError, request_id: str | None) -> JSON
         code=error.code,
         detail=error.detail,
         request_id=request_id,
-        type="about:blank",
         **error.extra,
     )
     return JSONResponse(
@@ -86,11 +85,6 @@ def responses(kinds: Iterable[type[errors.ServiceError]]) -> dict[int | str, dic
     return documented
 
 
-def _request_id(request: Request) -> str | None:
-    value: str | None = request.scope.get("request_id")
-    return value
-
-
 def install(app: FastAPI, live_path: str) -> None:
     """Register the handlers on an application. live_path: of live captions, named to clients of a wrong path."""
     http_not_found = app.router.default
@@ -114,11 +108,11 @@ def install(app: FastAPI, live_path: str) -> None:
             logger.warning("{} {}: {}", error.status, error.code, error.detail)
         else:
             logger.info("{} {}", error.status, error.code)
-        return problem_response(error, _request_id(request))
+        return problem_response(error, request.scope.get("request_id"))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(invalid_request(list(error.errors())), _request_id(request))
+        return problem_response(invalid_request(list(error.errors())), request.scope.get("request_id"))
 
     @app.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
@@ -135,7 +129,7 @@ def install(app: FastAPI, live_path: str) -> None:
                 answer = errors.MalformedRequest(str(error.detail), headers=headers)
             case _:
                 answer = errors.InternalError(headers=headers)
-        return problem_response(answer, _request_id(request))
+        return problem_response(answer, request.scope.get("request_id"))
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, error: ClientDisconnect) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -13,17 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from app.api.access import may_train
 from app.api.dependencies import CheckpointDep, ServicesDep, TrainingDep
 from app.api.problems import responses
-from app.api.schemas.training import (
-    Activated,
-    Checkpoint,
-    Checkpoints,
-    Job,
-    Jobs,
-    Log,
-    Points,
-    State,
-    TrainingStatus,
-)
+from app.api.schemas import training as answers
 from app.core import errors
 from app.core.ids import dataset_names
 from app.core.limits import ConcurrencyLimit
@@ -63,16 +54,16 @@ _STARTING = (
 router = APIRouter(prefix="/api/training", tags=["training"], dependencies=[Depends(may_train)])
 
 
-async def _jobs(training: TrainingJobs, jobs: Sequence[TrainingJob]) -> list[Job]:
-    return await asyncio.to_thread(lambda: [Job.of(job, training.resumable(job)) for job in jobs])
+async def _jobs(training: TrainingJobs, jobs: Sequence[TrainingJob]) -> list[answers.Job]:
+    return await asyncio.to_thread(lambda: [answers.Job.of(job, training.resumable(job)) for job in jobs])
 
 
-async def _job(training: TrainingJobs, job: TrainingJob) -> Job:
+async def _job(training: TrainingJobs, job: TrainingJob) -> answers.Job:
     return (await _jobs(training, [job]))[0]
 
 
 @router.post("/start", status_code=202, summary="Start a training job", responses=responses((*_ALWAYS, *_STARTING)))
-async def start(request: TrainingRequest, training: TrainingDep) -> Job:
+async def start(request: TrainingRequest, training: TrainingDep) -> answers.Job:
     """Train a recogniser on a named dataset with a named config.
 
     `curl -X POST localhost:8000/api/training/start -H 'Content-Type: application/json'
@@ -85,11 +76,11 @@ async def start(request: TrainingRequest, training: TrainingDep) -> Job:
 
 
 @router.get("/status", summary="Running jobs and available inputs", responses=responses(_ALWAYS))
-async def status(training: TrainingDep, services: ServicesDep) -> TrainingStatus:
+async def status(training: TrainingDep, services: ServicesDep) -> answers.TrainingStatus:
     active, counts = await training.overview()
     configs = await asyncio.to_thread(config_descriptions, services.settings.configs_dir)
     settings, host = services.settings, services.host
-    return TrainingStatus(
+    return answers.TrainingStatus(
         active=await _jobs(training, active),
         places=settings.max_training_jobs,
         counts=counts,
@@ -106,14 +97,14 @@ async def jobs(
     training: TrainingDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
-    state: Annotated[State | None, Query(description="Only jobs in this state.")] = None,
-) -> Jobs:
+    state: Annotated[answers.State | None, Query(description="Only jobs in this state.")] = None,
+) -> answers.Jobs:
     found, total = await training.page(limit, offset, state)
-    return Jobs(jobs=await _jobs(training, found), total=total, limit=limit, offset=offset)
+    return answers.Jobs(jobs=await _jobs(training, found), total=total, limit=limit, offset=offset)
 
 
 @router.get("/jobs/{job_id}", summary="One job", responses=responses((*_ALWAYS, errors.UnknownJob)))
-async def job(job_id: Id, training: TrainingDep) -> Job:
+async def job(job_id: Id, training: TrainingDep) -> answers.Job:
     return await _job(training, await training.get(job_id))
 
 
@@ -125,11 +116,11 @@ async def metrics(
     training: TrainingDep,
     since: Annotated[int, Query(ge=0, le=10**9, description="Number of lines to skip.")] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 2_000,
-) -> Points:
+) -> answers.Points:
     """The lines of the trainer's log.jsonl, oldest first."""
     known = await training.get(job_id)
     found = await asyncio.to_thread(run_folder.read_metrics, training.run_folder(known.id), since, limit)
-    return Points.of(found, known.attempt)
+    return answers.Points.of(found, known.attempt)
 
 
 #: Schema of the server-sent events, one object for each event.
@@ -147,7 +138,7 @@ _EVENT_STREAM = {
 }
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
-        "model": Log,
+        "model": answers.Log,
         "description": "A part of the log; with follow, server-sent events: `log` {text}, `state` {state, reason, "
         "progress}, `end` with the same, each with the byte offset as its id.",
         "content": {"text/event-stream": {"schema": _EVENT_STREAM}},
@@ -194,7 +185,7 @@ async def logs(
         piece = await asyncio.to_thread(job_log.log_tail, run, tail)
     else:
         piece = await asyncio.to_thread(job_log.log_chunk, run, offset)
-    return JSONResponse(Log.of(piece).model_dump())
+    return JSONResponse(asdict(piece))
 
 
 async def _events(training: TrainingJobs, followers: ConcurrencyLimit, job_id: str, offset: int) -> AsyncIterator[str]:
@@ -213,7 +204,7 @@ async def _events(training: TrainingJobs, followers: ConcurrencyLimit, job_id: s
     summary="Stop a job",
     responses=responses((*_ALWAYS, errors.UnknownJob, errors.WrongState)),
 )
-async def stop(job_id: Id, training: TrainingDep) -> Job:
+async def stop(job_id: Id, training: TrainingDep) -> answers.Job:
     """The job saves a checkpoint, ends, and can be resumed; if it does not end within TRAINING_STOP_S, it is killed."""
     return await _job(training, await training.stop(job_id))
 
@@ -224,23 +215,23 @@ async def stop(job_id: Id, training: TrainingDep) -> Job:
     summary="Resume a job",
     responses=responses((*_ALWAYS, *_STARTING, errors.UnknownJob, errors.WrongState)),
 )
-async def resume(job_id: Id, training: TrainingDep) -> Job:
+async def resume(job_id: Id, training: TrainingDep) -> answers.Job:
     """Continue a job that was stopped, failed or got lost from its last checkpoint."""
     return await _job(training, await training.resume(job_id))
 
 
 @router.get("/checkpoints", summary="Recognisers on this machine", responses=responses(_ALWAYS))
-async def checkpoints(services: ServicesDep) -> Checkpoints:
+async def checkpoints(services: ServicesDep) -> answers.Checkpoints:
     """Those in CHECKPOINT_DIR and those made by training jobs."""
     settings, active = services.settings, services.host.checkpoint
 
-    def look() -> list[Checkpoint]:
+    def look() -> list[answers.Checkpoint]:
         return [
-            Checkpoint(id=stored.id, source=stored.source, active=stored.id == active, **described(stored))
+            answers.Checkpoint(id=stored.id, source=stored.source, active=stored.id == active, **described(stored))
             for stored in stored_checkpoints(settings)
         ]
 
-    return Checkpoints(checkpoints=await asyncio.to_thread(look))
+    return answers.Checkpoints(checkpoints=await asyncio.to_thread(look))
 
 
 @router.post(
@@ -254,12 +245,12 @@ async def activate(
     checkpoint_id: Annotated[str, Path(max_length=200, description="Id of the checkpoint.")],
     active: CheckpointDep,
     services: ServicesDep,
-) -> Activated:
+) -> answers.Activated:
     """New requests and live sessions use it at once; open sessions finish on their own. The choice is kept across
     restarts until the setting CHECKPOINT changes."""
     services.host.check_ready()
     recogniser = await active.activate(checkpoint_id)
-    return Activated(
+    return answers.Activated(
         checkpoint=checkpoint_id,
         model=recogniser.model_id,
         glosses=len(recogniser.vocabulary),

@@ -19,6 +19,8 @@ from app.core.limits import Place, Places
 from app.core.settings import Settings
 from app.core.temp_files import temporary_file
 
+#: Form field of the file.
+FIELD = "file"
 _FLUSH_BYTES = 1 << 20
 _MAX_PARTS = 16
 #: Bytes of request bodies held in memory (JSON), of all requests together; parsing takes about as much again.
@@ -33,15 +35,12 @@ class Upload:
     """Where it is."""
     filename: str
     """Its name as given by the client, untrusted."""
-    size: int
-    """Bytes."""
 
 
 @dataclass(slots=True)
 class _Form:
-    """Callbacks of the multipart parser: keeps the bytes of the part called `wanted`, discards all others."""
+    """Callbacks of the multipart parser: keeps the bytes of the part called FIELD, discards all others."""
 
-    wanted: str
     pending: bytearray = field(default_factory=bytearray)
     filename: str | None = None
     parts: int = 0
@@ -71,10 +70,10 @@ class _Form:
 
     def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if options.get(b"name", b"").decode("utf-8", "replace") != self.wanted:
+        if options.get(b"name", b"").decode("utf-8", "replace") != FIELD:
             return
         if self.filename is not None:
-            raise MalformedRequest(f"The form holds more than one '{self.wanted}'. Send one file per request.")
+            raise MalformedRequest(f"The form holds more than one '{FIELD}'. Send one file per request.")
         self.filename = options.get(b"filename", b"").decode("utf-8", "replace")
         self._taking = True
 
@@ -155,7 +154,6 @@ class Uploads:
             raise Busy(
                 f"Requests with {MAX_IN_MEMORY >> 20} MiB of JSON are being received or worked on already, as many as "
                 "this service holds in memory. Try again in 2 seconds (header Retry-After), or send a file.",
-                retry_after_s=2,
                 headers={"Connection": "close"},
             )
 
@@ -165,25 +163,23 @@ class Uploads:
 
 
 @contextlib.asynccontextmanager
-async def receive_file(body: IncomingBody, field_name: str = "file") -> AsyncIterator[Upload]:
-    """Stream the multipart field `field_name` into a temporary file, gone when the block ends, however it ends.
-
-    Raises UnsupportedMediaType, MalformedRequest, EmptyFile, UploadTimeout; the size is bounded by BodyLimit.
-    """
-    boundary = _boundary(body.request, field_name)
+async def receive_file(body: IncomingBody) -> AsyncIterator[Upload]:
+    """Stream the multipart field FIELD into a temporary file, gone when the block ends, however it ends. Raises
+    UnsupportedMediaType, MalformedRequest, EmptyFile, UploadTimeout; the size is bounded by BodyLimit."""
+    boundary = _boundary(body.request)
     async with temporary_file() as path:
         with path.open("wb") as file:
-            filename, size = await _stream_into(file, body, boundary, field_name)
-        yield Upload(path, filename, size)
+            filename = await _stream_into(file, body, boundary)
+        yield Upload(path, filename)
 
 
-def _boundary(request: Request, field_name: str) -> bytes:
+def _boundary(request: Request) -> bytes:
     content_type, options = parse_options_header(request.headers.get("content-type", ""))
     if content_type != b"multipart/form-data":
         given = content_type.decode("latin-1") or "not named"
         raise UnsupportedMediaType(
             f"The content type of the body is {given[:80]}. Send multipart/form-data with the file in the field "
-            f"'{field_name}', for example: curl -F {field_name}=@clip.mp4"
+            f"'{FIELD}', for example: curl -F {FIELD}=@clip.mp4"
         )
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= 200:
@@ -191,8 +187,9 @@ def _boundary(request: Request, field_name: str) -> bytes:
     return boundary
 
 
-async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes, field_name: str) -> tuple[str, int]:
-    form = _Form(field_name)
+async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes) -> str:
+    """Write the file of the form; returns its name as given by the client."""
+    form = _Form()
     parser = MultipartParser(
         boundary,
         {
@@ -221,12 +218,10 @@ async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes, fie
         raise MalformedRequest("The form is incomplete: the upload was cut short. Send it again.")
     size += await _flush(file, form)
     if form.filename is None:
-        raise MalformedRequest(
-            f"The form has no field '{field_name}'. Send, for example: curl -F {field_name}=@clip.mp4"
-        )
+        raise MalformedRequest(f"The form has no field '{FIELD}'. Send, for example: curl -F {FIELD}=@clip.mp4")
     if size == 0:
         raise EmptyFile
-    return form.filename, size
+    return form.filename
 
 
 async def _flush(file: IO[bytes], form: _Form) -> int:
@@ -238,9 +233,7 @@ async def _flush(file: IO[bytes], form: _Form) -> int:
 
 async def receive_body(incoming: IncomingBody, limit: int, instead: str) -> bytearray:
     """The whole body in memory. limit: its largest size in bytes; instead: what to send in place of a larger one.
-
-    Raises UploadTooLarge, Busy, UploadTimeout, ClientDisconnect.
-    """
+    Raises UploadTooLarge, Busy, UploadTimeout, ClientDisconnect."""
     body = bytearray()
     announced = int(incoming.request.headers.get("content-length", 0))  # a number: BodyLimit has checked it
     async for piece in incoming.chunks():

@@ -6,10 +6,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +18,6 @@ if TYPE_CHECKING:
     from app.pipeline.recogniser import Recogniser
 
 FORMATS = ("text", "json", "srt", "vtt")
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionedFile:
-    """The outcome for one file."""
-
-    path: Path
-    caption: Caption | None = None
-    failure: str | None = None
-    """Why there is no caption."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -63,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
     captioned, sign_language = caption_files(args.files, settings, show_progress=not args.quiet and sys.stderr.isatty())
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
-    for path, caption, failure in ((f.path, f.caption, f.failure) for f in captioned):
-        if caption is None:
-            print(f"{path}: {failure}", file=sys.stderr)
+    for path, caption in zip(args.files, captioned, strict=True):
+        if isinstance(caption, str):
+            print(f"{path}: {caption}", file=sys.stderr)
             continue
         for warning in caption.warnings:
             print(f"{path}: {warning.message}", file=sys.stderr)
@@ -75,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             suffix = "txt" if args.format == "text" else args.format
             (args.output / f"{path.stem}.{suffix}").write_text(text + "\n", encoding="utf-8")
-    return int(any(file.caption is None for file in captioned))
+    return int(any(isinstance(caption, str) for caption in captioned))
 
 
 def _quiet_libraries() -> None:
@@ -86,8 +74,8 @@ def _quiet_libraries() -> None:
 
 def caption_files(
     paths: list[Path], settings: Settings, show_progress: bool = False
-) -> tuple[list[CaptionedFile], str]:
-    """The files in the order of `paths`, and their sign language; several videos are read at once."""
+) -> tuple[list[Caption | str], str]:
+    """For each file its caption, or why there is none; and their sign language. Several videos are read at once."""
     from tqdm import tqdm
 
     from app.core.settings import SettingsError
@@ -112,7 +100,7 @@ def caption_files(
 
 def _caption(
     path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any
-) -> CaptionedFile:
+) -> Caption | str:
     from app.core.errors import ServiceError
     from app.pipeline.caption import Caption
     from app.services.recognition.clips import nothing_seen, warnings_about
@@ -124,11 +112,11 @@ def _caption(
             warnings = warnings_about(clip)
             unseen = any(warning.code == "no_person" for warning in warnings)
             found = nothing_seen(clip, recogniser.fps) if unseen else recogniser.recognise(clip)
-            return CaptionedFile(path, Caption.of_recognition(found, recogniser.model_id, warnings))
+            return Caption.of_recognition(found, recogniser.model_id, warnings)
     except ServiceError as problem:
-        return CaptionedFile(path, failure=f"{problem.title}: {problem.detail}")
+        return f"{problem.title}: {problem.detail}"
     except OSError as problem:
-        return CaptionedFile(path, failure=problem.strerror or str(problem))
+        return problem.strerror or str(problem)
 
 
 def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any) -> Any:
@@ -138,8 +126,7 @@ def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks
 
     if path.suffix.lower() in LANDMARK_SUFFIXES:
         return load_landmarks(path, path.name)
-    on_frame: Callable[[], Any] = bar.update
-    options = ClipOptions.of(settings, recogniser=recogniser, on_frame=on_frame)
+    options = ClipOptions(settings, recogniser, on_frame=bar.update)
     info = probe(path, options.limits)
     if info.duration_s:
         bar.total += round(info.duration_s * min(info.fps or 25, 25))

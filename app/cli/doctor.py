@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
@@ -59,31 +59,35 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     failed = False
     for check in (_python, _packages, _training, _settings, _device, _checkpoint, _landmarks):
-        for finding in _guarded(check):
-            failed = failed or finding.state == "missing"
-            print(f"{finding.state:<8}{finding.what:<12}{finding.detail}")
-            if finding.remedy:
-                print(f"{'':<20}-> {finding.remedy}")
+        finding = _guarded(check)
+        failed = failed or finding.state == "missing"
+        print(f"{finding.state:<8}{finding.what:<12}{finding.detail}")
+        if finding.remedy:
+            print(f"{'':<20}-> {finding.remedy}")
     print("\nSomething is missing; the arrows show how to install it." if failed else "\nEverything is installed.")
     return int(failed)
 
 
-def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _guarded(check: Callable[[], Finding]) -> Finding:
+    from app.core.settings import SettingsError
+
+    what = check.__name__.strip("_")
     try:
-        yield from check()
+        return check()
+    except SettingsError as problem:
+        return Finding("missing", what, str(problem))
     except Exception as problem:  # noqa: BLE001 - a check that fails is reported, and the others still run
-        yield Finding("missing", check.__name__.strip("_"), f"{type(problem).__name__}: {problem}")
+        return Finding("missing", what, f"{type(problem).__name__}: {problem}")
 
 
-def _python() -> Iterator[Finding]:
+def _python() -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
     if (3, 11) <= sys.version_info < (3, 13):
-        yield Finding("ok", "python", found)
-    else:
-        yield Finding("missing", "python", f"{found}; 3.11 or 3.12 is needed", "install Python 3.11, then: make run")
+        return Finding("ok", "python", found)
+    return Finding("missing", "python", f"{found}; 3.11 or 3.12 is needed", "install Python 3.11, then: make run")
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Finding:
     there, missing = [], []
     for name in PACKAGES:
         try:
@@ -91,64 +95,56 @@ def _packages() -> Iterator[Finding]:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        yield Finding("missing", "packages", ", ".join(missing), f"{sys.executable} -m pip install -r requirements.txt")
-    else:
-        yield Finding("ok", "packages", ", ".join(there))
+        remedy = f"{sys.executable} -m pip install -r requirements.txt"
+        return Finding("missing", "packages", ", ".join(missing), remedy)
+    return Finding("ok", "packages", ", ".join(there))
 
 
-def _training() -> Iterator[Finding]:
+def _training() -> Finding:
     from app.training.run_folder import PACKAGES as TRAINING
     from app.training.run_folder import missing_packages
 
     if missing := missing_packages():
-        # The service runs without them.
-        yield Finding("note", "training", missing)
-    else:
-        yield Finding("ok", "training", ", ".join(f"{name} {version(name)}" for name in TRAINING))
+        return Finding("note", "training", missing)  # the service runs without them
+    return Finding("ok", "training", ", ".join(f"{name} {version(name)}" for name in TRAINING))
 
 
-def _settings() -> Iterator[Finding]:
+def _settings() -> Finding:
     from app.core.settings import SettingsError, load_settings
 
     try:
         load_settings()
     except SettingsError as problem:
-        yield Finding("missing", "settings", str(problem), "correct the environment or .env (see .env.example)")
-    else:
-        yield Finding("ok", "settings", "environment and .env are usable")
+        return Finding("missing", "settings", str(problem), "correct the environment or .env (see .env.example)")
+    return Finding("ok", "settings", "environment and .env are usable")
 
 
-def _device() -> Iterator[Finding]:
-    from app.core.settings import SettingsError, load_settings
+def _device() -> Finding:
+    from app.core.settings import load_settings
     from app.monitoring.readings import gpu_readings
     from app.services.recognition.devices import resolve_device
 
-    try:
-        device = resolve_device(load_settings().device)
-    except SettingsError as problem:
-        yield Finding("missing", "device", str(problem))
-        return
+    device = resolve_device(load_settings().device)
     gpus = ", ".join(str(gpu["name"]) for gpu in gpu_readings())
-    yield Finding("ok", "device", device + (f" ({gpus})" if gpus else "; no NVIDIA GPU, the CPU is used"))
+    return Finding("ok", "device", device + (f" ({gpus})" if gpus else "; no NVIDIA GPU, the CPU is used"))
 
 
-def _checkpoint() -> Iterator[Finding]:
-    from app.core.settings import SettingsError, load_settings
+def _checkpoint() -> Finding:
+    from app.core.settings import load_settings
     from app.pipeline.checkpoint import CheckpointError
     from app.services.recognition.checkpoint_store import check_checkpoint
     from app.services.recognition.loading import load_recogniser
 
+    settings = load_settings()
+    check_checkpoint(settings)
     try:
-        settings = load_settings()
-        check_checkpoint(settings)
         recogniser = load_recogniser(settings)
-    except (SettingsError, CheckpointError) as problem:
-        yield Finding("missing", "checkpoint", str(problem))
-        return
-    yield Finding("ok", "checkpoint", f"{recogniser.model_id}, {len(recogniser.vocabulary)} glosses, loads")
+    except CheckpointError as problem:
+        return Finding("missing", "checkpoint", str(problem))
+    return Finding("ok", "checkpoint", f"{recogniser.model_id}, {len(recogniser.vocabulary)} glosses, loads")
 
 
-def _landmarks() -> Iterator[Finding]:
+def _landmarks() -> Finding:
     from app.pipeline.module1_preprocessing.landmarks.engine import LandmarksUnavailable
     from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
 
@@ -156,6 +152,5 @@ def _landmarks() -> Iterator[Finding]:
         with MediaPipeEngine(1) as engine:
             engine.warm_up()
     except LandmarksUnavailable as problem:
-        yield Finding("missing", "landmarks", str(problem), "videos cannot be read without it; landmark files can")
-    else:
-        yield Finding("ok", "landmarks", "MediaPipe loads its models and runs")
+        return Finding("missing", "landmarks", str(problem), "videos cannot be read without it; landmark files can")
+    return Finding("ok", "landmarks", "MediaPipe loads its models and runs")

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     from app.core.settings import SettingsError
     from app.pipeline.keypoints import LEFT_HAND, POSE, RIGHT_HAND
-    from app.signer.making.build import MakingConfig, Recording, make_prototypes
+    from app.signer.making.build import Recording, make_prototypes
     from app.training.corpora.signs.clips import NONE, load_signs
     from app.training.errors import CorpusError
 
@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
             recordings[clip.gloss].append(Recording(clip.signer, points[:, POSE], *hands))
     if missing := [gloss for gloss, found in recordings.items() if not found]:
         raise SettingsError(f"no training clip of {', '.join(missing)} in {args.data}")
-    config = MakingConfig(args.candidates, args.per_signer, args.keep, args.at_most, args.seed)
-    text = json.dumps(make_prototypes(recordings, config), separators=(",", ":"))
+    chosen = {name: getattr(args, name) for name in ("candidates", "per_signer", "keep", "at_most", "seed")}
+    text = json.dumps(make_prototypes(recordings, **chosen), separators=(",", ":"))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     logger.info("{} glosses, {:.0f} kB in {}", len(recordings), args.out.stat().st_size / 1000, args.out)

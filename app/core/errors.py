@@ -3,6 +3,7 @@ one WebSocket close code where a live session ends with it. The tables of the do
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -39,6 +40,21 @@ class ServiceError(Exception):
     retry_after_s: ClassVar[int | None] = None
     """When a client should try again (header Retry-After)."""
 
+    def __init_subclass__(
+        cls,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        title: str | None = None,
+        close: Close | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        """code: default the name of the class, in lower case with underscores. What else is left out is inherited."""
+        super().__init_subclass__()
+        cls.code = code or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        cls.status, cls.title = status or cls.status, title or cls.title
+        cls.close, cls.retry_after_s = close or cls.close, retry_after_s or cls.retry_after_s
+
     def __init__(self, detail: str | None = None, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
         """detail: what happened, why, and what to do, without internals."""
         self.detail = detail or self.example
@@ -48,225 +64,173 @@ class ServiceError(Exception):
         super().__init__(self.detail)
 
 
-class InternalError(ServiceError):
-    close = Close.INTERNAL
+class InternalError(ServiceError, close=Close.INTERNAL):
+    """Whatever is not foreseen."""
 
 
-class MalformedRequest(ServiceError):
-    status, code, title = 400, "malformed_request", "The request cannot be read"
+class MalformedRequest(ServiceError, status=400, title="The request cannot be read"):
     example = "The body is not valid multipart/form-data: it has no boundary. Send the file as form field 'file'."
 
 
-class EmptyFile(ServiceError):
-    status, code, title = 400, "empty_file", "The file is empty"
+class EmptyFile(ServiceError, status=400, title="The file is empty"):
     example = "The uploaded file has 0 bytes. Check that the recording was saved before it was sent."
 
 
-class TruncatedVideo(ServiceError):
-    status, code, title = 400, "truncated_video", "The video is truncated"
+class TruncatedVideo(ServiceError, status=400, title="The video is truncated"):
     example = "The video ends before its index: the recording or the upload was cut short. Send the whole file."
 
 
-class Unauthorized(ServiceError):
-    status, code, title = 401, "unauthorized", "A token is required"
+class Unauthorized(ServiceError, status=401, title="A token is required"):
     example = "Training requires the value of TRAINING_TOKEN: send the header 'Authorization: Bearer TOKEN'."
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-class TrainingForbidden(ServiceError):
-    status, code, title = 403, "training_forbidden", "Training is not open to this client"
+class TrainingForbidden(ServiceError, status=403, title="Training is not open to this client"):
     example = (
         "Without TRAINING_TOKEN, training is only available on the service's own machine. Set a token and send it."
     )
 
 
-class HostRefused(ServiceError):
-    status, code, title = 403, "host_refused", "The service does not answer under this host name"
+class HostRefused(ServiceError, status=403, title="The service does not answer under this host name"):
     example = "Host glossline.example refused: add it to ALLOWED_HOSTS if the service should answer under that name."
 
 
-class OriginRefused(ServiceError):
-    status, code, title = 403, "origin_refused", "Pages of this origin may not use the service"
+class OriginRefused(ServiceError, status=403, title="Pages of this origin may not use the service"):
     example = "Origin http://localhost:5173 refused: add it to CORS_ORIGINS if its pages may use this service."
 
 
-class NotFound(ServiceError):
-    status, code, title = 404, "not_found", "Not found"
+class NotFound(ServiceError, status=404, title="Not found"):
     example = "No page or route has this address. The routes are listed at /docs."
 
 
-class UnknownDataset(ServiceError):
-    status, code, title = 404, "unknown_dataset", "Unknown dataset"
+class UnknownDataset(ServiceError, status=404, title="Unknown dataset"):
     example = "There is no dataset 'sings' in DATASETS_DIR (available: signs)."
 
 
-class UnknownConfig(ServiceError):
-    status, code, title = 404, "unknown_config", "Unknown config"
+class UnknownConfig(ServiceError, status=404, title="Unknown config"):
     example = "There is no config 'asl' in CONFIGS_DIR (available: asl_everyday)."
 
 
-class UnknownJob(ServiceError):
-    status, code, title = 404, "unknown_job", "Unknown training job"
+class UnknownJob(ServiceError, status=404, title="Unknown training job"):
     example = "There is no training job with this id. GET /api/training/jobs lists all jobs."
 
 
-class UnknownCheckpoint(ServiceError):
-    status, code, title = 404, "unknown_checkpoint", "Unknown checkpoint"
+class UnknownCheckpoint(ServiceError, status=404, title="Unknown checkpoint"):
     example = "There is no checkpoint with this id. GET /api/training/checkpoints lists all checkpoints."
 
 
-class MethodNotAllowed(ServiceError):
-    status, code, title = 405, "method_not_allowed", "Method not allowed"
+class MethodNotAllowed(ServiceError, status=405, title="Method not allowed"):
     example = "DELETE is not supported here. The header Allow lists the supported methods."
 
 
-class UploadTimeout(ServiceError):
-    status, code, title = 408, "upload_timeout", "The upload stalled"
+class UploadTimeout(ServiceError, status=408, title="The upload stalled"):
     example = "Nothing arrived for 30 seconds. Send the file again over a better connection."
 
 
-class TooManyJobs(ServiceError):
-    status, code, title = 409, "too_many_jobs", "Training job limit reached"
+class TooManyJobs(ServiceError, status=409, title="Training job limit reached"):
     example = "1 training job is already running, the maximum that MAX_TRAINING_JOBS allows. Wait for it or stop it."
 
 
-class GpuInUse(ServiceError):
-    status, code, title = 409, "gpu_in_use", "The GPU is in use"
+class GpuInUse(ServiceError, status=409, title="The GPU is in use"):
     example = "This job would run on cuda:0, which the service uses. Request gpu_sharing 'share' or device 'cpu'."
 
 
-class WrongState(ServiceError):
-    status, code, title = 409, "wrong_state", "The job's state does not allow this"
+class WrongState(ServiceError, status=409, title="The job's state does not allow this"):
     example = "The job is finished: there is nothing to stop."
 
 
-class UploadTooLarge(ServiceError):
-    status, code, title = 413, "upload_too_large", "The upload is too large"
+class UploadTooLarge(ServiceError, status=413, title="The upload is too large"):
     example = "The body is larger than 200 MiB, the limit of this service. Send a shorter or smaller video."
 
 
-class VideoTooLong(ServiceError):
-    status, code, title = 413, "video_too_long", "The video is too long"
+class VideoTooLong(ServiceError, status=413, title="The video is too long"):
     example = "The video lasts 36000 s; the limit is 120 s. Split it."
 
 
-class UnsupportedMediaType(ServiceError):
-    status, code, title = 415, "unsupported_media_type", "Unsupported content type"
+class UnsupportedMediaType(ServiceError, status=415, title="Unsupported content type"):
     example = "The body is 'text/plain'. Send multipart/form-data with the file in the field 'file'."
 
 
-class NotAVideo(ServiceError):
-    status, code, title = 415, "not_a_video", "This file is not a video"
+class NotAVideo(ServiceError, status=415, title="This file is not a video"):
     example = "The content is a PDF document. Send MP4, WebM, MOV, MKV or AVI."
 
 
-class NotLandmarks(ServiceError):
-    status, code, title = 415, "not_landmarks", "This file contains no landmarks"
+class NotLandmarks(ServiceError, status=415, title="This file contains no landmarks"):
     example = "The content is neither .npz, .pose nor JSON landmarks. The layouts are described at /docs."
 
 
-class InvalidRequest(ServiceError):
-    status, code, title = 422, "invalid_request", "The request does not have the expected form"
+class InvalidRequest(ServiceError, status=422, title="The request does not have the expected form"):
     example = "fps: Input should be less than or equal to 240"
 
 
-class NoVideoStream(ServiceError):
-    status, code, title = 422, "no_video_stream", "The file has no video track"
+class NoVideoStream(ServiceError, status=422, title="The file has no video track"):
     example = "The file contains only audio. Send a recording with a video track."
 
 
-class BadDimensions(ServiceError):
-    status, code, title = 422, "bad_dimensions", "Unsupported image size"
+class BadDimensions(ServiceError, status=422, title="Unsupported image size"):
     example = "The image is 8000x8000; each side must have 16 to 8192 pixels, the whole at most 9437184. Scale it down."
 
 
-class BadFrameRate(ServiceError):
-    status, code, title = 422, "bad_rate", "Unsupported frame rate"
+class BadFrameRate(ServiceError, status=422, code="bad_rate", title="Unsupported frame rate"):
     example = "The video claims 0 frames per second. Convert it, for example with: ffmpeg -i in.mp4 -r 25 out.mp4"
 
 
-class UndecodableVideo(ServiceError):
-    status, code, title = 422, "undecodable_video", "The video cannot be decoded"
+class UndecodableVideo(ServiceError, status=422, title="The video cannot be decoded"):
     example = "No frame of the video could be decoded. Convert it to MP4 (H.264) or WebM (VP8, VP9)."
 
 
-class TooExpensive(ServiceError):
-    status, code, title = 422, "too_expensive", "Decoding this would take too long"
+class TooExpensive(ServiceError, status=422, title="Decoding this would take too long"):
     example = "The image is a JPEG of more than 32 scans. Save it again as baseline JPEG."
 
 
-class InvalidFrames(ServiceError):
-    status, code, title = 422, "invalid_frames", "A frame cannot be used"
+class InvalidFrames(ServiceError, status=422, title="A frame cannot be used"):
     example = "frames[3] is not a JPEG image. Send base64 of JPEG files, all of the same size."
 
 
-class InvalidLandmarks(ServiceError):
-    status, code, title = 422, "invalid_landmarks", "The landmarks cannot be used"
+class InvalidLandmarks(ServiceError, status=422, title="The landmarks cannot be used"):
     example = "expected landmarks of shape (frames, 75, 3), got (30, 54, 3)"
 
 
-class CheckpointRefused(ServiceError):
-    status, code, title = 422, "checkpoint_refused", "The checkpoint cannot be used"
+class CheckpointRefused(ServiceError, status=422, title="The checkpoint cannot be used"):
     example = "The weights are damaged. The active recogniser stays in use."
 
 
-class Busy(ServiceError):
-    status, code, title = 503, "busy", "The service is at capacity"
+class Busy(ServiceError, status=503, title="The service is at capacity", retry_after_s=2):
     example = "32 requests are already running or waiting. Try again in 2 seconds (header Retry-After)."
-    retry_after_s = 2
-
-    def __init__(
-        self, detail: str | None = None, *, retry_after_s: int = 2, headers: dict[str, str] | None = None
-    ) -> None:
-        super().__init__(detail, headers={"Retry-After": str(retry_after_s), **(headers or {})})
 
 
-class ClipTimeout(ServiceError):
-    status, code, title = 503, "clip_timeout", "The clip was not read in time"
+class ClipTimeout(ServiceError, status=503, title="The clip was not read in time", retry_after_s=30):
     example = "Reading the clip took more than 60 s plus 10 s for each second of it. Send a smaller clip, or try later."
 
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"Retry-After": "30"})
 
-
-class NotReady(ServiceError):
-    status, code, title = 503, "not_ready", "The service is not ready"
+class NotReady(ServiceError, status=503, title="The service is not ready", retry_after_s=5):
     example = "The recogniser is not loaded yet, or the service is shutting down. Try again in a moment."
-    retry_after_s = 5
 
 
-class DatabaseUnavailable(ServiceError):
-    status, code, title = 503, "database_unavailable", "The database is unavailable"
+class DatabaseUnavailable(ServiceError, status=503, title="The database is unavailable", retry_after_s=5):
     example = "The database that holds training jobs does not respond. Start it, or correct DATABASE_URL."
-    retry_after_s = 5
 
 
-class TrainingUnavailable(ServiceError):
-    status, code, title = 503, "training_unavailable", "Training cannot run on this machine"
+class TrainingUnavailable(ServiceError, status=503, title="Training cannot run on this machine"):
     example = "Training needs tensorboard, which is not installed: pip install -r requirements-train.txt."
 
 
-class OutOfMemory(ServiceError):
-    status, code, title = 503, "out_of_memory", "The clip does not fit into memory"
+class OutOfMemory(ServiceError, status=503, title="The clip does not fit into memory"):
     example = "The GPU ran out of memory on this clip, even on its own. Send a shorter clip, or try again later."
 
 
-class DeviceFault(ServiceError):
-    status, code, title = 503, "device_fault", "The GPU has failed"
+class DeviceFault(ServiceError, status=503, title="The GPU has failed", close=Close.INTERNAL):
     example = "The CUDA device reported an error that lasts until the service is restarted."
-    close = Close.INTERNAL
 
 
-class ExtractorUnavailable(ServiceError):
-    status, code, title = 503, "landmarks_unavailable", "Landmark extraction is unavailable on this machine"
+class ExtractorUnavailable(ServiceError, status=503, code="landmarks_unavailable", close=Close.INTERNAL):
+    title = "Landmark extraction is unavailable on this machine"
     example = "MediaPipe does not work on this machine; `python -m app doctor` says why. Sending landmarks still works."
-    close = Close.INTERNAL
 
 
-class InsufficientStorage(ServiceError):
-    status, code, title = 507, "insufficient_storage", "No disk space for the upload"
+class InsufficientStorage(ServiceError, status=507, title="No disk space for the upload"):
     example = "The disk that holds uploads is full. Free space in the directory of TMPDIR, then send the file again."
 
 
@@ -278,111 +242,82 @@ class LiveError(ServiceError):
     used; the session continues."""
 
 
-class MalformedMessage(LiveError):
-    status, code, title = 400, "malformed_message", "The message cannot be read"
+class MalformedMessage(LiveError, status=400, title="The message cannot be read"):
     example = "The message is not valid JSON."
 
 
-class UnknownType(LiveError):
-    status, code, title = 400, "unknown_type", "There is no such message type"
+class UnknownType(LiveError, status=400, title="There is no such message type"):
     example = "unknown message type 'dance'; known are start, frame, landmarks, flush, pause, ack, ping and stop."
 
 
-class InvalidMessage(LiveError):
-    status, code, title = 422, "invalid_message", "The message does not have the expected form"
+class InvalidMessage(LiveError, status=422, title="The message does not have the expected form"):
     example = "points: Field required"
 
 
-class InvalidFrame(LiveError):
-    status, code, title = 422, "invalid_frame", "The image of a message cannot be used"
+class InvalidFrame(LiveError, status=422, title="The image of a message cannot be used"):
     example = "The image is not base64. Send base64 of a JPEG."
 
 
-class BadTimestamp(LiveError):
-    status, code, title = 422, "bad_timestamp", "The capture time cannot be used"
+class BadTimestamp(LiveError, status=422, title="The capture time cannot be used"):
     example = "The capture time is not later than that of the frame before; the frame was not used."
 
 
-class BadStart(LiveError):
-    status, code, title = 422, "bad_start", "The session cannot begin like this"
+class BadStart(LiveError, status=422, title="The session cannot begin like this", close=Close.BAD_START):
     example = "sign_language: this service reads 'ase', not 'gsg'."
-    close = Close.BAD_START
 
 
-class UnknownSession(LiveError):
-    status, code, title = 404, "unknown_session", "There is no such session"
+class UnknownSession(LiveError, status=404, title="There is no such session", close=Close.BAD_START):
     example = "There is no such session (any more); start a new one."
-    close = Close.BAD_START
 
 
-class TooBig(LiveError):
-    status, code, title = 413, "too_big", "The message is too large"
+class TooBig(LiveError, status=413, title="The message is too large", close=Close.TOO_BIG):
     example = "A message is limited to 1048576 bytes. Scale the image down."
-    close = Close.TOO_BIG
 
 
-class TooFast(LiveError):
-    status, code, title = 429, "too_fast", "Too many messages a second"
+class TooFast(LiveError, status=429, title="Too many messages a second", close=Close.TOO_FAST):
     example = "More than 100 messages a second; send fewer frames."
-    close = Close.TOO_FAST
 
 
-class TooManyFaults(LiveError):
-    status, code, title = 429, "too_many_faults", "Too many messages could not be used"
+class TooManyFaults(LiveError, status=429, title="Too many messages could not be used", close=Close.POLICY):
     example = "200 messages could not be used. The errors before this one say why."
-    close = Close.POLICY
 
 
-class TooManyAttempts(LiveError):
-    status, code, title = 429, "too_many_attempts", "Too many connections in a short time"
+class TooManyAttempts(LiveError, status=429, title="Too many connections in a short time", close=Close.TOO_FAST):
     example = "Too many connections from this address in a short time; wait a few seconds."
-    close = Close.TOO_FAST
 
 
-class AddressFull(LiveError):
-    status, code, title = 429, "address_full", "Too many connections of one address"
+class AddressFull(LiveError, status=429, title="Too many connections of one address", close=Close.FULL):
     example = "4 connections are open from this address, the limit per address."
-    close = Close.FULL
 
 
-class Full(LiveError):
+class Full(LiveError, status=503, title="All live sessions are taken", close=Close.FULL):
     """What Busy is for requests; live clients have always known it by this code, and the close code."""
 
-    status, code, title = 503, "full", "All live sessions are taken"
     example = "16 live sessions are open, the limit of this service. Try again later."
-    close = Close.FULL
 
 
-class Draining(LiveError):
+class Draining(LiveError, status=503, title="The service is shutting down", close=Close.DRAINING):
     """What NotReady is for requests; live clients have always known it by this code, and the close code."""
 
-    status, code, title = 503, "draining", "The service is shutting down"
     example = "The service is shutting down; connect again in a moment."
-    close = Close.DRAINING
 
 
-class SlowReader(LiveError):
-    status, code, title = 408, "slow_reader", "The client does not read its events"
+class SlowReader(LiveError, status=408, title="The client does not read its events", close=Close.POLICY):
     example = "The client does not read its captions fast enough."
-    close = Close.POLICY
 
 
-class TakenOver(LiveError):
-    status, code, title = 409, "taken_over", "Another connection has the session"
+class TakenOver(LiveError, status=409, title="Another connection has the session", close=Close.POLICY):
     example = "The session was taken over by another connection."
-    close = Close.POLICY
 
 
-class Idle(LiveError):
-    status, code, title = 408, "idle", "Nothing came from the client"
+class Idle(LiveError, status=408, title="Nothing came from the client", close=Close.IDLE):
     example = "Nothing came for 60 seconds."
-    close = Close.IDLE
 
 
-class SessionTooLong(LiveError):
-    status, code, title = 408, "too_long", "The session reached its limit"
+class SessionTooLong(
+    LiveError, status=408, code="too_long", title="The session reached its limit", close=Close.TOO_LONG
+):
     example = "The session reached its four-hour limit."
-    close = Close.TOO_LONG
 
 
 def all_errors() -> list[type[ServiceError]]:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -118,32 +118,25 @@ class Places:
         """what: what is counted, for error messages. gave_way: the error of a request that loses its place."""
         self._limit, self._what, self._gave_way = limit, what, gave_way
         self._min_kb_s, self._min_age_s = min_kb_s, min_age_s
-        self._taken: set[Place] = set()
-
-    def __len__(self) -> int:
-        return len(self._taken)
+        self.taken: set[Place] = set()
 
     @asynccontextmanager
     async def hold(self, address: str | None) -> AsyncIterator[Place]:
         """A place while the block lasts. Raises Busy when none is free, `gave_way` in the block when it is lost."""
-        if len(self._taken) >= self._limit and not self.make_room(dict.fromkeys(self._taken, 1 / self._limit)):
-            raise _busy(len(self._taken), self._what)
+        if len(self.taken) >= self._limit and not self.make_room(dict.fromkeys(self.taken, 1 / self._limit)):
+            raise _busy(len(self.taken), self._what)
         place: Place | None = None
         try:
             async with asyncio.timeout(None) as timeout:
                 place = Place("" if address is None else address_key(address), timeout)
-                self._taken.add(place)
+                self.taken.add(place)
                 yield place
         except TimeoutError:
             if place is None or not timeout.expired():
                 raise
             raise self._gave_way(place) from None
         finally:
-            self._taken.discard(place)
-
-    @property
-    def taken(self) -> Set[Place]:
-        return self._taken
+            self.taken.discard(place)
 
     def make_room(self, shares: Mapping[Place, float]) -> bool:
         """End one of these requests, if any may be ended. shares: of what is short, 0..1."""
@@ -160,7 +153,7 @@ class Places:
         if not idle:
             return False
         leaves = max(idle, key=lambda place: (held[place.address], -place.kb_s, place.age_s))
-        self._taken.discard(leaves)
+        self.taken.discard(leaves)
         leaves.timeout.reschedule(asyncio.get_running_loop().time())
         return True
 
@@ -169,5 +162,5 @@ def _busy(count: int, what: str, retry_after_s: int = 2) -> Busy:
     return Busy(
         f"{count} {what} are already running or waiting, the limit of this service. "
         f"Try again in {retry_after_s} seconds (header Retry-After).",
-        retry_after_s=retry_after_s,
+        headers={"Retry-After": str(retry_after_s)},
     )

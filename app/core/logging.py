@@ -107,12 +107,7 @@ def configure_logging(settings: Settings) -> None:
     logger.remove()
     logger.configure(patcher=_escape_record)
     logger.add(
-        sys.stderr,
-        level=settings.log_level,
-        format=_line,
-        serialize=settings.log_json,
-        diagnose=False,
-        backtrace=False,
+        sys.stderr, level=settings.log_level, format=_line, serialize=settings.log_json, diagnose=False, backtrace=False
     )
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     for name in ("uvicorn", "uvicorn.error"):

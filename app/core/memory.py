@@ -33,10 +33,8 @@ class _Mallinfo2(ctypes.Structure):
 
 
 class FreedMemory:
-    """What the allocator holds free; it makes few arenas from now on.
-
-    Raises AttributeError where the C library is not glibc 2.33 or later.
-    """
+    """What the allocator holds free; it makes few arenas from now on. Raises AttributeError where the C library is not
+    glibc 2.33 or later."""
 
     def __init__(self) -> None:
         libc = ctypes.CDLL(None)  # its calls release the interpreter's lock

@@ -14,8 +14,6 @@ from app.core.ids import NAME
 from app.core.network import AddressList, parse_host, parse_origin
 
 MEBIBYTE = 1024 * 1024
-#: Checkpoints are named, never given as a path: an id can be logged, listed and requested over the network.
-CHECKPOINT_ID = NAME
 #: Schemes of DATABASE_URL.
 POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,7 +26,8 @@ class SettingsError(RuntimeError):
 
 
 def _checkpoint_id(value: str) -> str:
-    if not CHECKPOINT_ID.fullmatch(value):
+    """Named, never given as a path: an id can be logged, listed and requested over the network."""
+    if not NAME.fullmatch(value):
         raise ValueError(
             "a checkpoint is named by its id (letters, digits, '.', '_', '-'), not by a path; "
             "set CHECKPOINT_DIR to the folder that holds it"
@@ -228,10 +227,8 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Settings from the environment, `.env` and `overrides` (which win).
-
-    Raises SettingsError with one line per wrong setting, naming it, what was given and what is accepted.
-    """
+    """Settings from the environment, `.env` and `overrides` (which win). Raises SettingsError with one line per wrong
+    setting, naming it, what was given and what is accepted."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as problem:

@@ -24,10 +24,8 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 @contextlib.asynccontextmanager
 async def temporary_file() -> AsyncIterator[Path]:
-    """An empty file that only this user can read, removed when the block ends, however it ends.
-
-    Raises InsufficientStorage where the file cannot be made, and in place of what the block raises for a full disk.
-    """
+    """An empty file that only this user can read, removed when the block ends, however it ends. Raises
+    InsufficientStorage where the file cannot be made, and in place of what the block raises for a full disk."""
     try:
         handle, path = await asyncio.to_thread(_create)
     except OSError as problem:

@@ -49,17 +49,13 @@ class Database:
         self._engine: AsyncEngine | None = None
         self._closed = False
         self._opening = asyncio.Lock()
-        self._problem: str | None = "it is not connected yet"
+        self.problem: str | None = "it is not connected yet"
+        """Why it cannot be used; None while it can, as far as is known."""
 
     @property
     def where(self) -> str:
         """The server, for log messages, without a password, whether in the URL or in its query."""
         return self._url.set(query={}).render_as_string() if self._url is not None else "embedded"
-
-    @property
-    def problem(self) -> str | None:
-        """Why it cannot be used; None while it can, as far as is known."""
-        return self._problem
 
     @asynccontextmanager
     async def kept_open(self) -> AsyncIterator[asyncio.Task[None]]:
@@ -79,7 +75,7 @@ class Database:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(RETRY_S)
-            if self._problem is not None and not self._opening.locked():
+            if self.problem is not None and not self._opening.locked():
                 try:
                     await self.open()
                     logger.info("the database ({}) is available again", self.where)
@@ -104,13 +100,13 @@ class Database:
                     )
                 async with asyncio.timeout(60):
                     await upgrade(self._engine)
-            self._problem = None
+            self.problem = None
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnavailable."""
-        if self._engine is None or self._problem is not None:
-            raise _unavailable(self._problem or "it is not connected yet")
+        if self._engine is None or self.problem is not None:
+            raise _unavailable(str(self.problem))
         with self._translated():
             async with async_sessionmaker(self._engine, expire_on_commit=False)() as session, session.begin():
                 yield session
@@ -118,7 +114,7 @@ class Database:
     async def close(self) -> None:
         self._closed = True
         async with self._opening:
-            self._problem = "the service is stopping"
+            self.problem = "the service is stopping"
             if self._engine is not None:
                 await self._engine.dispose()
             if self._embedded is not None:
@@ -139,9 +135,9 @@ class Database:
 
     def _lost(self, why: str) -> DatabaseUnavailable:
         why = why.partition("\n")[0]
-        if self._problem is None:
+        if self.problem is None:
             logger.error("the database is lost: {}", why)
-        self._problem = why
+        self.problem = why
         return _unavailable(why)
 
 

@@ -43,9 +43,7 @@ class EmbeddedPostgres:
 
     def start(self) -> str:
         """Its address, a postgresql:// URL, when it takes connections. Once more after it died: it is started again.
-
-        Raises EmbeddedError.
-        """
+        Raises EmbeddedError."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._alone():

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 from app.pipeline.stages import STAGES, OnStage
 
@@ -37,86 +31,64 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
 
-        self.requests = Counter(
-            "glossline_http_requests", "Requests answered.", ["method", "route", "status"], registry=registry
-        )
-        self.request_seconds = Histogram(
+        self.requests = counter("glossline_http_requests", "Requests answered.", ["method", "route", "status"])
+        self.request_seconds = histogram(
             "glossline_http_request_seconds",
             "From the request's head to the end of its answer.",
             ["method", "route"],
             buckets=REQUEST_BUCKETS,
-            registry=registry,
         )
-        self.websockets_open = Gauge(
-            "glossline_websocket_connections", "WebSockets open now.", ["route"], registry=registry
-        )
-        self.websockets = Counter(
-            "glossline_websocket_connections_opened", "WebSockets accepted.", ["route"], registry=registry
-        )
-        self.websockets_closed = Counter(
+        self.websockets_open = gauge("glossline_websocket_connections", "WebSockets open now.", ["route"])
+        self.websockets = counter("glossline_websocket_connections_opened", "WebSockets accepted.", ["route"])
+        self.websockets_closed = counter(
             "glossline_websocket_connections_closed",
             "WebSockets that ended, by close code; `refused`: before they were open.",
             ["route", "code"],
-            registry=registry,
         )
 
-        self.stage_seconds = Histogram(
+        self.stage_seconds = histogram(
             "glossline_stage_seconds",
             "Time of one piece of work in a stage: a clip, new frames of a session, a call of the network.",
             ["stage", "source"],
             buckets=STAGE_BUCKETS,
-            registry=registry,
         )
         for stage in STAGES:
             for source in SOURCES:
                 self.stage_seconds.labels(stage, source)  # there from the start, with 0
-        self.batch_clips = Histogram(
-            "glossline_batch_clips", "Clips that share a turn at the network.", buckets=BATCH_BUCKETS, registry=registry
+        self.batch_clips = histogram(
+            "glossline_batch_clips", "Clips that share a turn at the network.", buckets=BATCH_BUCKETS
         )
-        self.clips_read = Counter("glossline_clips", "Clips that got an answer from the model.", registry=registry)
-        self.batch_windows = Histogram(
-            "glossline_batch_windows",
-            "Windows of live sessions in one call of the network.",
-            buckets=BATCH_BUCKETS,
-            registry=registry,
+        self.clips_read = counter("glossline_clips", "Clips that got an answer from the model.")
+        self.batch_windows = histogram(
+            "glossline_batch_windows", "Windows of live sessions in one call of the network.", buckets=BATCH_BUCKETS
         )
-        self.requests_inside = Gauge(
-            "glossline_recognition_requests", "Recognition requests running and waiting.", registry=registry
-        )
-        self.waiting = Gauge(
+        self.requests_inside = gauge("glossline_recognition_requests", "Recognition requests running and waiting.")
+        self.waiting = gauge(
             "glossline_queue_length",
             "Queued work: clips and live sessions for the model, frames of live sessions for their session's turn, "
             "pictures of live sessions for their landmarks.",
             ["queue"],
-            registry=registry,
         )
 
-        self.live_sessions = Gauge(
-            "glossline_live_sessions", "Live sessions, including those whose client may still resume.",
-            registry=registry,
-        )  # fmt: skip
-        self.live_connected = Gauge(
-            "glossline_live_sessions_connected", "Live sessions with a connected client.", registry=registry
+        self.live_sessions = gauge(
+            "glossline_live_sessions", "Live sessions, including those whose client may still resume."
         )
-        self.live_opened = Counter("glossline_live_sessions_opened", "Live sessions started.", registry=registry)
-        self.live_refused = Counter(
-            "glossline_live_refused", "Clients refused a live session.", ["reason"], registry=registry
+        self.live_connected = gauge("glossline_live_sessions_connected", "Live sessions with a connected client.")
+        self.live_opened = counter("glossline_live_sessions_opened", "Live sessions started.")
+        self.live_refused = counter("glossline_live_refused", "Clients refused a live session.", ["reason"])
+        self.live_frames = counter(
+            "glossline_live_frames", "Frames of live sessions: received, used by the model, dropped.", ["outcome"]
         )
-        self.live_frames = Counter(
-            "glossline_live_frames",
-            "Frames of live sessions: received, used by the model, dropped.",
-            ["outcome"],
-            registry=registry,
-        )
-        self.live_events = Counter("glossline_live_events", "Events sent to live clients.", ["type"], registry=registry)
-        self.caption_lag = Histogram(
+        self.live_events = counter("glossline_live_events", "Events sent to live clients.", ["type"])
+        self.caption_lag = histogram(
             "glossline_live_caption_lag_seconds",
             "From the arrival of a session's newest frame to the captions that have read it.",
             buckets=LAG_BUCKETS,
-            registry=registry,
         )
         for outcome in FRAMES:
             self.live_frames.labels(outcome)

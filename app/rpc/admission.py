@@ -17,7 +17,6 @@ from google.protobuf.message import DecodeError
 from app.core.errors import Busy, MalformedRequest, NotReady, ServiceError, UploadTimeout
 from app.core.limits import Place, Places
 from app.rpc.calls import ActiveCalls, Context, address_of, refuse
-from app.rpc.status import refusal
 from app.services.container import Services
 
 #: A message that is incomplete after this many seconds is refused; gRPC does not report how much of it has arrived.
@@ -64,7 +63,9 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
     def _clip(self, name: str, method: Method) -> Method:
         async def answer(_: object, context: Context) -> Any:
             async with self._calls.call(context, name):
-                self._check_open()
+                if self._services.captions.draining:
+                    raise NotReady
+                self._services.clips.check_ready()
                 async with self._uploads.hold(address_of(context.peer())) as place:
                     message = await _message(context, UPLOAD_S)
                     place.settled = True
@@ -83,7 +84,7 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
                     message = await _message(context, SIDE_MESSAGE_S)
                     return await (handler.unary_stream or handler.unary_unary)(message, context)
             except ServiceError as problem:
-                await refuse(context, refusal(problem))
+                await refuse(context, problem)
 
         as_stream = (
             grpc.stream_stream_rpc_method_handler
@@ -91,11 +92,6 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
             else grpc.stream_unary_rpc_method_handler
         )
         return as_stream(admitted, handler.request_deserializer, handler.response_serializer)
-
-    def _check_open(self) -> None:
-        if self._services.captions.draining:
-            raise NotReady
-        self._services.clips.check_ready()
 
 
 def _gave_way(what: str, place: Place) -> Busy:

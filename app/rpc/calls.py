@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import grpc
+from grpc import StatusCode
 from loguru import logger
 
 from app.core.errors import InternalError, ServiceError
-from app.rpc.status import Refusal, refusal
+from app.rpc.status import metadata, status_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -43,14 +44,14 @@ class ActiveCalls:
                 said = "OK"
             except ServiceError as problem:
                 said = problem.code
-                await refuse(context, refusal(problem), request_id)
+                await refuse(context, problem, request_id)
             except grpc.aio.AbortError:
                 said = context.code().name
                 raise
             except Exception:  # noqa: BLE001 - the last place to answer an unexpected error without internals
                 said = InternalError.code
                 logger.exception("unexpected error in {}", name)
-                await refuse(context, refusal(InternalError()), request_id)
+                await refuse(context, InternalError(), request_id)
             finally:
                 logger.info("gRPC {} {} {:.0f} ms", name, said, (time.perf_counter() - began) * 1000)
 
@@ -74,7 +75,9 @@ def address_of(peer: str) -> str | None:
     return unquote(rest).rpartition(":")[0].strip("[]")
 
 
-async def refuse(context: Context, why: Refusal, request_id: str | None = None) -> None:
-    """End the call with this status. Raises AbortError, which gRPC expects to see."""
-    metadata = why.metadata if request_id is None else (*why.metadata, ("x-request-id", request_id))
-    await context.abort(why.status, why.message, metadata)
+async def refuse(
+    context: Context, error: ServiceError, request_id: str | None = None, status: StatusCode | None = None
+) -> None:
+    """End the call. status: default that of the error. Raises AbortError, which gRPC expects to see."""
+    identified = () if request_id is None else (("x-request-id", request_id),)
+    await context.abort(status or status_of(error), error.detail, (*metadata(error), *identified))

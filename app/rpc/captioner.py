@@ -13,7 +13,7 @@ from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.messages import recognition
-from app.rpc.status import refusal
+from app.rpc.status import status_of
 from app.rpc.streaming import converse
 from app.services.container import Services
 
@@ -52,8 +52,9 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
             try:
                 return pb.ClipResult(recognition=await self._recognition(clip))
             except ServiceError as problem:
-                why = refusal(problem)
+                error = problem
             except Exception:  # noqa: BLE001 - an unexpected error of one clip is that clip's answer
                 logger.exception("unexpected error in a clip of a batch")
-                why = refusal(InternalError())
-            return pb.ClipResult(problem=pb.Problem(code=why.code, message=why.message, status=why.number))
+                error = InternalError()
+            number = status_of(error).value[0]
+            return pb.ClipResult(problem=pb.Problem(code=error.code, message=error.detail, status=number))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from app.core.errors import EmptyFile, InvalidLandmarks, InvalidRequest
+from app.core.errors import EmptyFile, InvalidRequest
 from app.core.temp_files import temporary_file
 from app.pipeline.keypoints import DEFAULT_ASPECT, Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from
 from app.pipeline.module1_preprocessing.landmark_files import DEFAULT_FPS, MAX_FRAMES, keypoints_from_points
 from app.rpc.glossline.v1 import captioner_pb2 as pb
-from app.rpc.messages import BadPoints, unpacked
+from app.rpc.messages import unpacked
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.service import ClipResult, ClipService
@@ -54,9 +54,6 @@ def _frames(frames: pb.Frames, max_duration_s: float) -> tuple[Sequence[JpegPict
 def _landmarks(landmarks: pb.ClipLandmarks) -> Keypoints:
     fps = landmarks.fps if landmarks.HasField("fps") else DEFAULT_FPS
     aspect = landmarks.aspect if landmarks.HasField("aspect") else DEFAULT_ASPECT
-    try:
-        points = unpacked(landmarks.points, MAX_FRAMES)
-    except BadPoints as problem:
-        raise InvalidLandmarks(str(problem)) from None
+    points = unpacked(landmarks.points, MAX_FRAMES)
     with pipeline_errors_as_service_errors():
         return keypoints_from_points(points, fps, aspect)

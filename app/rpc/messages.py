@@ -9,14 +9,13 @@ import numpy as np
 from google.protobuf.json_format import ParseDict
 from numpy.typing import NDArray
 
-from app.core.errors import InvalidFrame, InvalidLandmarks, MalformedMessage, TooBig
+from app.core.errors import InvalidLandmarks, MalformedMessage, TooBig
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.services.captions.commands import (
     MAX_LANDMARK_FRAMES,
     MAX_MESSAGE,
     Command,
-    Flush,
     Landmarks,
     Pause,
     Picture,
@@ -24,36 +23,29 @@ from app.services.captions.commands import (
     parse_object,
 )
 from app.services.captions.events import FoundLandmarks
-from app.services.conversation.commands import Ack, Ping, Stop
+from app.services.conversation.commands import Ack
 from app.services.conversation.events import Event
 from app.services.recognition.service import ClipResult
 
 _NUMBERS = {"float32": "<f4", "float16": "<f2"}
 
 
-class BadPoints(ValueError):
-    """The packed landmarks are not whole frames."""
-
-
 def unpacked(packed: pb.PackedPoints, max_frames: int) -> NDArray[np.float32]:
-    """float32 (n, 75, 3), n >= 1. Raises BadPoints."""
+    """float32 (n, 75, 3), n >= 1. Raises InvalidLandmarks for anything but whole frames."""
     kind = packed.WhichOneof("values")
     if kind is None:
-        raise BadPoints("The landmarks have neither 'float32' nor 'float16'.")
+        raise InvalidLandmarks("The landmarks have neither 'float32' nor 'float16'.")
     data: bytes = getattr(packed, kind)
     number = np.dtype(_NUMBERS[kind])
     size = NUM_KEYPOINTS * 3 * number.itemsize
     count, odd = divmod(len(data), size)
     if odd or not 1 <= count <= max_frames:
-        raise BadPoints(
+        raise InvalidLandmarks(
             f"Landmarks are {kind} of {NUM_KEYPOINTS} x 3 values, {size} bytes a frame, 1 to {max_frames} frames; got "
             f"{len(data)} bytes."
         )
     with np.errstate(over="ignore", invalid="ignore"):
         return np.frombuffer(data, number).reshape(count, NUM_KEYPOINTS, 3).astype(np.float32)
-
-
-# -- live ---------------------------------------------------------------------------------------------------------
 
 
 def command(message: pb.StreamCaptionsRequest) -> Command:
@@ -64,25 +56,16 @@ def command(message: pb.StreamCaptionsRequest) -> Command:
         case "start":
             return parse_object({"type": "start", **_start(message.start)})
         case "picture":
-            if not message.picture.data:
-                raise InvalidFrame("The image has 0 bytes.")
             return Picture(message.picture.data, _time(message.picture))
         case "landmarks":
-            try:
-                points = unpacked(message.landmarks.points, MAX_LANDMARK_FRAMES)
-            except BadPoints as problem:
-                raise InvalidLandmarks(str(problem)) from None
+            points = unpacked(message.landmarks.points, MAX_LANDMARK_FRAMES)
             return Landmarks(checked_points(points), _time(message.landmarks))
-        case "flush":
-            return Flush(type="flush")
         case "pause":
-            return Pause(type="pause", paused=message.pause.paused)
+            return Pause(paused=message.pause.paused)
         case "ack":
-            return Ack(type="ack", seq=message.ack.seq)
-        case "ping":
-            return Ping(type="ping")
-        case "stop":
-            return Stop(type="stop")
+            return Ack(seq=message.ack.seq)
+        case "flush" | "ping" | "stop" as kind:
+            return parse_object({"type": kind})
         case _:
             raise MalformedMessage("The message has no content, such as 'picture' or 'landmarks'.")
 
@@ -109,9 +92,6 @@ def response(event: Event) -> pb.StreamCaptionsResponse:
         return pb.StreamCaptionsResponse(seq=event.seq, landmarks=pb.FoundLandmarks(points=packed, at_ms=event.at_ms))
     content = event.model_dump(mode="json", exclude={"type", "seq"})
     return ParseDict({"seq": event.seq, event.type: content}, pb.StreamCaptionsResponse())
-
-
-# -- whole clips --------------------------------------------------------------------------------------------------
 
 
 def recognition(outcome: ClipResult) -> pb.Recognition:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from grpc import StatusCode
 
 from app.core import errors
@@ -50,34 +48,17 @@ CLOSED: dict[Close, StatusCode] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """How a failed call ends."""
-
-    status: StatusCode
-    code: str
-    """Stable name of the error, for programs."""
-    message: str
-    """What happened, why, and what to do."""
-    retry_after_s: str | None = None
-    """Seconds after which to try again."""
-
-    @property
-    def number(self) -> int:
-        number: int = self.status.value[0]
-        return number
-
-    @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        retry = () if self.retry_after_s is None else (("retry-after", self.retry_after_s),)
-        return ((CODE_KEY, self.code), *retry)
+def status_of(error: ServiceError) -> StatusCode:
+    """How a call that failed ends."""
+    return _BY_CODE.get(error.code) or _BY_HTTP.get(error.status, StatusCode.INTERNAL)
 
 
-def refusal(error: ServiceError) -> Refusal:
-    status = _BY_CODE.get(error.code) or _BY_HTTP.get(error.status, StatusCode.INTERNAL)
-    return Refusal(status, error.code, error.detail, error.headers.get("Retry-After"))
+def stream_status(error: ServiceError) -> StatusCode:
+    """How a live stream ends for this reason."""
+    return CLOSED[error.close or Close.INTERNAL]
 
 
-def stream_end(error: ServiceError) -> Refusal:
-    """The end of a live stream for this reason."""
-    return Refusal(CLOSED[error.close or Close.INTERNAL], error.code, error.detail)
+def metadata(error: ServiceError) -> tuple[tuple[str, str], ...]:
+    """The trailing metadata of a call that failed: the stable code, and after how many seconds to try again."""
+    retry = error.headers.get("Retry-After")
+    return ((CODE_KEY, error.code), *(() if retry is None else (("retry-after", retry),)))

@@ -13,7 +13,7 @@ from loguru import logger
 from app.core.errors import MalformedMessage, ServiceError
 from app.rpc.calls import Context, address_of, refuse
 from app.rpc.messages import command, response
-from app.rpc.status import Refusal, stream_end
+from app.rpc.status import stream_status
 from app.services.captions.commands import Command
 from app.services.captions.hub import LiveHub
 from app.services.conversation.commands import Stop
@@ -39,7 +39,10 @@ async def converse(context: Context, hub: LiveHub) -> None:
         await talk
         raise
     if door.end is not None:
-        await _in_background(refuse(context, door.end), END_S)
+        ending = _task(refuse(context, door.end, status=stream_status(door.end)))
+        await asyncio.wait({ending}, timeout=END_S)
+        if ending.done():
+            ending.result()
 
 
 class RpcDoor:
@@ -51,7 +54,7 @@ class RpcDoor:
         self._gone = asyncio.get_running_loop().create_future()
         self._reading: asyncio.Task[Any] | None = None
         self._writing: asyncio.Task[None] | None = None
-        self.end: Refusal | None = None
+        self.end: ServiceError | None = None
 
     def hang_up(self) -> None:
         """The client is gone: end what waits for it."""
@@ -82,8 +85,7 @@ class RpcDoor:
         self._writing = None
 
     async def close(self, problem: ServiceError | None) -> None:
-        if problem is not None:
-            self.end = stream_end(problem)
+        self.end = problem
 
     async def _unless_gone(self, work: asyncio.Task[T]) -> T:
         await asyncio.wait({work, self._gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,10 +103,3 @@ def _task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return task
-
-
-async def _in_background(work: Coroutine[Any, Any, None], timeout_s: float) -> None:
-    task = _task(work)
-    await asyncio.wait({task}, timeout=timeout_s)
-    if task.done():
-        task.result()

@@ -6,12 +6,12 @@ import asyncio
 import resource
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import Any
 
 from loguru import logger
 
 from app.core.network import AddressList, address_key
+from app.core.settings import Settings
 
 #: Connections of one address with incomplete requests. A browser opens six, most of them for milliseconds.
 UNFINISHED_PER_ADDRESS = 64
@@ -26,28 +26,12 @@ CLOSING_S = 10.0
 SWEEP_S = 1.0
 
 
-def default_connections() -> int:
+def _default_connections() -> int:
     """As many as the limit on open files allows, at most 4096."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 4096
     return max(64, min(4096, soft - RESERVED_DESCRIPTORS))
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """Limits of one server process."""
-
-    connections: int = field(default_factory=default_connections)
-    """Open connections, WebSockets included."""
-    header_s: float = 10.0
-    """Seconds from the first byte of a request, or from connecting, to the end of its headers."""
-    body_idle_s: float = 30.0
-    """Seconds without a byte of the request body."""
-    body_s: float = 1800.0
-    """Seconds for a whole request body."""
-    proxies: AddressList = field(default_factory=AddressList)
-    """Peers whose connections are those of many clients: exempt from the limit per address."""
 
 
 class Connection(asyncio.Protocol):
@@ -107,8 +91,10 @@ class Connections:
     requests.
     """
 
-    def __init__(self, limits: ConnectionLimits) -> None:
-        self.limits = limits
+    def __init__(self, settings: Settings, proxies: AddressList) -> None:
+        """proxies: peers whose connections are those of many clients: exempt from the limit per address."""
+        self.settings, self._proxies = settings, proxies
+        self._limit = settings.max_connections or _default_connections()
         self._by_address: defaultdict[str, set[Connection]] = defaultdict(set)
         self._keys: dict[Connection, str] = {}
         self._sweeping: asyncio.TimerHandle | None = None
@@ -126,11 +112,11 @@ class Connections:
         self._keys[connection] = key
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
-        if connection.peer is not None and connection.peer not in self.limits.proxies:
+        if connection.peer is not None and connection.peer not in self._proxies:
             unfinished = [c for c in own if c.unfinished] if len(own) > UNFINISHED_PER_ADDRESS else []
-            if len(unfinished) > UNFINISHED_PER_ADDRESS or len(own) > self.limits.connections * ADDRESS_SHARE:
+            if len(unfinished) > UNFINISHED_PER_ADDRESS or len(own) > self._limit * ADDRESS_SHARE:
                 self._close_one(unfinished, connection)
-        if len(self._keys) > self.limits.connections:
+        if len(self._keys) > self._limit:
             self._close_one([c for c in self._keys if c.unfinished], connection)
 
     def leave(self, connection: Connection) -> None:

@@ -49,8 +49,6 @@ class BoundedHttp(Connection, HttpToolsProtocol):
         self._upgraded = False
         self._refusal: tuple[HTTPStatus, str] | None = None
 
-    # -- the connection -----------------------------------------------------------------------------------------------
-
     def data_received(self, data: bytes) -> None:
         self.last_data = time.monotonic()
         if self._phase is _Phase.HEAD and self._undelivered == 0:
@@ -72,8 +70,6 @@ class BoundedHttp(Connection, HttpToolsProtocol):
         self._upgraded = True
         self.table.leave(self)
         super().handle_websocket_upgrade()
-
-    # -- the parser ---------------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -115,15 +111,13 @@ class BoundedHttp(Connection, HttpToolsProtocol):
     def _enter(self, phase: _Phase) -> None:
         self._phase, self._since = phase, time.monotonic()
 
-    # -- the bounds ---------------------------------------------------------------------------------------------------
-
     @property
     def unfinished(self) -> bool:
         return self._phase is not _Phase.COMPLETE
 
     def check(self, now: float) -> None:
         """End the connection if a deadline has passed."""
-        limits = self.table.limits
+        settings = self.table.settings
         if self.unread(now):
             self.transport.abort()
         elif self.transport.is_closing() or self.flow.read_paused:
@@ -132,13 +126,14 @@ class BoundedHttp(Connection, HttpToolsProtocol):
             self._check_head(now)
         elif self._phase is _Phase.BODY:
             # Where the application reads the body, it answers 408 at these deadlines; this handles the rest.
-            if now - self.last_data > limits.body_idle_s + 5 or now - self._since > limits.body_s + 5:
+            idle_s, whole_s = settings.upload_idle_timeout_s + 5, settings.upload_timeout_s + 5
+            if now - self.last_data > idle_s or now - self._since > whole_s:
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request body did not arrive in time.")
         elif self._phase is _Phase.LINGERING and now - self._since > LINGER_S:
             self.transport.abort()
 
     def _check_head(self, now: float) -> None:
-        if now - self._since <= self.table.limits.header_s:
+        if now - self._since <= self.table.settings.header_timeout_s:
             return
         if self._undelivered:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request headers did not arrive in time.")

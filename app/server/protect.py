@@ -18,7 +18,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.core.network import AddressList
 from app.core.settings import Settings
-from app.server.connections import ConnectionLimits, Connections, default_connections
+from app.server.connections import Connections
 from app.server.http import BoundedHttp
 from app.server.websocket import BoundedWebSocket
 
@@ -29,16 +29,10 @@ MAX_WS_MESSAGE = 2 << 20
 _UVICORN_PROXIES = "127.0.0.1,::1"
 
 
-def running_server() -> uvicorn.Server | None:
-    """The server that runs this process, or None outside uvicorn or its main thread."""
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return server if isinstance(server, uvicorn.Server) else None
-
-
 def protect_server(settings: Settings) -> None:
     """Apply the limits to the running server. Under a server other than uvicorn, warn that they are missing."""
-    server = running_server()
-    if server is None:
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if not isinstance(server, uvicorn.Server):
         logger.warning(
             "This server is not uvicorn, or runs outside the main thread: unfinished requests, WebSocket frames and "
             "slow readers are limited only by its own settings. Use `python -m app serve` or `uvicorn app.main:app`."
@@ -50,24 +44,14 @@ def protect_server(settings: Settings) -> None:
 def protect(config: uvicorn.Config, settings: Settings) -> None:
     """The same for a configuration that is loaded (`config.load()`)."""
     proxies = _trusted_proxies(config, settings)
-    connections = Connections(
-        ConnectionLimits(
-            connections=settings.max_connections or default_connections(),
-            header_s=settings.header_timeout_s,
-            body_idle_s=settings.upload_idle_timeout_s,
-            body_s=settings.upload_timeout_s,
-            proxies=AddressList(proxies),
-        )
-    )
+    connections = Connections(settings, AddressList(proxies))
     config.http_protocol_class = cast(Any, partial(BoundedHttp, connections=connections))
     if config.ws_protocol_class is not None:
         config.ws_protocol_class = cast(Any, partial(BoundedWebSocket, connections=connections))
     config.ws_max_size = min(config.ws_max_size, MAX_WS_MESSAGE)
     config.ws_ping_interval = settings.ping_interval_s
     config.ws_ping_timeout = settings.ping_timeout_s
-    config.ws_per_message_deflate = (
-        False  # costs time and memory per client; captions are small, images already compressed
-    )
+    config.ws_per_message_deflate = False  # costs time and memory; captions are small, images already compressed
     if config.timeout_graceful_shutdown is None:
         config.timeout_graceful_shutdown = GRACE_S
     app = config.loaded_app

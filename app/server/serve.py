@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TypeVar
 
 import uvicorn
+from fastapi import FastAPI
 
 from app.core.settings import Settings, SettingsError
 
@@ -17,8 +17,6 @@ from app.core.settings import Settings, SettingsError
 WRONG_SETTINGS = 2
 #: Seconds. While a worker loads its libraries it does not answer its supervisor, on a busy machine for over 5 s.
 STARTING_S = 120
-
-T = TypeVar("T")
 
 
 def serve(settings: Settings, workers: int = 1) -> None:
@@ -34,7 +32,7 @@ def serve(settings: Settings, workers: int = 1) -> None:
     )
 
 
-def built_or_exit(build: Callable[[], T]) -> T:
+def built_or_exit(build: Callable[[], FastAPI]) -> FastAPI:
     """The result of `build`. An invalid setting ends the process with its message instead of a traceback."""
     try:
         return build()

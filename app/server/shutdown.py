@@ -52,11 +52,11 @@ async def exiting_in_time() -> AsyncIterator[None]:
             _last_resort.arm(EXIT_S)
 
 
-async def within(seconds: float, closing: Awaitable[None], what: str) -> None:
-    """Wait for something to close, at most this long: what comes after it has to be closed as well."""
+async def within(seconds: float, what: str, close: Callable[[], Awaitable[None]]) -> None:
+    """Close something, waiting at most this long: what comes after it has to be closed as well."""
     try:
         async with asyncio.timeout(seconds):
-            await closing
+            await close()
     except TimeoutError:
         logger.error("{} did not end within {:g} s; continuing without it", what, seconds)
 

@@ -41,8 +41,6 @@ class BoundedWebSocket(Connection, WebSocketsSansIOProtocol):
         self._rate = RateLimit(BURST_FRAMES, FRAMES_PER_S)
         self._feeding: asyncio.TimerHandle | None = None
 
-    # -- the connection -----------------------------------------------------------------------------------------------
-
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=SEND_BUFFER)
@@ -68,8 +66,6 @@ class BoundedWebSocket(Connection, WebSocketsSansIOProtocol):
         late = not self.handshake_complete and now - self._began > HANDSHAKE_S
         if late or self.unread(now):
             self.transport.abort()
-
-    # -- in -----------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         self.last_data = time.monotonic()
@@ -132,8 +128,6 @@ class BoundedWebSocket(Connection, WebSocketsSansIOProtocol):
             self.transport.abort()
         else:
             super().handle_ping()
-
-    # -- out ----------------------------------------------------------------------------------------------------------
 
     async def send(self, message: Any) -> None:
         if message["type"] == "websocket.close":

@@ -7,16 +7,14 @@ times the resolution, then area-averaged.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.signer.shapes import Colour, Material, lit_colour, smooth_outline
+from app.signer.shapes import Colour, Material, Points, filled, lit_colour, smooth_outline, symmetric
 
 Float = NDArray[np.float32]
-Points = Sequence[tuple[float, float]]
 
 #: Window of the sprite in shoulder widths: left, top, right, bottom.
 WINDOW = (-0.42, -1.20, 0.42, -0.16)
@@ -38,19 +36,16 @@ class _Easel:
         self.x, self.y = self.x / self.unit + left, self.y / self.unit + top
 
     def mask(self, outline: Float) -> Float:
-        at = ((outline - np.array(WINDOW[:2])) * self.unit * 16).round().astype(np.int32)
-        sheet = np.zeros((self.height, self.width), np.uint8)
-        cv2.fillPoly(sheet, [at], (255,), cv2.LINE_AA, 4)
-        return sheet.astype(np.float32) / 255
+        return filled((outline - np.array(WINDOW[:2])) * self.unit, (self.height, self.width))
 
-    def line(self, points: Points, thickness: float, taper: bool = True) -> Float:
+    def line(self, points: Points, thickness: float) -> Float:
         """A brush stroke along a curve, thickest in the middle."""
         path = smooth_outline(points, closed=False)
         along = np.gradient(path, axis=0)
         normal = np.stack([-along[:, 1], along[:, 0]], axis=1)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         t = np.linspace(0, 1, len(path))
-        half = thickness / 2 * (np.clip(np.sin(np.pi * t), 0.12, 1) ** 0.7 if taper else np.ones_like(t))
+        half = thickness / 2 * np.clip(np.sin(np.pi * t), 0.12, 1) ** 0.7
         return self.mask(np.concatenate([path + normal * half[:, None], (path - normal * half[:, None])[::-1]]))
 
     def soft(self, mask: Float, blur: float) -> Float:
@@ -76,18 +71,13 @@ class _Easel:
         self.lay(mask, lit_colour(-gx * steep, -gy * steep, material), opaque=True)
 
 
-def _mirrored(half: Points) -> Points:
-    """A left-right symmetric closed outline from its right half, top to bottom."""
-    return [*half, *[(-x, y) for x, y in reversed(half) if x > 1e-6]]
-
-
-_FACE = _mirrored(
+_FACE = symmetric(
     [
         (0, -1.00), (0.12, -0.97), (0.195, -0.86), (0.220, -0.72), (0.219, -0.58), (0.203, -0.46),
         (0.160, -0.358), (0.088, -0.292), (0, -0.276),
     ]
 )  # fmt: skip
-_HAIR_BACK = _mirrored(
+_HAIR_BACK = symmetric(
     [
         (0, -1.115), (0.14, -1.09), (0.240, -1.00), (0.278, -0.86), (0.272, -0.70), (0.250, -0.600),
         (0.15, -0.60), (0, -0.62),
@@ -122,23 +112,13 @@ def _eye(easel: _Easel, side: int) -> None:
     spark = np.clip((0.0062 - np.hypot(easel.x - x + 0.008, easel.y + 0.655)) * easel.unit + 0.5, 0, 1)
     easel.lay(spark, (1, 1, 1))
     easel.lay(white * np.clip(1 - (easel.y + 0.668) / 0.016, 0, 1) * 0.35, (0.30, 0.18, 0.15))
-    lid = [
-        (x - 0.051 * side, -0.637),
-        (x - 0.024 * side, -0.665),
-        (x + 0.012 * side, -0.670),
-        (x + 0.055 * side, -0.645),
-    ]
+    lid = [(x + side * a, b) for a, b in ((-0.051, -0.637), (-0.024, -0.665), (0.012, -0.670), (0.055, -0.645))]
     easel.lay(easel.line(lid, 0.013), (0.16, 0.09, 0.08))
     fold = [(a + 0.004 * side, b - 0.019) for a, b in lid]
     easel.lay(easel.soft(easel.line(fold, 0.006), 0.002) * 0.6, SKIN.shade)
     under = [(x - 0.035 * side, -0.625), (x, -0.618), (x + 0.038 * side, -0.629)]
     easel.lay(easel.soft(easel.line(under, 0.006), 0.002) * 0.45, SKIN.shade)
-    brow = [
-        (x - 0.055 * side, -0.716),
-        (x - 0.015 * side, -0.738),
-        (x + 0.030 * side, -0.737),
-        (x + 0.064 * side, -0.712),
-    ]
+    brow = [(x + side * a, b) for a, b in ((-0.055, -0.716), (-0.015, -0.738), (0.030, -0.737), (0.064, -0.712))]
     easel.lay(easel.soft(easel.line(brow, 0.021), 0.002) * 0.92, (0.22, 0.14, 0.11))
 
 

@@ -21,7 +21,7 @@ from app.pipeline.keypoints import (
     RIGHT_WRIST,
 )
 from app.signer.face import SKIN, WINDOW, head
-from app.signer.shapes import Colour, Material, Solid, limb, paint, rounded_hull, smooth_outline
+from app.signer.shapes import Colour, Material, Solid, filled, limb, paint, rounded_hull, smooth_outline, symmetric
 
 Float = NDArray[np.float32]
 Size = tuple[int, int]
@@ -104,8 +104,7 @@ def _placed(outline: Sequence[tuple[float, float]], shoulders: Shoulders) -> tup
     """A symmetric outline from its right half, in pixels; the shoulders' middle and distance."""
     ends = np.array(shoulders, np.float32)
     unit, middle = float(np.linalg.norm(ends[0] - ends[1])), ends.mean(axis=0)
-    whole = [*outline, *[(-a, b) for a, b in reversed(outline) if a > 1e-6]]
-    return (smooth_outline(whole) * unit + middle).astype(np.float32), middle, unit
+    return (smooth_outline(symmetric(outline)) * unit + middle).astype(np.float32), middle, unit
 
 
 @functools.lru_cache(maxsize=8)
@@ -124,7 +123,7 @@ def _neck_and_collar(size: Size, shoulders: Shoulders) -> tuple[Float, Float]:
         _folds(picture, middle, unit)
         y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
         above = (y < middle[1] - 0.135 * unit).astype(np.float32)
-        inside = np.maximum(_mask(_placed(_OPENING, shoulders)[0], size), above)
+        inside = np.maximum(filled(_placed(_OPENING, shoulders)[0], size), above)
         neck = Solid(0, 0, *_relief(outline, size, unit * 0.15))
         paint(picture, neck, SKIN, outline=unit * 0.006, coverage=inside)
         chin = np.exp(-(((x - middle[0]) / (0.17 * unit)) ** 2) - ((y - middle[1] + 0.25 * unit) / (0.085 * unit)) ** 2)
@@ -182,12 +181,6 @@ def _grow_sleeves(picture: Float, sleeves: Sequence[Solid | None], shoulders: Sh
     for sleeve, window in windows:
         picture[window] = background[window]
         _dress(picture, Solid(sleeve.x, sleeve.y, distance[window], nx[window], ny[window]), size, shoulders)
-
-
-def _mask(outline: Float, size: Size) -> Float:
-    sheet = np.zeros(size, np.uint8)
-    cv2.fillPoly(sheet, [(outline * 16).round().astype(np.int32)], (255,), cv2.LINE_AA, 4)
-    return sheet.astype(np.float32) / 255
 
 
 def _stroke(path: Float, thickness: float, size: Size) -> Float:

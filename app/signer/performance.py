@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,14 +91,14 @@ def bridge(before: Performance, after: Performance) -> Performance:
     seconds = np.clip(way / TRAVEL_SPEED, SHORTEST_TRAVEL_S, LONGEST_TRAVEL_S)
     share = smooth_step(max(round(float(seconds) * FPS) - 1, 1))
 
-    def mixed(x: Float, y: Float) -> Float:
-        w = share.reshape(-1, *[1] * (x.ndim - 1))
-        return (1 - w) * x + w * y
+    nose, elbows, wrists, _, raised = (mixed(x, y, share) for x, y in zip(a._channels(), b._channels(), strict=True))
+    return Performance(nose, elbows, wrists, blended_hands(a.hands[0], b.hands[0], share), raised)
 
-    hands = blended_hands(a.hands[0], b.hands[0], share)
-    return Performance(
-        mixed(a.nose, b.nose), mixed(a.elbows, b.elbows), mixed(a.wrists, b.wrists), hands, mixed(a.raised, b.raised)
-    )
+
+def mixed(first: Float, second: Float, share: Float) -> Float:
+    """Between two sequences (T or 1, ...), by the share (T,) of the second at each frame: (T, ...)."""
+    w = share.reshape(-1, *[1] * (first.ndim - 1))
+    return (1 - w) * first + w * second
 
 
 def blended_hands(first: Float, second: Float, share: Float) -> Float:
@@ -119,15 +120,12 @@ def blended_hands(first: Float, second: Float, share: Float) -> Float:
     return np.stack([out.real, out.imag], axis=-1)
 
 
-def performed(parts: Sequence[Performance], still_frames: int = 2) -> Performance:
+def performed(parts: Sequence[Performance]) -> Performance:
     """Signs one after the other with natural transitions, from rest to rest. Raises ValueError without signs."""
     if not parts:
         raise ValueError("nothing to perform: give at least one sign")
     start, end = resting(parts[0].hands[0]), resting(parts[-1].hands[-1])
-    still = [start] * still_frames
-    pieces = [*still, bridge(start, parts[0])]
-    for number, part in enumerate(parts):
-        if number:
-            pieces.append(bridge(parts[number - 1], part))
-        pieces.append(part)
-    return joined([*pieces, bridge(parts[-1], end), *[end] * still_frames])
+    pieces = [start]
+    for before, part in itertools.pairwise([start, *parts, end]):
+        pieces += [bridge(before, part), part]
+    return joined([start, *pieces, end])

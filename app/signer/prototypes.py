@@ -135,18 +135,14 @@ def _sign(entry: Mapping[str, object]) -> Performance:
     nose, elbows, wrists = real("nose"), real("elbows"), real("wrists")
     frames = len(nose)
     hands, raised = np.zeros((frames, 2, NUM_HAND, 2)), np.zeros((frames, 2))
-    found = {}
     for side, name in enumerate(("left", "right")):
-        if name in entry:
-            part = entry[name]
-            assert isinstance(part, dict)
+        if isinstance(part := entry.get(name), dict):
             shapes, start = np.asarray(part["points"], np.float64) / 1000, int(part["start"])
             at = np.clip(np.arange(frames) - start, 0, len(shapes) - 1)
             hands[:, side] = shapes[at]
             raised[start : start + len(shapes), side] = 1.0
-            found[side] = True
     for side in range(2):
-        if side not in found:
+        if not raised[:, side].any():
             hands[:, side] = hands[:, 1 - side] * [-1, 1]
     return Performance(nose, elbows, wrists, hands, raised)
 

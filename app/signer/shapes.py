@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
 Colour = tuple[float, float, float]
+Points = Sequence[tuple[float, float]]
 
 #: Direction to the light: from the upper left, in front (x right, y down, z to the viewer).
 LIGHT = np.array([-0.42, -0.60, 0.68], np.float32)
@@ -151,14 +152,25 @@ def lit_colour(nx: Float, ny: Float, material: Material) -> Float:
     return np.clip(colour, 0, 1).astype(np.float32)
 
 
-def smooth_outline(points: Sequence[tuple[float, float]], closed: bool = True, steps: int = 12) -> Float:
+def filled(outline: Float, size: tuple[int, int]) -> Float:
+    """Coverage 0..1 (height, width) of a polygon (N, 2) in pixels, its edge smoothed."""
+    sheet = np.zeros(size, np.uint8)
+    cv2.fillPoly(sheet, [(outline * 16).round().astype(np.int32)], (255,), cv2.LINE_AA, 4)
+    return sheet.astype(np.float32) / 255
+
+
+def symmetric(half: Points) -> list[tuple[float, float]]:
+    """A left-right symmetric closed outline from its right half, top to bottom."""
+    return [*half, *[(-x, y) for x, y in reversed(half) if x > 1e-6]]
+
+
+def smooth_outline(points: Points, closed: bool = True) -> Float:
     """A Catmull-Rom curve through points: (N, 2) -> (M, 2)."""
     p = np.array(points, np.float64)
     count = len(p)
-    spans = count if closed else count - 1
-    t = np.linspace(0, 1, steps, endpoint=False)[:, None]
+    t = np.linspace(0, 1, 12, endpoint=False)[:, None]
     pieces = []
-    for i in range(spans):
+    for i in range(count if closed else count - 1):
         a, b, c, d = (p[(i + k) % count] if closed else p[np.clip(i + k, 0, count - 1)] for k in (-1, 0, 1, 2))
         pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     if not closed:

@@ -46,10 +46,7 @@ def contact_sheet(signer: PrototypeSigner, glosses: Sequence[str], scale: float 
         around = Keypoints(clip.points[first : number + 5], clip.times[first : number + 5], clip.aspect)
         panels.append(_panel(list(pictures(around, scale))[number - first], gloss))
     gap = np.full((panels[0].shape[0], _GAP, 3), _PAPER, np.uint8)
-    row = [panels[0]]
-    for panel in panels[1:]:
-        row += [gap, panel]
-    return np.hstack(row)
+    return np.hstack([part for panel in panels for part in (gap, panel)][1:])
 
 
 def _panel(picture: NDArray[np.uint8], gloss: str) -> NDArray[np.uint8]:

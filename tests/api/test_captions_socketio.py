@@ -258,3 +258,18 @@ async def test_events_are_the_messages_of_the_other_doors() -> None:
     assert isinstance(_command("landmarks", ({"points": points},)), Landmarks)
     with pytest.raises(MalformedMessage):
         _command("frame", ([],))
+
+
+async def test_an_event_of_more_elements_than_a_message_has_ends_its_connection(address: str) -> None:
+    """It is not parsed: the connection ends, where another bad event would be named."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{address}/socket.io/?EIO=4&transport=websocket") as raw,
+        asyncio.timeout(30),
+    ):
+        await raw.receive_str()
+        await raw.send_str("40")
+        await raw.send_str('42["frame",{"image":"","more":[' + "0," * 10_000 + "0]}]")
+        said = [message.data async for message in raw]
+    assert not any(isinstance(text, str) and "invalid_frame" in text for text in said)
+    assert raw.closed

@@ -40,7 +40,7 @@ async def empty(application: FastAPI) -> None:
     and those that broke off may come back."""
     hub = application.state.services.captions
     async with asyncio.timeout(60):
-        while hub.connected:  # noqa: ASYNC110 - no event of its own
+        while hub.streams.in_use:  # noqa: ASYNC110 - no event of its own
             await asyncio.sleep(0.01)
     for session_id in list(hub._entries):
         await hub.drop(session_id)
@@ -296,6 +296,15 @@ async def test_a_start_that_cannot_be_is_refused(address: str, start: Event, say
     assert client.events[-1]["code"] in ("bad_start", "unknown_session")
     assert client.events[-1]["fatal"]
     assert says in client.events[-1]["message"]
+
+
+async def test_a_resume_token_that_is_not_ascii_is_refused(address: str) -> None:
+    async with connected(address) as client, connected(address) as other:
+        await client.send(type="start")
+        session_id = (await client.until("ready"))["session_id"]
+        await other.send(type="start", resume={"session_id": session_id, "token": "é"})
+        assert await other.closed() == 4400
+        assert other.events[-1]["code"] == "unknown_session"
 
 
 async def test_a_message_that_is_too_large_ends_the_session(address: str) -> None:

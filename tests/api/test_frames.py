@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 from unittest.mock import patch
 
 import httpx
 import pytest
 
+from app.pipeline.module1_preprocessing.images import pictures_from
 from tests.support.media import jpeg_base64
 from tests.support.problems import assert_problem
 
@@ -84,3 +86,16 @@ async def test_bodies_held_in_memory_are_bounded_together(client: httpx.AsyncCli
         problem = assert_problem(await client.post(ROUTE, json=body), 503, "busy")
         assert "JSON" in problem["detail"]
     assert (await client.post(ROUTE, json=body)).status_code == 200  # what it held was given back
+
+
+async def test_frames_are_parsed_where_the_event_loop_is_not(client: httpx.AsyncClient) -> None:
+    threads: list[threading.Thread] = []
+
+    def watched(frames: list[str]) -> object:
+        threads.append(threading.current_thread())
+        return pictures_from(frames)
+
+    with patch("app.api.inference.pictures_from", watched):
+        assert (await client.post(ROUTE, json={"frames": [FRAME] * 3})).status_code == 200
+    assert threads
+    assert threading.current_thread() not in threads

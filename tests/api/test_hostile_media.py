@@ -68,6 +68,7 @@ async def test_websocket_refuses_and_goes_on(address: str, picture: bytes, code:
         await socket.send(struct.pack("<BBHIQ", 1, 1, 0, 0, 0) + picture)
         said = await _until(socket, "error")
         assert (said["code"], said["fatal"]) == ("invalid_frame", False)
+        assert "broke off" not in said["message"]  # refused before the landmark process saw it
         await socket.send(struct.pack("<BBHIQ", 1, 1, 0, 1, 40_000) + jpeg(160, 120))
         await socket.send(json.dumps({"type": "stop"}))
         assert (await _until(socket, "done"))["usage"]["used"] == 1
@@ -88,6 +89,7 @@ async def test_socketio_refuses_and_goes_on(address: str, picture: bytes, code: 
         while (received := await client.receive())[1].get("type") != "error":
             pass
         assert received[1]["code"] == "invalid_frame"
+        assert "broke off" not in received[1]["message"]
         await client.emit("frame", {"image": base64.b64encode(jpeg(160, 120)).decode()})
         while (await client.receive())[0] != "prediction":
             pass

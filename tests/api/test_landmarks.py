@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from app.core.settings import Settings
 from app.pipeline.keypoints import Keypoints, joined_blocks
+from app.pipeline.module1_preprocessing.landmark_files import keypoints_from_json
 from app.pipeline.recogniser import Recogniser
 from tests.support.media import npz, signer
 from tests.support.problems import assert_problem, uploads_left
@@ -105,3 +108,22 @@ async def test_numbers_json_cannot_hold(client: httpx.AsyncClient) -> None:
     assert_problem(await client.post(ROUTE, content=digits, headers=headers), 422, "invalid_landmarks")
     assert_problem(await client.post(ROUTE, files={"file": ("a.json", digits)}), 422, "invalid_landmarks")
     assert_problem(await client.post(ROUTE, content=b"\xff", headers=headers), 400, "malformed_request")
+
+
+async def test_json_has_a_limit_of_its_own(client: httpx.AsyncClient) -> None:
+    with patch("app.api.inference.MAX_LANDMARKS_JSON", 100):
+        problem = assert_problem(await client.post(ROUTE, json=blocks(3)), 413, "upload_too_large")
+    assert ".npz" in problem["detail"]
+
+
+async def test_json_is_parsed_where_the_event_loop_is_not(client: httpx.AsyncClient) -> None:
+    threads: list[threading.Thread] = []
+
+    def watched(text: bytes) -> Keypoints:
+        threads.append(threading.current_thread())
+        return keypoints_from_json(text)
+
+    with patch("app.api.inference.keypoints_from_json", watched):
+        assert (await client.post(ROUTE, json=blocks(3))).status_code == 200
+    assert threads
+    assert threading.current_thread() not in threads

@@ -148,7 +148,7 @@ async def test_who_gets_no_session_is_counted_with_the_reason(
         async with connected(address) as live:
             await live.send(type="start")
             assert await live.closed() == 1013
-    with patch.object(application.state.services.captions, "_draining", True):
+    with patch.object(application.state.services.captions, "draining", True):
         async with connected(address) as live:
             assert await live.closed() == 1012
     await gone(client, before)

@@ -12,7 +12,7 @@ import websockets
 from fastapi import FastAPI
 from loguru import logger
 
-from app.api.origins import OriginPolicy
+from app.api.origins import CheckOrigin, OriginPolicy
 from app.core.limits import RateLimit
 from app.core.network import Address, parse_host, parse_origin
 from app.core.settings import Settings, SettingsError, load_settings
@@ -224,3 +224,23 @@ async def test_log_lines_of_refusals_are_limited() -> None:
     assert [limit.allows() for _ in range(4)] == [True, True, False, False]
     at = 60.0
     assert limit.allows()
+
+
+async def test_answers_are_closed_to_pages_of_other_origins(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/labels", "/metrics", "/nothing"):
+        assert (await client.get(path)).headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=(self)" in (await client.get("/")).headers["permissions-policy"]
+
+
+async def test_each_refusal_is_logged_with_the_setting(log: list[str]) -> None:
+    async def answer(message: object) -> None:
+        pass
+
+    door = CheckOrigin(None, OriginPolicy([], []))  # type: ignore[arg-type]
+    for headers in ([(b"host", b"evil.example")], [(b"host", b"localhost"), (b"origin", PAGE.encode())]):
+        scope = {"type": "http", "method": "POST", "path": "/x", "scheme": "http", "headers": headers}
+        await door(scope, None, answer)  # type: ignore[arg-type]
+    assert [setting for line in log for setting in ("ALLOWED_HOSTS", "CORS_ORIGINS") if setting in line] == [
+        "ALLOWED_HOSTS",
+        "CORS_ORIGINS",
+    ]

@@ -25,5 +25,5 @@ def test_every_error_is_documented_and_can_be_raised_bare(error: type[ServiceErr
 def test_busy_and_not_ready_say_when_to_come_back() -> None:
     from app.core.errors import Busy, NotReady
 
-    assert Busy(retry_after_s=7).headers == {"Retry-After": "7"}
+    assert Busy(headers={"Retry-After": "7"}).headers == {"Retry-After": "7"}
     assert int(NotReady().headers["Retry-After"]) > 0

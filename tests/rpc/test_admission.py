@@ -15,6 +15,7 @@ from app.core.limits import MIN_AGE_S
 from app.rpc.admission import SIDE_CALLS
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
+from app.rpc.server import REFUSALS
 from tests.rpc.conftest import OPTIONS
 from tests.rpc.test_recognise import landmarks
 
@@ -42,7 +43,7 @@ async def served(channel: grpc.aio.Channel) -> bool:
 async def test_calls_that_only_hold_a_place_lock_nobody_out(port: int, application: FastAPI, kind: str) -> None:
     """More of them than there are places for all calls together."""
     settings = application.state.services.settings
-    count = settings.max_clients + settings.max_concurrent_requests + SIDE_CALLS + 20
+    count = settings.max_clients + settings.max_concurrent_requests + SIDE_CALLS + REFUSALS + 20
     target = f"127.0.0.1:{port}"
     async with (
         grpc.aio.insecure_channel(target, OPTIONS) as hostile,

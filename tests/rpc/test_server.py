@@ -52,7 +52,7 @@ async def test_health_follows_readiness(
             assert (await watching.read()).status == Status.NOT_SERVING
         assert (await watching.read()).status == Status.SERVING
         with monkeypatch.context() as leaving:
-            leaving.setattr(application.state.services.captions, "_draining", True)
+            leaving.setattr(application.state.services.captions, "draining", True)
             assert await ask(stub, "glossline.v1.Captioner") == Status.NOT_SERVING
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await CaptionerStub(channel).Recognise(pb.RecogniseRequest(clip=landmarks()))

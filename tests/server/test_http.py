@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.server.connections import UNFINISHED_PER_ADDRESS
-from app.server.http import MAX_HEAD
+from app.server.http import MAX_FIELDS, MAX_HEAD
 from tests.support.media import npz
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -65,6 +65,14 @@ CHUNKED = b"POST /api/inference/predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding
 async def test_what_never_ends_is_refused(host: str, first: bytes, block: bytes) -> None:
     sent, _ = await flood(host, first, block)
     assert sent < 32 << 20
+
+
+async def test_many_short_headers_are_refused(host: str) -> None:
+    head = b"GET /api/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    for fields, status in ((MAX_FIELDS - 2, 200), (MAX_FIELDS - 1, 431)):
+        reader, writer = await opened(host, head + b"A: b\r\n" * fields + b"\r\n")
+        assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 %d " % status)
+        writer.close()
 
 
 async def test_long_headers_that_end_are_answered(host: str) -> None:

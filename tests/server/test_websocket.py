@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import struct
+import time
 from contextlib import suppress
 
 import httpx
 import pytest
 import websockets
 
-from app.server.websocket import BURST_FRAMES
+from app.server import connections, websocket
+from app.server.websocket import BURST_FRAMES, MAX_FRAGMENTS
 from app.services.captions import hub
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -58,6 +60,40 @@ async def test_empty_fragments_do_not_starve_the_service(host: str) -> None:
     assert await flooding < 32 << 20
 
 
+async def test_a_message_of_too_many_fragments_ends_the_connection(host: str) -> None:
+    reader, writer = await raw(host)
+    writer.write(frame(1, b"", False) + frame(0, b"", False) * MAX_FRAGMENTS)
+    async with asyncio.timeout(60):
+        while (opcode := (await read_frame(reader))[0]) != 8:
+            assert opcode == 1  # events of the session
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("opcode", [0, 9, 10], ids=["fragments", "pings", "pongs"])
+async def test_frames_that_come_too_fast_are_read_more_slowly(
+    host: str, monkeypatch: pytest.MonkeyPatch, opcode: int
+) -> None:
+    monkeypatch.setattr(websocket, "BURST_FRAMES", 50.0)
+    monkeypatch.setattr(websocket, "FRAMES_PER_S", 200.0)
+    reader, writer = await raw(host)
+    if opcode == 0:
+        writer.write(frame(1, b"", False))
+    began = time.monotonic()
+    writer.write(frame(opcode, b"x" * 120, opcode != 0) * 600 + frame(9, b"last", True))
+    async with asyncio.timeout(60):
+        while await read_frame(reader) != (10, b"last"):
+            pass
+    assert time.monotonic() - began > 2  # 600 frames less the burst and one piece, at 200 a second
+    writer.transport.abort()
+
+
+async def test_unread_pongs_end_the_connection_whatever_else_would(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "BURST_FRAMES", 1e9)
+    monkeypatch.setattr(connections, "UNREAD_S", 3600.0)
+    _, writer = await raw(host)
+    assert await flooded(writer, frame(9, b"p" * 125, True) * 500, 40 << 20, 30) < 32 << 20
+
+
 async def test_a_client_that_pings_and_does_not_read_is_cut_off(host: str) -> None:
     _, writer = await raw(host)
     assert await flooded(writer, frame(9, b"p" * 125, True) * 500, 256 << 20, 30) < 64 << 20
@@ -77,12 +113,16 @@ async def test_of_a_burst_of_frames_nothing_is_lost(host: str) -> None:
 async def count_pongs(reader: asyncio.StreamReader, wanted: int) -> list[int]:
     numbers: list[int] = []
     while len(numbers) < wanted:
-        first, length = await reader.readexactly(2)
-        size = length if length < 126 else struct.unpack(">H", await reader.readexactly(2))[0]
-        payload = await reader.readexactly(size)
-        if first & 15 == 10:
+        opcode, payload = await read_frame(reader)
+        if opcode == 10:
             numbers.append(struct.unpack("<I", payload)[0])
     return numbers
+
+
+async def read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    first, length = await reader.readexactly(2)
+    size = length if length < 126 else struct.unpack(">H", await reader.readexactly(2))[0]
+    return first & 15, await reader.readexactly(size)
 
 
 async def test_a_message_in_many_fragments_arrives(host: str) -> None:

@@ -100,10 +100,7 @@ _Base64 = Annotated[str, StringConstraints(min_length=1)]
 class FramesRequest(BaseModel):
     """The frames of one clip, in order, all of the same size."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"frames": [_JPEG, _JPEG], "fps": 25}]},
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"frames": [_JPEG, _JPEG], "fps": 25}]})
 
     frames: list[_Base64] = Field(
         min_length=1, max_length=6000, description="JPEG files in base64, with or without a data: prefix."

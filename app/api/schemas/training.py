@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.db.models.training import TrainingJob
-from app.services.training_jobs.job_log import LogChunk
 from app.training.run_folder import MetricPage
 
 State = Literal["queued", "starting", "running", "stopping", "stopped", "finished", "failed", "lost"]
@@ -49,18 +48,9 @@ class Job(BaseModel):
 
     @classmethod
     def of(cls, job: TrainingJob, resumable: bool) -> Job:
-        return cls.model_validate(
-            {
-                **{
-                    name: getattr(job, name)
-                    for name in cls.model_fields
-                    if name not in ("dataset", "config", "resumable")
-                },
-                "dataset": job.request["dataset"],
-                "config": job.request["config"],
-                "resumable": resumable,
-            }
-        )
+        columns = {name: getattr(job, name, None) for name in cls.model_fields}
+        asked = {name: job.request[name] for name in ("dataset", "config")}
+        return cls.model_validate({**columns, **asked, "resumable": resumable})
 
 
 class Jobs(BaseModel):
@@ -122,10 +112,6 @@ class Log(BaseModel):
     offset: int = Field(description="Offset of the text, in bytes.")
     next: int = Field(description="Pass it as `offset` to get only newer text.")
     size: int = Field(description="Log size in bytes.")
-
-    @classmethod
-    def of(cls, piece: LogChunk) -> Log:
-        return cls(text=piece.text, offset=piece.offset, next=piece.end, size=piece.size)
 
 
 class Checkpoint(BaseModel):

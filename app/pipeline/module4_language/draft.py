@@ -22,7 +22,8 @@ class Token:
     kind: Kind = "noun"
     person: str = ""  # key of lexicon.PRONOUNS for pronouns and possessives
     repeats: int = 1
-    tense: str = ""  # time words: past, future, now, habit
+    tense: str = ""  # time words: past, future, now, habit, since, until
+    noun: str = ""  # time words: the name of the time itself, "Monday" for "on Monday"
     end: str = "."  # expressions: end mark
 
     def is_a(self, *kinds: Kind) -> bool:
@@ -84,7 +85,7 @@ class Clause:
     link: str = ""  # conjunction to the clause before it, "if" on a condition, "then" after one
     please: bool = False
     times: list[str] = field(default_factory=list)
-    time_first: bool = False
+    times_first: int = 0  # how many of ``times`` lead the sentence
     time_tense: str = ""
     question: bool = False
     wh: str = ""

@@ -1,14 +1,19 @@
 """English word forms, by libraries: verbs and plurals from lemminflect, "a"/"an" and number words from inflect.
 
+Where the library errs the lexicon's table of inflections has the word.
+
 Both libraries load on first use, so importing the pipeline stays cheap; call :func:`warm_up` where a first sentence
 must be as fast as the rest.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from functools import cache, lru_cache
 from typing import Any
+
+from app.pipeline.module4_language import lexicon as lex
 
 _LOADING = threading.Lock()
 _BE = {"VBG": "being", "VBN": "been", "VB": "be"}
@@ -51,21 +56,45 @@ def inflected(word: str, tag: str) -> str:
     head, _, tail = word.partition(" ") if tag != "NNS" else ("", "", "")
     if tag == "NNS":
         before, _, head = word.rpartition(" ")
-        if head == "people":
-            return word
-        forms = _lemminflect().getInflection(head, tag)
-        plural = forms[0] if forms else head
-        return f"{before} {plural}".strip()
+        return word if is_plural(word) else f"{before} {_form(head, tag)}".strip()
     if tag == "VB":
         return word
-    forms = _lemminflect().getInflection(head, tag)
-    return f"{forms[0] if forms else head} {tail}".strip()
+    return f"{_form(head, tag)} {tail}".strip()
+
+
+def _form(word: str, tag: str) -> str:
+    forms = _lemminflect().getInflection(word, tag)
+    return lex.INFLECTIONS.get((word, tag)) or (forms[0] if forms else word)
+
+
+def compared(adjective: str, degree: str) -> str:
+    """An adjective in its ``degree``: "more" -> "taller" or "more useful", "most" -> "the tallest", "less" tall."""
+    short = len(re.findall("[aeiouy]+", adjective.removesuffix("e"))) == 1 or adjective.endswith("y")
+    if degree == "less" or not short:
+        return f"{'the ' if degree == 'most' else ''}{degree} {adjective}"
+    return _form(adjective, "JJR") if degree == "more" else f"the {_form(adjective, 'JJS')}"
 
 
 @lru_cache(maxsize=8192)
 def word_classes(word: str) -> frozenset[str]:
-    """Classes the dictionary knows for a lemma: a subset of NOUN, VERB, ADJ, ADV; empty for an unknown word."""
-    return frozenset(_lemminflect().getAllLemmas(word)) & {"NOUN", "VERB", "ADJ", "ADV"}
+    """Classes of a word by the dictionary: a subset of NOUN, VERB, ADJ, ADV; empty for an unknown word.
+
+    A form of a verb is what English uses it for: "puzzled" an adjective, "fishing" a noun.
+    """
+    lemmas = _lemminflect().getAllLemmas(word)
+    classes = set(lemmas) & {"NOUN", "VERB", "ADJ", "ADV"}
+    if "VERB" in classes and word not in lemmas["VERB"]:
+        classes = classes - {"VERB"} or {"NOUN" if word.endswith("ing") else "ADJ"}
+    return frozenset(classes)
+
+
+@lru_cache(maxsize=8192)
+def is_plural(word: str) -> bool:
+    """Whether a noun is a plural as it stands: "children", "scissors", "french fries"."""
+    last = word.rpartition(" ")[2]
+    return (
+        word in lex.PLURAL or last in lex.PLURAL or last not in _lemminflect().getAllLemmas(last).get("NOUN", (last,))
+    )
 
 
 @lru_cache(maxsize=8192)

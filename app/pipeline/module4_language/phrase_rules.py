@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from app.pipeline.module4_language import lexicon as lex
 from app.pipeline.module4_language.draft import Clause, Item, NounPhrase, Prepositional, Token
+from app.pipeline.module4_language.gloss_rules import readable
+from app.pipeline.module4_language.inflection import inflected, is_plural
 from app.pipeline.module4_language.realise import noun_phrase
-
-
-def front_time(clause: Clause) -> None:
-    """Time words: first in the gloss, first in English; last, last. They set the tense of the clause."""
-    times = [token for token in clause.tokens if token.is_a("time")]
-    if not times:
-        return
-    clause.time_first = clause.tokens[0].is_a("time")
-    if clause.tokens == times and len(times) == 1 and times[0].word.startswith(("in the ", "at ")):
-        clause.tokens = [Token(times[0].gloss, times[0].word.split()[-1], "noun")]
-        return
-    clause.times = [token.word for token in times]
-    clause.time_tense = next((token.tense for token in times if token.tense in ("past", "future")), times[0].tense)
-    clause.tokens = [token for token in clause.tokens if not token.is_a("time")]
+from app.pipeline.module4_language.time_rules import DAYS_NAMED
 
 
 def read_politeness(clause: Clause) -> None:
@@ -32,11 +21,14 @@ def read_negation(clause: Clause) -> None:
     negatives = [token for token in clause.tokens if token.is_a("negative")]
     if not negatives or len(clause.tokens) == 1:
         return
+    things = [token for token in clause.tokens if token.is_a("noun") and token.word not in lex.PERSONS]
+    if negatives[-1].word == "none" and not things:  # EAT NOTHING
+        negatives[-1].kind, negatives[-1].word = "name", readable(negatives[-1].gloss)
+        return
     clause.negation = negatives[-1].word
     no_thing = clause.negation == "not" and negatives[-1].gloss == "NO"
     clause.tokens = [token for token in clause.tokens if not token.is_a("negative")]
     predicate = any(token.is_a("verb", "adjective", "place", "preposition", "completive") for token in clause.tokens)
-    things = [token for token in clause.tokens if token.is_a("noun") and token.word not in lex.PERSONS]
     if no_thing and things and not predicate:
         clause.negation = "none"
 
@@ -44,15 +36,19 @@ def read_negation(clause: Clause) -> None:
 def read_modals(clause: Clause) -> None:
     """WILL, CAN, MUST and their like become the auxiliary, wherever they were signed."""
     modals = [token for token in clause.tokens if token.is_a("modal")]
-    if modals and len(clause.tokens) > 1:
+    if modals and (len(clause.tokens) > 1 or clause.negation):
+        first, *rest = clause.tokens
+        asks = first is modals[0] and first.gloss != "FUTURE" and rest and rest[0].is_a("pronoun")
+        clause.question = clause.question or bool(asks)
         clause.modal = modals[0].word
         clause.tokens = [token for token in clause.tokens if not token.is_a("modal")]
 
 
 def read_completion(clause: Clause) -> None:
     """FINISH beside a verb is the completive: English present perfect, and a definite object."""
-    if any(token.is_a("completive") for token in clause.tokens) and any(t.is_a("verb") for t in clause.tokens):
-        clause.perfect = True
+    completive = any(token.is_a("completive") for token in clause.tokens)
+    if completive and any(token.is_a("verb", "adjective") for token in clause.tokens):
+        clause.perfect = any(token.is_a("verb") for token in clause.tokens)  # IX-1 MARRY FINISH has none: married
         clause.tokens = [token for token in clause.tokens if not token.is_a("completive")]
 
 
@@ -62,9 +58,10 @@ def read_wh(clause: Clause) -> None:
     if position is None:
         return
     clause.wh = clause.tokens[position].word
-    clause.question = True
-    if position + 1 < len(clause.tokens) and clause.tokens[position + 1].word == "old" and clause.wh == "how":
-        clause.wh = "how old"
+    clause.question = clause.link != "content"
+    following = clause.tokens[position + 1] if position + 1 < len(clause.tokens) else None
+    if clause.wh == "how" and following is not None and following.is_a("adjective"):
+        clause.wh = f"how {following.word}"  # HOW FAR HOSPITAL
         del clause.tokens[position + 1]
     del clause.tokens[position]
     clause.tokens = [token for token in clause.tokens if not token.is_a("wh")]
@@ -74,13 +71,15 @@ def read_wh(clause: Clause) -> None:
 
 def _take_counted_noun(clause: Clause, position: int) -> None:
     tokens = clause.tokens
-    verbs = any(token.is_a("verb") for token in tokens)
-    if clause.wh in ("what", "which", "how much") and not (verbs and any(t.is_a("pronoun") for t in tokens)):
-        return
+    acts = any(token.is_a("verb") for token in tokens) and any(token.is_a("pronoun") for token in tokens)
     for i in (position - 1, position):
-        if 0 <= i < len(tokens) and tokens[i].is_a("noun") and not (i and tokens[i - 1].is_a("possessive")):
-            if clause.wh in ("what", "which") and i == position - 1 and i and tokens[i - 1].is_a("verb"):
-                continue
+        if not 0 <= i < len(tokens) or not tokens[i].is_a("noun"):
+            continue
+        before = tokens[i - 1] if i else None
+        if clause.wh != "how many" and not (acts or (clause.wh == "what" and tokens[i].word in lex.ASKED)):
+            continue
+        of_verb = clause.wh in ("what", "which") and i == position - 1 and before is not None and before.is_a("verb")
+        if not of_verb and not any(token.is_a("possessive") for token in tokens[:i]):
             noun = tokens.pop(i)
             clause.wh_noun = NounPhrase(noun, plural=clause.wh == "how many" and noun.word not in lex.MASS)
             return
@@ -106,13 +105,37 @@ def own_relations(clause: Clause) -> None:
 
 
 def read_age(clause: Clause) -> None:
-    """AGE (or OLD) with a number is so many years old."""
+    """AGE (or OLD) with a number, or a number with YEAR OLD, is so many years old."""
     tokens = clause.tokens
-    for i, token in enumerate(tokens[:-1]):
-        if token.word in ("age", "old") and tokens[i + 1].is_a("number"):
-            years = "year" if tokens[i + 1].word == "one" else "years"
-            text = f"{tokens[i + 1].word} {years} old"
-            clause.tokens = [*tokens[:i], Token(token.gloss, text, "adjective"), *tokens[i + 2 :]]
+    for i in range(len(tokens) - 1):
+        ahead = tokens[i].word in ("age", "old") and tokens[i + 1].is_a("number")
+        spelled = tokens[i].is_a("number") and [other.word for other in tokens[i + 1 : i + 3]] == ["year", "old"]
+        if ahead or spelled:
+            number = tokens[i + 1 if ahead else i].word
+            text = f"{number} {'year' if number == 'one' else 'years'} old"
+            clause.tokens = [*tokens[:i], Token("AGE", text, "adjective"), *tokens[i + (2 if ahead else 3) :]]
+            return
+
+
+def link_adjectives(clause: Clause) -> None:
+    """What a feeling is about gets its preposition: ``IX-1 PROUD YOU`` -> proud of you, ``AFRAID DOG`` -> of dogs."""
+    tokens = clause.tokens
+    if any(token.is_a("verb") for token in tokens):
+        return
+    if len(tokens) == 3 and tokens[0].is_a("noun") and tokens[1].is_a("pronoun"):  # EGG IX-1 ALLERGY
+        tokens = [*tokens[1:], tokens[0]] if tokens[2].word in lex.ADJECTIVE_PREPOSITION else tokens
+    for i in range(1, len(tokens) - 1):
+        token, after = tokens[i], tokens[i + 1]
+        if not token.is_a("adjective") or not tokens[i - 1].is_a("pronoun", "noun", "name", "degree"):
+            continue
+        person = after.is_a("pronoun", "possessive", "name")
+        thing = after.is_a("noun", "number", "demonstrative") and token.word not in lex.DESCRIBED
+        if token.word in lex.ADJECTIVE_PREPOSITION and (person or thing):
+            if token.word in lex.GENERIC_ADJECTIVES and after.is_a("noun"):
+                kind_of = after.word if lex.among(after.word, lex.MASS) else inflected(after.word, "NNS")
+                tokens[i + 1] = Token(after.gloss, kind_of, "name")
+            preposition = Token("", lex.ADJECTIVE_PREPOSITION[token.word], "preposition")
+            clause.tokens = [*tokens[: i + 1], preposition, *tokens[i + 1 :]]
             return
 
 
@@ -139,6 +162,9 @@ class _PhraseBuilder:
         self._flush()
         self._join_prepositions()
         self._coordinate()
+        for item in self.items:
+            if self.clause.wh == "which" and isinstance(item, NounPhrase) and item.joiner == "or":
+                self.clause.wh = ""  # WINE OR BEER YOU WANT WHICH
         return self.items
 
     def _flush(self) -> None:
@@ -175,6 +201,8 @@ class _PhraseBuilder:
             case "number" | "quantity" if self._noun_follows(i) and not (last and self._counts_back(i)):
                 self.pending.number = token.word
                 self.loose.append(token)
+            case "number" if last and lex.among(last.head.word, lex.UNCOUNTED) and before and before.is_a("noun"):
+                self.items.append(token)
             case "number" | "quantity" if last and not last.number and before and before.is_a("noun"):
                 last.number = token.word
             case "demonstrative":
@@ -205,6 +233,8 @@ class _PhraseBuilder:
             return False
         if before and before.is_a("pronoun") and self.tokens[i].word in lex.PRIVATE_STATES and not self.has_verb:
             return True
+        if self.tokens[i].word in lex.IDENTITY:
+            return True
         return not (self.tokens[i].word in lex.PRIVATE_STATES and before is None and not self.has_verb)
 
     def _adjective_back(self, i: int, last: NounPhrase | None, before: Token | None) -> bool:
@@ -213,9 +243,14 @@ class _PhraseBuilder:
             return False
         subjects = [item for item in self.items if isinstance(item, NounPhrase)]
         owned = any(token.is_a("absolute", "place") for token in self.tokens[i + 1 :])
+        following = self.tokens[i + 1 : i + 2]
+        colored = self.tokens[i].word in lex.COLORS and any(
+            token.is_a("adjective") and token.word not in lex.COLORS for token in following
+        )
         return (
             self.has_verb
             or owned
+            or colored
             or len(subjects) > 1
             or (self.clause.wh != "" and self.clause.wh not in ("why", "how"))
         )
@@ -228,7 +263,8 @@ class _PhraseBuilder:
         forms = lex.PRONOUNS[token.person]
         following = self._noun_follows(i)
         free = last is not None and not last.possessor and i > 0 and self.tokens[i - 1].is_a("noun", "name")
-        if free and following and after is not None and token.person in ("one", "he", "she", "they"):
+        third = token.person in ("one", "he", "she", "they") and after is not None and following
+        if third and last is not None and self.tokens[i - 1].is_a("noun", "name") and not self.has_verb:
             self.pending.possessor = genitive(self._as_owner(last))
             self.items.pop()
         elif (
@@ -238,6 +274,8 @@ class _PhraseBuilder:
         elif following:
             self.pending.possessor = forms.possessive
             self.loose.append(Token(token.gloss, forms.absolute, "absolute"))
+        elif token.gloss == "HER" and self.has_verb:
+            self.items.append(NounPhrase(Token(token.gloss, "she", "pronoun", person="she")))
         else:
             self.items.append(Token(token.gloss, forms.absolute, "absolute"))
 
@@ -254,7 +292,7 @@ class _PhraseBuilder:
             demonstrative=self.pending.demonstrative,
             number=self.pending.number,
             adjectives=self.pending.adjectives,
-            plural=token.repeats > 1 and token.word not in lex.MASS,
+            plural=(token.repeats > 1 and not lex.among(token.word, lex.MASS)) or is_plural(token.word),
         )
         bare = not self.loose and not phrase.possessor
         self.loose = []
@@ -264,29 +302,50 @@ class _PhraseBuilder:
         self.items.append(phrase)
 
     def _joins(self, last: NounPhrase, phrase: NounPhrase) -> bool:
-        """Two nouns in a row: two relatives are a pair, a person owns what follows, two things make a compound."""
+        """Two nouns in a row: two of a kind are a list, a person owns what follows, two things make a compound."""
         first, second = last.head, phrase.head
-        if first.word in lex.ATTRIBUTES or second.is_a("name"):
+        field = second.word in lex.BARE or second.word in lex.NAMED_THINGS
+        apart = first.word in lex.ATTRIBUTES or first.gloss in DAYS_NAMED or second.word in lex.AILMENTS
+        if apart or (second.is_a("name") and not field):
             return False
-        if first.word in lex.KIN and second.word in lex.KIN:
+        if any(first.word in group and second.word in group for group in lex.LISTED):
             last.others.append(phrase)
             return True
-        owner = first.word in lex.PERSONS or first.is_a("name")
-        if owner and second.word not in lex.PERSONS and (not self.has_verb or second.word in lex.ATTRIBUTES):
+        if field and not self.has_verb and first.is_a("noun") and first.word not in lex.KIN:
+            if last.possessor and first.word not in lex.PERSONS:
+                return False  # MY MAJOR PSYCHOLOGY
+            return self._compound(last, second, first, phrase.plural)  # TEACHER ASL
+        named = first.is_a("name") and first.word not in lex.NAMED_THINGS
+        owner = named or lex.among(first.word, lex.PERSONS)
+        if self._owns(first, second) if owner else second.word in lex.THING_ATTRIBUTES:
             self.items.pop()
             phrase.possessor = genitive(self._as_owner(last))
             self.items.append(phrase)
             return True
-        if (
-            not owner
-            and second.word not in lex.PERSONS
-            and first.is_a("noun")
-            and not self.has_verb
-            and not last.number
-        ):
-            last.head = Token(f"{first.gloss} {second.gloss}", f"{first.word} {second.word}", "noun")
-            return True
-        return False
+        topical = first.word in lex.BARE or first.word in lex.NAMED_THINGS
+        person = second.word in lex.PERSONS and (second.word in lex.KIN or not topical)
+        there = self.has_verb and second.word in lex.PLACE_PREPOSITION
+        if owner or person or last.number or (there and (second.is_a("name") or first.word not in lex.BARE)):
+            return False
+        reverse = first.word in lex.DISHES  # SANDWICH CHEESE
+        return self._compound(last, *((second, first) if reverse else (first, second)), phrase.plural)
+
+    def _compound(self, last: NounPhrase, first: Token, second: Token, plural: bool) -> bool:
+        last.head = Token(f"{first.gloss} {second.gloss}", f"{first.word} {second.word}", "noun")
+        last.plural = plural
+        return True
+
+    def _owns(self, first: Token, second: Token) -> bool:
+        """Whether the person owns the thing: not what a verb does to it, and not the hospital where they are."""
+        if self.has_verb:
+            pet = second.word in lex.ANIMALS and first.word not in lex.ANIMALS and self._acts_alone()
+            return pet or second.word in lex.ATTRIBUTES
+        there = second.word in lex.WHEREABOUTS and second is self.tokens[-1] and not self.clause.wh
+        return second.word not in lex.PERSONS and not there
+
+    def _acts_alone(self) -> bool:
+        """Whether the verb of the clause has no object: NEIGHBOR DOG BARK."""
+        return all(token.word in lex.INTRANSITIVE for token in self.tokens if token.is_a("verb"))
 
     def _join_prepositions(self) -> None:
         items: list[Item] = []

@@ -16,6 +16,8 @@ _PLAIN_NOT = frozenset({"am", "is", "are"})
 def noun_phrase(phrase: NounPhrase, case: str = "subject") -> str:
     """The words of a noun phrase; ``case`` is "subject" or "object" and matters for pronouns."""
     texts = [_one_phrase(phrase, case), *(_one_phrase(other, case) for other in phrase.others)]
+    if phrase.article == "the" and all(other.article == "the" for other in phrase.others):
+        texts[1:] = [text.removeprefix("the ") for text in texts[1:]]
     if phrase.possessor and all(not other.possessor for other in phrase.others):
         texts[1:] = [text.lower() for text in texts[1:]]
     if len(texts) == 1:
@@ -59,7 +61,7 @@ def _agreement(subject: NounPhrase | None) -> _Agreement:
 
 def _verb_complex(clause: Clause, verb: str, needs_auxiliary: bool) -> tuple[str, str]:
     """(auxiliary, rest) of the finite verb; the auxiliary is empty where English needs none."""
-    agreement = _agreement(clause.subject)
+    agreement = _agreement(clause.subject or clause.wh_noun)
     if clause.negation == "not yet":
         return ("have" if agreement.plural_verb else "has"), inflected(verb, "VBN")
     if clause.modal:
@@ -113,9 +115,11 @@ def _fragment(clause: Clause) -> list[str]:
     subject = noun_phrase(clause.subject) if clause.subject else ""
     lead = [clause.wh] if wh_first or clause.wh else []
     negative = "not" if clause.negation in ("not", "none") else clause.negation
-    if negative == "not yet":
-        negative = "not yet"
-    return [*lead, noun, negative, clause.modal, subject, *words, *clause.adverbs, *clause.times]
+    if clause.modal and negative == "not":
+        negative, modal = "", _negated(clause.modal)
+    else:
+        modal = clause.modal
+    return [*lead, noun, negative, subject, *words, modal, clause.frequency, *clause.adverbs, *clause.times]
 
 
 def _finite(clause: Clause) -> list[str]:
@@ -129,7 +133,7 @@ def _finite(clause: Clause) -> list[str]:
         wh = f"{wh} {noun_phrase(clause.wh_noun)}"
     if clause.imperative:
         start = "don't" if clause.negation == "not" else ("never" if clause.negation == "never" else "")
-        return ["please" if clause.please else "", start, verb, *tail]
+        return ["please" if clause.please else "", start, clause.frequency, verb, *tail, *clause.times]
     never = clause.negation == "never"
     negated = clause.negation in ("not", "not yet")
     auxiliary, main = _verb_complex(clause, verb, needs_auxiliary=inverted or negated)
@@ -137,7 +141,7 @@ def _finite(clause: Clause) -> list[str]:
         auxiliary, main = clause.modal, "be"
     if negated:
         auxiliary = _negated(auxiliary)
-    frequency = "never" if never else clause.frequency
+    frequency = f"never {clause.frequency}".strip() if never else clause.frequency
     if inverted:
         words = [wh, auxiliary, subject, frequency, main, *tail]
         if negated and auxiliary.endswith(" not"):
@@ -145,11 +149,11 @@ def _finite(clause: Clause) -> list[str]:
     elif wh_subject:
         words = [wh, auxiliary, frequency, main, *tail]
     elif auxiliary:
-        words = [subject, auxiliary, frequency, main, *tail]
+        words = [wh, subject, auxiliary, frequency, main, *tail]
     else:
-        words = [subject, frequency, main, *tail]
-    if clause.times and clause.time_first and not clause.question and clause.link != "then":
-        return [*clause.times, *words]
+        words = [wh, subject, frequency, main, *tail]
+    if not clause.question and clause.link != "then":
+        return [*clause.times[: clause.times_first], *words, *clause.times[clause.times_first :]]
     return [*words, *clause.times]
 
 
@@ -198,9 +202,14 @@ def _parallel(clause: Clause, verb: str) -> str:
 
 def _group_rest(group: VerbGroup) -> str:
     words = []
-    preposition = lex.VERB_PREPOSITION.get(group.verb.word, "")
     for phrase in group.objects:
+        preposition = lex.VERB_PREPOSITION.get(group.verb.word, "")
+        preposition = lex.NOUN_PREPOSITION.get(phrase.head.word, preposition) if preposition else ""
         text = noun_phrase(phrase, "object")
+        named = phrase.head.is_a("pronoun", "name") or lex.among(phrase.head.word, lex.PERSONS)
+        if group.verb.word == "play" and not named:
+            words.append(text)
+            continue
         words.append(f"{preposition} {text}" if preposition else text)
     return " ".join([*words, *group.places])
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from app.pipeline.module4_language import form_rules as form
 from app.pipeline.module4_language import gloss_rules as gloss
 from app.pipeline.module4_language import phrase_rules as phrase
 from app.pipeline.module4_language import role_rules as role
+from app.pipeline.module4_language import time_rules as time
+from app.pipeline.module4_language.class_rules import class_words
 from app.pipeline.module4_language.draft import Rule, each_clause
 from app.pipeline.module4_language.lexicon import ASL_COMPOUNDS, ISL_COMPOUNDS
 from app.pipeline.module4_language.realise import write_sentences
@@ -34,14 +37,18 @@ _SIGNS = (
     ),
     Rule("pronoun index", "A point is a person: IX-1 -> I or me, POSS-1 -> my.", gloss.point_at_persons),
     Rule(
-        "word classes", "Each sign gets its class from the lexicon, its neighbours, the dictionary.", gloss.class_words
+        "time words",
+        "Days, months, seasons and LAST, NEXT, EVERY before them are times: NEXT SUMMER, JULY FOUR -> on July 4.",
+        time.read_times,
     ),
+    Rule("subject copies", "A last YOU that repeats the first asks: YOU DEAF YOU.", gloss.read_subject_copy),
+    Rule("word classes", "Each sign gets its class from the lexicon, its neighbours, the dictionary.", class_words),
     Rule(
         "sentence splitting",
         "Greetings, expressions and a new subject with its predicate begin a sentence.",
         split_sentences,
     ),
-    Rule("time fronting", "Time words lead or close the sentence and give the tense.", each_clause(phrase.front_time)),
+    Rule("time fronting", "Time words lead or close the sentence and give the tense.", each_clause(time.front_time)),
     Rule("politeness", "PLEASE leads a request and follows a thing.", each_clause(phrase.read_politeness)),
     Rule("wh-questions", "The question word goes first: YOU LIVE WHERE.", each_clause(phrase.read_wh)),
     Rule("negation", "A negative sign, mostly last, negates the clause.", each_clause(phrase.read_negation)),
@@ -52,6 +59,11 @@ _SIGNS = (
         each_clause(phrase.read_completion),
     ),
     Rule("relations", "YOU before NAME or a relative is your.", each_clause(phrase.own_relations)),
+    Rule(
+        "adjectives with prepositions",
+        "What a feeling is about gets its preposition: PROUD YOU -> proud of you, AFRAID DOG -> afraid of dogs.",
+        each_clause(phrase.link_adjectives),
+    ),
     Rule("age", "AGE 25 -> 25 years old.", each_clause(phrase.read_age)),
     Rule(
         "noun phrases and possessives",
@@ -71,10 +83,10 @@ _GRAMMAR = (
     Rule(
         "tense and aspect",
         "Time words, else states present, activities in progress, bounded events past.",
-        each_clause(role.set_tense),
+        each_clause(form.set_tense),
     ),
-    Rule("plurals", "Numbers, quantities and reduplication make plurals.", each_clause(role.set_plurals)),
-    Rule("articles", "Topics are the, new things a, masses bare.", each_clause(role.add_articles)),
+    Rule("plurals", "Numbers, quantities and reduplication make plurals.", each_clause(form.set_plurals)),
+    Rule("articles", "Topics are the, new things a, masses bare.", each_clause(form.add_articles)),
     Rule(
         "agreement, do-support, punctuation",
         "Verb forms, question order, commas, capitals, end marks.",

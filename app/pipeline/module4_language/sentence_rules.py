@@ -63,13 +63,20 @@ class _Splitter:
             return i + 1
         if clause.tokens and (link := self._new_clause(i)) is not None:
             inherits = link == "inherit"
-            subject = self._subject_of(clause.tokens) if inherits else None
             condition = clause.link == "if"
+            subject = self._subject_of(clause.tokens) if inherits else None
+            requested = any(word.is_a("please") for word in self._rest(i))
+            if requested or (condition and subject is not None and subject.person == "you"):
+                subject = None  # IF YOU SICK STAY HOME; IX-1 LOST HELP PLEASE
             self.close()
             self.clause.link = "then" if condition else ("" if inherits else link)
             if subject:
                 self.clause.tokens.append(subject)
-            if token.is_a("conjunction", "because") or (token.is_a("wh") and link == "because"):
+            if (
+                token.is_a("conjunction", "because")
+                or (condition and token.word == "then")
+                or (token.is_a("wh") and link == "because")
+            ):
                 return i + 1
         self.clause.tokens.append(token)
         return i + 1
@@ -79,11 +86,11 @@ class _Splitter:
         if i >= len(self.tokens):
             return i
         token = self.tokens[i]
-        addressed = token.kind == "name" or token.word in lex.ADDRESSES
         after = self.tokens[i + 1] if i + 1 < len(self.tokens) else None
+        addressed = token.kind == "name" or token.word in lex.ADDRESSES or (after is None and token.word in lex.PERSONS)
         alone = after is None or after.is_a("expression", "opener", "thanks", "farewell", "question", "pronoun")
         if addressed and (alone or (after is not None and after.kind == "possessive" and i + 2 < len(self.tokens))):
-            name = token.word.capitalize() if token.kind == "noun" else token.word
+            name = token.word.capitalize() if token.word in lex.ADDRESSES else token.word
             if self.clause.fixed:
                 self.clause.vocative = name
             else:
@@ -109,9 +116,8 @@ class _Splitter:
             return i + 2
         if clause.tokens:
             self.close()
-        if after is not None and after.is_a("verb"):
-            self.clause.fixed = ""
-            self.clause.openers.append(f"{token.word} for")
+        if after is not None and (after.is_a("verb", "possessive") or after.word == "for"):
+            self.clause.openers.append(token.word if after.word == "for" else f"{token.word} for")
             self.clause.gerund = True
             return i + 1
         self.clause.fixed, self.clause.end = token.word, "."
@@ -128,28 +134,43 @@ class _Splitter:
     def _new_clause(self, i: int) -> str | None:
         """The conjunction a new clause at ``i`` starts with ("" full stop, "inherit" keeps the subject), or None."""
         token, before = self.tokens[i], self.clause.tokens
+        following = self.tokens[i + 1] if i + 1 < len(self.tokens) else None
+        event = before[0].is_a("noun") and before[-1].is_a("time") and not any(word.is_a("verb") for word in before)
+        if event and token.is_a("pronoun") and following is not None and following.is_a("adjective"):
+            return ""  # SURGERY TOMORROW IX-1 AFRAID
         if not self._complete(before):
             return None
+        weather = any(word.word in lex.WEATHER for word in before)
+        told = weather or not any(word.is_a("verb") for word in before)
+        described = token.is_a("noun") and following is not None and following.is_a("adjective")
+        if described and told and (weather or before[-1].is_a("adjective")):
+            return ""  # IX-1 LATE TRAFFIC BAD
         rest = self._rest(i + 1)
         if token.is_a("because") or (token.word == "why" and rest and before[0].person != "you"):
-            return "because" if rest and self._predicate_in(rest) else None
+            event = any(word.is_a("time") for word in rest) and any(word.is_a("noun") for word in rest)
+            return "because" if rest and (event or self._predicate_in(rest)) else None
         if token.is_a("conjunction"):
             return token.word if self._starts_clause(rest, before, after_conjunction=True) else None
         previous = before[-1]
         if previous.word in lex.CONTENT_VERBS and len(rest) > 0 and token.is_a("pronoun", "possessive", "name", "noun"):
             return "content" if self._predicate_in(rest) else None
+        again = token.word == "again" and rest and rest[0].is_a("please") and any(t.is_a("negative") for t in before)
+        if again or (token.is_a("time") and token.word == "then" and rest):
+            return ""  # NOT UNDERSTAND AGAIN PLEASE
+        if previous.word in lex.ASKING and token.is_a("wh") and rest:
+            return "content"
         if previous.is_a("preposition", "conjunction") or previous.word in lex.CLAUSE_TAKERS:
             return None
         if token.is_a("verb") and previous.is_a("adjective") and self._has_subject(before):
             of_subject = len(before) == 2 or previous.word in lex.PRIVATE_STATES
-            state = token.word in lex.STATES or previous.word not in lex.FEELINGS
+            state = token.word in lex.CONTROL & lex.STATES or previous.word not in lex.FEELINGS
             return "inherit" if of_subject and state and before[0].is_a("pronoun") else None
         return "" if self._starts_clause([token, *rest], before) else None
 
     def _rest(self, i: int) -> list[Token]:
         rest: list[Token] = []
         for token in self.tokens[i:]:
-            if token.is_a("opener", "expression", "thanks", "farewell", "question"):
+            if token.is_a("opener", "expression", "thanks", "farewell", "question", "because", "if"):
                 break
             rest.append(token)
         return rest
@@ -169,8 +190,11 @@ class _Splitter:
 
     def _states_something(self, tokens: Sequence[Token]) -> bool:
         """A subject and a predicate without a verb: an adjective, a named name, a noun said of a pronoun."""
+        while tokens[-1].is_a("time") and len(tokens) > 1:
+            tokens = tokens[:-1]
         if tokens[-1].is_a("adjective", "place", "absolute"):
-            return tokens[0].is_a("pronoun", "possessive", "name", "noun", "demonstrative")
+            named = any(token.is_a("pronoun", "name", "noun") for token in tokens[:-1])
+            return named and tokens[0].is_a("pronoun", "possessive", "name", "noun", "demonstrative")
         named = any(token.word in lex.ATTRIBUTES for token in tokens)
         if tokens[-1].is_a("name", "number") and (named or tokens[0].is_a("pronoun")):
             return True
@@ -185,6 +209,10 @@ class _Splitter:
             first.is_a("time") and not after_conjunction and any(t.is_a("time") for t in before)
         ):  # fmt: skip
             return False
+        if first.word in lex.NAMED_THINGS and not after_conjunction:
+            return False  # FLY CHICAGO VISIT MY SISTER
+        if first.is_a("time") and not after_conjunction:
+            return len(rest) > 1 and rest[1].is_a("pronoun", "possessive") and self._predicate_in(rest[2:])
         if first.person == "one" and before[-1].is_a("noun") and not any(t.is_a("verb", "adjective") for t in before):
             return False
         open_verb = before[-1].is_a("verb") and before[-1].word not in lex.INTRANSITIVE

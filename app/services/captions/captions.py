@@ -56,27 +56,17 @@ class Captions:
             # A frame covers the time up to the next one.
             self.pause_s = update.pause_s - 1 / MODEL_FPS - 1e-6
         self._sign = update.segments[-1] if update.segments and update.ended is None else None
-        if update.ended is None:
-            return self._running(update, lag_ms)
-        return self._ended(update, update.ended, lag_ms)
-
-    def _running(self, update: StreamUpdate, lag_ms: float) -> Partial | None:
         shown = tuple((s.gloss, s.start_s) for s in update.segments), len(update.final)
-        if shown == self._shown or (not update.segments and not self._shown):
+        if update.ended is None and (shown == self._shown or not (update.segments or self._shown)):
             return None
-        self._shown = shown
         self._revision += 1
-        return Partial(**self._content(update, lag_ms)) if self._interim else None
-
-    def _ended(self, update: StreamUpdate, ended: EndReason, lag_ms: float) -> Partial | Final | None:
         event: Partial | Final | None = None
-        self._revision += 1
-        if update.segments:
-            event = Final(**self._content(update, lag_ms), reason=_REASONS[ended])
+        if update.ended is not None and update.segments:
+            event = Final(**self._content(update, lag_ms), reason=_REASONS[update.ended])
             self.segments += 1
-        elif self._shown and self._interim:  # what was sent has been retracted
+        elif self._interim and (update.ended is None or self._shown):  # at the end, what was sent has been retracted
             event = Partial(**self._content(update, lag_ms))
-        self._revision, self._shown = 0, ()
+        self._revision, self._shown = (self._revision, shown) if update.ended is None else (0, ())
         return event
 
     def _content(self, update: StreamUpdate, lag_ms: float) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,16 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
-from app.core import bounded_json
-from app.core.errors import (
-    BadStart,
-    InvalidFrame,
-    InvalidLandmarks,
-    InvalidMessage,
-    MalformedMessage,
-    ServiceError,
-    UnknownType,
-)
+from app.core import bounded_json, errors
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.images import bytes_from_base64
 from app.services.conversation import commands
@@ -107,11 +97,15 @@ _JSON = TypeAdapter(Annotated[JsonMessage, Field(discriminator="type")])
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A compressed image."""
+    """A compressed image. Raises InvalidFrame for one of 0 bytes."""
 
     data: bytes
     time_us: int | None = None
     """Capture time in microseconds on the client's clock, if it was sent."""
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise errors.InvalidFrame("The image has 0 bytes.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +124,18 @@ Command = Start | Picture | Landmarks | Flush | Pause | Ack | Ping | Stop
 def parse_text(text: str) -> Command:
     """A JSON message. Raises ServiceError that says what is wrong."""
     try:
-        content = bounded_json.loads(text, parse_constant=_no_constant)
+        content = bounded_json.loads(text)
     except (ValueError, RecursionError):
-        raise MalformedMessage("The message is not valid JSON, or has too many elements.") from None
+        raise errors.MalformedMessage("The message is not valid JSON, or has too many elements.") from None
     return parse_object(content)
 
 
 def parse_object(content: object) -> Command:
     """A message as a decoded object. Raises ServiceError."""
     if not isinstance(content, Mapping):
-        raise MalformedMessage(f"A message is a JSON object, not {_kind(content)}.")
+        raise errors.MalformedMessage(f"A message is a JSON object, not {_kind(content)}.")
     if not isinstance(content.get("type"), str):
-        raise MalformedMessage("The message has no 'type', such as 'frame' or 'landmarks'.")
+        raise errors.MalformedMessage("The message has no 'type', such as 'frame' or 'landmarks'.")
     try:
         message = _JSON.validate_python(content)
     except ValidationError as problem:
@@ -161,20 +155,18 @@ def parse_binary(data: bytes) -> Picture | Landmarks:
     if data.startswith(JPEG_START):
         return Picture(data)
     if len(data) < BINARY_HEADER.size:
-        raise MalformedMessage(f"A binary message begins with a header of 16 bytes; this one has {len(data)}.")
+        raise errors.MalformedMessage(f"A binary message begins with a header of 16 bytes; this one has {len(data)}.")
     version, kind, _flags, _sequence, time_us = BINARY_HEADER.unpack_from(data)
     if version != 1:
-        raise MalformedMessage(f"The binary header has version {version}; this service reads version 1.")
+        raise errors.MalformedMessage(f"The binary header has version {version}; this service reads version 1.")
     payload = data[BINARY_HEADER.size :]
     if kind in (1, 2):
-        if not payload:
-            raise InvalidFrame("The image has 0 bytes.")
         return Picture(payload, time_us)
     if kind == 3:
         size = NUM_KEYPOINTS * 3 * 2
         count, odd = divmod(len(payload), size)
         if odd or not 1 <= count <= MAX_LANDMARK_FRAMES:
-            raise InvalidLandmarks(
+            raise errors.InvalidLandmarks(
                 f"Landmarks are float16 of 75 x 3 values, {size} bytes a frame, 1 to {MAX_LANDMARK_FRAMES} frames a "
                 f"message; got {len(payload)} bytes.",
             )
@@ -185,16 +177,16 @@ def parse_binary(data: bytes) -> Picture | Landmarks:
         if np.maximum.reduce(bits & 0x7FFF) > _MAX_COORDINATE_BITS:
             checked_points(points.astype(np.float32))
         return Landmarks(points, time_us)
-    raise MalformedMessage(f"The binary header names kind {kind}; 1 is JPEG, 2 WebP, 3 landmarks.")
+    raise errors.MalformedMessage(f"The binary header names kind {kind}; 1 is JPEG, 2 WebP, 3 landmarks.")
 
 
 def checked_points(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """The same points. Raises ServiceError for NaN, infinity or points far outside the image."""
     peak = np.abs(points).max()  # NaN anywhere comes out as NaN here
     if not np.isfinite(peak):
-        raise InvalidLandmarks("The landmarks contain NaN or infinite values; send 0 for missing points.")
+        raise errors.InvalidLandmarks("The landmarks contain NaN or infinite values; send 0 for missing points.")
     if peak > MAX_COORDINATE:
-        raise InvalidLandmarks(
+        raise errors.InvalidLandmarks(
             "The landmarks are far outside the image: x and y are fractions of its width and height, 0 to 1.",
         )
     return points
@@ -202,7 +194,7 @@ def checked_points(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _points(points: list[list[float]]) -> NDArray[np.float32]:
     if len(points) != NUM_KEYPOINTS or any(len(p) != 3 for p in points):
-        raise InvalidLandmarks(
+        raise errors.InvalidLandmarks(
             f"Landmarks are {NUM_KEYPOINTS} points of x, y and visibility (33 pose, 21 left hand, 21 right hand); got "
             f"{len(points)}.",
         )
@@ -212,32 +204,24 @@ def _points(points: list[list[float]]) -> NDArray[np.float32]:
 
 def _picture(content: str | bytes) -> bytes:
     try:
-        data = content if isinstance(content, bytes) else bytes_from_base64(content)
+        return content if isinstance(content, bytes) else bytes_from_base64(content)
     except ValueError:
-        raise InvalidFrame("The image is not base64. Send base64 of a JPEG.") from None
-    if not data:
-        raise InvalidFrame("The image has 0 bytes.")
-    return data
+        raise errors.InvalidFrame("The image is not base64. Send base64 of a JPEG.") from None
 
 
 def _microseconds(timestamp_ms: float | None) -> int | None:
     return None if timestamp_ms is None else int(timestamp_ms * 1000)
 
 
-def _refusal(kind: str, problem: ValidationError) -> ServiceError:
+def _refusal(kind: str, problem: ValidationError) -> errors.ServiceError:
     first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return UnknownType(
+        return errors.UnknownType(
             f"unknown message type '{kind[:40]}'; known are start, frame, landmarks, flush, pause, ack, ping and stop.",
         )
     where = ".".join(str(part) for part in first["loc"][1:]) or "message"
-    return (BadStart if kind == "start" else InvalidMessage)(f"{where}: {first['msg']}")
+    return (errors.BadStart if kind == "start" else errors.InvalidMessage)(f"{where}: {first['msg']}")
 
 
 def _kind(content: Any) -> str:
     return {list: "an array", str: "a string", bool: "true or false", type(None): "null"}.get(type(content), "a number")
-
-
-def _no_constant(name: str) -> float:
-    # Python's reader accepts NaN and Infinity, which JSON does not have; checked_points refuses them.
-    return math.nan if name == "NaN" else math.inf

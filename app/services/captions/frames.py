@@ -23,9 +23,6 @@ class FrameQueue:
     arrived: float = 0.0
     """When the newest one arrived (monotonic seconds)."""
 
-    def __len__(self) -> int:
-        return self.count
-
     @property
     def last_s(self) -> float:
         """Time of the newest frame, in seconds of the stream."""

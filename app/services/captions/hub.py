@@ -12,16 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from loguru import logger
 
-from app.core.errors import (
-    BadStart,
-    DeviceFault,
-    Draining,
-    Full,
-    Idle,
-    ServiceError,
-    SessionTooLong,
-    UnknownSession,
-)
+from app.core import errors
 from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
@@ -34,7 +25,7 @@ from app.services.captions.events import Config, Limits, Ready, RecogniserInfo
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
-from app.services.conversation.events import Closing, Event, Warning
+from app.services.conversation.events import Closing, Event
 from app.services.recognition.model_host import ModelHost
 
 #: Seconds within which a client may resume its session.
@@ -54,7 +45,7 @@ class _Entry:
     session: LiveSession
     connected: bool = True
     lost_at: float = 0.0
-    """When the connection was lost (monotonic seconds); None while connected."""
+    """When the connection was lost (monotonic seconds)."""
     connection: int = 0
     """Increases with each connection of the session."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,14 +55,15 @@ class _Entry:
 
 
 class LiveHub:
-    """Not thread-safe; needs a running event loop."""
+    """The Sessions of conversations (see there). Not thread-safe; needs a running event loop."""
 
     def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera."""
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
-        self._draining = False
+        self.draining = False
+        """Shutting down: no session can begin."""
         self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
         """Sessions with a client."""
         self._limits = AddressLimits(
@@ -86,7 +78,7 @@ class LiveHub:
 
     async def close(self) -> None:
         """End everything at once; call `drain` first for a graceful shutdown."""
-        self._draining = True
+        self.draining = True
         self._sweeper.cancel()
         await asyncio.gather(self._sweeper, return_exceptions=True)
         for session_id in list(self._entries):
@@ -100,14 +92,6 @@ class LiveHub:
         """Sessions, including those that may still be resumed."""
         return len(self._entries)
 
-    @property
-    def connected(self) -> int:
-        return sum(entry.connected for entry in self._entries.values())
-
-    @property
-    def draining(self) -> bool:
-        return self._draining
-
     @contextlib.contextmanager
     def admit(self, address: str | None) -> Iterator[None]:
         """Hold a connection, from before its session begins until after it ends. Raises Draining, DeviceFault,
@@ -117,16 +101,18 @@ class LiveHub:
             yield
 
     def _check_open(self) -> None:
-        if self._draining:
-            raise Draining
+        if self.draining:
+            raise errors.Draining
         if self._host.device.fault is not None:
-            raise DeviceFault("The device has failed; the service has to be restarted.")
+            raise errors.DeviceFault("The device has failed; the service has to be restarted.")
 
     def check_room(self) -> None:
         """Raises Draining, DeviceFault or Full when no new session can begin."""
         self._check_open()
         if self.streams.full and self._silent() is None:
-            raise Full(f"{self.streams.in_use} live sessions are open, the limit of this service. Try again later.")
+            raise errors.Full(
+                f"{self.streams.in_use} live sessions are open, the limit of this service. Try again later."
+            )
 
     def attempt(self, address: str | None) -> None:
         """Count an attempt of this address to connect. Raises TooManyAttempts."""
@@ -137,24 +123,27 @@ class LiveHub:
         self.check_room()
         start = start or Start()
         recogniser = self._host.recogniser
-        config = self._stream_config(start)
+        try:
+            config = StreamConfig(
+                window=start.window or self._settings.clip_length,
+                stride=start.stride or self._settings.stride,
+                endpoint_s=start.endpoint_ms / 1000,
+            )
+        except ValueError as problem:
+            raise errors.BadStart(f"window, stride: {problem}") from problem
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
-            raise BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
-        self._make_room()
+            raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
+        away = [(entry.lost_at, i) for i, entry in self._entries.items() if not entry.connected]
+        if away and len(self._entries) >= self._settings.max_clients:  # a session that may be resumed makes room
+            self._dropping = asyncio.ensure_future(self.drop(min(away)[1]))
         if self.streams.full and (silent := self._silent()) is not None:
             message = f"No frame came for {SILENT_S:g} seconds, and another client needed its place."
-            silent.session.fail(Idle(message))
+            silent.session.fail(errors.Idle(message))
             self.lost(silent.session, silent.connection)
+        in_use = {"window": config.window, "stride": config.stride, "sign_language": start.sign_language or known}
         session = LiveSession(
-            start.model_copy(
-                update={
-                    "window": config.window,
-                    "stride": config.stride,
-                    "resume": None,
-                    "sign_language": start.sign_language or known,
-                }
-            ),
+            start.model_copy(update=in_use),
             CaptionStream(recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage),
             self._host.live,
             self._open_camera,
@@ -165,23 +154,11 @@ class LiveHub:
         self.streams.in_use += 1
         session.send_event(_ready(session))
         if start.save:
-            message = "save: this service keeps no history; nothing is saved."
-            session.send_event(Warning(code="not_available", message=message))
+            session.warn("not_available", "save: this service keeps no history; nothing is saved.")
         for target in start.targets:
             if target != "en":
-                message = f"No translation to '{target}' is installed."
-                session.send_event(Warning(code="no_translation", message=message))
+                session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
-
-    def _stream_config(self, start: Start) -> StreamConfig:
-        try:
-            return StreamConfig(
-                window=start.window or self._settings.clip_length,
-                stride=start.stride or self._settings.stride,
-                endpoint_s=start.endpoint_ms / 1000,
-            )
-        except ValueError as problem:
-            raise BadStart(f"window, stride: {problem}") from problem
 
     def _open_camera(self, client: CameraClient) -> Camera:
         return Camera(client, self._camera_threads, self._landmarks, self._host.device, self._on_stage)
@@ -195,18 +172,12 @@ class LiveHub:
         ]
         return max(silent, key=lambda entry: entry.session.frameless_s, default=None)
 
-    def _make_room(self) -> None:
-        """End a disconnected session when another one needs its place."""
-        away = [(entry.lost_at, i) for i, entry in self._entries.items() if not entry.connected]
-        if away and len(self._entries) >= self._settings.max_clients:
-            self._dropping = asyncio.ensure_future(self.drop(min(away)[1]))
-
     def resume(self, resume: Resume) -> LiveSession:
         """The session of a client that lost its connection; events it has not received are sent again. Raises
         UnknownSession."""
         entry = self._entries.get(resume.session_id)
         if entry is None or not hmac.compare_digest(entry.session.token.encode(), resume.token.encode()):
-            raise UnknownSession
+            raise errors.UnknownSession
         if not entry.connected:
             entry.connected = True
             self.streams.in_use += 1
@@ -218,12 +189,10 @@ class LiveHub:
         return session
 
     def connection_of(self, session: LiveSession) -> int:
-        """Number of the session's connection; a door with an older number has lost the session."""
         entry = self._entries.get(session.id)
         return -1 if entry is None else entry.connection
 
     def lost(self, session: LiveSession, connection: int) -> None:
-        """The connection was lost: keep the session for its client."""
         entry = self._entries.get(session.id)
         if entry is not None and entry.connection == connection and entry.connected:
             entry.connected = False
@@ -245,12 +214,10 @@ class LiveHub:
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
-    def count_refusal(self, problem: ServiceError) -> None:
-        """A client was refused a session."""
+    def count_refusal(self, problem: errors.ServiceError) -> None:
         self.metrics.live_refused.labels(problem.code).inc()
 
     def count_event(self, event: Event) -> None:
-        """Count an event that was sent."""
         self.metrics.live_events.labels(event.type).inc()
 
     def _count_frames(self, entry: _Entry) -> None:
@@ -265,7 +232,7 @@ class LiveHub:
         for entry in entries:
             self._count_frames(entry)
         metrics.live_sessions.set(self.active)
-        metrics.live_connected.set(self.connected)
+        metrics.live_connected.set(self.streams.in_use)
         metrics.waiting.labels("frames").set(sum(entry.session.frames_waiting for entry in entries))
         metrics.waiting.labels("pictures").set(sum(entry.session.images_waiting for entry in entries))
 
@@ -273,10 +240,10 @@ class LiveHub:
 
     async def drain(self) -> None:
         """Refuse new sessions; every open one gets its finals and `closing`."""
-        self._draining = True
+        self.draining = True
 
         async def one(entry: _Entry) -> None:
-            await entry.session.end(Closing(), Draining("The service is shutting down."), FINISH_S / 2)
+            await entry.session.end(Closing(), errors.Draining("The service is shutting down."), FINISH_S / 2)
             if entry.connected:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(FINISH_S / 2):
@@ -297,11 +264,13 @@ class LiveHub:
                         logger.info("live session {} was not resumed", session_id)
                         await self.drop(session_id)
                 elif session.idle_s > IDLE_S:
-                    session.fail(Idle(f"Nothing came for {IDLE_S:g} seconds."))
+                    session.fail(errors.Idle(f"Nothing came for {IDLE_S:g} seconds."))
                 elif session.frameless_s > NO_FRAMES_S:
-                    session.fail(Idle(f"No frame came for {NO_FRAMES_S / 60:g} minutes."))
+                    session.fail(errors.Idle(f"No frame came for {NO_FRAMES_S / 60:g} minutes."))
                 elif now - session.began > MAX_SESSION_S:
-                    session.fail(SessionTooLong(f"The session reached its limit of {MAX_SESSION_S / 3600:g} hours."))
+                    session.fail(
+                        errors.SessionTooLong(f"The session reached its limit of {MAX_SESSION_S / 3600:g} hours.")
+                    )
 
 
 def _ready(session: LiveSession) -> Ready:

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from loguru import logger
@@ -38,8 +38,6 @@ SHOW_S = 1 / 12
 #: Seconds to process what was received before a session ends.
 FINISH_S = 10.0
 
-Now = Callable[[], float]
-
 
 @dataclass(slots=True)
 class Counters:
@@ -60,8 +58,8 @@ class LiveSession:
         stream: CaptionStream,
         lane: Lane[Client],
         open_camera: Callable[[CameraClient], Camera] | None = None,
-        now: Now = time.monotonic,
-        on_lag: Callable[[float], None] | None = None,
+        now: Callable[[], float] = time.monotonic,
+        on_lag: Callable[[float], object] = lambda seconds: None,
     ) -> None:
         """start: the settings in use. open_camera: called when the first image arrives. on_lag: called with the
         seconds from the arrival of the newest frame to the captions that have read it."""
@@ -73,7 +71,8 @@ class LiveSession:
         self.began = now()
         self.finished = False
         """Everything was sent; the session cannot be resumed."""
-        self._failed: ServiceError | None = None
+        self.failed: ServiceError | None = None
+        """Why the session has to end; read by its conversation."""
         self._last_message_at = self._last_frame_at = self.began
         self._stream, self._lane, self._now = stream, lane, now
         self._open_camera = open_camera
@@ -108,7 +107,7 @@ class LiveSession:
     @property
     def frames_waiting(self) -> int:
         """Landmark frames that wait for the model."""
-        return len(self._frames)
+        return self._frames.count
 
     @property
     def images_waiting(self) -> int:
@@ -154,40 +153,32 @@ class LiveSession:
         """Send a `prediction` for each frame."""
         self._predictions = True
 
-    @property
-    def failed(self) -> ServiceError | None:
-        """Why the session has to end; read by its conversation."""
-        return self._failed
-
     def fail(self, problem: ServiceError) -> None:
         """End the session; the first reason is kept."""
-        self._failed = self._failed or problem
+        self.failed = self.failed or problem
         self._at_rest.set()
 
-    def send_event(self, event: Event) -> None:
-        """Queue an event; the session ends if the client does not read."""
+    def send_event(self, event: Event, last: bool = False) -> None:
+        """Queue an event; the session ends if the client does not read. last: as for `Outbox.put_last`."""
         try:
-            self.outbox.put(event)
+            (self.outbox.put_last if last else self.outbox.put)(event)
         except SlowReader as problem:
             self.fail(problem)
+
+    def warn(self, code: str, message: str) -> None:
+        self.send_event(Warning(code=code, message=message))
 
     async def finish(self) -> None:
         """Process what was received, make it final, send `done`."""
         await self.flushed(FINISH_S)
         self.finished = True
-        self._put_last(Done(usage=self.usage()))
+        self.send_event(Done(usage=self.usage()), last=True)
 
     async def end(self, last: Event, problem: ServiceError, timeout_s: float) -> None:
         """End the session from the service's side: what was received becomes final, then `last` is sent."""
         await self.flushed(timeout_s)
-        self._put_last(last)
+        self.send_event(last, last=True)
         self.fail(problem)
-
-    def _put_last(self, event: Event) -> None:
-        try:
-            self.outbox.put_last(event)
-        except SlowReader as problem:
-            self.fail(problem)
 
     async def close(self) -> None:
         """Release its resources."""
@@ -217,7 +208,7 @@ class LiveSession:
             raise
         if gap:
             self.flush()
-            self.send_event(Warning(code="gap", message="The capture times jumped; the sentence was ended there."))
+            self.warn("gap", "The capture times jumped; the sentence was ended there.")
         if isinstance(command, Picture):
             self._take_image(WaitingImage(command.data, times[0], arrived))
         else:
@@ -243,7 +234,7 @@ class LiveSession:
         what the recogniser's RGB encoder made of their images, if it has one and there were any."""
         self._frames.add(points, times, arrived, rgb)
         self._added_s = times[-1]
-        while len(self._frames) > MAX_WAITING_FRAMES:
+        while self._frames.count > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
             self._lane.wants_turn(self)
@@ -261,7 +252,7 @@ class LiveSession:
             overtaken = "Landmarks of a later time came while the image was still being read; it was not used."
             self.on_bad_image(BadTimestamp(f"{overtaken} Send either images or landmarks in one session."))
             return
-        if self.start.aspect is None and self.counters.used == 0 and not self._frames:
+        if self.start.aspect is None and self.counters.used == 0 and not self._frames.count:
             self._stream.set_aspect(found.width / found.height)  # the first image sets the aspect ratio
         self._add_landmarks(found.points[None], [image.time_s], image.arrived, found.rgb)
         self._show_landmarks(found.points, image.time_s)
@@ -298,7 +289,7 @@ class LiveSession:
     def flush_if_quiet(self) -> None:
         """End the sentence if nothing arrived for longer than a pause."""
         quiet_s = self._now() - max(self._frames.arrived, self._read_until)
-        is_open = self._captions.open or bool(self._frames)
+        is_open = self._captions.open or self._frames.count > 0
         if is_open and quiet_s > self._stream.config.endpoint_s + 0.5 and not self._flush_asked:
             self.flush()
 
@@ -356,7 +347,7 @@ class LiveSession:
             self.fail(InternalError("The session failed."))
             return
         self._lag_ms = max(0.0, (self._now() - self._read_until) * 1000)
-        if self._lag_due and self._on_lag is not None:
+        if self._lag_due:
             self._on_lag(self._lag_ms / 1000)
         self._lag_due = False
         for update in outcome:
@@ -371,21 +362,10 @@ class LiveSession:
     # -- numbers ------------------------------------------------------------------------------------------------------
 
     def stats(self) -> Stats:
-        counters = self.counters
         seconds = max(self._now() - self.began, 1e-3)
-        return Stats(
-            received=counters.received,
-            used=counters.used,
-            dropped=counters.dropped,
-            lag_ms=round(self._lag_ms, 1),
-            fps=round(counters.received / seconds, 2),
-        )
+        fps = round(self.counters.received / seconds, 2)
+        return Stats(**asdict(self.counters), lag_ms=round(self._lag_ms, 1), fps=fps)
 
     def usage(self) -> Usage:
-        return Usage(
-            seconds=round(self._now() - self.began, 2),
-            received=self.counters.received,
-            used=self.counters.used,
-            dropped=self.counters.dropped,
-            segments=self._captions.segments,
-        )
+        seconds = round(self._now() - self.began, 2)
+        return Usage(seconds=seconds, **asdict(self.counters), segments=self._captions.segments)

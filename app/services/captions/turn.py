@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,10 +31,13 @@ class LiveTurn:
     """RGB features of the frames' images, as for `CaptionStream.add`."""
     _updates: list[StreamUpdate] = field(default_factory=list)
     _problem: Exception | None = None
-    _added: bool = False
+    _plan: Iterator[list[Window]] = field(init=False)
+    """The windows still to be read, in parts: which ones depends on the outputs of those before."""
     _last: WindowJob | None = None
     """The window that ends the sentence, once it has been given out."""
-    _over: bool = False
+
+    def __post_init__(self) -> None:
+        self._plan = self._parts()
 
     @property
     def recogniser(self) -> Recogniser:
@@ -48,38 +51,33 @@ class LiveTurn:
         return [update for i, update in enumerate(self._updates) if update.ended or i == len(self._updates) - 1]
 
     def next_windows(self) -> list[Window]:
-        if self._over or self._problem is not None:
-            return []
         try:
-            return self._next()
+            return next(self._plan, [])
         except ValueError as problem:
-            self._problem = problem
+            self.fail(problem)
             return []
 
-    def _next(self) -> list[Window]:
-        if not self._added:
-            self._added = True
-            if len(self.points):
-                self.stream.add(self.points, self.times, self.rgb)
-        if job := self.stream.next_job(partial=not self.flush):
-            return [(self.stream, job)]
-        self._over = True
+    def _parts(self) -> Iterator[list[Window]]:
+        if len(self.points):
+            self.stream.add(self.points, self.times, self.rgb)
+        while job := self.stream.next_job(partial=not self.flush):
+            yield [(self.stream, job)]
         if not self.flush:
-            return []
+            return
         self._last = self.stream.last_job()
         if self._last is None:
             self._updates.append(self.stream.end_sentence(None, None))
-            return []
-        return [(self.stream, self._last)]
+        else:
+            yield [(self.stream, self._last)]
 
     def fail(self, problem: Exception) -> None:
-        self._problem = problem
+        self._problem, self._plan = problem, iter(())
 
     def take(self, window: Window, output: WindowOutput) -> None:
         job = window[1]
         try:
             update = self.stream.end_sentence(job, output) if job is self._last else self.stream.apply(job, output)
         except ValueError as problem:
-            self._problem = problem
+            self.fail(problem)
         else:
             self._updates.append(update)

@@ -179,25 +179,21 @@ class Conversation(Generic[S]):
     async def _talk_from_the_start(self) -> None:
         first, fault = await self._first_message()
         start = first if isinstance(first, Start) else None
-        self._started = start is not None
-        await self._open(start)
-        if fault is not None:
-            self._report(fault)
         command = None if start is not None else first
         while True:
+            self._started = start is not None
+            session = await self._open(start)
+            if fault is not None:
+                self._report(session, fault)
             try:
-                await self._talk(command)
+                await self._talk(session, command)
                 return
             except _StartOver as again:
-                self._started = True
-                await self._open(again.start)
-                command = None
+                start, command, fault = again.start, None, None
 
     async def _first_message(self) -> tuple[Any, ServiceError | None]:
         """The first command, or its error if the session can begin nevertheless; neither after `first_message_s`.
-
-        Raises ServiceError if it cannot begin a session, such as a `start` with invalid settings.
-        """
+        Raises ServiceError if it cannot begin a session, such as a `start` with invalid settings."""
         try:
             async with asyncio.timeout(self._first_message_s):
                 return await self._next_command(), None
@@ -208,23 +204,23 @@ class Conversation(Generic[S]):
                 raise
             return None, fault
 
-    def _report(self, fault: ServiceError) -> None:
+    def _report(self, session: S, fault: ServiceError) -> None:
         """Report a message that could not be used; the session continues. Raises TooManyFaults, SlowReader."""
-        assert self._session is not None
         self._faults += 1
         if self._faults > MAX_FAULTS:
             raise TooManyFaults(f"{MAX_FAULTS} messages could not be used. The errors before this one say why.")
-        self._session.outbox.put(Error(code=fault.code, message=fault.detail, fatal=False))
+        session.outbox.put(Error(code=fault.code, message=fault.detail, fatal=False))
 
-    async def _open(self, start: Start | None) -> None:
+    async def _open(self, start: Start | None) -> S:
         if self._session is not None:
             await self._sessions.drop(self._session.id)
             self._session = None
         resume = start.resume if start is not None else None
-        self._session = self._sessions.open(start) if resume is None else self._sessions.resume(resume)
+        session = self._session = self._sessions.open(start) if resume is None else self._sessions.resume(resume)
         if self._on_open is not None:
-            self._on_open(self._session)
-        self._number = self._sessions.connection_of(self._session)
+            self._on_open(session)
+        self._number = self._sessions.connection_of(session)
+        return session
 
     async def _next_command(self) -> Any:
         command = await self._door.receive()
@@ -232,11 +228,11 @@ class Conversation(Generic[S]):
             raise TooFast(f"More than {RATE:g} messages a second; send fewer frames.")
         return command
 
-    async def _talk(self, command: Message | None) -> None:
+    async def _talk(self, session: S, command: Message | None) -> None:
         """Run both directions until one of them ends."""
-        sender = asyncio.create_task(self._send_events())
-        watcher = asyncio.create_task(self._watch(sender))
-        receiver = asyncio.create_task(self._receive(command))
+        sender = asyncio.create_task(self._send_events(session))
+        watcher = asyncio.create_task(self._watch(session, sender))
+        receiver = asyncio.create_task(self._receive(session, command))
         try:
             await asyncio.wait({receiver, watcher}, return_when=asyncio.FIRST_COMPLETED)
             for task in (watcher, receiver):
@@ -249,33 +245,30 @@ class Conversation(Generic[S]):
         except (ClientDisconnected, _StartOver, SlowReader):
             raise
         except ServiceError:
-            await self._last_events(sender)
+            await self._last_events(session, sender)
             raise
         else:
-            await self._last_events(sender)
+            await self._last_events(session, sender)
         finally:
             for task in (sender, watcher, receiver):
                 task.cancel()
             await asyncio.gather(sender, watcher, receiver, return_exceptions=True)
 
-    async def _receive(self, command: Any) -> None:
-        assert self._session is not None
+    async def _receive(self, session: S, command: Any) -> None:
         while True:
             try:
-                if command is not None and await self._handle(command):
+                if command is not None and await self._handle(session, command):
                     return
                 command = await self._next_command()
             except ServiceError as problem:
                 command = None
                 if problem.close is not None and problem.close is not Close.BAD_START:
                     raise
-                self._report(problem)
-            self._session.touch()
+                self._report(session, problem)
+            session.touch()
 
-    async def _handle(self, command: Any) -> bool:
+    async def _handle(self, session: S, command: Any) -> bool:
         """Handle a command; True if it ends the session."""
-        session = self._session
-        assert session is not None
         match command:
             case Start():
                 if not self._started and not session.has_input:
@@ -292,11 +285,10 @@ class Conversation(Generic[S]):
                 session.handle(command)
         return False
 
-    async def _send_events(self) -> None:
-        assert self._session is not None
+    async def _send_events(self, session: S) -> None:
         while True:
-            self._check_mine(self._session)  # later messages may be for another connection
-            await self._send(await self._session.outbox.next())
+            self._check_mine(session)  # later messages may be for another connection
+            await self._send(await session.outbox.next())
 
     async def _send(self, event: Event) -> None:
         try:
@@ -306,10 +298,8 @@ class Conversation(Generic[S]):
             raise SlowReader from None
         self._sessions.count_event(event)
 
-    async def _watch(self, sender: asyncio.Task[None]) -> None:
-        """Send statistics until the session has to end; returns the error that ends it."""
-        session = self._session
-        assert session is not None
+    async def _watch(self, session: S, sender: asyncio.Task[None]) -> None:
+        """Send statistics until the session has to end; raises the error that ends it."""
         sent_at = time.monotonic() - STATS_S + FIRST_STATS_S
         while True:
             await asyncio.wait({sender}, timeout=0.2)
@@ -327,10 +317,9 @@ class Conversation(Generic[S]):
         if self._sessions.connection_of(session) != self._number:
             raise TakenOver
 
-    async def _last_events(self, sender: asyncio.Task[None]) -> None:
+    async def _last_events(self, session: S, sender: asyncio.Task[None]) -> None:
         """Send what is queued, if the client accepts it."""
-        assert self._session is not None
-        queue_empty = asyncio.ensure_future(self._session.outbox.sent())
+        queue_empty = asyncio.ensure_future(session.outbox.sent())
         await asyncio.wait({sender, queue_empty}, timeout=LAST_EVENTS_S, return_when=asyncio.FIRST_COMPLETED)
         queue_empty.cancel()
 

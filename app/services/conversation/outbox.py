@@ -43,10 +43,8 @@ class Outbox:
         self._something.set()
 
     def put_last(self, event: Event) -> None:
-        """Queue the event that ends the session, such as `closing`: nothing that has a slot is sent after it.
-
-        Raises SlowReader.
-        """
+        """Queue the event that ends the session, such as `closing`: nothing that has a slot is sent after it. Raises
+        SlowReader."""
         self.put(event)
         self._ended = True
         self._slots.clear()

@@ -56,10 +56,8 @@ class ActiveCheckpoint:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def activate(self, checkpoint: str) -> Recogniser:
-        """Activate this checkpoint, at once here and soon in the other processes of the service.
-
-        Raises UnknownCheckpoint, CheckpointRefused, DatabaseUnavailable; the old one then stays active.
-        """
+        """Activate this checkpoint, at once here and soon in the other processes of the service. Raises
+        UnknownCheckpoint, CheckpointRefused, DatabaseUnavailable; the old one then stays active."""
         entry = await asyncio.to_thread(find_checkpoint, self._settings, checkpoint)
         if entry is None:
             raise UnknownCheckpoint

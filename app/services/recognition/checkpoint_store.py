@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.core.errors import CheckpointRefused
-from app.core.settings import CHECKPOINT_ID, Settings, SettingsError
+from app.core.ids import NAME
+from app.core.settings import Settings, SettingsError
 from app.pipeline.checkpoint import (
     KEYPOINTS,
     CheckpointConfig,
@@ -46,9 +47,7 @@ def checkpoint_ids(folder: Path) -> list[str]:
     """Ids of the folders with weights and a config, sorted; [] if the folder is missing."""
     if not folder.is_dir():
         return []
-    return sorted(
-        entry.name for entry in folder.iterdir() if CHECKPOINT_ID.fullmatch(entry.name) and _is_complete(entry)
-    )
+    return sorted(entry.name for entry in folder.iterdir() if NAME.fullmatch(entry.name) and _is_complete(entry))
 
 
 def check_checkpoint(settings: Settings) -> None:
@@ -67,22 +66,18 @@ def check_checkpoint(settings: Settings) -> None:
 
 def stored_checkpoints(settings: Settings) -> list[CheckpointEntry]:
     """All checkpoints, shipped ones first, each by id; of two with the same id the shipped one is used."""
-    shipped = [
-        CheckpointEntry(name, settings.checkpoint_dir / name, "shipped")
-        for name in checkpoint_ids(settings.checkpoint_dir)
-    ]
-    known = {entry.id for entry in shipped}
-    runs = [] if not settings.runs_dir.is_dir() else sorted(settings.runs_dir.iterdir(), reverse=True)
-    return shipped + [
+    shipped, folder = checkpoint_ids(settings.checkpoint_dir), settings.checkpoint_dir
+    runs = sorted(settings.runs_dir.iterdir(), reverse=True) if settings.runs_dir.is_dir() else []
+    return [CheckpointEntry(name, folder / name, "shipped") for name in shipped] + [
         CheckpointEntry(run.name, run / FINAL, "run")
         for run in runs
-        if run.name not in known and CHECKPOINT_ID.fullmatch(run.name) and _is_complete(run / FINAL)
+        if run.name not in shipped and NAME.fullmatch(run.name) and _is_complete(run / FINAL)
     ]
 
 
 def find_checkpoint(settings: Settings, checkpoint: str) -> CheckpointEntry | None:
     """The one with this id, including incomplete ones: whether it can be used is checked afterwards."""
-    if not CHECKPOINT_ID.fullmatch(checkpoint):
+    if not NAME.fullmatch(checkpoint):
         return None
     places = (
         CheckpointEntry(checkpoint, settings.checkpoint_dir / checkpoint, "shipped"),
@@ -133,11 +128,10 @@ def refused(entry: CheckpointEntry, problem: Exception) -> CheckpointRefused:
 def described(entry: CheckpointEntry) -> dict[str, Any]:
     """sign_language, glosses and word error rate of a checkpoint, None where unknown; problem: why it
     cannot be used."""
-    found: dict[str, Any] = {"sign_language": None, "glosses": None, "wer": None, "problem": None}
     try:
         config = check_usable(entry)
     except CheckpointRefused as problem:
-        return {**found, "problem": problem.detail}
-    found |= {"sign_language": config.sign_language, "glosses": list(config.vocabulary)}
-    wer = config.provenance.get("wer")
-    return {**found, "wer": wer if isinstance(wer, float) and math.isfinite(wer) else None}
+        return {"sign_language": None, "glosses": None, "wer": None, "problem": problem.detail}
+    found = config.provenance.get("wer")
+    wer = found if isinstance(found, float) and math.isfinite(found) else None
+    return {"sign_language": config.sign_language, "glosses": list(config.vocabulary), "wer": wer, "problem": None}

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, cast
+from typing import cast
 
 from app.core.errors import ClipTimeout, VideoTooLong
 from app.core.settings import Settings
@@ -31,122 +31,102 @@ class Cancelled(Exception):
     """The clip was cancelled."""
 
 
-class _Deadline:
-    """Raises Cancelled once `cancel` is set, and ClipTimeout when reading a clip has taken more than timeout_s, plus
-    SECONDS_PER_SECOND for each second of the clip so far."""
-
-    def __init__(self, timeout_s: float, cancel: Event | None) -> None:
-        self._timeout_s, self._cancel = timeout_s, cancel
-        self._began = time.perf_counter()
-        self.read_s = 0.0
-        """Time of the last frame, in seconds of the clip."""
-
-    def check(self) -> None:
-        """Called before each packet of a video and after each frame."""
-        if self._cancel is not None and self._cancel.is_set():
-            raise Cancelled
-        if time.perf_counter() - self._began > self._timeout_s + SECONDS_PER_SECOND * self.read_s:
-            raise ClipTimeout(
-                f"Reading the first {self.read_s:.1f} s of the clip took more than {self._timeout_s:g} s plus "
-                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
-                "when the service is less busy."
-            )
-
-
-class _Decoding:
-    """The same frames, with the time that decoding them took added up. Raises what the deadline raises."""
-
-    def __init__(
-        self, frames: Iterable[Frame], deadline: _Deadline, on_frame: Callable[[], object] | None = None
-    ) -> None:
-        self._frames, self._deadline, self._on_frame = iter(frames), deadline, on_frame
-        self.seconds = 0.0
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self
-
-    def __next__(self) -> Frame:
-        self._deadline.check()
-        began = time.perf_counter()
-        try:
-            frame = next(self._frames)
-        finally:
-            self.seconds += time.perf_counter() - began
-        self._deadline.read_s = frame.time_s
-        self._deadline.check()
-        if self._on_frame is not None:
-            self._on_frame()
-        return frame
-
-
 @dataclass(frozen=True, slots=True)
 class ClipOptions:
     """How a clip becomes keypoints."""
 
-    limits: VideoLimits
-    """Limits of the video file."""
-    timeout_s: float
-    """Seconds that a clip may take, in addition to SECONDS_PER_SECOND for each second of its length."""
-    frame_skip: int = 0
-    """Frames skipped after each one that is read."""
-    motion_threshold: float = 0.0
-    """Frames that differ less than this from the one before repeat its landmarks; 0 = off."""
-    recogniser: Recogniser | None = None
+    settings: Settings
+    """Limits, and which frames are left out."""
+    recogniser: Recogniser
     """The recogniser of the clip; its RGB encoder, if it has one, gets the images."""
     cancel: Event | None = None
     """Once it is set, Cancelled is raised before the next frame or packet."""
-    on_frame: Callable[[], object] | None = None
+    on_frame: Callable[[], object] = lambda: None
     """Called for each frame that has been decoded."""
     on_stage: OnStage = no_op_observer
     """Called with the seconds of each stage."""
 
-    @classmethod
-    def of(cls, settings: Settings, **rest: Any) -> ClipOptions:
-        """From the settings; `rest` are the other fields."""
-        limits = VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=settings.max_duration_s)
-        return cls(limits, settings.clip_timeout_s, settings.frame_skip, settings.motion_threshold, **rest)
+    @property
+    def limits(self) -> VideoLimits:
+        """Limits of the video file."""
+        return VideoLimits(max_bytes=self.settings.max_upload_bytes, max_duration_s=self.settings.max_duration_s)
+
+
+class _Watch:
+    """Raises Cancelled once a clip is cancelled, and ClipTimeout when reading it has taken more than CLIP_TIMEOUT_S,
+    plus SECONDS_PER_SECOND for each second of the clip so far."""
+
+    def __init__(self, options: ClipOptions) -> None:
+        self._options = options
+        self._began = time.perf_counter()
+        self._read_s = 0.0  # time of the last frame, in seconds of the clip
+        self.decoding_s = 0.0
+
+    def check(self) -> None:
+        """Called before each packet of a video and after each frame."""
+        if self._options.cancel is not None and self._options.cancel.is_set():
+            raise Cancelled
+        timeout_s = self._options.settings.clip_timeout_s
+        if time.perf_counter() - self._began > timeout_s + SECONDS_PER_SECOND * self._read_s:
+            raise ClipTimeout(
+                f"Reading the first {self._read_s:.1f} s of the clip took more than {timeout_s:g} s plus "
+                f"{SECONDS_PER_SECOND} s for each second of it (CLIP_TIMEOUT_S). Send a smaller clip, or try again "
+                "when the service is less busy."
+            )
+
+    def over(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The same frames, each checked, with the time that decoding them takes added up."""
+        source = iter(frames)
+        while True:
+            self.check()
+            began = time.perf_counter()
+            try:
+                frame = next(source, None)
+            finally:
+                self.decoding_s += time.perf_counter() - began
+            if frame is None:
+                return
+            self._read_s = frame.time_s
+            self.check()
+            self._options.on_frame()
+            yield frame
 
 
 def keypoints_from_frames(
-    frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions, deadline: _Deadline | None = None
+    frames: Iterable[Frame], track: LandmarkTrack, options: ClipOptions, watch: _Watch | None = None
 ) -> Keypoints:
-    """Find the landmarks in images that are decoded as they are asked for.
-
-    Raises LandmarksUnavailable, Cancelled, ClipTimeout, and whatever the decoder raises.
-    """
-    deadline = deadline or _Deadline(options.timeout_s, options.cancel)
-    decoding = _Decoding(frames, deadline, options.on_frame)
+    """Find the landmarks in images that are decoded as they are asked for. Raises LandmarksUnavailable, Cancelled,
+    ClipTimeout, and whatever the decoder raises."""
+    watch = watch or _Watch(options)
     encoding_s = 0.0
 
     def on_encoded(stage: str, seconds: float) -> None:
         nonlocal encoding_s
         encoding_s += seconds
 
-    reader = ImageReader.of(options.recogniser, on_encoded) if options.recogniser is not None else None
+    reader = ImageReader.of(options.recogniser, on_encoded)
     began = time.perf_counter()
     keypoints = find_landmarks_with_skipping(
-        decoding,
+        watch.over(frames),
         track,
-        options.frame_skip,
-        options.motion_threshold,
+        options.settings.frame_skip,
+        options.settings.motion_threshold,
         reader.push if reader is not None else None,
     )
-    options.on_stage(DECODE, decoding.seconds)
+    options.on_stage(DECODE, watch.decoding_s)
     if reader is not None:
         options.on_stage(IMAGES, encoding_s)
-    options.on_stage(LANDMARKS, time.perf_counter() - began - decoding.seconds - encoding_s)
+    options.on_stage(LANDMARKS, time.perf_counter() - began - watch.decoding_s - encoding_s)
     return keypoints
 
 
 def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions) -> Keypoints:
-    """Decode a video and find the landmarks in it, as `keypoints_from_frames` does.
-
-    Raises InvalidVideo, LandmarksUnavailable, Cancelled, ClipTimeout.
-    """
-    deadline = _Deadline(options.timeout_s, options.cancel)
-    frames = read_frames(path, options.limits, on_packet=deadline.check)
+    """Decode a video and find the landmarks in it, as `keypoints_from_frames` does. Raises InvalidVideo,
+    LandmarksUnavailable, Cancelled, ClipTimeout."""
+    watch = _Watch(options)
+    frames = read_frames(path, options.limits, on_packet=watch.check)
     with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, track, options, deadline)
+        return keypoints_from_frames(frames, track, options, watch)
 
 
 def check_duration(duration_s: float, max_s: float) -> None:

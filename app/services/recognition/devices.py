@@ -6,10 +6,8 @@ from app.core.settings import SettingsError
 
 
 def resolve_device(wanted: str) -> str:
-    """'auto', 'cpu', 'cuda' or 'cuda:N' -> the torch device to use.
-
-    Raises SettingsError with what to do when that device is not available.
-    """
+    """'auto', 'cpu', 'cuda' or 'cuda:N' -> the torch device to use. Raises SettingsError with what to do when that
+    device is not available."""
     if wanted == "cpu":
         return "cpu"
     import torch

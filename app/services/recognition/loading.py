@@ -13,14 +13,14 @@ from app.services.recognition.devices import resolve_device
 
 
 def load_recogniser(settings: Settings, threads: int | None = None, folder: Path | None = None) -> Recogniser:
-    """threads: per call if TORCH_THREADS is unset. folder: of a checkpoint other than that of the settings.
-
-    Raises CheckpointError or SettingsError with what to do.
-    """
+    """threads: per call if TORCH_THREADS is unset. folder: of a checkpoint other than that of the settings. Raises
+    CheckpointError or SettingsError with what to do."""
     try:
+        # A GPU that only PyTorch can use is of no use to ONNX Runtime.
+        on_cpu = settings.inference_backend == "onnx" and settings.device == "auto" and not has_cuda()
         recogniser = Recogniser.load(
             folder or settings.checkpoint_path,
-            device=_device(settings),
+            device="cpu" if on_cpu else resolve_device(settings.device),
             amp=settings.use_amp,
             threads=settings.torch_threads or threads,
             backend=settings.inference_backend,
@@ -35,9 +35,3 @@ def load_recogniser(settings: Settings, threads: int | None = None, folder: Path
             recogniser.model_id,
         )
     return recogniser
-
-
-def _device(settings: Settings) -> str:
-    if settings.inference_backend == "onnx" and settings.device == "auto" and not has_cuda():
-        return "cpu"  # a GPU that only PyTorch can use is of no use here
-    return resolve_device(settings.device)

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from loguru import logger
 
@@ -27,19 +26,24 @@ from app.services.recognition.windows import WindowReader
 SWITCH_S = 0.0005
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    entry: CheckpointEntry
-    recogniser: Recogniser
-
-
 class ModelHost:
     """One per process; use from one event loop. Created by `load`, ended by `close`."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, thread: ThreadPoolExecutor, loaded: _Loaded) -> None:
-        """For `load`: thread has loaded and warmed up the recogniser."""
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        thread: ThreadPoolExecutor,
+        checkpoint: CheckpointEntry,
+        recogniser: Recogniser,
+    ) -> None:
+        """For `load`: thread has warmed up the recogniser."""
         sys.setswitchinterval(SWITCH_S)
-        self._settings, self._metrics, self._thread, self._loaded = settings, metrics, thread, loaded
+        self._settings, self._metrics, self._thread = settings, metrics, thread
+        self.recogniser = recogniser
+        """The recogniser for new clips and sessions; running ones finish on their own."""
+        self.checkpoint = checkpoint.id
+        """Id of the active checkpoint."""
         self._one_at_a_time = asyncio.Lock()
         self._closed = False
         self.device = Device()
@@ -52,24 +56,24 @@ class ModelHost:
             wait_s=settings.batch_wait_ms / 1000,
             on_batch=metrics.batch_clips.observe,
         )
+        self.live: Lane[Client] = self._scheduler.live
+        """The queue of live sessions, which go before clips."""
         metrics.before_reading(self._update_metrics)
 
     @classmethod
     async def load(
         cls, settings: Settings, metrics: Metrics, choose: Callable[[], Awaitable[CheckpointEntry]]
     ) -> ModelHost:
-        """Load the checkpoint that `choose` names and run it once.
-
-        Raises CheckpointError or SettingsError with what to do; nothing is left open then.
-        """
+        """Load the checkpoint that `choose` names and run it once. Raises CheckpointError or SettingsError with what to
+        do; nothing is left open then."""
         began = time.perf_counter()
         thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         try:
-            loaded = await _load(settings, await choose(), thread)
+            checkpoint = await choose()
+            recogniser = await _load(settings, checkpoint, thread)
         except BaseException:
             thread.shutdown(wait=False, cancel_futures=True)
             raise
-        recogniser = loaded.recogniser
         logger.info(
             "recogniser {} ({} glosses) ready on {} after {:.1f} s",
             recogniser.model_id,
@@ -77,25 +81,13 @@ class ModelHost:
             recogniser.device,
             time.perf_counter() - began,
         )
-        return cls(settings, metrics, thread, loaded)
+        return cls(settings, metrics, thread, checkpoint, recogniser)
 
     async def close(self) -> None:
         """Cancel queued clips; returns when the model's thread has ended."""
         self._closed = True
         await self._scheduler.close()
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
-
-    # -- the recogniser -----------------------------------------------------------------------------------------------
-
-    @property
-    def recogniser(self) -> Recogniser:
-        """The recogniser for new clips and sessions; running ones finish on their own."""
-        return self._loaded.recogniser
-
-    @property
-    def checkpoint(self) -> str:
-        """Id of the active checkpoint."""
-        return self._loaded.entry.id
 
     def check_ready(self) -> None:
         """Raise NotReady or DeviceFault unless clips and sessions can be read."""
@@ -111,31 +103,22 @@ class ModelHost:
         changes nothing then.
         """
         async with self._one_at_a_time:
-            self._loaded = await _load(self._settings, entry, self._thread)
-            return self._loaded.recogniser
-
-    # -- reading ------------------------------------------------------------------------------------------------------
+            self.recogniser, self.checkpoint = await _load(self._settings, entry, self._thread), entry.id
+            return self.recogniser
 
     async def read(self, clip: ClipReading) -> None:
         """Read all windows of a clip, between those of live sessions. Cancelling removes the clip from the queue.
-
-        Raises Busy when MAX_CONCURRENT_REQUESTS clips are being read, OutOfMemory, DeviceFault.
-        """
+        Raises Busy when MAX_CONCURRENT_REQUESTS clips are being read, OutOfMemory, DeviceFault."""
         await self._scheduler.read(clip)
-
-    @property
-    def live(self) -> Lane[Client]:
-        """The queue of live sessions, which go before clips."""
-        return self._scheduler.live
 
     def _update_metrics(self) -> None:
         self._metrics.waiting.labels("clips").set(self._scheduler.clips.waiting)
-        self._metrics.waiting.labels("sessions").set(self._scheduler.live.waiting)
+        self._metrics.waiting.labels("sessions").set(self.live.waiting)
 
 
-async def _load(settings: Settings, entry: CheckpointEntry, thread: ThreadPoolExecutor) -> _Loaded:
+async def _load(settings: Settings, entry: CheckpointEntry, thread: ThreadPoolExecutor) -> Recogniser:
     # One thread by default: a call takes a few milliseconds, and several threads that synchronise at every operation
     # while landmarks are extracted in parallel made it take fifteen times as long.
     recogniser = await asyncio.to_thread(load_recogniser, settings, 1, entry.folder)
     await asyncio.get_running_loop().run_in_executor(thread, recogniser.warm_up)
-    return _Loaded(entry, recogniser)
+    return recogniser

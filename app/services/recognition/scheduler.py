@@ -82,14 +82,20 @@ class Lane(Generic[C]):
         self.delay_s += DELAY_WEIGHT * (time.monotonic() - asked - self.delay_s)
 
 
-class _ClipTurn:
-    """The next windows of a clip. outcome: None, or what went wrong."""
+class _QueuedClip:
+    """A clip in the queue, until all its windows have been read, and its turns (see `Turn`)."""
 
-    def __init__(self, reading: ClipReading, limit: int) -> None:
+    def __init__(self, reading: ClipReading, lane: Lane[_QueuedClip]) -> None:
+        self._reading, self._lane = reading, lane
         self.recogniser: Recogniser = reading.recogniser
         self.outcome: Exception | None = None
-        self._reading = reading
-        self._windows: list[Window] = [(reading, job) for job in reading.next_jobs(limit)]
+        """What went wrong."""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._windows: list[Window] = []
+
+    def take_work(self, windows: int) -> _QueuedClip:
+        self._windows = [(self._reading, job) for job in self._reading.next_jobs(windows)]
+        return self
 
     def next_windows(self) -> Sequence[Window]:
         windows, self._windows = self._windows, []
@@ -101,17 +107,6 @@ class _ClipTurn:
 
     def fail(self, problem: Exception) -> None:
         self.outcome = self.outcome or problem
-
-
-class _QueuedClip:
-    """A clip in the queue, until all its windows have been read."""
-
-    def __init__(self, reading: ClipReading, lane: Lane[_QueuedClip]) -> None:
-        self._reading, self._lane = reading, lane
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def take_work(self, windows: int) -> _ClipTurn:
-        return _ClipTurn(self._reading, windows)
 
     def on_result(self, outcome: Exception | None) -> None:
         if self.done.done():  # cancelled in the meantime
@@ -163,10 +158,8 @@ class Scheduler:
             clip.done.cancel()
 
     async def read(self, reading: ClipReading) -> None:
-        """Read all windows of a clip. Cancelling the call removes the clip from the queue.
-
-        Raises Busy when too many are queued, OutOfMemory, DeviceFault, and what the network raises.
-        """
+        """Read all windows of a clip. Cancelling the call removes the clip from the queue. Raises Busy when too many
+        are queued, OutOfMemory, DeviceFault, and what the network raises."""
         if not reading.windows_left:
             return
         if self._task.done():

@@ -33,14 +33,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import (
 )
 from app.pipeline.module1_preprocessing.video import Frame
 from app.pipeline.recogniser import Recogniser, Recognition
-from app.services.recognition.clips import (
-    ClipOptions,
-    check_duration,
-    keypoints_from_frames,
-    keypoints_from_video,
-    nothing_seen,
-    warnings_about,
-)
+from app.services.recognition import clips
 from app.services.recognition.device_faults import raising_device_errors
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.model_host import ModelHost
@@ -77,7 +70,7 @@ class ClipService:
         self._clip_thread = ThreadPoolExecutor(1, thread_name_prefix="clip")
         self._running: set[Event] = set()
         self._closed = False
-        metrics.before_reading(self._update_metrics)
+        metrics.before_reading(lambda: metrics.requests_inside.set(self.limit.in_use))
 
     async def close(self) -> None:
         """Cancel running clips, and return when all threads of the service have ended."""
@@ -95,15 +88,13 @@ class ClipService:
         self.limit.check()
 
     async def process_video(self, path: Path) -> ClipResult:
-        """A video file -> its recognition. Cancelling the call stops the decoder at its next frame.
-
-        Raises InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors.
-        """
-        return await self._process(lambda track, options: keypoints_from_video(path, track, options))
+        """A video file -> its recognition. Cancelling the call stops the decoder at its next frame. Raises
+        InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors."""
+        return await self._process(lambda track, options: clips.keypoints_from_video(path, track, options))
 
     async def process_frames(self, frames: Iterable[Frame]) -> ClipResult:
         """Images with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
-        return await self._process(lambda track, options: keypoints_from_frames(frames, track, options))
+        return await self._process(lambda track, options: clips.keypoints_from_frames(frames, track, options))
 
     async def process_landmarks(self, keypoints: Keypoints) -> ClipResult:
         """Landmarks of one clip -> their recognition. Raises InvalidLandmarks, VideoTooLong."""
@@ -111,15 +102,15 @@ class ClipService:
         self.check_ready()
         if len(keypoints) == 0:
             raise InvalidLandmarks("The landmarks contain no frame. Send at least one.")
-        check_duration(keypoints.duration_s, self._settings.max_duration_s)
+        clips.check_duration(keypoints.duration_s, self._settings.max_duration_s)
         with self.limit.enter():
             return await self._recognise(keypoints, self._host.recogniser, began)
 
-    async def _process(self, extract: Callable[[LandmarkTrack, ClipOptions], Keypoints]) -> ClipResult:
+    async def _process(self, extract: Callable[[LandmarkTrack, clips.ClipOptions], Keypoints]) -> ClipResult:
         began = time.perf_counter()
         self.check_ready()
         recogniser, cancel = self._host.recogniser, Event()
-        options = ClipOptions.of(self._settings, recogniser=recogniser, cancel=cancel, on_stage=self._on_stage)
+        options = clips.ClipOptions(self._settings, recogniser, cancel, on_stage=self._on_stage)
 
         def in_thread() -> Keypoints:
             with closing(self._landmarks.open()) as track, raising_device_errors(self._host.device):
@@ -135,9 +126,9 @@ class ClipService:
             return await self._recognise(keypoints, recogniser, began)
 
     async def _recognise(self, keypoints: Keypoints, recogniser: Recogniser, began: float) -> ClipResult:
-        warnings = warnings_about(keypoints)
+        warnings = clips.warnings_about(keypoints)
         if any(warning.code == "no_person" for warning in warnings):
-            recognition = nothing_seen(keypoints, recogniser.fps)
+            recognition = clips.nothing_seen(keypoints, recogniser.fps)
         else:
             reading = await _in(self._clip_thread, lambda: ClipReading(recogniser, keypoints))
             await self._host.read(reading)
@@ -146,9 +137,6 @@ class ClipService:
                 self._on_stage(stage, seconds)
             self._metrics.clips_read.inc()
         return ClipResult(recognition, warnings, time.perf_counter() - began, recogniser.model_id)
-
-    def _update_metrics(self) -> None:
-        self._metrics.requests_inside.set(self.limit.in_use)
 
 
 async def _in(executor: Executor, work: Callable[[], R]) -> R:

@@ -53,7 +53,7 @@ async def follow(jobs: TrainingJobs, job_id: str, offset: int) -> AsyncIterator[
                 ended = job.state not in ACTIVE
         # After the state: the log of a job that has ended is complete.
         while (piece := await asyncio.to_thread(job_log.log_chunk, run, offset, _PIECE)).text:
-            offset, sent_at = piece.end, now
+            offset, sent_at = piece.next, now
             yield JobEvent("log", offset, {"text": piece.text})
         if state is not None and ended:
             yield JobEvent("end", offset, state)

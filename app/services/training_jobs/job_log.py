@@ -22,12 +22,12 @@ _TAIL_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class LogChunk:
-    """A part of the log."""
+    """A part of the log; /api/training/jobs/{id}/logs answers with these fields."""
 
     text: str
     offset: int
     """Its offset, in bytes."""
-    end: int
+    next: int
     """Offset of its end."""
     size: int
     """Current size of the log in bytes."""
@@ -96,9 +96,6 @@ def _why(run: Path, exit_code: int | None) -> str:
     # A refusal may continue in indented lines, for example with all errors of a table.
     words = lines[max(first, 0) :][:1] + list(takewhile(lambda line: line.startswith("  "), lines[first + 1 :]))
     said = " ".join(line.strip() for line in words)
-    how = (
-        f"ended with exit code {exit_code}"
-        if exit_code is not None
-        else "ended while no service process was watching it"
-    )
-    return f"The process {how}. Last output: {said.removeprefix('error: ')[:500]}" if said else f"The process {how}."
+    how = "while no service process was watching it" if exit_code is None else f"with exit code {exit_code}"
+    last = f" Last output: {said.removeprefix('error: ')[:500]}" if said else ""
+    return f"The process ended {how}.{last}"

@@ -45,11 +45,11 @@ def make_plan(settings: Settings, request: TrainingRequest, run: Path, *, resume
         raise TrainingUnavailable(missing)
     config, data = _config(settings.configs_dir, request.config), _dataset(settings.datasets_dir, request.dataset)
     gpus = _gpus(request)
+    device = "cpu" if not gpus else "cuda" if request.nproc > 1 else f"cuda:{gpus[0]}"
     command = [sys.executable, "-m"]
     if request.nproc > 1:
         command += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(request.nproc), "-m"]
-    command += ["app", "train", "--config", str(config), "--data", str(data), "--out", str(run)]
-    command += ["--device", _device(request, gpus)]
+    command += ["app", "train", "--config", str(config), "--data", str(data), "--out", str(run), "--device", device]
     if resume:
         command.append("--resume")
     changes = [f"{key}={_yaml(value)}" for key, value in request.settings().items()]
@@ -71,9 +71,7 @@ def config_descriptions(folder: Path) -> dict[str, str]:
 
 def check_gpus(plan: Plan, request: TrainingRequest, serving: str | None, training: Iterable[str]) -> None:
     """Refuse a job that would compete for a GPU. serving: device of the recogniser; training: those of other jobs.
-
-    Raises GpuInUse.
-    """
+    Raises GpuInUse."""
     wanted = {f"cuda:{gpu}" for gpu in plan.gpus}
     if not wanted:
         return
@@ -133,12 +131,6 @@ def _gpus(request: TrainingRequest) -> tuple[int, ...]:
     if request.nproc > count:
         raise InvalidRequest(f"nproc: {request.nproc} processes need as many GPUs, and there are {count}.")
     return tuple(range(request.nproc))
-
-
-def _device(request: TrainingRequest, gpus: tuple[int, ...]) -> str:
-    if not gpus:
-        return "cpu"
-    return "cuda" if request.nproc > 1 else f"cuda:{gpus[0]}"
 
 
 def _yaml(value: Any) -> str:

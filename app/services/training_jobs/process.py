@@ -55,7 +55,7 @@ def alive(pid: int, started: float) -> bool:
     """Whether it is still the same process: ids are reused."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < 2
+        return abs(process.create_time() - started) < 2 and _runs(process)
     except psutil.Error:
         return False
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, extract, func, select, text, update
+from sqlalchemy import extract, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models.training import ACTIVE, TrainingJob
 
 _LOCK = 0x676C6F74
+_UNFINISHED = TrainingJob.finished_at.is_(None)
 
 
 async def lock_queue(session: AsyncSession) -> None:
@@ -28,7 +29,7 @@ async def get(session: AsyncSession, job_id: str, *, lock: bool = False) -> Trai
 
 async def active(session: AsyncSession) -> Sequence[TrainingJob]:
     """Active jobs, oldest first."""
-    return (await session.scalars(_active().order_by(TrainingJob.created_at))).all()
+    return (await session.scalars(select(TrainingJob).where(_UNFINISHED).order_by(TrainingJob.created_at))).all()
 
 
 async def page(
@@ -51,25 +52,20 @@ async def counts(session: AsyncSession) -> dict[str, int]:
 
 async def owned_by(session: AsyncSession, owner: str) -> Sequence[TrainingJob]:
     """Active jobs that `owner` watches."""
-    return (await session.scalars(_active().where(TrainingJob.owner == owner))).all()
+    return (await session.scalars(select(TrainingJob).where(_UNFINISHED, TrainingJob.owner == owner))).all()
 
 
 async def touch_heartbeat(session: AsyncSession, owner: str) -> None:
     """`owner` still watches its jobs."""
     await session.execute(
-        update(TrainingJob)
-        .where(TrainingJob.owner == owner, TrainingJob.finished_at.is_(None))
-        .values(owner_seen=func.now())
+        update(TrainingJob).where(_UNFINISHED, TrainingJob.owner == owner).values(owner_seen=func.now())
     )
 
 
 async def owned_by_others(session: AsyncSession, owner: str) -> list[tuple[TrainingJob, float]]:
     """Jobs that another process watches, each with the seconds since the last heartbeat of its owner."""
-    rows = await session.execute(
-        select(TrainingJob, extract("epoch", func.now() - TrainingJob.owner_seen)).where(
-            TrainingJob.finished_at.is_(None), TrainingJob.owner != owner
-        )
-    )
+    silence = extract("epoch", func.now() - TrainingJob.owner_seen)
+    rows = await session.execute(select(TrainingJob, silence).where(_UNFINISHED, TrainingJob.owner != owner))
     return [(job, float(silent)) for job, silent in rows]
 
 
@@ -77,7 +73,7 @@ async def take_over(session: AsyncSession, job: TrainingJob, owner: str) -> bool
     """Take over a job from its watcher; of several that try, one succeeds."""
     taken = await session.scalar(
         update(TrainingJob)
-        .where(TrainingJob.id == job.id, TrainingJob.owner == job.owner, TrainingJob.finished_at.is_(None))
+        .where(_UNFINISHED, TrainingJob.id == job.id, TrainingJob.owner == job.owner)
         .values(owner=owner, owner_seen=func.now())
         .returning(TrainingJob.id)
     )
@@ -90,7 +86,3 @@ async def change(session: AsyncSession, job_id: str, by: str | None = None, **va
     if by is not None:
         query = query.where(TrainingJob.owner == by)
     return (await session.scalar(query.values(**values).returning(TrainingJob.id))) is not None
-
-
-def _active() -> Select[TrainingJob]:
-    return select(TrainingJob).where(TrainingJob.finished_at.is_(None))

@@ -75,8 +75,8 @@ class TrainingJobs:
         await asyncio.gather(*(self._end(job_id, known.get(job_id)) for job_id in {*known, *self._children}))
 
     async def _end(self, job_id: str, job: TrainingJob | None) -> None:
-        child = self._children.get(job_id)
-        pid = child.pid if child is not None else job.pid if job is not None else None
+        known = self._children.get(job_id) or job
+        pid = known.pid if known is not None else None
         if pid is not None:
             started = job.pid_started if job is not None and job.pid_started else process.started_at(pid) or 0.0
             logger.info("training job {} is being stopped with the service", job_id)
@@ -120,28 +120,27 @@ class TrainingJobs:
         return ended_early and run_folder.has_checkpoint(self.run_folder(job.id))
 
     async def resume(self, job_id: str) -> TrainingJob:
-        """Continue a job that was stopped, failed or got lost from its last checkpoint.
-
-        Raises UnknownJob, WrongState, and what `begin` raises.
-        """
+        """Continue a job that was stopped, failed or got lost from its last checkpoint. Raises UnknownJob, WrongState,
+        and what `begin` raises."""
         async with self._starting(job_id):
             async with self._database.session() as session:
                 job = await self._known(session, job_id, lock=True)
+                run = self.run_folder(job_id)
                 if job.state in ACTIVE or job.state == "finished":
                     raise errors.WrongState(
                         f"The job is {job.state}; only one that was stopped, failed or got lost can be resumed."
                     )
-                if not self.run_folder(job_id).is_dir():
+                if not run.is_dir():
                     raise errors.WrongState(
                         "The folder of this job is not in RUNS_DIR any more, so there is nothing to resume from. "
                         "Start a new job."
                     )
-                if not await asyncio.to_thread(run_folder.has_checkpoint, self.run_folder(job_id)):
+                if not await asyncio.to_thread(run_folder.has_checkpoint, run):
                     raise errors.WrongState(
                         "The job ended before its first checkpoint: there is nothing to resume from. Start a new job."
                     )
                 request = TrainingRequest.model_validate(job.request)
-                plan = await asyncio.to_thread(make_plan, self._settings, request, self.run_folder(job_id), resume=True)
+                plan = await asyncio.to_thread(make_plan, self._settings, request, run, resume=True)
                 await self._take_place(session, plan, request)
                 job.state, job.command, job.device = "queued", plan.command, plan.device
                 job.host, job.owner, job.owner_seen, job.attempt = self._host, self.owner, _now(), job.attempt + 1
@@ -254,12 +253,13 @@ class TrainingJobs:
                 if time.monotonic() - beaten >= HEARTBEAT_S:
                     await self._heartbeat()
                     beaten = time.monotonic()
+                starting = set(self._being_started)  # before the query, whose answer is older than what follows it
                 async with self._database.session() as session:
                     jobs = await repository.owned_by(session, self.owner)
                 if not jobs:  # a start wakes this; otherwise the next heartbeat
                     rest = HEARTBEAT_S
                 for job in jobs:
-                    if job.id not in self._being_started:
+                    if job.id not in starting | self._being_started:
                         await self._attend(job)
             except errors.DatabaseUnavailable:
                 pass  # already logged; the processes continue meanwhile
@@ -311,7 +311,7 @@ class TrainingJobs:
             await asyncio.to_thread(process.kill_all, job_id)
 
     def _exit_code(self, job_id: str) -> int | None:
-        """Record the end of a process of ours."""
+        """None while the process runs, or where it is not a child of this process."""
         child = self._children.get(job_id)
         return child.poll() if child is not None else None
 
@@ -321,13 +321,15 @@ class TrainingJobs:
         code = self._exit_code(job.id)
         await asyncio.to_thread(process.kill_all, job.id)
         run = self.run_folder(job.id)
-        never = job.pid is None
-        found = await asyncio.to_thread(job_log.verdict, run, code, job.stop_asked or (why is not None and not never))
-        if never:
+        if job.pid is None:
             found = job_log.Verdict("failed", why)
-        reason = why if why is not None and found.state == "stopped" else found.reason
+        else:
+            found = await asyncio.to_thread(job_log.verdict, run, code, job.stop_asked or why is not None)
+        reason = found.reason
         if found.state == "stopped" and code == -signal.SIGKILL:
             reason = f"It did not end within {self._settings.training_stop_s:g} seconds and was killed."
+        elif found.state == "stopped":
+            reason = why or reason
         tail = (await asyncio.to_thread(job_log.log_tail, run)).text
         async with self._database.session() as session:
             await repository.change(

@@ -66,14 +66,8 @@ def warping_path(costs: Float, band: float = 1.0) -> tuple[float, Path]:
     i, j = costs.shape[0] - 1, costs.shape[1] - 1
     steps = [(i, j)]
     while i or j:
-        options = []
-        if i and j:
-            options.append((total[i - 1, j - 1], i - 1, j - 1))
-        if i:
-            options.append((total[i - 1, j], i - 1, j))
-        if j:
-            options.append((total[i, j - 1], i, j - 1))
-        _, i, j = min(options)
+        before = [(i - a, j - b) for a, b in ((1, 1), (1, 0), (0, 1)) if i >= a and j >= b]
+        i, j = min(before, key=lambda cell: (total[cell], cell))
         steps.append((i, j))
     return float(total[-1, -1]), np.array(steps[::-1], np.int64)
 
@@ -102,7 +96,7 @@ class Barycentre:
     """The average of clips, and how each is aligned to it."""
 
     centre: Float
-    """(T, F), NaN where less than half of the votes saw a value."""
+    """(T, F), NaN where less than half of the clips have a value."""
     paths: tuple[Path, ...]
     """Pairs of centre frame and clip frame, for each clip."""
     costs: Float
@@ -110,28 +104,21 @@ class Barycentre:
 
 
 def barycentre(
-    clips: Sequence[Float],
-    start: Float,
-    *,
-    votes: Float | None = None,
-    iterations: int = 10,
-    band: float = 1.0,
-    tolerance: float = 1e-4,
+    clips: Sequence[Float], start: Float, *, iterations: int = 10, band: float = 1.0, tolerance: float = 1e-4
 ) -> Barycentre:
     """The sequence with the least sum of squared DTW distances to the clips that is reachable from `start`.
 
-    clips: arrays (T_i, F); start: (T, F), whose length the result keeps; votes: weight of every clip, equal by default.
-    Each clip has one vote per centre frame, however many of its frames fall on it. Raises ValueError without clips.
+    clips: arrays (T_i, F); start: (T, F), whose length the result keeps. Each clip has one vote per centre frame,
+    however many of its frames fall on it. Raises ValueError without clips.
     """
     if not clips:
         raise ValueError("a barycentre needs at least one clip")
-    share = np.ones(len(clips)) if votes is None else np.asarray(votes, np.float64)
-    share = share / share.sum()
+    vote = 1 / len(clips)
     centre = np.array(start, np.float64)
     previous = np.inf
     for _ in range(max(iterations, 1)):
         sums, seen = np.zeros_like(centre), np.zeros_like(centre)
-        for clip, vote in zip(clips, share, strict=True):
+        for clip in clips:
             _, path = warping_path(frame_costs(centre, clip), band)
             weights = alignment_weights(path, len(centre), len(clip)) * vote
             known = np.isfinite(clip)
@@ -140,7 +127,7 @@ def barycentre(
         centre = np.where(seen >= 0.5, sums / np.maximum(seen, 1e-12), np.nan)
         found = [warping_path(frame_costs(centre, clip), band) for clip in clips]
         costs = np.array([cost for cost, _ in found]) / len(centre)
-        mean = float(costs @ share)
+        mean = float(costs.mean())
         if previous - mean < tolerance * max(mean, 1e-12):
             break
         previous = mean

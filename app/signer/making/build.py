@@ -37,7 +37,7 @@ from app.signer.making.hands import (
     weighted_median,
     with_bone_lengths,
 )
-from app.signer.performance import FPS, smoothed
+from app.signer.performance import FPS, mixed, smoothed
 
 Float = NDArray[np.float64]
 
@@ -108,12 +108,9 @@ def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int],
     hands *= PALM
 
     ballots = np.where(seen | ~present[None], votes[:, None, None], votes[:, None, None] * 0.2)
-    wrist = np.stack(
-        [
-            [[weighted_median(wrists[:, f, s, d], ballots[:, f, s]) for d in range(2)] for s in range(2)]
-            for f in range(frames)
-        ]
-    )
+    wrist = np.zeros(wrists.shape[1:])
+    for f, s, d in np.ndindex(wrist.shape):
+        wrist[f, s, d] = weighted_median(wrists[:, f, s, d], ballots[:, f, s])
     wrist = with_amplitude(wrist, wrists)
     elbow = np.nanmedian(body[:, :, [LEFT_ELBOW, RIGHT_ELBOW]], axis=0)
     nose = np.nanmedian(body[:, :, NOSE] - np.nanmedian(body[:, :, NOSE], axis=1, keepdims=True), axis=0)
@@ -124,9 +121,8 @@ def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int],
 
     def retimed(values: Float, sigma: float) -> Float:
         flat = smoothed(values.reshape(frames, -1), sigma)
-        return np.stack([np.interp(at, np.arange(frames), column) for column in flat.T], axis=1).reshape(
-            len(at), *values.shape[1:]
-        )
+        columns = [np.interp(at, np.arange(frames), column) for column in flat.T]
+        return np.stack(columns, axis=1).reshape(len(at), *values.shape[1:])
 
     lengths_now = retimed(bone_lengths(hands), 1.2)
     shaped = with_bone_lengths(retimed(hands, 0.8), lengths_now)
@@ -144,17 +140,15 @@ def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int],
     )
 
 
-def ended_low(prototype: AveragedSign, seconds: float = 1.0, hold_s: float = 0.24) -> AveragedSign:
-    """The sign up to where the right hand is lowest, stretched to `seconds`, and held there."""
+def ended_low(prototype: AveragedSign) -> AveragedSign:
+    """The sign up to where the right hand is lowest, stretched to a second, and held there for a quarter of one."""
     lowest = int(prototype.wrists[:, 1, 1].argmax())
-    way = np.linspace(0, lowest, round(seconds * FPS))
-    at = np.concatenate([way, np.full(round(hold_s * FPS), lowest)])
-    before, share = np.floor(at).astype(int), at - np.floor(at)
+    at = np.concatenate([np.linspace(0, lowest, FPS), np.full(round(0.24 * FPS), lowest)])
+    before = np.floor(at).astype(int)
     after = np.minimum(before + 1, lowest)
 
     def timed(values: Float) -> Float:
-        w = share.reshape(-1, *[1] * (values.ndim - 1))
-        return np.asarray((1 - w) * values[before] + w * values[after])
+        return mixed(values[before], values[after], at - before)
 
     return replace(
         prototype,
@@ -215,7 +209,7 @@ def build_gloss(gloss: str, clips: Sequence[BodyClip], keep: float, at_most: int
     return ended_low(prototype) if gloss in ENDS_LOW else prototype
 
 
-def as_json(prototypes: Iterable[AveragedSign], body: Float, provenance: Mapping[str, str]) -> dict[str, object]:
+def as_json(prototypes: Iterable[AveragedSign], body: Float) -> dict[str, object]:
     """The file's content: whole numbers in thousandths of a shoulder width, hands only where present."""
 
     def whole(values: Float) -> list[object]:
@@ -239,7 +233,7 @@ def as_json(prototypes: Iterable[AveragedSign], body: Float, provenance: Mapping
         "format": 1,
         "unit": "1/1000 shoulder width; origin at the shoulder midpoint, x right, y down; hands relative to the wrist",
         "fps": FPS,
-        **provenance,
+        "method": "DTW barycentre of training clips of several signers; app/signer/making/build.py",
         "body": whole(body),
         "glosses": glosses,
     }
@@ -257,52 +251,41 @@ class Recording:
     right: Float
     """(T, 21, 2)"""
 
-    def clip(self, nose_y: float | None = None) -> BodyClip | None:
-        """Measured in shoulder widths; None where it cannot be used. nose_y: height of the typical body's nose."""
-        return read_clip(self.pose, self.left, self.right, self.signer, nose_y)
 
+def make_prototypes(
+    recordings: Mapping[str, Sequence[Recording]],
+    *,
+    candidates: int,
+    per_signer: int,
+    keep: float,
+    at_most: int,
+    seed: int,
+) -> dict[str, object]:
+    """What `app.signer.prototypes.load` reads, as JSON: the prototypes of all glosses and the body they share.
 
-@dataclass(frozen=True)
-class MakingConfig:
-    """Which recordings are averaged."""
-
-    candidates: int = 60
-    """Candidate clips per gloss."""
-    per_signer: int = 6
-    """Of these, most by one signer; more where a gloss has few signers."""
-    keep: float = 0.4
-    """Share of the candidates that is averaged."""
-    at_most: int = 20
-    """Most clips averaged per gloss."""
-    seed: int = 0
-
-
-def make_prototypes(recordings: Mapping[str, Sequence[Recording]], config: MakingConfig) -> dict[str, object]:
-    """What `app.signer.prototypes.load` reads, as JSON: the prototypes of all glosses and the body they share."""
-    sample = [r.clip() for of_gloss in recordings.values() for r in of_gloss[:: max(1, len(of_gloss) // 30)]]
+    candidates: clips per gloss that may be averaged, at most per_signer of each signer, more where a gloss has few
+    signers; keep: share of them that is averaged, at_most clips.
+    """
+    of_some = (r for of_gloss in recordings.values() for r in of_gloss[:: max(1, len(of_gloss) // 30)])
+    sample = [read_clip(r.pose, r.left, r.right, r.signer) for r in of_some]
     body = typical_body([clip for clip in sample if clip is not None])
     prototypes = []
     for number, (gloss, of_gloss) in enumerate(recordings.items()):
-        rng = np.random.default_rng([config.seed, number])
+        rng = np.random.default_rng([seed, number])
         hands, clips = CITATION_HANDS.get(gloss), []
         for i in choose_clips([r.signer for r in of_gloss], len(of_gloss), len(of_gloss), rng):
-            clip = of_gloss[i].clip(float(body[NOSE, 1]))
+            r = of_gloss[i]
+            clip = read_clip(r.pose, r.left, r.right, r.signer, float(body[NOSE, 1]))
             if clip is not None and hands in (None, hands_used(clip)):
                 clips.append(clip)
         # A gloss of few signers may take more of each, so that there is something to average.
-        per_signer = max(config.per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
-        picks = choose_clips([c.signer for c in clips], config.candidates, per_signer, rng)
-        prototypes.append(build_gloss(gloss, [clips[i] for i in picks], config.keep, config.at_most))
-        p = prototypes[-1]
+        most = max(per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
+        picks = choose_clips([c.signer for c in clips], candidates, most, rng)
+        p = build_gloss(gloss, [clips[i] for i in picks], keep, at_most)
+        prototypes.append(p)
         logger.info(
             "{:17s} {:2d} clips of {:2d} signers, {:.2f} s, spread {:.2f}, liveliness {:.2f}, hands {}",
-            gloss,
-            p.clips,
-            p.signers,
-            len(p.wrists) / FPS,
-            p.spread,
-            p.liveliness,
-            p.present.mean(axis=0).round(2),
+            *(gloss, p.clips, p.signers, len(p.wrists) / FPS),
+            *(p.spread, p.liveliness, p.present.mean(axis=0).round(2)),
         )
-    provenance = {"method": "DTW barycentre of training clips of several signers; app/signer/making/build.py"}
-    return as_json(prototypes, body, provenance)
+    return as_json(prototypes, body)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import DEFAULT_ASPECT, LEFT_SHOULDER, LEFT_WRIST, NOSE, RIGHT_SHOULDER, RIGHT_WRIST
 from app.signer.making.barycentre import accumulate, frame_costs, pairwise_distances
+from app.signer.performance import mixed
 
 Float = NDArray[np.float64]
 
@@ -49,10 +50,9 @@ class BodyClip:
             self.hand_size[::-1],
         )
 
-    def cut(self, start: int, stop: int) -> BodyClip:
-        return BodyClip(
-            self.signer, self.body[start:stop], self.wrists[start:stop], self.shapes[start:stop], self.hand_size
-        )
+    def map(self, change: Callable[[Float], Float]) -> BodyClip:
+        """The clip with everything that has a value for each frame changed."""
+        return replace(self, body=change(self.body), wrists=change(self.wrists), shapes=change(self.shapes))
 
 
 def hand_sizes(hands: Float) -> Float:
@@ -113,7 +113,7 @@ def read_clip(pose: Float, left: Float, right: Float, signer: str, nose_y: float
     # A hand that comes and goes is one that the landmark model could not follow: too little to average.
     if len(at) < 10 or len(at) < 0.7 * (at[-1] - at[0] + 1):
         return None
-    clip = clip.cut(int(at[0]), int(at[-1]) + 1)
+    clip = clip.map(lambda values: values[at[0] : at[-1] + 1])
     return clip.mirrored() if hand_effort(clip)[0] > hand_effort(clip)[1] else clip
 
 
@@ -136,14 +136,12 @@ def resampled(clip: BodyClip, frames: int) -> BodyClip:
     at = np.linspace(0, len(clip.body) - 1, frames)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, len(clip.body) - 1)
-    share = at - low
 
     def take(values: Float) -> Float:
-        w = share.reshape(-1, *[1] * (values.ndim - 1))
-        mixed = (1 - w) * values[low] + w * values[high]
-        return np.where(np.isfinite(mixed), mixed, values[np.rint(at).astype(int)])
+        between = mixed(values[low], values[high], at - low)
+        return np.where(np.isfinite(between), between, values[np.rint(at).astype(int)])
 
-    return BodyClip(clip.signer, take(clip.body), take(clip.wrists), take(clip.shapes), clip.hand_size)
+    return clip.map(take)
 
 
 def features(clip: BodyClip) -> Float:
@@ -178,11 +176,7 @@ def closeness(distances: Float, signers: Sequence[str]) -> Float:
     out = np.zeros(len(signers))
     for number in range(len(signers)):
         if len(names) > 1:
-            others = [
-                np.sort(distances[number, who == other])[:2].mean()
-                for other in range(len(names))
-                if other != who[number]
-            ]
+            others = [np.sort(distances[number, who == o])[:2].mean() for o in range(len(names)) if o != who[number]]
         else:
             others = list(np.delete(distances[number], number))
         nearer = np.sort(others)[: max(1, (len(others) + 1) // 2)]

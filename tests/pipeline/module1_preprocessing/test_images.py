@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import base64
+import struct
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage
-from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from
+from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, picture_from_bytes, pictures_from
 from tests.support.media import jpeg, jpeg_base64, picture
 
 
@@ -39,6 +40,26 @@ def test_size_is_checked_before_anything_is_decoded() -> None:
             JpegPicture.check(jpeg(8000, 8000))
         with pytest.raises(InvalidImage, match=r"frames\[4\] is 8x8"):
             JpegPicture.check(jpeg(8, 8), 4)
+
+
+def webp_headers(width: int, height: int) -> list[bytes]:
+    """The three kinds of WebP, of this size and without any coded pixels."""
+    extended = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    lossless = b"\x2f" + (width - 1 | height - 1 << 14).to_bytes(4, "little") + bytes(5)
+    lossy = bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", width, height)
+    kinds = ((b"VP8X", extended), (b"VP8L", lossless), (b"VP8 ", lossy))
+    return [b"RIFF" + bytes(4) + b"WEBP" + kind + bytes(4) + head for kind, head in kinds]
+
+
+@pytest.mark.parametrize(("width", "height"), [(16000, 100), (100, 16000), (600, 50), (8, 8)])
+def test_the_size_of_a_webp_is_checked_before_it_is_decoded(width: int, height: int) -> None:
+    for data in webp_headers(width, height):
+        with (
+            patch("cv2.imdecode", side_effect=AssertionError("decoded")),
+            pytest.raises(InvalidImage, match=f"{width}x{height}") as refused,
+        ):
+            picture_from_bytes(data)
+        assert refused.value.code == "bad_dimensions"
 
 
 @pytest.mark.parametrize(

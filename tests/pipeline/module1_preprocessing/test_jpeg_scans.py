@@ -13,7 +13,7 @@ from PIL import Image
 
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage
 from app.pipeline.module1_preprocessing.images import picture_from_bytes
-from app.pipeline.module1_preprocessing.jpeg_scans import MAX_JPEG_BYTES, MAX_SCANS, check_jpeg
+from app.pipeline.module1_preprocessing.jpeg_scans import MAX_JPEG_BYTES, MAX_SCANS, MAX_SEGMENTS, check_jpeg
 from tests.support.hostile import many_scans
 
 
@@ -73,6 +73,13 @@ def test_twelve_bits_and_huge_files_are_refused() -> None:
     at = data.index(b"\xff\xc0")
     assert refusal(data[: at + 4] + b"\x0c" + data[at + 5 :]) == "undecodable"
     assert refusal(data + bytes(MAX_JPEG_BYTES)) == "too_expensive"
+
+
+def test_segments_without_end_are_refused() -> None:
+    data = encoded()
+    comments = b"\xff\xfe\0\2" * MAX_SEGMENTS
+    check_jpeg(data[:2] + comments[:4000] + data[2:])
+    assert refusal(data[:2] + comments + data[2:]) == "too_expensive"
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,18 @@ def test_damaged_in_many_ways(data: bytes) -> None:
         load_landmarks(data, "clip.npz")
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (BAD["cut off"], "declares 6 numbers and holds 23 bytes"),
+        (archive(npy(HEADER.replace("2, 3", ", ".join("1" * 9)))), "has 9 dimensions"),
+    ],
+)
+def test_the_header_is_checked_before_numpy_sees_the_numbers(data: bytes, said: str) -> None:
+    with pytest.raises(InvalidLandmarkFile, match=said):
+        read_npz(data, ["a"], LIMIT)
+
+
 def test_declared_size_is_checked_before_unpacking() -> None:
     with pytest.raises(InvalidLandmarkFile) as caught:
         read_npz(archive(npy(HEADER, bytes(LIMIT)), zipfile.ZIP_DEFLATED), ["a"], LIMIT)

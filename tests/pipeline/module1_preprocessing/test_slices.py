@@ -12,7 +12,8 @@ from app.pipeline.module1_preprocessing import video
 from app.pipeline.module1_preprocessing.packet_cost import MAX_SLICES, too_many_slices
 from app.pipeline.module1_preprocessing.video import InvalidVideo, probe, read_frames
 from tests.pipeline.module1_preprocessing.clips import at_rate, write_video
-from tests.support.hostile import many_slices
+from tests.support.hostile import many_slices, motion_jpeg
+from tests.support.media import jpeg
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,24 @@ def test_thousands_of_slices_are_refused_without_a_decoder(
     assert set(opened) == {"none"}
 
 
+def test_what_is_checked_packet_by_packet_is_not_decoded_while_a_file_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg decodes frames as it opens a file: a JPEG of thousands of scans, AV1 packets of hundreds of frames."""
+    path = motion_jpeg(tmp_path / "clip.avi", [jpeg(160, 120)] * 3, 160, 120)
+    allowed: set[str] = set()
+    real = av.open
+
+    def watched(*args: Any, options: dict[str, str], **rest: Any) -> Any:
+        allowed.update(options["codec_whitelist"].split(","))
+        return real(*args, options=options, **rest)
+
+    monkeypatch.setattr(video.av, "open", watched)
+    assert len(list(read_frames(path))) == 3
+    assert "h264" in allowed
+    assert allowed.isdisjoint({"mjpeg", "av1", "libdav1d"})
+
+
 @pytest.mark.parametrize(("codec", "suffix"), [("libx264", "mp4"), ("libx265", "mkv"), ("mpeg2video", "ts")])
 def test_an_honest_number_of_slices_is_read(codec: str, suffix: str, tmp_path: Path) -> None:
     assert len(list(read_frames(many_slices(tmp_path / f"clip.{suffix}", codec, 0)))) == 5
@@ -57,7 +76,8 @@ def test_slices_are_counted_behind_lengths_and_start_codes() -> None:
     assert too_many_slices("mpeg4", b"\0\0\x80" * 5000)
 
 
-def test_reading_can_be_stopped_at_a_packet_that_holds_no_picture(tmp_path: Path) -> None:
+def test_reading_can_be_stopped_before_anything_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "_checked_stream", lambda *_: pytest.fail("opened with a decoder"))
     path = many_slices(tmp_path / "clip.mkv", "libx264", 0)
     packets = 0
 

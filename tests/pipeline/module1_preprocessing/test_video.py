@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.pipeline.module1_preprocessing import video
 from app.pipeline.module1_preprocessing.video import InvalidVideo, VideoLimits, probe, read_frames
 from tests.pipeline.module1_preprocessing.clips import (
     at_rate,
@@ -211,8 +212,16 @@ def test_tiny_pictures(tmp_path: Path, size: tuple[int, int], code: str) -> None
     assert refusal(write_video(tmp_path / "clip.mkv", [0.0], *size, codec="ffv1")) == code
 
 
-def test_8000_by_8000_is_refused_from_the_header(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "clip.mkv", [0.0], 8000, 8000, codec="mpeg4")
+def test_8000_by_8000_is_refused(tmp_path: Path) -> None:
+    assert refusal(write_video(tmp_path / "clip.mkv", [0.0], 8000, 8000, codec="mpeg4")) == "bad_dimensions"
+
+
+@pytest.mark.parametrize(("width", "height"), [(8200, 1000), (1200, 100)])
+def test_a_size_that_is_not_taken_is_refused_from_the_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    path = write_video(tmp_path / "clip.mkv", [0.0], width, height, codec="ffv1")
+    monkeypatch.setattr(video, "_decoded", lambda *_: pytest.fail("decoded"))
     assert refusal(path) == "bad_dimensions"
 
 
@@ -274,7 +283,12 @@ def test_pixels_of_all_frames_together_are_limited(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mp4", at_rate(25, 30), 160, 120)
     assert refusal(path, VideoLimits(max_total_pixels=29 * 160 * 120)) == "too_expensive"
     assert len(list(read_frames(path, VideoLimits(max_total_pixels=30 * 160 * 120)))) == 30
-    silent = write_video(tmp_path / "clip.mkv", at_rate(25, 30), 160, 120)  # states no number of frames
+    silent = write_video(tmp_path / "clip.mkv", at_rate(25, 30), 160, 120)
+    data = silent.read_bytes()
+    at = data.index(b"\x44\x89\x88")  # Duration, the only number of its kind in the header, becomes Void
+    silent.write_bytes(data[:at] + b"\xec\x89" + data[at + 2 :])
+    assert probe(silent).duration_s is None
+    assert len(list(read_frames(silent))) == 30
     with pytest.raises(InvalidVideo) as caught:
         list(read_frames(silent, VideoLimits(max_total_pixels=20 * 160 * 120)))
     assert caught.value.code == "too_expensive"

@@ -51,6 +51,36 @@ def test_missing_pairs_are_named(
     assert "dev.gloss" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("file", "half", "rows", "share"),
+    [
+        ("asl_everyday.tsv", "dev", 125, 0.97),
+        ("asl_everyday.tsv", "held-out", 124, 0.88),
+        ("asl_third_look.tsv", "third-look", 59, 0.9),
+    ],
+)
+def test_everyday_sentences_come_out_as_one_of_their_references(
+    scoring: ModuleType, file: str, half: str, rows: int, share: float
+) -> None:
+    table = scoring.everyday(ROOT / "tests" / "data" / file)[half]
+    exact = sum(scoring.is_exact(scoring.asl_grammar(glosses), references) for glosses, references in table)
+    assert len(table) == rows
+    assert exact >= share * rows, f"{half}: {exact} of {rows}"
+
+
+def test_misses_are_shown_for_the_half_that_rules_are_written_on(
+    scoring: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.tsv"
+    table.write_text("# c\ndev\tHELLO\tGood day.\ndev\tYES\tYes!\nheld-out\tNO\tNever.\n", encoding="utf-8")
+    scoring.score_table(table, misses=True)
+    shown = capsys.readouterr().out
+    assert "dev: 1 of 2 exact" in shown
+    assert "held-out: 0 of 1 exact" in shown
+    assert "Good day." in shown
+    assert "Never." not in shown
+
+
 @pytest.mark.real_data
 def test_the_grammar_beats_lower_casing(scoring: ModuleType) -> None:
     folder = SHARED / "data" / "aslg"

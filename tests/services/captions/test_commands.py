@@ -101,3 +101,10 @@ def test_what_simple_clients_send() -> None:
     start = parse_text('{"type": "start", "endpoint_ms": 800, "something": "new"}')
     assert isinstance(start, Start)
     assert (start.endpoint_ms, start.interim, start.fps) == (800, True, 25.0)
+
+
+def test_text_of_more_elements_than_a_message_has_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("parsed"))
+    fault = fault_of(parse_text, '{"type":"landmarks","points":[' + "[]," * 100_000 + "[]]}")
+    assert fault is not None
+    assert fault.code == "malformed_message"

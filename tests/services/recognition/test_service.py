@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,12 @@ from app.core.errors import (
 from app.core.settings import Settings
 from app.pipeline.checkpoint import CheckpointError
 from app.pipeline.keypoints import Keypoints, joined_blocks
-from app.pipeline.module1_preprocessing.video import Frame
+from app.pipeline.module1_preprocessing.video import Frame, VideoLimits
 from app.pipeline.recogniser import Recogniser
+from app.services.recognition import clips
 from app.services.recognition.checkpoint_store import CheckpointEntry
 from app.services.recognition.service import ClipService
+from tests.support.graphs import PerformingGraphs
 from tests.support.media import picture, signer, video
 from tests.support.services import clip_service, model_host
 
@@ -145,6 +147,24 @@ async def test_cancelling_stops_the_decoder_and_frees_the_place(tiny_settings: S
         assert (await service.process_frames(still(2))).recognition.frame_count == 2
         assert ended.is_set()
     assert read < 10_000
+
+
+def test_a_cancelled_clip_ends_at_a_packet_that_holds_no_picture(
+    tiny_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recogniser, cancel = Recogniser.load(tiny_settings.checkpoint_path), threading.Event()
+
+    def frames(path: Path, limits: VideoLimits, on_packet: Callable[[], object]) -> Iterator[Frame]:
+        yield Frame(picture(), 0.0)
+        cancel.set()
+        on_packet()
+        pytest.fail("the packet was decoded")
+
+    monkeypatch.setattr(clips, "read_frames", frames)
+    with pytest.raises(clips.Cancelled):
+        clips.keypoints_from_video(
+            tmp_path / "clip.mp4", PerformingGraphs().open(), clips.ClipOptions(tiny_settings, recogniser, cancel)
+        )
 
 
 async def test_one_request_too_many_is_told_busy(tiny_settings: Settings) -> None:

@@ -26,7 +26,7 @@ def test_pieces_of_the_log_are_the_log(tmp_path_factory: pytest.TempPathFactory,
     read, offset = "", 0
     while (piece := log_chunk(run, offset, limit)).text:
         assert piece.offset == offset
-        read, offset = read + piece.text, piece.end
+        read, offset = read + piece.text, piece.next
     assert read == text
     assert offset == piece.size
 
@@ -35,15 +35,15 @@ def test_bytes_that_are_no_text_do_not_stop_a_reader(tmp_path: Path) -> None:
     (tmp_path / "train.log").write_bytes(b"\xff\xfe\xfd\xfc\xfb" * 10)
     offset = 0
     while (piece := log_chunk(tmp_path, offset, 16)).text:
-        offset = piece.end
+        offset = piece.next
     assert offset == 50
 
 
 def test_half_a_character_waits_for_the_rest(tmp_path: Path) -> None:
     (tmp_path / "train.log").write_bytes("€".encode()[:2])
-    assert (log_chunk(tmp_path, 0).text, log_chunk(tmp_path, 0).end) == ("", 0)
+    assert (log_chunk(tmp_path, 0).text, log_chunk(tmp_path, 0).next) == ("", 0)
     (tmp_path / "train.log").write_bytes("€".encode())
-    assert (log_chunk(tmp_path, 0).text, log_chunk(tmp_path, 0).end) == ("€", 3)
+    assert (log_chunk(tmp_path, 0).text, log_chunk(tmp_path, 0).next) == ("€", 3)
 
 
 def test_the_tail_of_bytes_that_are_no_text(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
     tail = log_tail(tmp_path, 3)
     assert tail.text == "".join(lines[-3:])
     assert log_chunk(tmp_path, tail.offset).text == tail.text
-    assert tail.end == tail.size
+    assert tail.next == tail.size
 
 
 @pytest.mark.parametrize(

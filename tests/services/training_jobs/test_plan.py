@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import GpuInUse, InvalidRequest, TrainingUnavailable, UnknownConfig, UnknownDataset
-from app.core.settings import CHECKPOINT_ID, Settings
+from app.core.ids import NAME
+from app.core.settings import Settings
 from app.services.training_jobs.plan import Plan, check_gpus, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
 from app.training import run_folder
@@ -138,4 +139,4 @@ def test_jobs_do_not_share_a_gpu_unasked(
 def test_ids_are_names_of_checkpoints_and_differ() -> None:
     ids = {new_id(asked(config="c" * 50 + ".yaml")) for _ in range(50)}
     assert len(ids) > 45
-    assert all(CHECKPOINT_ID.fullmatch(name) for name in ids)
+    assert all(NAME.fullmatch(name) for name in ids)

@@ -303,12 +303,37 @@ async def test_without_a_database_questions_are_refused_and_processes_still_end(
     async with service(settings, database_url) as jobs:
         job = await jobs.begin(REQUEST)
         await until(jobs, job.id, "running")
-        jobs._database._problem = "gone"
+        jobs._database.problem = "gone"
         for question in (jobs.get(job.id), jobs.stop(job.id), jobs.begin(REQUEST), jobs.overview()):
             with pytest.raises(errors.DatabaseUnavailable, match="gone"):
                 await question
         assert len(processes(job.id)) == 1
     assert processes(job.id) == []
+
+
+async def test_a_job_that_starts_while_the_watcher_asks_is_not_taken_for_one_without_a_process(
+    settings: Settings, database_url: str, script: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service(settings, database_url) as jobs:
+        loop, start, asked = asyncio.get_running_loop(), jobs._start_process, asyncio.Event()
+
+        async def slowly(*question: Any) -> Any:
+            found = await owned_by(*question)
+            if found:
+                asked.set()
+                await asyncio.sleep(1)
+            return found
+
+        def when_asked(*job: Any) -> Any:
+            loop.call_soon_threadsafe(jobs._look.set)
+            asyncio.run_coroutine_threadsafe(asked.wait(), loop).result(30)
+            return start(*job)
+
+        owned_by = training_jobs.owned_by
+        monkeypatch.setattr(training_jobs, "owned_by", slowly)
+        monkeypatch.setattr(jobs, "_start_process", when_asked)
+        job = await jobs.begin(REQUEST)
+        await until(jobs, job.id, "running")
 
 
 async def test_a_follower_sees_everything_once_and_the_end(

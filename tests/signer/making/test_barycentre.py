@@ -72,11 +72,6 @@ def test_a_value_is_missing_when_most_clips_miss_it() -> None:
     np.testing.assert_allclose(mostly_seen, seen, atol=1e-9)
 
 
-def test_votes_decide_between_clips() -> None:
-    low, high = np.zeros((6, 1)), np.ones((6, 1))
-    assert barycentre([low, high], low, votes=np.array([3.0, 1.0])).centre == pytest.approx(np.full((6, 1), 0.25))
-
-
 def test_without_clips_there_is_no_barycentre() -> None:
     with pytest.raises(ValueError, match="at least one clip"):
         barycentre([], np.zeros((3, 1)))
