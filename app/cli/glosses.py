@@ -43,6 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     measuring = actions.add_parser("evaluate", parents=[source, computing], help="dev figures of a checkpoint")
     measuring.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
+    measuring.add_argument("--greedy", action="store_true", help="without the checkpoint's decoder settings")
     parser.set_defaults(run=run)
 
 
@@ -104,7 +105,13 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     device = _device(args)
     config, model = load_checkpoint(args.checkpoint, str(device))
-    _show(dev_figures(model, open_bank(args.data), config.vocabulary, device))
+    everyday = args.checkpoint / "vocabularies" / "everyday.txt"
+    useful = None
+    if everyday.is_file():
+        lines = everyday.read_text(encoding="utf-8").splitlines()
+        useful = frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    how = None if args.greedy else config
+    _show(dev_figures(model, open_bank(args.data), config.vocabulary, device, how, useful))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,6 +22,7 @@ from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken, De
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
+from app.pipeline.module3_sequence.stretches import reread, second_look
 from app.pipeline.module4_language import to_english
 from app.pipeline.module4_language import warm_up as warm_up_language
 from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, Stopwatch
@@ -260,7 +261,13 @@ class Recogniser:
     def read(self, lattice: NDArray[np.float32], decoder: Decoder) -> tuple[GlossSegment, ...]:
         """The signs of a whole lattice (S, 1 + vocabulary), by a decoder that is new or reset."""
         decoder.feed(lattice)
-        return self.segments(decoder.best().tokens, lattice)
+        tokens, how = decoder.best().tokens, self.config.decoder
+        if not tokens and how.second_look:
+            tokens = second_look(lattice, how.second_look)
+        if not how.stretch:
+            return self.segments(tokens, lattice)
+        readings = reread(tokens, lattice, how.stretch, self.config.temperature)
+        return self._joined(readings)
 
     def segments(
         self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0
@@ -270,13 +277,17 @@ class Recogniser:
 
         lattice: (S, V) log-probabilities that cover the tokens, its first row being step `first_step`.
         """
+        temperature = self.config.temperature
+        return self._joined((token, token_confidence(lattice, token, temperature, first_step)) for token in tokens)
+
+    def _joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
+        """Tokens and how sure they are."""
         config = self.config
-        out = []
-        for token in tokens:
-            confidence = token_confidence(lattice, token, config.temperature, first_step)
-            if confidence >= config.decoder.min_confidence:
-                gloss = config.vocabulary[token.label - 1]
-                out.append(GlossSegment(gloss, token.start_step * STEP_S, token.end_step * STEP_S, confidence))
+        out = [
+            GlossSegment(config.vocabulary[t.label - 1], t.start_step * STEP_S, t.end_step * STEP_S, confidence)
+            for t, confidence in readings
+            if confidence >= config.decoder.min_confidence
+        ]
         return merged(out, config.decoder.merge_s)
 
 

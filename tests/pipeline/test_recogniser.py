@@ -191,3 +191,17 @@ def test_joining_repeats_never_changes_what_came_before(steps: list[tuple[str, f
     for count in range(len(segments)):
         part = [s.gloss for s in merged(segments[:count], gap_s)]
         assert whole[: len(part)] == part
+
+
+def test_a_whole_lattice_is_read_by_stretches_and_looked_at_again_where_the_config_says_so(tmp_path: Path) -> None:
+    around, peak = [0.9, 0.01, 0.08, 0.01], [0.1, 0.5, 0.38, 0.02]
+    lattice = np.log(np.array([around] * 4 + [peak] + [around] * 4, np.float32))
+    hidden = np.log(np.array([around] * 4, np.float32))
+    plain = Recogniser.load(tiny_checkpoint(tmp_path / "plain", beam=1))
+    assert [s.gloss for s in plain.read(lattice, plain.new_decoder())] == [VOCABULARY[0]]
+    assert plain.read(hidden, plain.new_decoder()) == ()
+
+    again = Recogniser.load(tiny_checkpoint(tmp_path / "again", beam=1, stretch=0.4, second_look=3.0))
+    (segment,) = again.read(lattice, again.new_decoder())
+    assert (segment.gloss, segment.start_s) == (VOCABULARY[1], pytest.approx(4 * 0.16))
+    assert [s.gloss for s in again.read(hidden, again.new_decoder())] == [VOCABULARY[1]]

@@ -35,6 +35,8 @@ class IndexBatch:
     """int64 (B,)."""
     spans: Tensor
     """int64 (n, 4): row, start and end in frames, label of each sign."""
+    strength: Tensor
+    """float32 (B,) how much each is disturbed."""
 
     def to(self, device: torch.device) -> IndexBatch:
         """All on the device but lengths, which CTC reads on the CPU, so that nothing waits for the device."""
@@ -68,6 +70,7 @@ def collate(phrases: list[Phrase]) -> IndexBatch:
         torch.from_numpy(targets),
         torch.tensor([len(p.spans) for p in phrases]),
         torch.tensor(spans, dtype=torch.int64).reshape(-1, 4),
+        torch.tensor([p.strength for p in phrases], dtype=torch.float32),
     )
 
 

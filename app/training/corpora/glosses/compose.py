@@ -5,8 +5,11 @@ Nothing but indices is made here (some hundred microseconds a phrase); gathering
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -24,13 +27,17 @@ PARTS = 3
 class Recipe:
     """How phrases are composed; probabilities 0..1, speeds as log-sigmas, lengths in frames of 25 a second."""
 
-    wlasl: float = 0.5
+    wlasl: float = 0.6
     """Share of phrases from `wlasl`; the rest is from `signs`."""
     single: float = 0.3
     """Share of phrases with one sign."""
+    webcam_single: float = 0.45
+    """The same among the phrases from `signs`."""
+    whole: float = 0.6
+    """Share of these that are the whole clip, the hands coming up and going down included."""
     nothing: float = 0.06
     """Share of phrases without any."""
-    fluent: float = 0.5
+    fluent: float = 0.6
     """Share of the phrases with several signs that are signed fluently, see `sign_s`."""
     signs: int = 4
     """Most signs of a phrase at the pace of the clips."""
@@ -38,7 +45,7 @@ class Recipe:
     """Most signs of a fluent phrase."""
     sign_s: tuple[float, float] = (0.22, 0.65)
     """Least and most seconds a sign of a fluent phrase, the way to the next included."""
-    cut: float = 0.15
+    cut: float = 0.25
     """Most of a stroke that is cut at an inner end."""
     phrase_speed: float = 0.3
     """Spread of the pace from phrase to phrase."""
@@ -60,6 +67,37 @@ class Recipe:
     """A clip counts 1 / (clips of its gloss) ** power."""
     longest: int = 240
     """Frames of the longest phrase."""
+    strength: float = 1.0
+    """How much stronger or weaker than `Disturbance` says a phrase from `wlasl` is disturbed."""
+    webcam_strength: float = 1.3
+    """The same for a phrase from `signs`, whose few glosses a network soon knows by heart."""
+    strength_spread: float = 0.35
+    """How much that varies from phrase to phrase, as a log-sigma."""
+
+
+@lru_cache(maxsize=1024)
+def _even(frames: int) -> NDArray[np.float64]:
+    """0 to 1 in equal steps; shared, not to be changed."""
+    return np.linspace(0.0, 1.0, frames)
+
+
+@lru_cache(maxsize=1024)
+def _uneven(frames: int) -> NDArray[np.float64]:
+    """How far an uneven pace strays from an even one; shared, not to be changed."""
+    phase = _even(frames)
+    return np.sin(np.pi * phase) * phase * (1 - phase) * 4
+
+
+@lru_cache(maxsize=64)
+def _smooth(frames: int) -> NDArray[np.float32]:
+    """(frames, PARTS) shares of the way from one pose to another; shared, not to be changed."""
+    u = np.arange(1, frames + 1) / (frames + 1)
+    return _all_parts((u * u * (3 - 2 * u)).astype(np.float32))
+
+
+def _all_parts(column: NDArray[Any]) -> NDArray[Any]:
+    """(frames,) -> (frames, PARTS)."""
+    return column[:, np.newaxis].repeat(PARTS, axis=1)
 
 
 @dataclass
@@ -83,19 +121,31 @@ class Track:
 
     def hold(self, pose: NDArray[np.int64], frames: int) -> None:
         """pose: (3,) frames of the bank."""
-        still = np.repeat(pose[None], frames, axis=0)
+        still = pose[np.newaxis].repeat(frames, axis=0)
         self.add(still, still, np.zeros((frames, PARTS), np.float32))
+
+    def hold_first(self, frames: int) -> None:
+        """Begin with the first frame, held."""
+        pose = self.first[0][:1].repeat(frames, axis=0)
+        self.first.insert(0, pose)
+        self.second.insert(0, pose)
+        self.weight.insert(0, np.zeros((frames, PARTS), np.float32))
+        self.frames += frames
+
+    def hold_last(self, frames: int) -> None:
+        """End with the last frame, held."""
+        first, second, weight = self.first[-1][-1:], self.second[-1][-1:], self.weight[-1][-1:]
+        self.add(first.repeat(frames, axis=0), second.repeat(frames, axis=0), weight.repeat(frames, axis=0))
 
     def read(self, start: float, end: float, frames: int, warp: float = 0.0) -> None:
         """Frames start..end of the bank (both included) at an uneven pace."""
-        phase = np.linspace(0.0, 1.0, frames)
+        phase = _even(frames)
         if warp:
-            phase = np.clip(phase + warp * np.sin(np.pi * phase) * phase * (1 - phase) * 4, 0, 1)
+            phase = (phase + warp * _uneven(frames)).clip(0, 1)
         place = start + phase * (end - start)
-        low = np.floor(place).astype(np.int64)
-        first = np.repeat(low[:, None], PARTS, axis=1)
-        second = np.repeat(np.minimum(low + 1, int(end))[:, None], PARTS, axis=1)
-        self.add(first, second, np.repeat((place - low).astype(np.float32)[:, None], PARTS, axis=1))
+        low = place.astype(np.int64)
+        weight = (place - low).astype(np.float32)
+        self.add(_all_parts(low), _all_parts(np.minimum(low + 1, int(end))), _all_parts(weight))
 
     @property
     def last(self) -> NDArray[np.int64]:
@@ -115,6 +165,8 @@ class Phrase:
     """(T, PARTS) share of the second, 0..1."""
     spans: tuple[tuple[int, int, int], ...]
     """Label, first frame and one past the last of each sign."""
+    strength: float = 1.0
+    """How much stronger than others it is disturbed."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -159,11 +211,17 @@ class Composer:
 
     def _draw(self, rng: Generator) -> Phrase:
         recipe = self.recipe
+        wlasl = "wlasl" in self.corpora and ("signs" not in self.corpora or rng.random() < recipe.wlasl)
+        phrase = self._drawn(rng, wlasl)
+        strength = recipe.strength if wlasl else recipe.webcam_strength
+        return replace(phrase, strength=strength * float(np.exp(rng.normal(0, recipe.strength_spread))))
+
+    def _drawn(self, rng: Generator, wlasl: bool) -> Phrase:
+        recipe = self.recipe
         if rng.random() < recipe.nothing:
             return self._nothing(rng)
-        wlasl = "wlasl" in self.corpora and ("signs" not in self.corpora or rng.random() < recipe.wlasl)
         book = self.corpora["wlasl" if wlasl else "signs"]
-        if rng.random() < recipe.single:
+        if rng.random() < (recipe.single if wlasl else recipe.webcam_single):
             return self.compose(rng, book.phrase(rng, 1, False), None)
         mixed = rng.random() < recipe.mixed
         if rng.random() < recipe.fluent:
@@ -185,11 +243,11 @@ class Composer:
             start, end = self._range(rng, i, place == 0, place == count - 1, sign_s is not None)
             pace = float(np.exp(rng.normal(0, recipe.sign_speed)))
             if sign_s is None:
-                frames = int(np.clip(round((end - start) * FPS / clip.fps * speed * pace), 5, 120))
+                frames = min(max(round((end - start) * FPS / clip.fps * speed * pace), 5), 120)
                 way = int(rng.integers(3, 13))
             else:
                 slot = FPS * sign_s * pace
-                way = int(np.clip(round(slot * rng.uniform(0.15, 0.5)), 1, 8))
+                way = min(max(round(slot * rng.uniform(0.15, 0.5)), 1), 8)
                 frames = max(4, round(slot) - way) + 2 * (place in (0, count - 1))
             before = track.frames
             if track.frames:
@@ -197,18 +255,18 @@ class Composer:
                 before = track.frames
             self._read(rng, track, i, start, end, frames)
             # Where it is signed: without the hands coming up before it and going down after it.
-            s, e = np.clip(self.strokes.stroke[i], start, end)
+            s, e = (min(max(at, start), end) for at in self.strokes.stroke[i].tolist())
             a, b = before + frames * (s - start) / (end - start), before + frames * (e - start) / (end - start)
-            bounds = np.linspace(int(a), max(int(np.ceil(b)), int(a) + 2), len(clip.signs) + 1).astype(int).tolist()
-            spans += [(self.label[s], a, b) for s, a, b in zip(clip.signs, bounds, bounds[1:], strict=False)]
+            begun, over, signs = int(a), max(math.ceil(b), int(a) + 2), clip.signs
+            bounds = [begun + (over - begun) * k // len(signs) for k in range(len(signs) + 1)]
+            spans += [(self.label[s], a, b) for s, a, b in zip(signs, bounds, bounds[1:], strict=False)]
         return self._finish(rng, track, spans)
 
     def _range(self, rng: Generator, i: int, first: bool, last: bool, fluent: bool) -> tuple[int, int]:
         """Frames [start, end) of the clip that are used: whole ends outside, the stroke or less inside."""
-        a, b = self.strokes.active[i]
-        s, e = self.strokes.stroke[i]
+        (a, b), (s, e) = self.strokes.active[i].tolist(), self.strokes.stroke[i].tolist()
         cut = self.recipe.cut * (e - s)
-        if first and last and rng.random() < 0.4:
+        if first and last and rng.random() < self.recipe.whole:
             return self.bank.clips[i].start, self.bank.clips[i].end
         # At the outer ends of a phrase the hands come up and go down, mostly; at the inner ones they never do when
         # signing is fluent, and do so in part when signs are shown one after the other.
@@ -218,13 +276,11 @@ class Composer:
         start = s - share_a * (s - a) + (rng.uniform(0, cut) if share_a == 0 else 0)
         end = e + share_b * (b - e) - (rng.uniform(0, cut) if share_b == 0 else 0)
         start = int(start)
-        return start, max(int(np.ceil(end)), start + 3)
+        return start, max(math.ceil(end), start + 3)
 
     def _transition(self, track: Track, start: int, frames: int) -> None:
-        there = np.repeat(np.full((1, PARTS), start, np.int64), frames, axis=0)
-        u = np.arange(1, frames + 1) / (frames + 1)
-        weight = np.repeat((u * u * (3 - 2 * u)).astype(np.float32)[:, None], PARTS, axis=1)
-        track.add(np.repeat(track.last[None], frames, axis=0), there, weight)
+        there = np.full((frames, PARTS), start, np.int64)
+        track.add(track.last[np.newaxis].repeat(frames, axis=0), there, _smooth(frames))
 
     def _read(self, rng: Generator, track: Track, i: int, start: int, end: int, frames: int) -> None:
         """The clip's frames; a hand that takes no part may stay where it was, for the whole sign or its beginning."""
@@ -268,18 +324,13 @@ class Composer:
 
     def _finish(self, rng: Generator, track: Track, spans: list[tuple[int, int, int]]) -> Phrase:
         recipe = self.recipe
-        first, second, weight = np.concatenate(track.first), np.concatenate(track.second), np.concatenate(track.weight)
         if rng.random() < recipe.hold:
             n = int(rng.integers(2, 25))
-            first = np.concatenate([np.repeat(first[:1], n, axis=0), first])
-            second = np.concatenate([np.repeat(first[:1], n, axis=0), second])
-            weight = np.concatenate([np.zeros((n, PARTS), np.float32), weight])
+            track.hold_first(n)
             spans = [(label, a + n, b + n) for label, a, b in spans]
         if rng.random() < recipe.hold:
-            n = int(rng.integers(2, 25))
-            first = np.concatenate([first, np.repeat(first[-1:], n, axis=0)])
-            second = np.concatenate([second, np.repeat(second[-1:], n, axis=0)])
-            weight = np.concatenate([weight, np.repeat(weight[-1:], n, axis=0)])
+            track.hold_last(int(rng.integers(2, 25)))
+        first, second, weight = np.concatenate(track.first), np.concatenate(track.second), np.concatenate(track.weight)
         if rng.random() < 0.5 and recipe.lost:
             gone = rng.random(len(first)) < rng.uniform(0, recipe.lost)
             gone[0] = False

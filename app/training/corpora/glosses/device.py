@@ -45,28 +45,30 @@ class Disturbance:
 
     mirror: float = 0.4
     """Share of phrases signed with the other hand."""
-    rotation: float = 0.08
+    rotation: float = 0.1
     """Of the picture, in radians."""
     shear: float = 0.05
     """Of the picture."""
-    scale: float = 0.12
+    scale: float = 0.145
     """Log of how much the picture is stretched."""
     shoulders: float = 0.05
     """Place of the shoulders."""
-    hand: float = 0.1
+    hand: float = 0.125
     """Place of each hand."""
     head: float = 0.05
     """Place of the head."""
-    drift: float = 0.05
+    drift: float = 0.065
     """How far a hand strays slowly."""
-    hand_shape: float = 0.1
+    hand_shape: float = 0.13
     """Each hand turned and stretched about its wrist."""
-    joint: float = 0.008
+    joint: float = 0.011
     """Place of each joint of a hand, the whole phrase long."""
-    jitter: float = 0.01
+    jitter: float = 0.0115
     """Noise of every point in every frame."""
-    hand_lost: float = 0.25
+    hand_lost: float = 0.3
     """Most of the frames in which a hand is lost, in half of the phrases."""
+    burst: float = 0.25
+    """Share of the hands that are lost for several frames at a time, about once a second."""
 
 
 class DeviceBank:
@@ -94,16 +96,23 @@ class DeviceBank:
         return torch.cat(columns, dim=2), torch.stack(there, dim=-1)
 
 
-def disturb(points: Tensor, there: Tensor, how: Disturbance, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(B, T, 53, 2) and (B, T, 3) -> the same, as another camera would have seen another body."""
+def disturb(
+    points: Tensor, there: Tensor, how: Disturbance, generator: torch.Generator, strength: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """(B, T, 53, 2) and (B, T, 3) -> the same, as another camera would have seen another body.
+
+    strength: (B,) factor of all deviations of a row; None: 1.
+    """
     batch, frames = there.shape[:2]
     device = points.device
+    if strength is None:
+        strength = torch.ones(batch, device=device)
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, device=device, generator=generator)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, device=device, generator=generator)
+        return torch.randn(*shape, device=device, generator=generator) * strength.view(-1, *[1] * (len(shape) - 1))
 
     swap = uniform(batch, 1, 1) < how.mirror
     points = torch.where(swap[..., None], _flip(_take(points, _MIRROR)), points)
@@ -138,6 +147,11 @@ def disturb(points: Tensor, there: Tensor, how: Disturbance, generator: torch.Ge
 
     share = how.hand_lost * uniform(batch, 1, 2) * (uniform(batch, 1, 1) < 0.5)
     lost = uniform(batch, frames, 2) < share
+    if how.burst:
+        begins = (uniform(batch, frames, 2) < 1 / 25) & (uniform(batch, 1, 2) < how.burst)
+        place = torch.arange(frames, device=device)[None, :, None]
+        since = place - torch.where(begins, place, -frames).cummax(dim=1).values
+        lost = lost | (since < 2 + 8 * uniform(batch, 1, 2))
     there = torch.cat([there[..., :1], there[..., 1:] & ~lost], dim=-1)
     return points, there
 

@@ -1,28 +1,31 @@
 """Dev figures: single signs and composed phrases of signers that training never saw, with several vocabularies.
 
-Reading with a smaller vocabulary is masking the logits of all other glosses. Greedy decoding, no thresholds, no
-language model. Composed phrases are fixed: drawn once, by a seed.
+Reading with a smaller vocabulary is masking the logits of all other glosses. No thresholds, no language model. Composed
+phrases are fixed: drawn once, by a seed.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from app.pipeline.checkpoint import CheckpointConfig, DecoderConfig
 from app.pipeline.module3_sequence.model import SignModel
-from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
+from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, label_ids, to_log_probs
+from app.pipeline.recogniser import Recogniser
 from app.training.corpora.glosses.bank import Bank
 from app.training.corpora.glosses.batches import collate
 from app.training.corpora.glosses.compose import FPS, Composer, Phrase, Recipe, Track
 from app.training.corpora.glosses.device import DeviceBank, features
-from app.training.corpora.glosses.names import NONE
-from app.training.corpora.glosses.objective import stretch_means
+from app.training.corpora.glosses.names import NONE, left_out
+from app.training.corpora.glosses.objective import mean_logits
 from app.training.corpora.glosses.strokes import Strokes
 from app.training.evaluation.wer import ErrorCounts, word_errors
 
@@ -31,9 +34,15 @@ CORE = (
     "HELLO", "THANK-YOU", "I-LOVE-YOU", "NO", "PLEASE", "YES", "HELP", "GOODBYE", "IX-1", "YOU", "SORRY", "EAT", "GOOD",
     "WELCOME", "HOW", "NAME",
 )  # fmt: skip
+#: The three that are recorded most.
+COMMON = ("HELLO", "THANK-YOU", "I-LOVE-YOU")
+#: Frames a second of webcams, which `signs` does not record.
+RATES = (12.5, 16.7, 25.0)
 #: Seconds a sign of the composed phrases.
 PACES = (0.3, 0.45, 0.6)
 _SEED = 20
+#: Signs of a lower confidence are shown as unsure; see `checkpoints/asl-large/vocabularies.json`.
+UNSURE = 0.4
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ def composed(
     pace."""
     if not clips:
         return ()
-    recipe = Recipe(nothing=0, single=0, mixed=0, lost=0, false_start=0, wlasl=1.0, longest=10_000)
+    recipe = Recipe(nothing=0, single=0, mixed=0, lost=0, false_start=0, wlasl=1.0, cut=0.15, longest=10_000)
     composer = Composer(bank, strokes, clips, vocabulary, recipe)
     book = next(iter(composer.corpora.values()))
     rng = np.random.default_rng([_SEED, int(100 * (sign_s or 0))])
@@ -96,33 +105,54 @@ def composed(
     return tuple(out)
 
 
-def dev_parts(bank: Bank, strokes: Strokes, vocabulary: tuple[str, ...], phrases: int = 150) -> list[Part]:
-    """Everything that is asked. Clips with a sign that is not in the vocabulary are left out."""
+def dev_parts(
+    bank: Bank,
+    strokes: Strokes,
+    vocabulary: tuple[str, ...],
+    phrases: int = 150,
+    rates: tuple[float, ...] = RATES,
+    useful: frozenset[str] | None = None,
+) -> list[Part]:
+    """Everything that is asked. Clips with a sign that is not in the vocabulary are left out.
+
+    rates: frames a second that webcam clips are taken for, each clip at each; the corpus does not say. useful: the
+    glosses of `everyday`; None: those of `signs` and the 300 most recorded of `wlasl`.
+    """
     known = set(vocabulary)
     cam = webcam(bank) & known
     few, many = most_recorded(bank, known, 100), most_recorded(bank, known, 300)
-    everyday = cam | many
+    everyday = (cam | many) if useful is None else useful & known
 
     def clips(corpus: str, glosses: Iterable[str]) -> list[int]:
         wanted = set(glosses)
         return [i for i in bank.of(corpus, "dev") if bank.clips[i].gloss != NONE and set(bank.clips[i].signs) <= wanted]
 
-    def singles(numbers: Iterable[int], fps: float = 25.0) -> tuple[Question, ...]:
-        return tuple(single(bank, i, fps) for i in numbers)
+    def singles(numbers: Iterable[int]) -> tuple[Question, ...]:
+        return tuple(single(bank, i, 25.0) for i in numbers)
+
+    def webcam_singles(numbers: Iterable[int]) -> tuple[Question, ...]:
+        return tuple(single(bank, i, fps) for i in numbers for fps in rates)
 
     core = [i for i in clips("signs", cam) if bank.clips[i].gloss in CORE]
-    none = [i for i in bank.of("signs", "dev") if bank.clips[i].gloss == NONE]
+    webcam_core, webcam_all = webcam_singles(core), webcam_singles(clips("signs", cam))
+    webcam_common = webcam_singles(i for i in core if bank.clips[i].gloss in COMMON)
+    webcam_none = webcam_singles(i for i in bank.of("signs", "dev") if bank.clips[i].gloss == NONE)
+    unknown = tuple(replace(q, signs=()) for q in singles(clips("wlasl", left_out())))
     parts = [
         Part("wlasl 100", singles(clips("wlasl", few)), few),
         Part("wlasl 300", singles(clips("wlasl", many)), many),
         Part("wlasl everyday", singles(clips("wlasl", everyday)), frozenset(everyday)),
         Part("wlasl all", singles(clips("wlasl", known)), None),
-        Part("signs core, 34", singles(core, 16.7), frozenset(cam)),
-        Part("signs all, 34", singles(clips("signs", cam), 16.7), frozenset(cam)),
-        Part("signs all, everyday", singles(clips("signs", cam), 16.7), frozenset(everyday)),
-        Part("signs all, all", singles(clips("signs", cam), 16.7), None),
-        Part("NONE, 34", singles(none, 16.7), frozenset(cam)),
-        Part("NONE, everyday", singles(none, 16.7), frozenset(everyday)),
+        Part("signs core, 34", webcam_core, frozenset(cam)),
+        Part("signs core, everyday", webcam_core, frozenset(everyday)),
+        Part("signs common, 34", webcam_common, frozenset(cam)),
+        Part("signs all, 34", webcam_all, frozenset(cam)),
+        Part("signs all, everyday", webcam_all, frozenset(everyday)),
+        Part("signs all, all", webcam_all, None),
+        Part("NONE, 34", webcam_none, frozenset(cam)),
+        Part("NONE, everyday", webcam_none, frozenset(everyday)),
+        Part("left out, everyday", unknown, frozenset(everyday)),
+        Part("left out, all", unknown, None),
     ]
     for pace in (*PACES, None):
         name = f"{pace} s" if pace else "own pace"
@@ -139,7 +169,7 @@ def dev_parts(bank: Bank, strokes: Strokes, vocabulary: tuple[str, ...], phrases
 def lattices(
     model: SignModel, bank: DeviceBank, questions: Sequence[Question], amp: torch.dtype, size: int = 128
 ) -> list[tuple[Tensor, Tensor]]:
-    """-> for each question its logits (S, 1 + labels) and those of the mean of its outputs (1 + labels,)."""
+    """-> for each question its logits (S, 1 + labels) and their mean over time (1 + labels,)."""
     out: list[tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0))] * len(questions)
     order = sorted(range(len(questions)), key=lambda q: len(questions[q].phrase))
     device = bank.points.device
@@ -155,56 +185,56 @@ def lattices(
             short, _ = model.encode_frames(x, lengths)
             hidden = model.sequence(short, lengths // TIME_DIVISOR)
             logits = model.classifier(hidden.float())
-        pooled = model.classifier(stretch_means(hidden.float(), whole.long().to(device)))
+        pooled = mean_logits(model.classifier, hidden.float(), whole.long().to(device))
         for place, q in enumerate(rows):
             out[q] = logits[place, : int(batch.lengths[place]) // TIME_DIVISOR], pooled[place]
     return out
 
 
-def mask_of(vocabulary: tuple[str, ...], known: frozenset[str] | None) -> Tensor:
-    """(1 + labels,): 0 for the blank and known glosses, minus infinity for the others."""
-    mask = torch.zeros(1 + len(vocabulary))
-    if known is not None:
-        mask[[i for i, g in enumerate(vocabulary, 1) if g not in known]] = -torch.inf
-    return mask
-
-
-def greedy(best: list[int]) -> list[int]:
-    """The best label of each step -> labels, repeats joined, blanks dropped."""
-    return [label for i, label in enumerate(best) if label != BLANK and (not i or best[i - 1] != label)]
-
-
 def figures(
-    model: SignModel, bank: DeviceBank, parts: Sequence[Part], vocabulary: tuple[str, ...], amp: torch.dtype
+    model: SignModel,
+    bank: DeviceBank,
+    parts: Sequence[Part],
+    vocabulary: tuple[str, ...],
+    amp: torch.dtype,
+    config: CheckpointConfig | None = None,
+    unsure: float = UNSURE,
 ) -> dict[str, dict[str, Any]]:
     """Part -> exact (whole answer right; a sign twice in a row counts once for single signs), top-1 and top-5 of the
-    pooled answer, WER with substitutions, deletions, insertions, and the number of questions."""
+    pooled answer, WER with substitutions, deletions, insertions, the share of answers with a wrong sign whose
+    confidence is not under `unsure`, and the number of questions.
+
+    config: whose decoder settings and temperature are used; None: greedy decoding, no more.
+    """
     model.eval()
-    number = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    number = label_ids(vocabulary)
     done: dict[int, list[tuple[Tensor, Tensor]]] = {}
     out: dict[str, dict[str, Any]] = {}
     for part in parts:
         key = id(part.questions)
         if key not in done:
             done = {key: lattices(model, bank, part.questions, amp)}
-        mask = mask_of(vocabulary, part.known).to(bank.points.device)
-        exact, first, five, asked, errors = 0, 0, 0, 0, ErrorCounts()
-        steps = [len(logits) for logits, _ in done[key]]
-        paths = [(logits + mask).argmax(-1) for logits, _ in done[key]]
-        best_paths = torch.cat(paths).cpu().split(steps)
-        ranked = ((torch.stack([pooled for _, pooled in done[key]]) + mask)[:, 1:].topk(5).indices + 1).tolist()
-        for question, path, best in zip(part.questions, best_paths, ranked, strict=True):
-            said = greedy(path.tolist())
+        known = tuple(g for g in vocabulary if part.known is None or g in part.known)
+        columns = torch.tensor([BLANK, *(number[g] for g in known)], device=bank.points.device)
+        reader = _reader(model, known, config)
+        bias = reader.config.decoder.blank_bias
+        exact, first, five, asked, sure, errors = 0, 0, 0, 0, 0, ErrorCounts()
+        for question, (logits, pooled) in zip(part.questions, done[key], strict=True):
+            log_probs = to_log_probs(logits[:, columns], bias).cpu().numpy()
+            segments = reader.read(log_probs, reader.new_decoder())
+            said = [s.gloss for s in segments]
             if len(question.signs) <= 1:
-                said = [s for i, s in enumerate(said) if not i or said[i - 1] != s]
-            exact += [vocabulary[s - 1] for s in said] == list(question.signs)
-            errors = errors + word_errors(question.signs, [vocabulary[s - 1] for s in said])
+                said = [gloss for gloss, _ in itertools.groupby(said)]
+            exact += said == list(question.signs)
+            errors = errors + word_errors(question.signs, said)
+            sure += any(s.gloss not in question.signs and s.confidence >= unsure for s in segments)
             if len(question.signs) == 1:
+                best = [known[i] for i in pooled[columns[1:]].topk(min(5, len(known))).indices.tolist()]
                 asked += 1
-                first += best[0] == number[question.signs[0]]
-                five += number[question.signs[0]] in best
+                first += best[0] == question.signs[0]
+                five += question.signs[0] in best
         total = len(part.questions)
-        row: dict[str, Any] = {"n": total, "exact": round(exact / total, 4)}
+        row: dict[str, Any] = {"n": total, "exact": round(exact / total, 4), "sure_wrong": round(sure / total, 4)}
         if asked:
             row |= {"top1": round(first / asked, 4), "top5": round(five / asked, 4)}
         if errors.reference_length > asked:
@@ -216,3 +246,10 @@ def figures(
             }
         out[part.name] = row
     return out
+
+
+def _reader(model: SignModel, known: tuple[str, ...], config: CheckpointConfig | None) -> Recogniser:
+    """Reads lattices whose columns are the blank and these glosses, as the service would with this vocabulary."""
+    if config is None:
+        return Recogniser(CheckpointConfig("greedy", "ase", known, model.config, 1.0, DecoderConfig(beam=1)), model)
+    return Recogniser(replace(config, vocabulary=known), model)

@@ -34,11 +34,11 @@ class Settings:
     """Optimiser steps at most."""
     seconds: float = 0.0
     """Seconds of training after which the run ends, the schedule with it; 0: no limit."""
-    batch_size: int = 256
+    batch_size: int = 384
     """Phrases a step."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     """At the peak; cosine to almost 0."""
-    warm_up: int = 300
+    warm_up: int = 200
     """Steps in which the rate rises."""
     weight_decay: float = 0.05
     """Of matrices; biases, norms and single numbers do not decay."""
@@ -58,6 +58,8 @@ class Settings:
     """How they are augmented on the device."""
     objective: Objective = field(default_factory=Objective)
     """What is minimised."""
+    teachers: tuple[str, ...] = ()
+    """Checkpoint folders of networks with the same glosses, for `objective.distil`."""
     model: dict[str, Any] = field(default_factory=_network)
     """Fields of `ModelConfig`."""
 

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Run:
             self.model = SignModel(ModelConfig(labels=len(self.vocabulary), **settings.model)).to(device)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"model: {error}") from error
+        self.teachers = self._teachers() if settings.objective.distil else []
         self.average = Average(self.model, settings.average)
         groups = decay_groups(self.model, settings.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(0.9, 0.98))
@@ -106,15 +107,28 @@ class Run:
         return True
 
     def start_from(self, checkpoint: Path) -> None:
-        """Begin with the weights of a checkpoint of the same network and glosses. Raises ConfigError."""
+        """Begin with the weights of a checkpoint of the same network (its dropout apart) and glosses. Raises
+        ConfigError."""
+        model = self._opened(checkpoint)
+        if replace(model.config, dropout=self.model.config.dropout) != self.model.config:
+            raise ConfigError(f"the checkpoint {checkpoint} has another network than this run")
+        self.model.load_state_dict(model.state_dict())
+        self.average = Average(self.model, self.settings.average)
+
+    def _opened(self, checkpoint: Path) -> SignModel:
+        """A network that knows the glosses of this run."""
         try:
             config, model = load_checkpoint(checkpoint, str(self.device))
         except CheckpointError as error:
             raise ConfigError(str(error)) from error
-        if (config.vocabulary, config.model) != (self.vocabulary, self.model.config):
-            raise ConfigError(f"the checkpoint {checkpoint} has other glosses or another network than this run")
-        self.model.load_state_dict(model.state_dict())
-        self.average = Average(self.model, self.settings.average)
+        if config.vocabulary != self.vocabulary:
+            raise ConfigError(f"the checkpoint {checkpoint} has other glosses than this run")
+        return model
+
+    def _teachers(self) -> list[SignModel]:
+        if not self.settings.teachers:
+            raise ConfigError("objective.distil needs teachers: name checkpoint folders in the setting teachers")
+        return [self._opened(Path(folder)).requires_grad_(False) for folder in self.settings.teachers]
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -168,9 +182,9 @@ class Run:
         torch.manual_seed(drawn)  # dropout
         generator.manual_seed(drawn)  # disturbance
         with torch.no_grad():
-            x = features(*disturb(*self.frames.gather(batch), self.settings.disturbance, generator))
+            x = features(*disturb(*self.frames.gather(batch), self.settings.disturbance, generator, batch.strength))
         self.model.train()
-        total, parts = loss(self.model, x, batch, self.settings.objective, self.amp)
+        total, parts = loss(self.model, x, batch, self.settings.objective, self.amp, self.teachers)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -196,8 +210,8 @@ class Run:
         model.load_state_dict(self.average.state)
         return model.eval()
 
-    def finish(self) -> dict[str, Any]:
-        """Write final/, the averaged weights in half precision, and figures.json beside it; returns the figures."""
+    def finish_weights(self) -> SignModel:
+        """Write final/, the averaged weights in half precision; returns the model with them."""
         model = self.averaged_model()
         config = CheckpointConfig(
             self.folder.name,
@@ -210,12 +224,25 @@ class Run:
         half = SignModel(self.model.config).half()
         half.load_state_dict(model.state_dict())
         save_checkpoint(self.folder / FINAL, config, half)
+        return model
+
+    def finish(self) -> dict[str, Any]:
+        """Write final/ and figures.json beside it; returns the figures."""
+        model = self.finish_weights()
         results = dev_figures(model, self.bank, self.vocabulary, self.device)
         write_json(self.folder / "figures.json", results)
         return results
 
 
-def dev_figures(model: SignModel, bank: Bank, glosses: tuple[str, ...], device: torch.device) -> dict[str, Any]:
-    """The dev figures of a model (see `evaluation`) on the clips of a bank."""
-    parts = dev_parts(bank, find_strokes(bank), glosses)
-    return figures(model, DeviceBank(bank, device), parts, glosses, precision("auto", device))
+def dev_figures(
+    model: SignModel,
+    bank: Bank,
+    glosses: tuple[str, ...],
+    device: torch.device,
+    config: CheckpointConfig | None = None,
+    useful: frozenset[str] | None = None,
+) -> dict[str, Any]:
+    """The dev figures of a model (see `evaluation`) on the clips of a bank; config: whose decoder settings are used;
+    useful: the glosses of `everyday`."""
+    parts = dev_parts(bank, find_strokes(bank), glosses, useful=useful)
+    return figures(model, DeviceBank(bank, device), parts, glosses, precision("auto", device), config)

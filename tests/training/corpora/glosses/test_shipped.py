@@ -1,12 +1,15 @@
-"""The shipped preview of the large vocabulary: what it is, and that the service's recogniser reads with it."""
+"""The shipped large vocabulary: what it is, its lists, and that the service's recogniser reads with it."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 import torch
 
 from app.pipeline.checkpoint import read_config
+from app.pipeline.keypoints import Keypoints
 from app.pipeline.recogniser import Recogniser
 from app.training.corpora.glosses.names import left_out
 from tests.support.recognisers import varied
@@ -26,6 +29,44 @@ def test_it_is_small_whole_and_reads_landmarks() -> None:
 
 
 def test_its_card_and_config_name_no_paths_of_a_machine() -> None:
-    for name in ("config.json", "MODEL_CARD.md"):
+    for name in ("config.json", "MODEL_CARD.md", "glosses.json", "vocabularies.json"):
         text = (FOLDER / name).read_text(encoding="utf-8")
         assert not any(place in text for place in ("/work", "/home", "/tmp", "/root"))
+
+
+def vocabulary(name: str) -> list[str]:
+    lines = (FOLDER / "vocabularies" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+def test_every_gloss_has_its_signers_and_dev_figures() -> None:
+    glosses = json.loads((FOLDER / "glosses.json").read_text(encoding="utf-8"))
+    assert tuple(glosses) == read_config(FOLDER).vocabulary
+    for gloss, row in glosses.items():
+        assert 1 <= row["signers"] <= row["clips"], gloss
+        assert ("dev_recall_all" in row) == (row["dev_clips"] > 0), gloss
+        assert all(0 <= row[key] <= 1 for key in row if key.startswith("dev_recall")), gloss
+
+
+def test_vocabularies_are_sorted_and_known_and_everyday_holds_core_and_well_recorded_glosses() -> None:
+    known = set(read_config(FOLDER).vocabulary)
+    named = json.loads((FOLDER / "vocabularies.json").read_text(encoding="utf-8"))
+    files = {path.stem for path in (FOLDER / "vocabularies").glob("*.txt")}
+    assert files == set(named["vocabularies"]) - {"all"}
+    for name in files:
+        glosses = vocabulary(name)
+        assert glosses == sorted(set(glosses))
+        assert set(glosses) <= known
+        assert named["vocabularies"][name]["glosses"] == len(glosses)
+    assert set(vocabulary("core")) == set(read_config(CHECKPOINTS / "asl-everyday").vocabulary)
+    assert set(vocabulary("core")) < set(vocabulary("everyday"))
+    signers = json.loads((FOLDER / "glosses.json").read_text(encoding="utf-8"))
+    assert min(signers[gloss]["signers"] for gloss in vocabulary("everyday")) >= 5
+
+
+@pytest.mark.parametrize("kept", [0, 33])
+def test_an_empty_picture_and_a_person_without_hands_in_sight_say_nothing(kept: int) -> None:
+    clip = varied(90)
+    points = clip.points.copy()
+    points[:, kept:] = 0
+    assert Recogniser.load(FOLDER).recognise(Keypoints(points, clip.times)).gloss == []

@@ -84,6 +84,22 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     assert later["ctc"] < first["ctc"]
 
 
+def test_every_part_of_the_loss_is_computed(tmp_path: Path) -> None:
+    bank = small_bank()
+    Run(bank, TINY, tmp_path / "teacher", CPU).finish_weights()
+    parts = ["objective.distil=0.5", "objective.inside=0.2", "objective.framewise=0.1", "objective.masked=0.5"]
+    more = ["objective.extend=0.5", "disturbance.burst=0.5", "recipe.strength_spread=0.3"]
+    settings = changed(TINY, [*parts, *more, f'teachers=["{tmp_path / "teacher" / "final"}"]'])
+    run = Run(bank, settings, tmp_path / "run", CPU)
+    run.train()
+    row = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
+    assert {"ctc", "aux", "stretch", "distil", "inside", "framewise"} <= set(row)
+    assert all(value == value for value in row.values())
+
+    with pytest.raises(ConfigError, match="needs teachers"):
+        Run(bank, changed(TINY, ["objective.distil=0.5"]), tmp_path / "other", CPU)
+
+
 def test_the_command_trains_a_checkpoint_that_reads_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pack(small_bank(), tmp_path / "bank.xz")
     out = tmp_path / "run"
