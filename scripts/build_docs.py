@@ -23,7 +23,13 @@ from app.services.conversation.commands import Resume  # noqa: E402
 
 DOCS = REPOSITORY / "docs"
 #: These errors are the answer of a live session; all others of a live session are shared with HTTP.
-SHARED_WITH_LIVE = ("internal_error", "device_fault", "landmarks_unavailable", "invalid_landmarks")
+SHARED_WITH_LIVE = (
+    "internal_error",
+    "device_fault",
+    "landmarks_unavailable",
+    "invalid_landmarks",
+    "unknown_vocabulary",
+)
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

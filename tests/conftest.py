@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 GLOSSES = ("HELLO", "THANK-YOU", "YOU", "NAME", "WHAT")
+VOCABULARIES = {"core": ("HELLO", "WHAT"), "everyday": ("HELLO", "THANK-YOU", "YOU", "NAME")}
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +53,20 @@ def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         model = ModelConfig(labels=len(GLOSSES), body_dim=8, hand_dim=8, model_dim=16, layers=1)
         save_checkpoint(folder / "tiny", CheckpointConfig("tiny", "ase", GLOSSES, model), SignModel(model))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vocabulary_checkpoints(tiny_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 'tiny' as above, and named vocabularies; with 'core' it is never sure of a sign."""
+    folder = tmp_path_factory.mktemp("vocabularies")
+    shutil.copytree(tiny_checkpoints / "tiny", folder / "tiny")
+    config = json.loads((folder / "tiny/config.json").read_text())
+    config["vocabularies"] = {"core": {"decoder": {"unsure": 1.1}, "dev": {"exact": 0.75}}}
+    (folder / "tiny/config.json").write_text(json.dumps(config))
+    (folder / "tiny/vocabularies").mkdir()
+    for name, glosses in VOCABULARIES.items():
+        (folder / f"tiny/vocabularies/{name}.txt").write_text("\n".join(glosses))
     return folder
 
 

@@ -15,7 +15,7 @@ from app.rpc.messages import recognition as to_message
 from app.services.recognition.service import ClipResult
 
 FOUND = Recognition(
-    segments=(GlossSegment("HELLO", 0.3204, 1.12, 0.97126), GlossSegment("YOU", 1.44, 2.08, 0.5)),
+    segments=(GlossSegment("HELLO", 0.3204, 1.12, 0.97126), GlossSegment("YOU", 1.44, 2.08, 0.5, unsure=True)),
     sentence="Hello, you.",
     confidence=0.73563,
     frame_count=49,
@@ -27,19 +27,20 @@ WARNINGS = [CaptionWarning("no_hands", "A person was found, but no hand.")]
 
 
 def test_http_grpc_and_the_command_line_say_the_same() -> None:
-    outcome = ClipResult(FOUND, WARNINGS, 1.23456, "tiny")
+    outcome = ClipResult(FOUND, WARNINGS, 1.23456, "tiny", "all", "ase")
     caption = outcome.caption
-    assert caption == Caption.of_recognition(FOUND, "tiny", WARNINGS)
+    assert caption == Caption.of_recognition(FOUND, "tiny", "all", WARNINGS)
     by_http = Prediction.of(outcome).model_dump(mode="json")
     assert by_http == {**caption.as_clip(), "processing_time_s": 1.2346}
-    by_grpc = MessageToDict(to_message(outcome), preserving_proto_field_name=True)
+    by_grpc = MessageToDict(to_message(outcome), preserving_proto_field_name=True, including_default_value_fields=True)
     assert by_grpc == {**by_http, "processing_time_s": 1.23456, "text": {"en": "Hello, you."}}
     by_command = json.loads(rendered(caption, "json", "ase", Path("a.mp4"), several=False))
     expected = {k: v for k, v in by_http.items() if k != "processing_time_s"}
-    assert by_command == {"file": "a.mp4", **expected, "warnings": ["no_hands"]}
+    assert by_command == {"file": "a.mp4", **expected, "warnings": ["no_hands", "low_confidence"]}
     assert (
-        rendered(caption, "text", "ase", Path("a.mp4"), several=True) == "a.mp4: Hello, you.  [HELLO (97%) YOU (50%)]"
+        rendered(caption, "text", "ase", Path("a.mp4"), several=True) == "a.mp4: Hello, you.  [HELLO (97%) YOU? (50%)]"
     )
-    assert rendered(caption, "srt", "ase", Path("a.mp4"), several=False).splitlines()[1] == (
-        "00:00:00,320 --> 00:00:01,960"
-    )
+    assert rendered(caption, "srt", "ase", Path("a.mp4"), several=False).splitlines()[1:] == [
+        "00:00:00,320 --> 00:00:01,960",
+        "Hello, you.\N{NO-BREAK SPACE}[?]",
+    ]

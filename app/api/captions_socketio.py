@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -19,11 +19,12 @@ from app.api.dependencies import client_address, services_of
 from app.core import bounded_json
 from app.core.errors import Close, MalformedMessage, ServiceError
 from app.core.settings import Settings
-from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_object
+from app.services.captions.commands import MAX_MESSAGE, Command, Start, parse_binary, parse_object
 from app.services.captions.events import Prediction
 from app.services.captions.session import LiveSession
 from app.services.conversation.conversation import ClientDisconnected, Conversation
 from app.services.conversation.events import Event, Ready
+from app.services.recognition.vocabularies import from_text
 
 PATH = "/socket.io"
 #: Unprocessed events of one client; while there are this many, nothing more is read from its connection.
@@ -99,9 +100,11 @@ class SocketIODoor:
             raise socketio.exceptions.ConnectionRefusedError(
                 problem.detail, {"code": problem.code, "close": close_code(problem)}
             ) from None
-        client = _Client(self._server, sid)
+        client = _Client(self._server, sid, _settings_in(scope))
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(client, hub, client_address(scope), 0, on_open=LiveSession.answer_every_frame)
+        talk = Conversation(
+            client, hub, client_address(scope), 0, LiveSession.answer_every_frame, Start(**client.settings)
+        )
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))
@@ -157,8 +160,9 @@ class _Server(socketio.AsyncServer):
 class _Client:
     """One client: a Door of the conversation."""
 
-    def __init__(self, server: _Server, sid: str) -> None:
-        self._server, self._sid = server, sid
+    def __init__(self, server: _Server, sid: str, settings: dict[str, Any]) -> None:
+        """settings: fields of `start` that hold unless the client sends others."""
+        self._server, self._sid, self.settings = server, sid, settings
         self._unread: asyncio.Queue[tuple[str, tuple[object, ...]]] = asyncio.Queue(MAX_UNREAD)
         self._gone: asyncio.Future[ClientDisconnected] = asyncio.get_running_loop().create_future()
 
@@ -171,7 +175,7 @@ class _Client:
             self._gone.set_result(ClientDisconnected(clean))
 
     async def receive(self) -> Command:
-        return _command(*await self._unless_gone(self._unread.get()))
+        return _command(*await self._unless_gone(self._unread.get()), self.settings)
 
     async def _unless_gone(self, what: Coroutine[Any, Any, T]) -> T:
         """The result. Raises ClientDisconnected as soon as the client is gone."""
@@ -217,14 +221,20 @@ class _Client:
             await self._unless_gone(socket.queue.join())
 
 
-def _command(event: str, content: tuple[object, ...]) -> Command:
-    """An event of the client as a command. Raises ServiceError."""
+def _settings_in(scope: Scope) -> dict[str, Any]:
+    """Fields of `start` in the query of a connection."""
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    return {"vocabulary": from_text(query["vocabulary"][-1])} if "vocabulary" in query else {}
+
+
+def _command(event: str, content: tuple[object, ...], settings: Mapping[str, Any]) -> Command:
+    """An event of the client as a command; settings: what a `start` need not say. Raises ServiceError."""
     if event == "message" and len(content) == 1 and isinstance(content[0], bytes):
         return parse_binary(content[0])
     given = content[0] if content else {}
     if not isinstance(given, dict):
         raise MalformedMessage(f"'{str(event)[:40]}' takes one object, such as {{image: ...}}.")
-    return parse_object({**given, "type": event})
+    return parse_object({**(settings if event == "start" else {}), **given, "type": event})
 
 
 def _readable(receive: Receive) -> Receive:

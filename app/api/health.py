@@ -1,4 +1,4 @@
-"""Liveness, readiness, system information and the vocabulary."""
+"""Liveness, readiness and system information."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from app import __version__
 from app.api.dependencies import ServicesDep, services
 from app.api.problems import responses
 from app.api.schemas import health as answers
-from app.api.schemas.vocabulary import Label, LabelNames, Labels
 from app.core import errors
 from app.monitoring.metrics import FRAMES, SOURCES, Metrics
 from app.monitoring.readings import gpu_readings, memory_readings
@@ -110,22 +109,6 @@ async def models(services: ServicesDep) -> answers.Models:
             for name in ids
         ]
     )
-
-
-@router.get("/api/labels", tags=["vocabulary"], summary="The vocabulary", responses=_NOT_READY)
-async def labels(services: ServicesDep) -> Labels:
-    """Every gloss that the active recogniser can produce, with its class index."""
-    recogniser = services.host.recogniser
-    return Labels(
-        model=recogniser.model_id,
-        labels=[Label(id=number, gloss=gloss) for number, gloss in enumerate(recogniser.vocabulary, start=1)],
-    )
-
-
-@router.get("/labels", tags=["vocabulary"], summary="The vocabulary, short form", responses=_NOT_READY)
-async def label_names(services: ServicesDep) -> LabelNames:
-    """The glosses in lower case, numbered from 0: the form that clients of the older Socket.IO protocol read."""
-    return LabelNames({str(number): gloss.lower() for number, gloss in enumerate(services.host.recogniser.vocabulary)})
 
 
 @router.get("/healthz", tags=["health"], summary="The short form", responses=_NOT_READY)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request
+import msgspec
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
+from app.api import answers
 from app.api.dependencies import ServicesDep, UploadsDep
 from app.api.problems import invalid_request, responses
 from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
@@ -24,8 +27,11 @@ from app.pipeline.module1_preprocessing.landmark_files import (
     keypoints_from_json,
     load_landmarks,
 )
+from app.services.container import Services
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
+from app.services.recognition.service import ClipResult
+from app.services.recognition.vocabularies import Vocabulary, from_text
 
 T = TypeVar("T")
 
@@ -35,8 +41,10 @@ router = APIRouter(prefix="/api/inference", tags=["inference"])
 MAX_LANDMARKS_JSON = 16 << 20
 #: Two minutes of small frames, or twenty seconds of frames of 100 KiB.
 MAX_FRAMES_JSON = 64 << 20
-#: Commas of a valid request: one after each frame and each time, and one in each data: URL.
-_MAX_COMMAS = 3 * MAX_FRAMES + 100
+#: Commas of a list of glosses before it is parsed.
+_MAX_GLOSS_COMMAS = 20_000
+#: Commas of a valid request: one after each frame and each time, one in each data: URL, and those of the glosses.
+_MAX_COMMAS = 3 * MAX_FRAMES + _MAX_GLOSS_COMMAS
 #: Parsing holds the interpreter lock, so parallel parsing would only cost memory.
 _parsing = threading.Lock()
 
@@ -46,6 +54,8 @@ _ALWAYS = (
     errors.UploadTooLarge,
     errors.VideoTooLong,
     errors.UnsupportedMediaType,
+    errors.InvalidRequest,
+    errors.UnknownVocabulary,
     errors.InternalError,
     errors.Busy,
     errors.NotReady,
@@ -57,12 +67,24 @@ _OF_PICTURES = (errors.BadDimensions, errors.TooExpensive, errors.ClipTimeout, e
 
 def _file_body(description: str) -> dict[str, Any]:
     file = {"type": "string", "format": "binary", "description": description}
-    return {"schema": {"type": "object", "required": ["file"], "properties": {"file": file}}}
+    vocabulary = {"type": "string", "description": "As in the query, before which it goes."}
+    properties = {"file": file, "vocabulary": vocabulary}
+    return {"schema": {"type": "object", "required": ["file"], "properties": properties}}
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:
     """What the OpenAPI document says of a body that the route reads itself, by media type."""
     return {"requestBody": {"required": True, "content": content}}
+
+
+VocabularyQuery = Annotated[
+    str | None,
+    Query(
+        description="Name of a vocabulary (GET /api/vocabularies), or glosses separated by commas, to read with; "
+        "default: `everyday` where the recogniser has it, else all it knows.",
+        examples=["all"],
+    ),
+]
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -91,6 +113,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
 @router.post(
     "/predict",
     summary="Caption a video",
+    response_model=Prediction,
     response_description="Glosses, times and a sentence; for a video without a person, no gloss and a warning.",
     responses=responses(
         (
@@ -104,7 +127,8 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
             errors.UndecodableVideo,
             errors.InsufficientStorage,
         )
-    ),
+    )
+    | answers.DOCUMENTED,
     openapi_extra=_body(
         {
             "multipart/form-data": _file_body(
@@ -113,7 +137,13 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
         }
     ),
 )
-async def predict(request: Request, services: ServicesDep, uploads: UploadsDep) -> Prediction:
+async def predict(
+    request: Request,
+    services: ServicesDep,
+    uploads: UploadsDep,
+    vocabulary: VocabularyQuery = None,
+    format: answers.FormatQuery = None,
+) -> Prediction | Response:
     """Upload a video of a person signing and get the recognised signs.
 
     `curl -F file=@clip.mp4 http://localhost:8000/api/inference/predict`
@@ -122,18 +152,35 @@ async def predict(request: Request, services: ServicesDep, uploads: UploadsDep) 
     the connection stops the work.
     """
     services.clips.check_ready()
-    async with uploads.enter(request) as incoming, receive_file(incoming) as upload:
-        outcome = await unless_gone(request, services.clips.process_video(upload.path))
-    return Prediction.of(outcome)
+    async with uploads.enter(request) as incoming:
+        read_with = await _checked(vocabulary, services)
+        async with receive_file(incoming) as upload:
+            read_with = read_with if upload.vocabulary is None else from_text(upload.vocabulary)
+            outcome = await unless_gone(request, services.clips.process_video(upload.path, read_with))
+    return await answers.answer(request, outcome, format)
+
+
+async def _checked(vocabulary: str | None, services: Services) -> Vocabulary:
+    """The vocabulary of the query. Raises UnknownVocabulary, before the body is received."""
+    read_with = None if vocabulary is None else from_text(vocabulary)
+    await services.clips.check_vocabulary(read_with)
+    return read_with
 
 
 @router.post(
     "/frames",
     summary="Caption frames",
-    responses=responses((*_ALWAYS, *_OF_PICTURES, errors.InvalidRequest, errors.InvalidFrames)),
+    response_model=Prediction,
+    responses=responses((*_ALWAYS, *_OF_PICTURES, errors.InvalidFrames)) | answers.DOCUMENTED,
     openapi_extra=_body({"application/json": {"schema": {"$ref": "#/components/schemas/FramesRequest"}}}),
 )
-async def frames(request: Request, services: ServicesDep, uploads: UploadsDep) -> Prediction:
+async def frames(
+    request: Request,
+    services: ServicesDep,
+    uploads: UploadsDep,
+    vocabulary: VocabularyQuery = None,
+    format: answers.FormatQuery = None,
+) -> Prediction | Response:
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
     services.clips.check_ready()
     async with uploads.enter(request) as incoming:
@@ -141,18 +188,21 @@ async def frames(request: Request, services: ServicesDep, uploads: UploadsDep) -
             raise errors.UnsupportedMediaType(
                 f"The content type of the body is {given[:80] or 'missing'}. Send application/json."
             )
+        read_with = await _checked(vocabulary, services)
         body = await receive_body(
             incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
 
-        async def work() -> Prediction:
-            pictures, times = await asyncio.to_thread(_read_frames, body, services.settings.max_duration_s)
-            return Prediction.of(await services.clips.process_frames(decoded(pictures, times)))
+        async def work() -> ClipResult:
+            pictures, times, own = await asyncio.to_thread(_read_frames, body, services.settings.max_duration_s)
+            return await services.clips.process_frames(decoded(pictures, times), read_with if own is None else own)
 
-        return await unless_gone(request, work())
+        outcome = await unless_gone(request, work())
+    return await answers.answer(request, outcome, format)
 
 
-def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float]]:
+def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float], Vocabulary]:
+    """Images, their times in seconds, and the vocabulary of the body."""
     if body.count(b",") > _MAX_COMMAS:  # before a parser makes an object of each element
         raise errors.InvalidRequest(f"frames: the body has more elements than {MAX_FRAMES} frames, which is the limit")
     try:
@@ -166,15 +216,17 @@ def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegP
     times = asked.times_s()
     check_duration(times[-1], max_duration_s)
     with pipeline_errors_as_service_errors():
-        return pictures_from(asked.frames), times
+        return pictures_from(asked.frames), times, asked.vocabulary
 
 
 @router.post(
     "/landmarks",
     summary="Caption landmarks",
+    response_model=Prediction,
     responses=responses(
         (*_ALWAYS, errors.EmptyFile, errors.NotLandmarks, errors.InvalidLandmarks, errors.InsufficientStorage)
-    ),
+    )
+    | answers.DOCUMENTED,
     openapi_extra=_body(
         {
             "multipart/form-data": _file_body(
@@ -185,34 +237,67 @@ def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegP
         }
     ),
 )
-async def landmarks(request: Request, services: ServicesDep, uploads: UploadsDep) -> Prediction:
+async def landmarks(
+    request: Request,
+    services: ServicesDep,
+    uploads: UploadsDep,
+    vocabulary: VocabularyQuery = None,
+    format: answers.FormatQuery = None,
+) -> Prediction | Response:
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
     services.clips.check_ready()
 
-    async def work(source: Upload | bytearray) -> Prediction:
-        return Prediction.of(await services.clips.process_landmarks(await asyncio.to_thread(_read_landmarks, source)))
-
     async with uploads.enter(request) as incoming:
+        read_with = await _checked(vocabulary, services)
+
+        async def work(source: Upload | bytearray) -> ClipResult:
+            keypoints, own = await asyncio.to_thread(_read_landmarks, source)
+            return await services.clips.process_landmarks(keypoints, read_with if own is None else own)
+
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."
-            return await unless_gone(request, work(await receive_body(incoming, MAX_LANDMARKS_JSON, instead)))
-        async with receive_file(incoming) as upload:
-            return await unless_gone(request, work(upload))
+            outcome = await unless_gone(request, work(await receive_body(incoming, MAX_LANDMARKS_JSON, instead)))
+        else:
+            async with receive_file(incoming) as upload:
+                outcome = await unless_gone(request, work(upload))
+    return await answers.answer(request, outcome, format)
 
 
-def _read_landmarks(source: Upload | bytearray) -> Keypoints:
-    """A landmark file, whose format follows from the client's name for it, or a JSON body."""
+def _read_landmarks(source: Upload | bytearray) -> tuple[Keypoints, Vocabulary]:
+    """A landmark file, whose format follows from the client's name for it, or a JSON body; and its vocabulary."""
     with pipeline_errors_as_service_errors(), _parsing:
         if isinstance(source, Upload):
-            return load_landmarks(source.path, source.filename or "unnamed")
+            own = None if source.vocabulary is None else from_text(source.vocabulary)
+            return load_landmarks(source.path, source.filename or "unnamed"), own
         try:
-            return keypoints_from_json(source)
+            return keypoints_from_json(source), _vocabulary_in(source)
         except InvalidLandmarkFile as problem:
             if problem.code == "not_json":
                 raise errors.MalformedRequest("The body is not valid JSON.") from None
             if problem.code == "not_landmarks":  # valid JSON, so the media type is right and the content is wrong
                 raise errors.InvalidLandmarks(sentence(problem)) from problem
             raise
+
+
+class _WithVocabulary(msgspec.Struct):
+    """What a body of landmarks has beside them; its text is parsed when its size is known."""
+
+    vocabulary: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_with_vocabulary = msgspec.json.Decoder(_WithVocabulary)
+_vocabulary = msgspec.json.Decoder(str | list[str] | None)
+
+
+def _vocabulary_in(body: bytearray) -> Vocabulary:
+    """The vocabulary of a JSON object. Raises InvalidRequest, UnknownVocabulary."""
+    text = bytes(_with_vocabulary.decode(body).vocabulary)
+    if text.count(b",") > _MAX_GLOSS_COMMAS:
+        raise errors.UnknownVocabulary(f"The list of glosses has more than {_MAX_GLOSS_COMMAS} entries, the limit.")
+    try:
+        return _vocabulary.decode(text)
+    except msgspec.ValidationError as problem:
+        raise errors.InvalidRequest(f"vocabulary: {problem}") from problem
 
 
 def _media_type(request: Request) -> str:

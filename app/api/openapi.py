@@ -33,7 +33,8 @@ response carries the header `X-Request-ID`, which identifies the request in the 
 Requests under an unknown host name and requests of pages of other sites are refused with 403; the settings
 `ALLOWED_HOSTS` and `CORS_ORIGINS` let them in. Live captions (WebSocket, Socket.IO) are described in docs/live.md.
 
-The recogniser is for research and evaluation. It knows only the glosses listed at `/api/labels`."""
+The recogniser is for research and evaluation. It knows only the glosses listed at
+`/api/vocabularies`, and reads with those of one vocabulary at a time."""
 
 
 def install(app: FastAPI) -> None:

@@ -14,13 +14,23 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from app.core.errors import Busy, EmptyFile, MalformedRequest, UnsupportedMediaType, UploadTimeout, UploadTooLarge
+from app.core.errors import (
+    Busy,
+    EmptyFile,
+    MalformedRequest,
+    UnknownVocabulary,
+    UnsupportedMediaType,
+    UploadTimeout,
+    UploadTooLarge,
+)
 from app.core.limits import Place, Places
 from app.core.settings import Settings
 from app.core.temp_files import temporary_file
 
-#: Form field of the file.
-FIELD = "file"
+#: Form fields: the file, and the vocabulary to read it with.
+FIELD, VOCABULARY = "file", "vocabulary"
+#: Bytes of the second.
+MAX_VOCABULARY = 1 << 18
 _FLUSH_BYTES = 1 << 20
 _MAX_PARTS = 16
 #: Bytes of request bodies held in memory (JSON), of all requests together; parsing takes about as much again.
@@ -35,17 +45,21 @@ class Upload:
     """Where it is."""
     filename: str
     """Its name as given by the client, untrusted."""
+    vocabulary: str | None
+    """The form field VOCABULARY, if there is one."""
 
 
 @dataclass(slots=True)
 class _Form:
-    """Callbacks of the multipart parser: keeps the bytes of the part called FIELD, discards all others."""
+    """Callbacks of the multipart parser: keeps the bytes of the parts called FIELD and VOCABULARY, discards all
+    others."""
 
     pending: bytearray = field(default_factory=bytearray)
     filename: str | None = None
+    vocabulary: bytearray | None = None
     parts: int = 0
     finished: bool = False
-    _taking: bool = False
+    _taking: bytearray | None = None
     _name: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
     _disposition: bytes = b""
@@ -70,19 +84,26 @@ class _Form:
 
     def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if options.get(b"name", b"").decode("utf-8", "replace") != FIELD:
-            return
-        if self.filename is not None:
-            raise MalformedRequest(f"The form holds more than one '{FIELD}'. Send one file per request.")
-        self.filename = options.get(b"filename", b"").decode("utf-8", "replace")
-        self._taking = True
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if name == FIELD:
+            if self.filename is not None:
+                raise MalformedRequest(f"The form holds more than one '{FIELD}'. Send one file per request.")
+            self.filename = options.get(b"filename", b"").decode("utf-8", "replace")
+            self._taking = self.pending
+        elif name == VOCABULARY:
+            if self.vocabulary is not None:
+                raise MalformedRequest(f"The form holds more than one '{VOCABULARY}'. Separate glosses by commas.")
+            self._taking = self.vocabulary = bytearray()
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._taking:
-            self.pending += data[start:end]
+        if self._taking is None:
+            return
+        self._taking += data[start:end]
+        if self._taking is self.vocabulary and len(self._taking) > MAX_VOCABULARY:
+            raise UnknownVocabulary(f"The form field '{VOCABULARY}' is larger than {MAX_VOCABULARY >> 10} KiB.")
 
     def on_part_end(self) -> None:
-        self._taking = False
+        self._taking = None
 
     def on_end(self) -> None:
         self.finished = True
@@ -165,12 +186,14 @@ class Uploads:
 @contextlib.asynccontextmanager
 async def receive_file(body: IncomingBody) -> AsyncIterator[Upload]:
     """Stream the multipart field FIELD into a temporary file, gone when the block ends, however it ends. Raises
-    UnsupportedMediaType, MalformedRequest, EmptyFile, UploadTimeout; the size is bounded by BodyLimit."""
+    UnsupportedMediaType, MalformedRequest, UnknownVocabulary, EmptyFile, UploadTimeout; the size is bounded by
+    BodyLimit."""
     boundary = _boundary(body.request)
     async with temporary_file() as path:
         with path.open("wb") as file:
-            filename = await _stream_into(file, body, boundary)
-        yield Upload(path, filename)
+            form = await _stream_into(file, body, boundary)
+        vocabulary = None if form.vocabulary is None else form.vocabulary.decode("utf-8", "replace")
+        yield Upload(path, form.filename or "", vocabulary)
 
 
 def _boundary(request: Request) -> bytes:
@@ -187,8 +210,8 @@ def _boundary(request: Request) -> bytes:
     return boundary
 
 
-async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes) -> str:
-    """Write the file of the form; returns its name as given by the client."""
+async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes) -> _Form:
+    """Write the file of the form; returns the rest of it."""
     form = _Form()
     parser = MultipartParser(
         boundary,
@@ -221,12 +244,13 @@ async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes) -> 
         raise MalformedRequest(f"The form has no field '{FIELD}'. Send, for example: curl -F {FIELD}=@clip.mp4")
     if size == 0:
         raise EmptyFile
-    return form.filename
+    return form
 
 
 async def _flush(file: IO[bytes], form: _Form) -> int:
     """Write what is pending, off the event loop, because the disk may block."""
-    pending, form.pending = bytes(form.pending), bytearray()
+    pending = bytes(form.pending)
+    form.pending.clear()  # the parser goes on filling it
     await asyncio.to_thread(file.write, pending)
     return len(pending)
 

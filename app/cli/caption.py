@@ -32,6 +32,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--output", type=Path, metavar="DIR", help="write one file per input into this folder instead of printing"
     )
     parser.add_argument("--checkpoint", help="id of the recogniser, default: the setting CHECKPOINT")
+    parser.add_argument(
+        "--vocabulary",
+        metavar="NAME|GLOSS,GLOSS",
+        help="read with this vocabulary, or with these glosses alone; default: everyday if the recogniser has it, else "
+        "all it knows",
+    )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N, default: the setting DEVICE")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
@@ -48,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
     check_checkpoint(settings)
     _quiet_libraries()
-    captioned, sign_language = caption_files(args.files, settings, show_progress=not args.quiet and sys.stderr.isatty())
+    show_progress = not args.quiet and sys.stderr.isatty()
+    captioned, sign_language = caption_files(args.files, settings, args.vocabulary, show_progress)
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
     for path, caption in zip(args.files, captioned, strict=True):
@@ -73,20 +80,25 @@ def _quiet_libraries() -> None:
 
 
 def caption_files(
-    paths: list[Path], settings: Settings, show_progress: bool = False
+    paths: list[Path], settings: Settings, vocabulary: str | None = None, show_progress: bool = False
 ) -> tuple[list[Caption | str], str]:
-    """For each file its caption, or why there is none; and their sign language. Several videos are read at once."""
+    """For each file its caption, or why there is none; and their sign language. Several videos are read at once.
+    Raises SettingsError where the recogniser cannot be loaded, or not be read with this vocabulary."""
     from tqdm import tqdm
 
     from app.core.settings import SettingsError
     from app.pipeline.checkpoint import CheckpointError
     from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
+    from app.pipeline.module3_sequence.vocabularies import UnknownVocabulary
     from app.services.recognition.loading import load_recogniser
+    from app.services.recognition.vocabularies import from_text
 
     try:
-        recogniser = load_recogniser(settings)
+        recogniser = load_recogniser(settings).reading_with(None if vocabulary is None else from_text(vocabulary))
     except CheckpointError as problem:
         raise SettingsError(str(problem)) from problem
+    except UnknownVocabulary as problem:
+        raise SettingsError(f"--vocabulary: {problem}") from problem
     workers = min(len(paths), settings.extractor_workers)
     landmarks = MediaPipeEngine(workers)
     bar = tqdm(total=0, unit="frame", file=sys.stderr, disable=not show_progress, leave=False, desc="reading")
@@ -112,7 +124,7 @@ def _caption(
             warnings = warnings_about(clip)
             unseen = any(warning.code == "no_person" for warning in warnings)
             found = nothing_seen(clip, recogniser.fps) if unseen else recogniser.recognise(clip)
-            return Caption.of_recognition(found, recogniser.model_id, warnings)
+            return Caption.of_recognition(found, recogniser.model_id, recogniser.reads, warnings)
     except ServiceError as problem:
         return f"{problem.title}: {problem.detail}"
     except OSError as problem:
@@ -137,17 +149,17 @@ def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks
 
 def rendered(caption: Caption, output: str, sign_language: str, path: Path, several: bool) -> str:
     """The caption of `path` in one of FORMATS, without a newline at its end; several: the text names the file."""
-    from app.services.recognition.subtitles import cues, to_srt, to_vtt
+    from app.services.recognition.subtitles import subtitles
 
     match output:
         case "json":
             codes = [warning.code for warning in caption.warnings]
             return json.dumps({"file": str(path), **caption.as_clip(), "warnings": codes}, ensure_ascii=False)
-        case "srt":
-            return to_srt(cues(caption.signs, sign_language)).rstrip("\n")
-        case "vtt":
-            return to_vtt(cues(caption.signs, sign_language)).rstrip("\n")
+        case "srt" | "vtt":
+            return subtitles(caption, sign_language, output).rstrip("\n")
         case _:
             prefix = f"{path}: " if several else ""
-            glosses = " ".join(f"{sign.gloss} ({sign.confidence:.0%})" for sign in caption.signs)
+            glosses = " ".join(
+                f"{sign.gloss}{'?' if sign.unsure else ''} ({sign.confidence:.0%})" for sign in caption.signs
+            )
             return f"{prefix}{caption.sentence}  [{glosses}]" if caption.signs else f"{prefix}(nothing was recognised)"

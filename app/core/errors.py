@@ -193,6 +193,15 @@ class InvalidLandmarks(ServiceError, status=422, title="The landmarks cannot be 
     example = "expected landmarks of shape (frames, 75, 3), got (30, 54, 3)"
 
 
+class UnknownVocabulary(ServiceError, status=422, title="Unknown vocabulary or glosses", close=Close.BAD_START):
+    """In a session that has begun it is a message that could not be used, like every error of this close code."""
+
+    example = (
+        "The recogniser does not know MOTER (nearest: MOTHER, MORE, POTATO). GET /api/vocabularies lists the "
+        "vocabularies and their glosses."
+    )
+
+
 class CheckpointRefused(ServiceError, status=422, title="The checkpoint cannot be used"):
     example = "The weights are damaged. The active recogniser stays in use."
 
@@ -247,7 +256,9 @@ class MalformedMessage(LiveError, status=400, title="The message cannot be read"
 
 
 class UnknownType(LiveError, status=400, title="There is no such message type"):
-    example = "unknown message type 'dance'; known are start, frame, landmarks, flush, pause, ack, ping and stop."
+    example = (
+        "unknown message type 'dance'; known are start, frame, landmarks, vocabulary, flush, pause, ack, ping and stop."
+    )
 
 
 class InvalidMessage(LiveError, status=422, title="The message does not have the expected form"):

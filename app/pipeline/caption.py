@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
@@ -45,10 +45,15 @@ class Caption:
     """Frame rate of the recogniser, in frames per second."""
     model: str
     """Id of the checkpoint that answered."""
+    vocabulary: str
+    """Name of the vocabulary it was read with; "custom": the client's own list."""
     warnings: tuple[CaptionWarning, ...] = ()
 
     @classmethod
-    def of_recognition(cls, found: Recognition, model: str, warnings: Iterable[CaptionWarning] = ()) -> Caption:
+    def of_recognition(
+        cls, found: Recognition, model: str, vocabulary: str, warnings: Iterable[CaptionWarning] = ()
+    ) -> Caption:
+        """warnings: about the clip; whether signs are unsure is added."""
         return cls(
             signs=_rounded(found.segments, found.duration_s),
             settled=len(found.segments),
@@ -59,7 +64,8 @@ class Caption:
             duration_s=_seconds(found.duration_s),
             fps=round(found.fps, 3),
             model=model,
-            warnings=tuple(warnings),
+            vocabulary=vocabulary,
+            warnings=(*warnings, *_about_unsure(found.segments)),
         )
 
     @classmethod
@@ -76,6 +82,7 @@ class Caption:
             duration_s=_seconds(update.until_s),
             fps=MODEL_FPS,
             model=model,
+            vocabulary=update.vocabulary,
         )
 
     @property
@@ -101,6 +108,7 @@ class Caption:
             "attention": self.attention,
             "warnings": [asdict(warning) for warning in self.warnings],
             "model": self.model,
+            "vocabulary": self.vocabulary,
         }
 
     def as_event(self) -> dict[str, Any]:
@@ -117,6 +125,7 @@ class Caption:
                     "start_ms": milliseconds(s.start_s),
                     "end_ms": milliseconds(s.end_s),
                     "final": place < self.settled,
+                    "unsure": s.unsure,
                 }
                 for place, s in enumerate(self.signs)
             ],
@@ -125,13 +134,27 @@ class Caption:
             "text": self.text,
             "confidence": self.confidence,
             "attention": self.attention,
+            "vocabulary": self.vocabulary,
         }
+
+
+def _about_unsure(signs: Sequence[GlossSegment]) -> list[CaptionWarning]:
+    unsure = [sign.gloss for sign in signs if sign.unsure]
+    if not unsure:
+        return []
+    which = f"Unsure signs, {len(unsure)} of {len(signs)}: {', '.join(dict.fromkeys(unsure))}."
+    return [CaptionWarning("low_confidence", f"{which} Such a sign may be another one, or none of the vocabulary.")]
 
 
 def _rounded(signs: Sequence[GlossSegment], until_s: float) -> tuple[GlossSegment, ...]:
     return tuple(
-        GlossSegment(s.gloss, _seconds(min(s.start_s, until_s)), _seconds(min(s.end_s, until_s)), _share(s.confidence))
-        for s in signs
+        replace(
+            sign,
+            start_s=_seconds(min(sign.start_s, until_s)),
+            end_s=_seconds(min(sign.end_s, until_s)),
+            confidence=_share(sign.confidence),
+        )
+        for sign in signs
     )
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -52,6 +52,8 @@ class DecoderConfig:
     new one."""
     min_confidence: float = 0.0
     """Signs with a lower confidence are left out."""
+    unsure: float = 0.0
+    """Signs with a lower confidence are marked as unsure."""
     merge_s: float = 0.0
     """The same gloss again within this many seconds of its end is one sign with a repeated movement."""
     window: int = 256
@@ -92,7 +94,16 @@ class CheckpointConfig:
     temperature: float = 1.0
     """Calibrates confidence, fitted on dev."""
     decoder: DecoderConfig = DecoderConfig()
+    vocabularies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What is different when it is read with a named vocabulary: "temperature", "decoder" (fields of DecoderConfig).
+    Beside them "dev": what was measured."""
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def reading(self, name: str, glosses: tuple[str, ...]) -> Self:
+        """For reading with these glosses alone, with the settings of the vocabulary `name`."""
+        own = self.vocabularies.get(name, {})
+        decoder = replace(self.decoder, **own.get("decoder", {}))
+        return replace(self, vocabulary=glosses, temperature=own.get("temperature", self.temperature), decoder=decoder)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -106,6 +117,7 @@ class CheckpointConfig:
             "model": self.model.to_dict(),
             "temperature": self.temperature,
             "decoder": asdict(self.decoder),
+            **({"vocabularies": self.vocabularies} if self.vocabularies else {}),
             "provenance": self.provenance,
         }
 
@@ -121,6 +133,8 @@ class CheckpointConfig:
                 )
         try:
             config = cls(**cls._fields(values))
+            for name in config.vocabularies:
+                config.reading(name, config.vocabulary)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise CheckpointError(f"config.json is damaged or incomplete: {error}") from error
         if config.model.labels != len(config.vocabulary) or len(set(config.vocabulary)) != len(config.vocabulary):
@@ -141,6 +155,7 @@ class CheckpointConfig:
             "model": cls.network.config_type.from_dict(values["model"]).without_pretrained(),
             "temperature": float(values["temperature"]),
             "decoder": DecoderConfig(**values["decoder"]),
+            "vocabularies": dict(values.get("vocabularies", {})),
             "provenance": dict(values.get("provenance", {})),
         }
 

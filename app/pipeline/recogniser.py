@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from app.pipeline.backends.base import Backend, TorchBackend
-from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint
+from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_checkpoint
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.crops import num_views, to_channels_first
 from app.pipeline.module1_preprocessing.normalise import LEFT_FEATURES, NUM_FEATURES, RIGHT_FEATURES, normalise
@@ -23,6 +25,14 @@ from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
 from app.pipeline.module3_sequence.stretches import reread, second_look
+from app.pipeline.module3_sequence.vocabularies import (
+    ALL,
+    UnknownVocabulary,
+    chosen,
+    columns_of,
+    narrowed,
+    read_vocabularies,
+)
 from app.pipeline.module4_language import to_english
 from app.pipeline.module4_language import warm_up as warm_up_language
 from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, Stopwatch
@@ -41,6 +51,8 @@ class GlossSegment:
     end_s: float
     confidence: float
     """Calibrated, 0..1."""
+    unsure: bool = False
+    """The confidence is below the vocabulary's threshold: it may well be another sign, or none of the vocabulary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +112,16 @@ class Recogniser:
         device: str = "cpu",
         amp: bool = False,
         backend: Backend | None = None,
+        vocabularies: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        """backend: what computes in place of `model`."""
+        """backend: what computes in place of `model`; vocabularies: the named ones, beside that of all glosses."""
         self.config = config
+        self.vocabularies = {ALL: config.vocabulary, **(vocabularies or {})}
+        self.reads = ALL
+        """Name of the vocabulary that it reads with."""
+        self._whole: Recogniser | None = None  # not itself: without a cycle, one that was replaced is freed at once
+        self._columns: NDArray[np.intp] | None = None
+        self._named: WeakValueDictionary[str, Recogniser] = WeakValueDictionary()
         self.model = model.eval()
         self.device = device
         self.backend: Backend = backend or TorchBackend(self.model, device, amp)
@@ -119,12 +138,48 @@ class Recogniser:
         """Load `folder`; `threads` sets the CPU threads of a call. Raises CheckpointError with what to do."""
         if threads:
             torch.set_num_threads(threads)
-        if backend == "torch":
-            return cls(*load_checkpoint(folder, device), device=device, amp=amp)
-        from app.pipeline.backends.onnx_runtime import open_export  # only here: its package is optional
+        exported: Backend | None = None
+        if backend == "onnx":
+            from app.pipeline.backends.onnx_runtime import open_export  # only here: its package is optional
 
-        exported = open_export(folder, device, threads or 1)
-        return cls(*load_checkpoint(folder), device=device, backend=exported)
+            exported = open_export(folder, device, threads or 1)
+        config, model = load_checkpoint(folder, device if exported is None else "cpu")
+        try:
+            vocabularies = read_vocabularies(folder, config.vocabulary)
+        except UnknownVocabulary as problem:
+            raise CheckpointError(str(problem)) from problem
+        return cls(config, model, device, amp, exported, vocabularies)
+
+    def reading_with(self, wanted: str | Sequence[str] | None = None) -> Recogniser:
+        """This recogniser with the vocabulary of this name or with these glosses, by default "everyday" where there is
+        one; it shares the network. Decoder and calibration are those of the vocabulary; for a list, those of the
+        smallest named vocabulary that is not smaller. Raises UnknownVocabulary, UnknownGlosses."""
+        whole = self.whole
+        name, glosses = chosen(wanted, self.vocabularies, whole.vocabulary)
+        if (known := whole._named.get(name)) is not None:
+            return known
+        if name == ALL and ALL not in whole.config.vocabularies:
+            return whole
+        view = copy.copy(whole)
+        view._whole, view.reads = whole, name
+        view._columns = columns_of(glosses, whole.vocabulary)
+        like = min((len(own), other) for other, own in self.vocabularies.items() if len(own) >= len(glosses))[1]
+        view.config = whole.config.reading(name if name in self.vocabularies else like, glosses)
+        if name in self.vocabularies:
+            whole._named[name] = view
+        return view
+
+    @property
+    def whole(self) -> Recogniser:
+        """The recogniser of all glosses, whose network this one shares."""
+        return self._whole or self
+
+    def narrow(self, output: WindowOutput) -> WindowOutput:
+        """What the network of `whole` says, for the glosses of this recogniser."""
+        if self._columns is None:
+            return output
+        bias = self.config.decoder.blank_bias - self.whole.config.decoder.blank_bias
+        return output._replace(log_probs=narrowed(output.log_probs, self._columns, bias))
 
     @property
     def model_id(self) -> str:
@@ -245,13 +300,13 @@ class Recogniser:
         for place, rows in zip(batch, steps, strict=True):
             place[: len(rows)] = rows
         logits = self.backend.classify(torch.from_numpy(batch[..., :-1]), lengths)
-        table: NDArray[np.float32] = to_log_probs(logits, self.config.decoder.blank_bias).cpu().numpy()
+        table: NDArray[np.float32] = to_log_probs(logits, self.whole.config.decoder.blank_bias).cpu().numpy()
         out = []
         for row, rows, frames in zip(table, steps, windows, strict=True):
             log_probs = row[: len(rows)]
             quiet = ~hand_near(frames)
             log_probs[quiet], log_probs[quiet, BLANK] = -50.0, 0.0
-            out.append(WindowOutput(log_probs, rows[:, -1]))
+            out.append(self.narrow(WindowOutput(log_probs, rows[:, -1])))
         return out
 
     def new_decoder(self) -> Decoder:
@@ -283,11 +338,12 @@ class Recogniser:
     def _joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
         """Tokens and how sure they are."""
         config = self.config
-        out = [
-            GlossSegment(config.vocabulary[t.label - 1], t.start_step * STEP_S, t.end_step * STEP_S, confidence)
-            for t, confidence in readings
-            if confidence >= config.decoder.min_confidence
-        ]
+        out = []
+        for token, confidence in readings:
+            if confidence >= config.decoder.min_confidence:
+                gloss = config.vocabulary[token.label - 1]
+                times = token.start_step * STEP_S, token.end_step * STEP_S
+                out.append(GlossSegment(gloss, *times, confidence, confidence < config.decoder.unsure))
         return merged(out, config.decoder.merge_s)
 
 
@@ -322,7 +378,8 @@ def merged(segments: Sequence[GlossSegment], gap_s: float) -> tuple[GlossSegment
     for segment in segments:
         last = out[-1] if out else None
         if last is not None and last.gloss == segment.gloss and segment.start_s - last.end_s < gap_s - 1e-9:
-            out[-1] = replace(last, end_s=segment.end_s, confidence=max(last.confidence, segment.confidence))
+            confidence, unsure = max(last.confidence, segment.confidence), last.unsure and segment.unsure
+            out[-1] = replace(last, end_s=segment.end_s, confidence=confidence, unsure=unsure)
         else:
             out.append(segment)
     return tuple(out)

@@ -23,6 +23,7 @@ from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, 
 from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
+from app.pipeline.module3_sequence.vocabularies import ALL
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, WindowOutput
 from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, OnStage, no_op_observer
@@ -87,6 +88,8 @@ class StreamUpdate:
     """Mean weight of the images in this sentence, 0..1; the pose has the rest."""
     pause_s: float | None = None
     """When the sentence will end unless another sign comes; None while it has no sign."""
+    vocabulary: str = ALL
+    """Name of the vocabulary it was read with."""
 
     @property
     def segments(self) -> tuple[GlossSegment, ...]:
@@ -206,6 +209,9 @@ class CaptionStream:
         self._lattice = GlobalLattice(self.config.window, self.config.stride)
         self._steps = StepCache(recogniser.step_dim)
         self._decoder = recogniser.new_decoder()
+        self._next: Recogniser | None = None
+        self.signing = False
+        """Whether the running sentence has a sign so far."""
         self._next_window = 0  # first frame of the next full window
         self._last_sentence: tuple[tuple[str, ...], str] = ((), "")
         self._read_until = 0  # frames that the latest job had seen
@@ -217,6 +223,13 @@ class CaptionStream:
         self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
         self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the images in the windows taken for this sentence
         self._decoder.reset(step)
+        self.signing = False
+
+    def read_next_with(self, recogniser: Recogniser) -> None:
+        """Read with another vocabulary of the same network from the next sentence on."""
+        if recogniser.whole is not self.recogniser.whole:
+            raise ValueError("a stream stays with its network; another vocabulary of that one can take over")
+        self._next = recogniser
 
     def set_aspect(self, aspect: float) -> None:
         """Width / height of the images, where it becomes known late. Raises ValueError once there are frames."""
@@ -297,8 +310,15 @@ class CaptionStream:
             self._next_window = max(start, context)
         segments = self._segments(self._decoder.best().tokens, self._rows)
         self._on_stage(DECODING, time.perf_counter() - began)
-        done = StreamUpdate(segments, (), self._english(segments), end / MODEL_FPS, reason, self._rgb())
-        self._begin_sentence(self._decoder.steps)
+        vocabulary, step = self.recogniser.reads, self._decoder.steps
+        done = StreamUpdate(
+            segments, (), self._english(segments), end / MODEL_FPS, reason, self._rgb(), vocabulary=vocabulary
+        )
+        if self._next is not None:
+            self.recogniser, self._next = self._next, None
+            self._decoder = self.recogniser.new_decoder()
+            self._lattice.relabel()
+        self._begin_sentence(step)
         self._buffer.forget_before(self._next_window)
         return done
 
@@ -358,9 +378,16 @@ class CaptionStream:
         segments = self._segments(tokens, table)
         final = self._segments(tokens[: len(self._decoder.committed())], table)
         pause_s = max(s.end_s for s in segments) + self.config.endpoint_s if segments else None
+        self.signing = bool(segments)
         self._on_stage(DECODING, time.perf_counter() - began)
         return StreamUpdate(
-            final, segments[len(final) :], self._english(segments), end / MODEL_FPS, rgb=rgb, pause_s=pause_s
+            final,
+            segments[len(final) :],
+            self._english(segments),
+            end / MODEL_FPS,
+            rgb=rgb,
+            pause_s=pause_s,
+            vocabulary=self.recogniser.reads,
         )
 
     def _segments(self, tokens: Sequence[DecodedToken], table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:

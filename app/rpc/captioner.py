@@ -12,10 +12,11 @@ from app.rpc.calls import ActiveCalls, Context
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1 import captioner_pb2_grpc
-from app.rpc.messages import recognition
+from app.rpc.messages import recognition, vocabulary
 from app.rpc.status import status_of
 from app.rpc.streaming import converse
 from app.services.container import Services
+from app.services.recognition.vocabularies import Vocabulary
 
 #: Clips in one RecogniseBatch.
 MAX_CLIPS = 32
@@ -28,29 +29,32 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         self._services, self._calls = services, calls
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
-        return await self._recognition(request.clip)
+        return await self._recognition(request.clip, vocabulary(request.vocabulary))
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
         if not 1 <= len(request.clips) <= MAX_CLIPS:
             raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are accepted in one call.")
+        read_with = vocabulary(request.vocabulary)
+        await self._services.clips.check_vocabulary(read_with)
         # As many at once as share one call of the model; more would only occupy places that other clients need.
         settings = self._services.settings
         places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
-        results = await asyncio.gather(*(self._result(clip, places) for clip in request.clips))
+        results = await asyncio.gather(*(self._result(clip, read_with, places) for clip in request.clips))
         return pb.RecogniseBatchResponse(results=results)
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
         async with self._calls.call(context, "StreamCaptions"):
             await converse(context, self._services.captions)
 
-    async def _recognition(self, clip: pb.Clip) -> pb.Recognition:
-        return recognition(await recognise(clip, self._services.clips, self._services.settings.max_duration_s))
+    async def _recognition(self, clip: pb.Clip, read_with: Vocabulary) -> pb.Recognition:
+        services = self._services
+        return recognition(await recognise(clip, read_with, services.clips, services.settings.max_duration_s))
 
-    async def _result(self, clip: pb.Clip, places: asyncio.Semaphore) -> pb.ClipResult:
+    async def _result(self, clip: pb.Clip, read_with: Vocabulary, places: asyncio.Semaphore) -> pb.ClipResult:
         """A bad clip does not affect the others."""
         async with places:
             try:
-                return pb.ClipResult(recognition=await self._recognition(clip))
+                return pb.ClipResult(recognition=await self._recognition(clip, read_with))
             except ServiceError as problem:
                 error = problem
             except Exception:  # noqa: BLE001 - an unexpected error of one clip is that clip's answer

@@ -1,4 +1,4 @@
-"""Whole clips in one message: a video, images or landmarks -> an ClipResult of the ClipService."""
+"""Whole clips in one message: a video, images or landmarks -> a ClipResult of the ClipService."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from app.rpc.messages import unpacked
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.service import ClipResult, ClipService
+from app.services.recognition.vocabularies import Vocabulary
 
 
-async def recognise(clip: pb.Clip, service: ClipService, max_duration_s: float) -> ClipResult:
+async def recognise(clip: pb.Clip, vocabulary: Vocabulary, service: ClipService, max_duration_s: float) -> ClipResult:
     """Raises the documented errors of app.core.errors. Cancelling it stops the work."""
     match clip.WhichOneof("source"):
         case "video":
-            return await _video(clip.video, service)
+            return await _video(clip.video, vocabulary, service)
         case "frames":
             pictures, times = await asyncio.to_thread(_frames, clip.frames, max_duration_s)
-            return await service.process_frames(decoded(pictures, times))
+            return await service.process_frames(decoded(pictures, times), vocabulary)
         case "landmarks":
-            return await service.process_landmarks(await asyncio.to_thread(_landmarks, clip.landmarks))
+            keypoints = await asyncio.to_thread(_landmarks, clip.landmarks)
+            return await service.process_landmarks(keypoints, vocabulary)
         case _:
             raise InvalidRequest("The clip is empty. Send 'video', 'frames' or 'landmarks'.")
 
 
-async def _video(data: bytes, service: ClipService) -> ClipResult:
+async def _video(data: bytes, vocabulary: Vocabulary, service: ClipService) -> ClipResult:
     if not data:
         raise EmptyFile
     async with temporary_file() as path:
         await asyncio.to_thread(path.write_bytes, data)
-        return await service.process_video(path)
+        return await service.process_video(path, vocabulary)
 
 
 def _frames(frames: pb.Frames, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float]]:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from app.core.errors import InvalidLandmarks, MalformedMessage, TooBig
 from app.pipeline.keypoints import NUM_KEYPOINTS
+from app.pipeline.module3_sequence.vocabularies import MAX_GLOSSES
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.services.captions.commands import (
     MAX_LANDMARK_FRAMES,
     MAX_MESSAGE,
+    ChangeVocabulary,
     Command,
     Landmarks,
     Pause,
@@ -26,6 +28,7 @@ from app.services.captions.events import FoundLandmarks
 from app.services.conversation.commands import Ack
 from app.services.conversation.events import Event
 from app.services.recognition.service import ClipResult
+from app.services.recognition.vocabularies import Vocabulary
 
 _NUMBERS = {"float32": "<f4", "float16": "<f2"}
 
@@ -60,6 +63,8 @@ def command(message: pb.StreamCaptionsRequest) -> Command:
         case "landmarks":
             points = unpacked(message.landmarks.points, MAX_LANDMARK_FRAMES)
             return Landmarks(checked_points(points), _time(message.landmarks))
+        case "vocabulary":
+            return ChangeVocabulary(vocabulary=vocabulary(message.vocabulary))
         case "pause":
             return Pause(paused=message.pause.paused)
         case "ack":
@@ -70,9 +75,22 @@ def command(message: pb.StreamCaptionsRequest) -> Command:
             raise MalformedMessage("The message has no content, such as 'picture' or 'landmarks'.")
 
 
+def vocabulary(asked: pb.Vocabulary) -> Vocabulary:
+    """What to read with."""
+    match asked.WhichOneof("reads"):
+        case "name":
+            return asked.name
+        case "glosses":
+            return list(asked.glosses.gloss[: MAX_GLOSSES + 1])  # more are refused, however many
+        case _:
+            return None
+
+
 def _start(start: pb.Start) -> Mapping[str, Any]:
     """The settings that the client sent, for the validation that all doors share."""
-    given = {field.name: value for field, value in start.ListFields() if field.name not in ("targets", "resume")}
+    messages = ("targets", "resume", "vocabulary")
+    given = {field.name: value for field, value in start.ListFields() if field.name not in messages}
+    given["vocabulary"] = vocabulary(start.vocabulary)
     if start.targets:
         given["targets"] = list(start.targets)
     if start.HasField("resume"):

@@ -3,14 +3,16 @@
 import { copy, el, make, percent, readFrom } from "./dom.js";
 import { readAloud } from "./settings.js";
 
-const said = []; // { start_ms, end_ms, sentence }
+const said = []; // { start_ms, end_ms, sentence, unsure: glosses }
+const QUESTION = "\u00a0[?]"; // behind a sentence with unsure signs, as in the service's own subtitles
 
 // Times of a new session begin at 0 and follow those of the one before.
 export const nextStart = () => (said.length ? said.at(-1).end_ms + 1000 : 0);
 export const count = () => said.length;
 
-function inWords(confidence) {
-  const words = confidence >= 0.8 ? "sure" : confidence >= 0.6 ? "fairly sure" : "unsure";
+function inWords({ confidence, gloss }) {
+  const unsure = confidence < 0.6 || gloss.some((sign) => sign.unsure);
+  const words = unsure ? "unsure" : confidence >= 0.8 ? "sure" : "fairly sure";
   return `${percent(confidence)}, ${words}`;
 }
 
@@ -19,11 +21,13 @@ export function show(event, open) {
   el("live-sentence").textContent = open ? event.sentence.replace(/[.?!]$/, " …") : event.sentence;
   el("live-sentence").classList.toggle("open", open);
   el("live-gloss").replaceChildren(...event.gloss.map((sign) => {
-    const chip = make("span", `${sign.gloss} ${percent(sign.confidence)}`, sign.final ? "" : "open");
+    const text = sign.unsure ? `${sign.gloss}? ${percent(sign.confidence)}` : `${sign.gloss} ${percent(sign.confidence)}`;
+    const chip = make("span", text, [sign.final ? "" : "open", sign.unsure ? "unsure" : ""].join(" ").trim());
+    if (sign.unsure) chip.append(make("i", ", unsure", "spoken"));
     chip.style.setProperty("--share", sign.confidence);
     return chip;
   }));
-  el("confidence").textContent = event.gloss.length ? inWords(event.confidence) : "–";
+  el("confidence").textContent = event.gloss.length ? inWords(event) : "–";
   el("attention").textContent = readFrom(event.attention);
 }
 
@@ -34,12 +38,16 @@ export function clearRunning() {
 }
 
 export function add(event, offset_ms) {
-  const line = { start_ms: event.start_ms + offset_ms, end_ms: event.end_ms + offset_ms, sentence: event.sentence };
+  const unsure = event.gloss.filter((sign) => sign.unsure).map((sign) => sign.gloss);
+  const line = {
+    start_ms: event.start_ms + offset_ms, end_ms: event.end_ms + offset_ms, sentence: event.sentence, unsure,
+  };
   said.push(line);
   const item = document.createElement("li");
   const at = make("span", clock(line.start_ms, "").slice(3, 8), "at");
   at.setAttribute("aria-hidden", "true"); // screen readers should read only the sentence
   item.append(at, make("span", line.sentence));
+  if (unsure.length) item.append(make("span", `unsure: ${unsure.join(", ")}`, "unsure"));
   el("history").append(item);
   el("scroll").scrollTop = el("scroll").scrollHeight;
   shown();
@@ -59,14 +67,17 @@ function clock(ms, comma) {
   return `${time}${comma}${pad(ms % 1000, 3)}`;
 }
 
+const written = ({ sentence, unsure }) => (unsure.length ? sentence + QUESTION : sentence);
+
 function asFile(kind) {
-  if (kind === "txt") return said.map((line) => line.sentence).join("\n") + "\n";
+  if (kind === "txt") return said.map(written).join("\n") + "\n";
   const comma = kind === "srt" ? "," : ".";
-  const cues = said.map(({ start_ms, end_ms, sentence }, i) => {
+  const cues = said.map((line, i) => {
+    const { start_ms, end_ms } = line;
     const number = kind === "srt" ? `${i + 1}\n` : "";
     // A short sign stays long enough to be read, but not into the next line.
     const until = Math.max(end_ms, Math.min(start_ms + 1000, said[i + 1]?.start_ms ?? Infinity));
-    return `${number}${clock(start_ms, comma)} --> ${clock(until, comma)}\n${sentence}\n`;
+    return `${number}${clock(start_ms, comma)} --> ${clock(until, comma)}\n${written(line)}\n`;
   });
   return (kind === "vtt" ? "WEBVTT\n\n" : "") + cues.join("\n");
 }

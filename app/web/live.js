@@ -2,7 +2,7 @@
 
 import { add, clearRunning, count, nextStart, show } from "./captions.js";
 import { complain, el, make } from "./dom.js";
-import { follow, listCameras, settings } from "./settings.js";
+import { follow, listCameras, settings, vocabulary } from "./settings.js";
 import { draw, wipe } from "./skeleton.js";
 
 const FRAME_MS = 66;
@@ -33,6 +33,7 @@ function connect(run) {
   socket.addEventListener("open", () => {
     const start = {
       type: "start", endpoint_ms: settings.endpoint_ms, aspect: video.videoWidth / video.videoHeight, landmarks: true,
+      vocabulary: vocabulary(),
     };
     if (run.session) start.resume = { session_id: run.session, token: run.token, last_seq: run.seq };
     socket.send(JSON.stringify(start));
@@ -69,7 +70,7 @@ function receive(run, event) {
     Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, opened: true, attempt: 0 });
     el("try-now").hidden = true;
     if (live !== run || run.ending) return;
-    showState("live", `Captions are on: ${event.model.id} knows ${event.model.glosses} signs.`);
+    showState("live", `Captions are on: ${event.model.id} reads ${inWords(event.vocabulary)}.`);
     if (run.stream || run.warm) return play();
     frame(run, true);
     setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // even without an answer
@@ -85,6 +86,8 @@ function receive(run, event) {
     lag(event);
     if (live === run) show(event, false);
     add(event, run.offset_ms);
+  } else if (event.type === "vocabulary") {
+    if (live === run && !run.ending) showState("live", `From the next sentence on: ${inWords(event.vocabulary)}.`);
   } else if (event.type === "stats") {
     lag(event);
     pictures(event.used, event.dropped + run.skipped);
@@ -92,12 +95,16 @@ function receive(run, event) {
     if (event.fatal && !(event.code in TRY_AGAIN)) {
       run.fatal = true;
       if (!run.ending) complain(el("live-problem"), "Captions stopped", event.message);
+    } else if (event.code === "unknown_vocabulary") {
+      el("live-status").textContent = event.message;
     }
   } else if (event.type === "done") {
     pictures(event.usage.used, event.usage.dropped + run.skipped);
     run.socket.close(1000);
   }
 }
+
+function inWords({ name, glosses }) { return `${glosses === 1 ? "1 sign" : `${glosses} signs`} (${name})`; }
 
 function play() { video.play().catch(() => {}); } // rejected if stopped at once, which is harmless
 
@@ -242,6 +249,9 @@ addEventListener("pagehide", () => live?.socket?.close(1000)); // ends the sessi
 follow("skeleton", (wanted) => { if (!wanted) wipe(skeleton); });
 follow("partials", (wanted) => {
   if (!wanted && el("live-sentence").classList.contains("open")) clearRunning();
+});
+follow("vocabulary", () => {
+  if (live?.ready && !live.ending) live.socket.send(JSON.stringify({ type: "vocabulary", vocabulary: vocabulary() }));
 });
 follow("camera", () => { if (live?.stream && !live.ending) begin(null); });
 

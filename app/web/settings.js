@@ -4,7 +4,8 @@ import { el, make } from "./dom.js";
 
 const KEY = "glossline.settings";
 export const settings = {
-  size: 2, partials: true, skeleton: true, endpoint_ms: 1200, camera: "", aloud: false, voice: "", rate: 1,
+  size: 2, partials: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false, voice: "",
+  rate: 1,
 };
 const listeners = [];
 const inWords = {
@@ -61,7 +62,8 @@ for (const input of document.querySelectorAll("[data-setting]")) {
 
 follow("size", (size) => document.documentElement.style.setProperty("--caption-size", `${size}rem`));
 
-// Choices that are known only later: voices load late, cameras have names only after permission was given.
+// Choices that are known only later: voices load late, cameras have names only after permission was given, and the
+// vocabularies are those of the service.
 function fill(select, choices) {
   select.replaceChildren(select.options[0], ...choices.map(([value, text]) => {
     const option = make("option", text);
@@ -78,6 +80,15 @@ export async function listCameras() {
   fill(el("set-camera"), cameras.map((camera, i) => [camera.deviceId, camera.label || `Camera ${i + 1}`]));
   el("cameras").hidden = cameras.length < 2;
 }
+
+export function listVocabularies({ vocabularies, default: usual }) {
+  const signs = ({ size }) => (size === 1 ? "1 sign" : `${size} signs`);
+  el("set-vocabulary").options[0].textContent = `Default (${usual})`;
+  fill(el("set-vocabulary"), vocabularies.map((each) => [each.name, `${each.name}, ${signs(each)}`]));
+}
+
+// The one to ask for; null: the default, also where the service has no such vocabulary any more.
+export const vocabulary = () => el("set-vocabulary").value || null;
 
 const voices = () => speechSynthesis.getVoices().filter((voice) => voice.lang.startsWith("en"));
 

@@ -1,6 +1,7 @@
 // A video file: chosen or dropped, sent with progress, answered with its sentence and signs.
 
 import { complain, el, make, percent, readFrom } from "./dom.js";
+import { vocabulary } from "./settings.js";
 
 let sending = null;
 let previewUrl = null;
@@ -27,7 +28,8 @@ function showResult(answer) {
     const name = make("th", segment.gloss);
     name.scope = "row";
     row.append(name, make("td", `${segment.start_s.toFixed(2)} s`), make("td", `${segment.end_s.toFixed(2)} s`),
-      make("td", percent(segment.confidence)));
+      make("td", segment.unsure ? `${percent(segment.confidence)}, unsure` : percent(segment.confidence),
+        segment.unsure ? "unsure" : ""));
     return row;
   }));
   const notes = [...answer.warnings.map((warning) => warning.message), `Read from ${readFrom(answer.attention)}.`];
@@ -50,6 +52,7 @@ function progress(share) {
 function send(file) {
   const body = new FormData();
   body.append("file", file);
+  if (vocabulary()) body.append("vocabulary", vocabulary());
   const request = new XMLHttpRequest();
   request.responseType = "json";
   request.upload.addEventListener("progress", (event) => progress(event.loaded / event.total));

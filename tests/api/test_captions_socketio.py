@@ -252,12 +252,12 @@ async def test_a_request_to_a_session_that_has_just_ended_is_refused(address: st
 
 
 async def test_events_are_the_messages_of_the_other_doors() -> None:
-    assert _command("frame", ({"image": b"jpeg", "timestamp": 40},)) == Picture(b"jpeg", 40_000)
-    assert isinstance(_command("flush", ()), Flush)
+    assert _command("frame", ({"image": b"jpeg", "timestamp": 40},), {}) == Picture(b"jpeg", 40_000)
+    assert isinstance(_command("flush", (), {}), Flush)
     points = np.zeros((NUM_KEYPOINTS, 3)).tolist()
-    assert isinstance(_command("landmarks", ({"points": points},)), Landmarks)
+    assert isinstance(_command("landmarks", ({"points": points},), {}), Landmarks)
     with pytest.raises(MalformedMessage):
-        _command("frame", ([],))
+        _command("frame", ([],), {})
 
 
 async def test_an_event_of_more_elements_than_a_message_has_ends_its_connection(address: str) -> None:
@@ -269,7 +269,7 @@ async def test_an_event_of_more_elements_than_a_message_has_ends_its_connection(
     ):
         await raw.receive_str()
         await raw.send_str("40")
-        await raw.send_str('42["frame",{"image":"","more":[' + "0," * 10_000 + "0]}]")
+        await raw.send_str('42["frame",{"image":"","more":[' + "0," * 20_000 + "0]}]")
         said = [message.data async for message in raw]
     assert not any(isinstance(text, str) and "invalid_frame" in text for text in said)
     assert raw.closed

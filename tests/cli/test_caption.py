@@ -9,7 +9,7 @@ import pytest
 
 from app.cli import main
 from app.training import run_folder
-from tests.conftest import GLOSSES
+from tests.conftest import GLOSSES, VOCABULARIES
 from tests.support.media import npz, video
 
 
@@ -108,3 +108,41 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "False"
     for command in ("caption", "serve", "doctor", "labels", "samples", "train", "evaluate", "release", "average"):
         assert command in done.stdout
+
+
+def test_a_vocabulary_by_name_or_as_a_list(
+    landmarks: Path, vocabulary_checkpoints: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHECKPOINT_DIR", str(vocabulary_checkpoints))
+    for options, name, glosses in (
+        ([], "everyday", VOCABULARIES["everyday"]),
+        (["--vocabulary", "core"], "core", VOCABULARIES["core"]),
+        (["--vocabulary", "you,thank you"], "custom", ("YOU", "THANK-YOU")),
+    ):
+        assert main(["caption", str(landmarks), "--format", "json", *options]) == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["vocabulary"] == name
+        assert set(answer["gloss"]) <= set(glosses)
+    assert main(["caption", str(landmarks), "--vocabulary", "core"]) == 0
+    said = capsys.readouterr()
+    assert "?" in said.out  # with `core` it is never sure
+    assert "Unsure signs" in said.err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [("cor", "did you mean 'core'"), ("HELO", "nearest: HELLO"), (",", "the list of glosses is empty")],
+)
+def test_a_wrong_vocabulary_is_explained(
+    landmarks: Path,
+    vocabulary_checkpoints: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: str,
+    says: str,
+) -> None:
+    monkeypatch.setenv("CHECKPOINT_DIR", str(vocabulary_checkpoints))
+    assert main(["caption", str(landmarks), "--vocabulary", wrong]) == 2
+    error = capsys.readouterr().err
+    assert "--vocabulary: " in error
+    assert says in error

@@ -26,7 +26,7 @@ def recognition(**changes: object) -> Recognition:
 
 
 def test_a_clip_is_rounded_once_and_ends_with_its_end() -> None:
-    caption = Caption.of_recognition(recognition(), "tiny", [CaptionWarning("no_hands", "No hands.")])
+    caption = Caption.of_recognition(recognition(), "tiny", "all", [CaptionWarning("no_hands", "No hands.")])
     assert caption.as_clip() == {
         "gloss": ["HELLO", "YOU"],
         "sentence": "Hello, you.",
@@ -35,20 +35,33 @@ def test_a_clip_is_rounded_once_and_ends_with_its_end() -> None:
         "frame_count": 49,
         "duration_s": 1.96,
         "segments": [
-            {"gloss": "HELLO", "start_s": 0.32, "end_s": 1.12, "confidence": 0.9713},
-            {"gloss": "YOU", "start_s": 1.44, "end_s": 1.96, "confidence": 0.5},
+            {"gloss": "HELLO", "start_s": 0.32, "end_s": 1.12, "confidence": 0.9713, "unsure": False},
+            {"gloss": "YOU", "start_s": 1.44, "end_s": 1.96, "confidence": 0.5, "unsure": False},
         ],
         "text": {"en": "Hello, you.", "es": None},
         "attention": {"rgb": 0.3333, "pose": 0.6667},
         "warnings": [{"code": "no_hands", "message": "No hands."}],
         "model": "tiny",
+        "vocabulary": "all",
     }
     assert caption.settled == 2
 
 
+def test_unsure_signs_are_marked_and_warned_of() -> None:
+    unsure = (SIGNS[0], dataclasses.replace(SIGNS[1], unsure=True))
+    clip = Caption.of_recognition(recognition(segments=unsure), "tiny", "core").as_clip()
+    assert [sign["unsure"] for sign in clip["segments"]] == [False, True]
+    (warning,) = clip["warnings"]
+    assert warning["code"] == "low_confidence"
+    assert warning["message"].startswith("Unsure signs, 1 of 2: YOU.")
+    event = Caption.of_update(StreamUpdate(unsure, (), "", 2.0, vocabulary="core"), "tiny").as_event()
+    assert [sign["unsure"] for sign in event["gloss"]] == [False, True]
+    assert clip["vocabulary"] == event["vocabulary"] == "core"
+
+
 @pytest.mark.parametrize("confidence", [-1e-9, 1.0000001])
 def test_shares_stay_within_their_range(confidence: float) -> None:
-    caption = Caption.of_recognition(recognition(confidence=confidence), "tiny")
+    caption = Caption.of_recognition(recognition(confidence=confidence), "tiny", "all")
     assert caption.confidence in (0.0, 1.0)
 
 
@@ -60,14 +73,15 @@ def test_a_running_sentence_says_what_stays() -> None:
         "end_ms": 2000,
         "until_ms": 2000,
         "gloss": [
-            {"gloss": "HELLO", "confidence": 0.9713, "start_ms": 320, "end_ms": 1120, "final": True},
-            {"gloss": "YOU", "confidence": 0.5, "start_ms": 1440, "end_ms": 2000, "final": False},
+            {"gloss": "HELLO", "confidence": 0.9713, "start_ms": 320, "end_ms": 1120, "final": True, "unsure": False},
+            {"gloss": "YOU", "confidence": 0.5, "start_ms": 1440, "end_ms": 2000, "final": False, "unsure": False},
         ],
         "gloss_text": "HELLO YOU",
         "sentence": "Hello, you.",
         "text": {"en": "Hello, you.", "es": None},
         "confidence": 0.7356,
         "attention": {"rgb": 0.25, "pose": 0.75},
+        "vocabulary": "all",
     }
     ended = dataclasses.replace(update, ended=EndReason.PAUSE)
     assert all(gloss["final"] for gloss in Caption.of_update(ended, "tiny").as_event()["gloss"])
@@ -80,7 +94,7 @@ def test_no_sign_ends_behind_its_clip(recogniser: Recogniser, frames: int) -> No
     """The last lattice step reaches up to three frames past the clip."""
     clip = varied(frames, frames)
     found = recogniser.recognise(clip)
-    caption = Caption.of_recognition(found, recogniser.model_id)
+    caption = Caption.of_recognition(found, recogniser.model_id, "all")
     assert caption.gloss == found.gloss
     assert all(0 <= s.start_s < s.end_s <= caption.duration_s for s in caption.signs)
 
@@ -91,5 +105,5 @@ def test_a_stream_of_one_window_gives_the_caption_of_the_clip(recogniser: Recogn
     for points, time_s in zip(clip.points, clip.times, strict=True):
         push(stream, points, float(time_s))
     live = Caption.of_update(stream.finish(), recogniser.model_id)
-    assert live == Caption.of_recognition(recogniser.recognise(clip), recogniser.model_id)
+    assert live == Caption.of_recognition(recogniser.recognise(clip), recogniser.model_id, "all")
     assert live.signs

@@ -205,3 +205,63 @@ def test_a_whole_lattice_is_read_by_stretches_and_looked_at_again_where_the_conf
     (segment,) = again.read(lattice, again.new_decoder())
     assert (segment.gloss, segment.start_s) == (VOCABULARY[1], pytest.approx(4 * 0.16))
     assert [s.gloss for s in again.read(hidden, again.new_decoder())] == [VOCABULARY[1]]
+
+
+def test_reading_with_fewer_glosses_masks_the_others(recogniser: Recogniser) -> None:
+    clip = varied(100)
+    fewer = recogniser.reading_with(["you", "HELLO"])
+    assert fewer.vocabulary == ("HELLO", "YOU")
+    assert fewer.whole is recogniser
+    ((whole, _),) = recogniser.lattices([recogniser.features(clip)])
+    ((narrow, _),) = fewer.lattices([fewer.features(clip)])
+    kept = whole[:, [0, 1, 3]]
+    expected = kept - np.logaddexp.reduce(kept, axis=1, keepdims=True)
+    np.testing.assert_allclose(narrow, expected, rtol=1e-3, atol=1e-4)
+    assert {segment.gloss for segment in fewer.recognise(clip).segments} <= {"HELLO", "YOU"}
+    assert recogniser.reading_with().vocabulary == VOCABULARY  # no "everyday" here
+    assert recogniser.vocabulary == VOCABULARY  # unchanged
+
+
+def test_a_named_vocabulary_brings_its_settings_and_a_list_those_of_the_next_larger(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny")
+    (folder / "vocabularies").mkdir()
+    for name, text in {"everyday": "HELLO\nYOU", "core": "YOU"}.items():
+        (folder / "vocabularies" / f"{name}.txt").write_text(text)
+    config = json.loads((folder / "config.json").read_text())
+    config["vocabularies"] = {
+        "everyday": {"temperature": 2.5, "decoder": {"unsure": 0.999, "blank_bias": 3.0}, "dev": {"exact": 0.5}}
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    recogniser = Recogniser.load(folder)
+    everyday = recogniser.reading_with()
+    assert (everyday.reads, everyday.config.temperature) == ("everyday", 2.5)
+    assert recogniser.reading_with("everyday") is everyday
+    assert recogniser.reading_with("core").config.temperature == recogniser.config.temperature
+    assert recogniser.reading_with(["HELLO", "YOU"]).config.temperature == 2.5
+    clip = varied(100)
+    signs = everyday.recognise(clip).segments
+    assert signs
+    assert all(sign.unsure == (sign.confidence < 0.999) for sign in signs)
+    assert not any(sign.unsure for sign in recogniser.recognise(clip).segments)
+    # The bias comes off the blank's logit before the others are normalised.
+    ((whole, _),) = recogniser.lattices([recogniser.features(clip)])
+    kept = whole[:, [0, 1, 3]] - np.array([3.0, 0, 0], np.float32)
+    expected = kept - np.logaddexp.reduce(kept, axis=1, keepdims=True)
+    np.testing.assert_allclose(everyday.lattices([everyday.features(clip)])[0][0], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("text", "says"), [("HELO", r"everyday.txt: .*HELO \(nearest: HELLO\)"), ("", "empty")])
+def test_a_vocabulary_that_does_not_fit_its_checkpoint(tmp_path: Path, text: str, says: str) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny")
+    (folder / "vocabularies").mkdir()
+    (folder / "vocabularies" / "everyday.txt").write_text(text)
+    with pytest.raises(CheckpointError, match=says):
+        Recogniser.load(folder)
+
+
+def test_settings_of_a_vocabulary_are_checked(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocabularies": {"all": {"decoder": {"wings": 2}}}}))
+    with pytest.raises(CheckpointError, match="wings"):
+        read_config(folder)

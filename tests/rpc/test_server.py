@@ -100,9 +100,9 @@ async def test_an_orderly_end(tiny_settings: Settings) -> None:
             await watching.read()
             process = service.process_landmarks
 
-            async def slowly(keypoints: Any) -> Any:
+            async def slowly(*clip: Any) -> Any:
                 await asyncio.sleep(1)
-                return await process(keypoints)
+                return await process(*clip)
 
             service.process_landmarks = slowly
             running = asyncio.ensure_future(stub.Recognise(pb.RecogniseRequest(clip=landmarks())))

@@ -20,5 +20,6 @@ def long_partial(segment: int, size: int) -> Partial:
         text=SentenceText(en=sentence),
         confidence=0.5,
         attention=StreamWeights(rgb=0, pose=1),
+        vocabulary="all",
         lag_ms=1.0,
     )

@@ -7,26 +7,38 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.services.recognition.service import ClipResult
+from app.services.recognition.vocabularies import Vocabulary
 
 PREDICTION_EXAMPLE: dict[str, Any] = {
     "gloss": ["HELLO", "YOU", "HOW"],
     "sentence": "Hello, how are you?",
-    "confidence": 0.91,
+    "confidence": 0.7533,
     "fps": 25.0,
     "frame_count": 92,
     "duration_s": 3.68,
     "segments": [
-        {"gloss": "HELLO", "start_s": 0.32, "end_s": 1.12, "confidence": 0.97},
-        {"gloss": "YOU", "start_s": 1.44, "end_s": 1.92, "confidence": 0.88},
-        {"gloss": "HOW", "start_s": 2.24, "end_s": 3.2, "confidence": 0.88},
+        {"gloss": "HELLO", "start_s": 0.32, "end_s": 1.12, "confidence": 0.97, "unsure": False},
+        {"gloss": "YOU", "start_s": 1.44, "end_s": 1.92, "confidence": 0.88, "unsure": False},
+        {"gloss": "HOW", "start_s": 2.24, "end_s": 3.2, "confidence": 0.41, "unsure": True},
     ],
     "text": {"en": "Hello, how are you?", "es": None},
     "attention": {"rgb": 0.0, "pose": 1.0},
-    "warnings": [],
+    "warnings": [
+        {
+            "code": "low_confidence",
+            "message": "Unsure signs, 1 of 3: HOW. Such a sign may be another one, or none of the vocabulary.",
+        }
+    ],
     "processing_time_s": 1.84,
     "model": "asl-everyday",
+    "vocabulary": "all",
 }
 
+
+VOCABULARY = (
+    "Name of a vocabulary (GET /api/vocabularies), or a list of glosses, to read with; default: `everyday` where the "
+    "recogniser has it, else all it knows. Goes before the one of the query."
+)
 
 #: A grey JPEG of 16x16 pixels, the smallest that is accepted.
 _JPEG = (
@@ -46,6 +58,7 @@ class Segment(BaseModel):
     confidence: float = Field(
         ge=0, le=1, description="Probability of being correct, 0..1, calibrated on unseen signers."
     )
+    unsure: bool = Field(description="Whether it may well be another sign, or none of the vocabulary.")
 
 
 class Text(BaseModel):
@@ -65,7 +78,7 @@ class Attention(BaseModel):
 class ClipWarningModel(BaseModel):
     """A remark on a valid answer."""
 
-    code: Literal["no_person", "no_hands"] = Field(description="Stable name, for programs.")
+    code: Literal["no_person", "no_hands", "low_confidence"] = Field(description="Stable name, for programs.")
     message: str = Field(description="Explanation for people.")
 
 
@@ -83,9 +96,12 @@ class Prediction(BaseModel):
     segments: list[Segment] = Field(description="The signs with their times.")
     text: Text
     attention: Attention
-    warnings: list[ClipWarningModel] = Field(description="For example, that no person was found; usually empty.")
+    warnings: list[ClipWarningModel] = Field(
+        description="For example, that no person was found or that signs are unsure; usually empty."
+    )
     processing_time_s: float = Field(ge=0, description="Seconds from the end of the upload to this answer.")
     model: str = Field(description="Id of the checkpoint that produced this answer.")
+    vocabulary: str = Field(description="Name of the vocabulary it was read with; `custom` for a list of glosses.")
 
     @classmethod
     def of(cls, outcome: ClipResult) -> Prediction:
@@ -111,6 +127,7 @@ class FramesRequest(BaseModel):
         max_length=6000,
         description="Instead of fps: the time of each frame in milliseconds, strictly increasing.",
     )
+    vocabulary: Vocabulary = Field(None, description=VOCABULARY)
 
     @model_validator(mode="after")
     def _one_clock(self) -> FramesRequest:
@@ -153,3 +170,4 @@ class LandmarksRequest(BaseModel):
     pose: list[list[list[float]]] | None = Field(None, description="(frames, 33, 3): x, y, visibility.")
     left: list[list[list[float]]] | None = Field(None, description="(frames, 21, 2): x, y; zeros for a missing hand.")
     right: list[list[list[float]]] | None = Field(None, description="(frames, 21, 2): x, y; zeros for a missing hand.")
+    vocabulary: Vocabulary = Field(None, description=VOCABULARY)

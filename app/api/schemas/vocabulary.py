@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 
@@ -17,7 +19,7 @@ class Label(BaseModel):
 
 
 class Labels(BaseModel):
-    """The vocabulary of the active recogniser."""
+    """The glosses of one vocabulary of the active recogniser."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "asl-everyday", "labels": [{"id": 1, "gloss": "AGAIN"}]}]}
@@ -25,3 +27,37 @@ class Labels(BaseModel):
 
     model: str = Field(description="Id of the active checkpoint.")
     labels: list[Label]
+
+
+class VocabularyEntry(BaseModel):
+    """Glosses that the recogniser can be read with."""
+
+    name: str = Field(description="What requests name.")
+    default: bool = Field(description="Whether requests that name none are read with it.")
+    size: int = Field(ge=1, description="Number of its glosses.")
+    glosses: list[str] = Field(description="Names of the signs, in capitals.")
+    dev: dict[str, Any] | None = Field(
+        None, description="What was measured on dev signers of the corpora, by name; null: nothing. See the model card."
+    )
+
+
+class Vocabularies(BaseModel):
+    """What the active recogniser can be read with."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "asl-everyday",
+                    "default": "all",
+                    "vocabularies": [
+                        {"name": "all", "default": True, "size": 2, "glosses": ["AGAIN", "DRINK"], "dev": None}
+                    ],
+                }
+            ]
+        }
+    )
+
+    model: str = Field(description="Id of the active checkpoint.")
+    default: str = Field(description="Name of the vocabulary of requests that name none.")
+    vocabularies: list[VocabularyEntry]

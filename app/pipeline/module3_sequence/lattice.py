@@ -124,6 +124,12 @@ class GlobalLattice:
         """(n, V) float32 rows from `final_until()` on, as they stand; later windows may change them."""
         return self._rows[self.final_until() - self._base :].copy()
 
+    def relabel(self) -> None:
+        """Windows over other labels follow. Raises ValueError while there are rows that have not been taken."""
+        if len(self):
+            raise ValueError("rows of the labels before have not been taken: flush first")
+        self._width = None
+
     def flush(self) -> NDArray[np.float32]:
         """No later window belongs to this part of the stream: make every row final and return those not yet taken.
 

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, FailFast, Field, TypeAdapter, ValidationError
 
 from app.core import bounded_json, errors
 from app.pipeline.keypoints import NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.images import bytes_from_base64
 from app.services.conversation import commands
 from app.services.conversation.commands import Ack, Message, Ping, Stop
+from app.services.recognition.vocabularies import Vocabulary
 
 #: Version, kind, flags, sequence number, capture time in microseconds; little-endian.
 BINARY_HEADER = struct.Struct("<BBHIQ")
@@ -33,6 +34,8 @@ _MAX_COORDINATE_BITS = int(np.float16(MAX_COORDINATE).view(np.uint16))
 class Start(commands.Start):
     """Optional, must come first. Without it, the defaults apply from the first frame on, or after a second."""
 
+    vocabulary: Vocabulary = None
+    """Name of a vocabulary, or a list of glosses; default: `everyday` where the recogniser has it, else all."""
     sign_language: str | None = Field(default=None, max_length=16)
     """ISO 639-3 code; default: that of the recogniser."""
     targets: tuple[Annotated[str, Field(max_length=8)], ...] = Field(default=("en",), max_length=4)
@@ -69,10 +72,18 @@ class LandmarksMessage(Message):
     """Landmarks of one frame, in the layout of the README: the image never leaves the device."""
 
     type: Literal["landmarks"] = "landmarks"
-    points: list[list[float]]
+    points: Annotated[list[Annotated[list[float], FailFast()]], FailFast()]
     """[x, y, v] of 75 points."""
     timestamp: float | None = Field(default=None, ge=0, le=1e15, allow_inf_nan=False)
     """As in `frame`."""
+
+
+class ChangeVocabulary(Message):
+    """Read with another vocabulary from the next sentence on; answered by the event `vocabulary`."""
+
+    type: Literal["vocabulary"] = "vocabulary"
+    vocabulary: Vocabulary
+    """As in `start`; null: the default one."""
 
 
 class Flush(Message):
@@ -89,7 +100,7 @@ class Pause(Message):
     """False: read frames again."""
 
 
-JsonMessage = Start | FrameMessage | LandmarksMessage | Flush | Pause | Ack | Ping | Stop
+JsonMessage = Start | FrameMessage | LandmarksMessage | ChangeVocabulary | Flush | Pause | Ack | Ping | Stop
 """All JSON messages of a client, by `type`."""
 
 _JSON = TypeAdapter(Annotated[JsonMessage, Field(discriminator="type")])
@@ -118,7 +129,7 @@ class Landmarks:
     """Capture time of the first frame in microseconds on the client's clock, if it was sent."""
 
 
-Command = Start | Picture | Landmarks | Flush | Pause | Ack | Ping | Stop
+Command = Start | Picture | Landmarks | ChangeVocabulary | Flush | Pause | Ack | Ping | Stop
 
 
 def parse_text(text: str) -> Command:
@@ -217,7 +228,8 @@ def _refusal(kind: str, problem: ValidationError) -> errors.ServiceError:
     first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return errors.UnknownType(
-            f"unknown message type '{kind[:40]}'; known are start, frame, landmarks, flush, pause, ack, ping and stop.",
+            f"unknown message type '{kind[:40]}'; known are start, frame, landmarks, vocabulary, flush, pause, ack, "
+            "ping and stop.",
         )
     where = ".".join(str(part) for part in first["loc"][1:]) or "message"
     return (errors.BadStart if kind == "start" else errors.InvalidMessage)(f"{where}: {first['msg']}")

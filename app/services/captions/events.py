@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.pipeline.recogniser import Recogniser
 from app.services.conversation import events
 from app.services.conversation.events import Closing, Error, Pong, Warning
 
@@ -30,6 +31,8 @@ class Config(_Part):
     aspect: float | None
     save: bool
     landmarks: bool
+    vocabulary: str
+    """Its name; `custom` for a list of glosses."""
 
 
 class RecogniserInfo(_Part):
@@ -42,6 +45,19 @@ class RecogniserInfo(_Part):
     """ISO 639-3 code."""
     fps: float
     """Frame rate, in frames per second."""
+
+
+class VocabularyInUse(_Part):
+    """A vocabulary that a session reads with."""
+
+    name: str
+    """`custom` for a list of glosses."""
+    glosses: int
+    """Number of its glosses."""
+
+    @classmethod
+    def of(cls, recogniser: Recogniser) -> VocabularyInUse:
+        return cls(name=recogniser.reads, glosses=len(recogniser.vocabulary))
 
 
 class Limits(_Part):
@@ -60,7 +76,9 @@ class Ready(events.Ready):
     config: Config
     """The settings in use."""
     model: RecogniserInfo
-    """The recogniser: `id`, `glosses` (their number), `sign_language`, `fps`."""
+    """The recogniser: `id`, `glosses` (the number it knows), `sign_language`, `fps`."""
+    vocabulary: VocabularyInUse
+    """What it reads: `name` (`custom` for a list of glosses), `glosses` (their number)."""
     limits: Limits
     """`idle_s`, `session_s`, `resume_s`, `landmark_frames_per_message`."""
 
@@ -75,6 +93,8 @@ class Gloss(_Part):
     end_ms: int
     final: bool
     """Whether it is final."""
+    unsure: bool
+    """Whether it may well be another sign, or none of the vocabulary."""
 
 
 class SentenceText(_Part):
@@ -103,7 +123,8 @@ class _Caption(events.Event):
     until_ms: int
     """Time up to which frames have been read."""
     gloss: tuple[Gloss, ...]
-    """Its signs: `gloss`, `confidence`, `start_ms`, `end_ms`, `final`."""
+    """Its signs: `gloss`, `confidence`, `start_ms`, `end_ms`, `final`, `unsure` (it may well be another sign, or none
+    of the vocabulary)."""
     gloss_text: str
     """The signs, separated by spaces."""
     sentence: str
@@ -114,6 +135,8 @@ class _Caption(events.Event):
     """Mean over the signs, 0 to 1."""
     attention: StreamWeights
     """Mean weight of the two streams, `rgb` and `pose`; their sum is 1."""
+    vocabulary: str
+    """Name of the vocabulary it was read with."""
     lag_ms: float
     """From the arrival of the newest frame read to this event."""
 
@@ -135,6 +158,14 @@ class Final(_Caption):
     type: Literal["final"] = "final"
     reason: Literal["endpoint", "flush", "too_long"]
     """Why it ended: `endpoint` (a pause), `flush` or `too_long`."""
+
+
+class VocabularyChanged(events.Event):
+    """The answer to `vocabulary`. The sentence that is being signed ends with the vocabulary it began with."""
+
+    type: Literal["vocabulary"] = "vocabulary"
+    vocabulary: VocabularyInUse
+    """What is read from the next sentence on, as in `ready`."""
 
 
 class FoundLandmarks(events.Event):
@@ -196,7 +227,18 @@ class Done(events.Done):
 
 
 CaptionEvent = Annotated[
-    Ready | Partial | Final | FoundLandmarks | Stats | Warning | Error | Closing | Done | Pong | Prediction,
+    Ready
+    | Partial
+    | Final
+    | VocabularyChanged
+    | FoundLandmarks
+    | Stats
+    | Warning
+    | Error
+    | Closing
+    | Done
+    | Pong
+    | Prediction,
     Field(discriminator="type"),
 ]
 """All events of live captions, by `type`."""

@@ -21,12 +21,13 @@ from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
-from app.services.captions.events import Config, Limits, Ready, RecogniserInfo
+from app.services.captions.events import Config, Limits, Ready, RecogniserInfo, VocabularyInUse
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
 from app.services.conversation.events import Closing, Event
 from app.services.recognition.model_host import ModelHost
+from app.services.recognition.vocabularies import reading_with
 
 #: Seconds within which a client may resume its session.
 RESUME_S = 30.0
@@ -118,11 +119,12 @@ class LiveHub:
         """Count an attempt of this address to connect. Raises TooManyAttempts."""
         self._limits.attempt(address)
 
-    def open(self, start: Start | None = None) -> LiveSession:
-        """A new session; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart."""
+    async def open(self, start: Start | None = None) -> LiveSession:
+        """A new session; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart, UnknownVocabulary."""
         self.check_room()
         start = start or Start()
-        recogniser = self._host.recogniser
+        recogniser = await reading_with(self._host.recogniser, start.vocabulary)
+        self.check_room()  # others may have come meanwhile
         try:
             config = StreamConfig(
                 window=start.window or self._settings.clip_length,
@@ -141,9 +143,14 @@ class LiveHub:
             message = f"No frame came for {SILENT_S:g} seconds, and another client needed its place."
             silent.session.fail(errors.Idle(message))
             self.lost(silent.session, silent.connection)
-        in_use = {"window": config.window, "stride": config.stride, "sign_language": start.sign_language or known}
+        settings = {
+            "window": config.window,
+            "stride": config.stride,
+            "sign_language": start.sign_language or known,
+            "vocabulary": recogniser.reads,
+        }
         session = LiveSession(
-            start.model_copy(update=in_use),
+            start.model_copy(update=settings),
             CaptionStream(recogniser, config, start.aspect or DEFAULT_ASPECT, self._on_stage),
             self._host.live,
             self._open_camera,
@@ -281,10 +288,11 @@ def _ready(session: LiveSession) -> Ready:
         config=Config(**start.model_dump(exclude={"type", "resume"})),
         model=RecogniserInfo(
             id=recogniser.model_id,
-            glosses=len(recogniser.vocabulary),
+            glosses=len(recogniser.whole.vocabulary),
             sign_language=recogniser.sign_language,
             fps=recogniser.fps,
         ),
+        vocabulary=VocabularyInUse.of(recogniser),
         limits=Limits(
             idle_s=IDLE_S,
             session_s=MAX_SESSION_S,

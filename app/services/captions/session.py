@@ -21,13 +21,14 @@ from app.pipeline.streaming import CaptionStream
 from app.services.captions.camera import Camera, CameraClient, FoundInImage, WaitingImage
 from app.services.captions.captions import Captions
 from app.services.captions.clock import StreamClock
-from app.services.captions.commands import Command, Flush, Landmarks, Pause, Picture, Start
-from app.services.captions.events import Done, FoundLandmarks, Stats, Usage
+from app.services.captions.commands import ChangeVocabulary, Command, Flush, Landmarks, Pause, Picture, Start
+from app.services.captions.events import Done, FoundLandmarks, Stats, Usage, VocabularyChanged, VocabularyInUse
 from app.services.captions.frames import FrameQueue
-from app.services.captions.turn import LiveTurn, TurnResult
+from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.events import Error, Event, Warning
 from app.services.conversation.outbox import Outbox
 from app.services.recognition.scheduler import Client, Lane
+from app.services.recognition.vocabularies import Vocabulary, reading_with
 
 #: Landmark frames that may wait for the model: ten seconds. More means that the machine is overloaded.
 MAX_WAITING_FRAMES = 250
@@ -66,6 +67,8 @@ class LiveSession:
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
         self.start = start
+        self.recogniser: Recogniser = stream.recogniser
+        """The recogniser of this session, with the vocabulary that it asked for last."""
         self.outbox = Outbox()
         self.counters = Counters()
         self.began = now()
@@ -86,6 +89,7 @@ class LiveSession:
         self._taking = True  # frames are accepted
         self._abandoned = False  # a flush does not wait for images
         self._flush_asked = False
+        self._change: Change | None = None  # another vocabulary, for the next turn
         self._predictions = False  # answer every frame with the current sign
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._looked_s = 0.0  # stream time of the newest frame the model was given
@@ -94,11 +98,6 @@ class LiveSession:
         self._read_until = 0.0  # arrival of the newest frame the model was given
         self._lag_due = False  # the model's next answer covers new frames
         self._lag_ms = 0.0
-
-    @property
-    def recogniser(self) -> Recogniser:
-        """The recogniser of this session, until it ends."""
-        return self._stream.recogniser
 
     @property
     def has_input(self) -> bool:
@@ -116,15 +115,25 @@ class LiveSession:
 
     # -- for the conversation and the hub -----------------------------------------------------------------------------
 
-    def handle(self, command: Command) -> None:
+    async def handle(self, command: Command) -> None:
         """Handle a command about captions. Raises ServiceError if it cannot be done; the session continues."""
         match command:
+            case ChangeVocabulary():
+                await self.change_vocabulary(command.vocabulary)
             case Picture() | Landmarks():
                 self.take(command)
             case Flush():
                 self.flush()
             case Pause():
                 self.pause(command.paused)
+
+    async def change_vocabulary(self, wanted: Vocabulary) -> None:
+        """Read with another vocabulary from the next sentence on. Raises UnknownVocabulary; nothing changes then."""
+        self.recogniser = await reading_with(self.recogniser, wanted)
+        self.start = self.start.model_copy(update={"vocabulary": self.recogniser.reads})
+        self._change = self.recogniser, self._clock.last_s
+        self.send_event(VocabularyChanged(vocabulary=VocabularyInUse.of(self.recogniser)))
+        self._lane.wants_turn(self)
 
     def touch(self) -> None:
         """A message arrived: the session is not idle."""
@@ -329,7 +338,8 @@ class LiveSession:
     def take_work(self) -> LiveTurn | None:
         waits_for_images = self._camera is not None and self._camera.busy and not self._abandoned
         flush = self._flush_asked and not waits_for_images
-        if not flush and not self._due:
+        change, self._change = self._change, None
+        if not flush and not self._due and change is None:
             return None
         points, times, rgb = self._frames.take()
         if times:
@@ -338,7 +348,7 @@ class LiveSession:
         self.counters.used += len(times)
         if flush:
             self._flush_asked = False
-        return LiveTurn(self._stream, points, times, flush, rgb)
+        return LiveTurn(self._stream, points, times, flush, rgb, change)
 
     def on_result(self, outcome: TurnResult) -> None:
         """The result of the turn, or the error that ended it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
 from app.services.recognition.windows import Window
 
+#: Another vocabulary, and up to which time of the stream frames had come when it was asked for.
+Change = tuple[Recogniser, float]
 #: Result of a turn: finished sentences, then the running one; or why it failed.
 TurnResult = list[StreamUpdate] | Exception
 
@@ -29,12 +32,14 @@ class LiveTurn:
     """End the sentence after the frames."""
     rgb: NDArray[np.float32] | None = None
     """RGB features of the frames' images, as for `CaptionStream.add`."""
+    change: Change | None = None
+    """Read with this from the next sentence on; at once where no sign of a sentence has been read."""
     _updates: list[StreamUpdate] = field(default_factory=list)
     _problem: Exception | None = None
     _plan: Iterator[list[Window]] = field(init=False)
     """The windows still to be read, in parts: which ones depends on the outputs of those before."""
     _last: WindowJob | None = None
-    """The window that ends the sentence, once it has been given out."""
+    """The window that ends a sentence, once it has been given out."""
 
     def __post_init__(self) -> None:
         self._plan = self._parts()
@@ -58,12 +63,26 @@ class LiveTurn:
             return []
 
     def _parts(self) -> Iterator[list[Window]]:
-        if len(self.points):
-            self.stream.add(self.points, self.times, self.rgb)
-        while job := self.stream.next_job(partial=not self.flush):
+        if self.change is None:
+            yield from self._read(slice(None), partial=not self.flush)
+        else:
+            recogniser, until_s = self.change
+            before = bisect_right(self.times, until_s)
+            yield from self._read(slice(before), partial=True)
+            self.stream.read_next_with(recogniser)
+            if not self.stream.signing:
+                yield from self._end_sentence()
+            yield from self._read(slice(before, None), partial=not self.flush)
+        if self.flush:
+            yield from self._end_sentence()
+
+    def _read(self, frames: slice, partial: bool) -> Iterator[list[Window]]:
+        if len(self.times[frames]):
+            self.stream.add(self.points[frames], self.times[frames], None if self.rgb is None else self.rgb[frames])
+        while job := self.stream.next_job(partial):
             yield [(self.stream, job)]
-        if not self.flush:
-            return
+
+    def _end_sentence(self) -> Iterator[list[Window]]:
         self._last = self.stream.last_job()
         if self._last is None:
             self._updates.append(self.stream.end_sentence(None, None))

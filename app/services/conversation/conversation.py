@@ -76,7 +76,7 @@ class Session(Protocol):
         """Whether it is too late for a `start`."""
         ...
 
-    def handle(self, command: Any) -> None:
+    async def handle(self, command: Any) -> None:
         """Handle a command that is not about the conversation itself. Raises ServiceError."""
         ...
 
@@ -101,7 +101,7 @@ class Sessions(Protocol[S]):
         """Hold a connection, from before its session begins until after it ends."""
         ...
 
-    def open(self, start: Any) -> S:
+    async def open(self, start: Any) -> S:
         """A new session; start: the client's, None for the defaults."""
         ...
 
@@ -142,11 +142,13 @@ class Conversation(Generic[S]):
         address: str | None = None,
         first_message_s: float = FIRST_MESSAGE_S,
         on_open: Callable[[S], None] | None = None,
+        default: Start | None = None,
     ) -> None:
         """address: of the client, for limits; None if unknown. first_message_s: seconds to wait for a `start` before
-        the defaults apply. on_open: called with each session that this connection gets."""
+        the defaults apply. on_open: called with each session that this connection gets. default: applies where the
+        client sends no `start`."""
         self._door, self._sessions, self._address = door, sessions, address
-        self._first_message_s, self._on_open = first_message_s, on_open
+        self._first_message_s, self._on_open, self._default = first_message_s, on_open, default
         self._session: S | None = None
         self._number = 0
         self._started = False  # the client sent `start`
@@ -216,7 +218,11 @@ class Conversation(Generic[S]):
             await self._sessions.drop(self._session.id)
             self._session = None
         resume = start.resume if start is not None else None
-        session = self._session = self._sessions.open(start) if resume is None else self._sessions.resume(resume)
+        if resume is None:
+            session = await self._sessions.open(start or self._default)
+        else:
+            session = self._sessions.resume(resume)
+        self._session = session
         if self._on_open is not None:
             self._on_open(session)
         self._number = self._sessions.connection_of(session)
@@ -282,7 +288,7 @@ class Conversation(Generic[S]):
                 await session.finish()
                 return True
             case _:
-                session.handle(command)
+                await session.handle(command)
         return False
 
     async def _send_events(self, session: S) -> None:

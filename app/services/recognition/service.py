@@ -37,6 +37,7 @@ from app.services.recognition import clips
 from app.services.recognition.device_faults import raising_device_errors
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.model_host import ModelHost
+from app.services.recognition.vocabularies import Vocabulary, reading_with
 
 R = TypeVar("R")
 
@@ -51,11 +52,15 @@ class ClipResult:
     """Seconds from the call to the answer, including waiting."""
     model: str
     """Id of the recogniser that answered; it may have been replaced since."""
+    vocabulary: str
+    """Name of the vocabulary it read with."""
+    sign_language: str
+    """ISO 639-3 code."""
 
     @property
     def caption(self) -> Caption:
         """What every door renders."""
-        return Caption.of_recognition(self.recognition, self.model, self.warnings)
+        return Caption.of_recognition(self.recognition, self.model, self.vocabulary, self.warnings)
 
 
 class ClipService:
@@ -87,29 +92,38 @@ class ClipService:
         self._host.check_ready()
         self.limit.check()
 
-    async def process_video(self, path: Path) -> ClipResult:
+    async def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Raise UnknownVocabulary if no clip can be read with this one now."""
+        await reading_with(self._host.recogniser, vocabulary)
+
+    async def process_video(self, path: Path, vocabulary: Vocabulary = None) -> ClipResult:
         """A video file -> its recognition. Cancelling the call stops the decoder at its next frame. Raises
         InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors."""
-        return await self._process(lambda track, options: clips.keypoints_from_video(path, track, options))
+        return await self._process(lambda track, options: clips.keypoints_from_video(path, track, options), vocabulary)
 
-    async def process_frames(self, frames: Iterable[Frame]) -> ClipResult:
+    async def process_frames(self, frames: Iterable[Frame], vocabulary: Vocabulary = None) -> ClipResult:
         """Images with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
-        return await self._process(lambda track, options: clips.keypoints_from_frames(frames, track, options))
+        return await self._process(
+            lambda track, options: clips.keypoints_from_frames(frames, track, options), vocabulary
+        )
 
-    async def process_landmarks(self, keypoints: Keypoints) -> ClipResult:
-        """Landmarks of one clip -> their recognition. Raises InvalidLandmarks, VideoTooLong."""
+    async def process_landmarks(self, keypoints: Keypoints, vocabulary: Vocabulary = None) -> ClipResult:
+        """Landmarks of one clip -> their recognition. Raises InvalidLandmarks, VideoTooLong, UnknownVocabulary."""
         began = time.perf_counter()
         self.check_ready()
+        recogniser = await reading_with(self._host.recogniser, vocabulary)
         if len(keypoints) == 0:
             raise InvalidLandmarks("The landmarks contain no frame. Send at least one.")
         clips.check_duration(keypoints.duration_s, self._settings.max_duration_s)
         with self.limit.enter():
-            return await self._recognise(keypoints, self._host.recogniser, began)
+            return await self._recognise(keypoints, recogniser, began)
 
-    async def _process(self, extract: Callable[[LandmarkTrack, clips.ClipOptions], Keypoints]) -> ClipResult:
+    async def _process(
+        self, extract: Callable[[LandmarkTrack, clips.ClipOptions], Keypoints], vocabulary: Vocabulary
+    ) -> ClipResult:
         began = time.perf_counter()
         self.check_ready()
-        recogniser, cancel = self._host.recogniser, Event()
+        recogniser, cancel = await reading_with(self._host.recogniser, vocabulary), Event()
         options = clips.ClipOptions(self._settings, recogniser, cancel, on_stage=self._on_stage)
 
         def in_thread() -> Keypoints:
@@ -136,7 +150,9 @@ class ClipService:
             for stage, seconds in recognition.stage_s.items():
                 self._on_stage(stage, seconds)
             self._metrics.clips_read.inc()
-        return ClipResult(recognition, warnings, time.perf_counter() - began, recogniser.model_id)
+        seconds = time.perf_counter() - began
+        read_by = recogniser.model_id, recogniser.reads, recogniser.sign_language
+        return ClipResult(recognition, warnings, seconds, *read_by)
 
 
 async def _in(executor: Executor, work: Callable[[], R]) -> R:

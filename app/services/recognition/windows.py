@@ -66,11 +66,13 @@ class WindowReader:
         """One call of the network; one of each network while some turns belong to a replaced one."""
         by_recogniser: dict[Recogniser, list[int]] = {}
         for place, (turn, _) in enumerate(windows):
-            by_recogniser.setdefault(turn.recogniser, []).append(place)
+            by_recogniser.setdefault(turn.recogniser.whole, []).append(place)
         outputs: dict[int, WindowOutput] = {}
         for recogniser, places in by_recogniser.items():
             began = time.perf_counter()
-            outputs |= zip(places, run_jobs(recogniser, [windows[place][1] for place in places]), strict=True)
+            whole = run_jobs(recogniser, [windows[place][1] for place in places])
+            for place, output in zip(places, whole, strict=True):
+                outputs[place] = windows[place][0].recogniser.narrow(output)
             self._on_stage(TEMPORAL, time.perf_counter() - began)
             self._on_call(len(places))
         return [outputs[place] for place in range(len(windows))]

@@ -28,6 +28,7 @@ def test_a_sentence_from_its_first_sign_to_its_end() -> None:
     assert (first.start_ms, first.end_ms, first.until_ms) == (200, 800, 2000)
     assert first.gloss[0].model_dump() == {
         "gloss": "HELLO", "confidence": 0.9123, "start_ms": 200, "end_ms": 800, "final": False,
+        "unsure": False,
     }  # fmt: skip
     assert first.attention.model_dump() == {"rgb": 0.25, "pose": 0.75}
     assert captions.open

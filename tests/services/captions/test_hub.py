@@ -52,7 +52,7 @@ async def test_many_sessions_say_what_each_would_say_alone(recogniser: Recognise
             push(stream, frame, i / 25)
         alone.append([s.gloss for s in stream.finish().segments])
     async with running(recogniser, tiny_settings) as hub:
-        sessions = [hub.open(Start(endpoint_ms=10_000)) for _ in tracks]
+        sessions = [await hub.open(Start(endpoint_ms=10_000)) for _ in tracks]
         for first in range(0, 100, 20):
             for session, track in zip(sessions, tracks, strict=True):
                 session.take(Landmarks(track[first : first + 20]))
@@ -72,14 +72,14 @@ async def test_silence_and_age_end_a_session_with_their_codes(
 ) -> None:
     monkeypatch.setattr(hub_module, "IDLE_S", 0.1)
     async with running(recogniser, tiny_settings) as hub:
-        quiet = hub.open(Start())
+        quiet = await hub.open(Start())
         await until(lambda: quiet.failed is not None)
         assert quiet.failed is not None
         assert quiet.failed.close is Close.IDLE
     monkeypatch.setattr(hub_module, "IDLE_S", 60)
     monkeypatch.setattr(hub_module, "MAX_SESSION_S", 0.1)
     async with running(recogniser, tiny_settings) as hub:
-        old = hub.open(Start())
+        old = await hub.open(Start())
         await until(lambda: old.failed is not None)
         assert old.failed is not None
         assert old.failed.close is Close.TOO_LONG
@@ -90,18 +90,18 @@ async def test_a_session_waits_for_its_client_only_so_long_and_only_while_there_
     recogniser: Recogniser, tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(recogniser, tiny_settings.model_copy(update={"max_clients": 1})) as hub:
-        first = hub.open(Start())
+        first = await hub.open(Start())
         with pytest.raises(ServiceError) as full:
-            hub.open(Start())
+            await hub.open(Start())
         assert full.value.close is Close.FULL
         hub.lost(first, hub.connection_of(first))
-        hub.open(Start())
+        await hub.open(Start())
         await until(lambda: hub.active == 1)
         with pytest.raises(UnknownSession):
             hub.resume(Resume(session_id=first.id, token=first.token))
     monkeypatch.setattr(hub_module, "RESUME_S", 0.1)
     async with running(recogniser, tiny_settings) as hub:
-        session = hub.open(Start())
+        session = await hub.open(Start())
         hub.lost(session, hub.connection_of(session))
         await until(lambda: hub.active == 0)
 
@@ -109,7 +109,7 @@ async def test_a_session_waits_for_its_client_only_so_long_and_only_while_there_
 @pytest.mark.asyncio
 async def test_a_resume_needs_the_token(recogniser: Recogniser, tiny_settings: Settings) -> None:
     async with running(recogniser, tiny_settings) as hub:
-        session = hub.open(Start())
+        session = await hub.open(Start())
         for token in ("guess", "é", "\N{SNOWMAN}"):
             with pytest.raises(UnknownSession):
                 hub.resume(Resume(session_id=session.id, token=token))
@@ -125,7 +125,7 @@ async def test_draining_a_camera_that_never_stops_gives_its_last_sentence_then_c
     picture = Picture(jpeg(64, 64))
     happened: list[Any] = []
     async with running(recogniser, tiny_settings, graphs) as hub:
-        session = hub.open(Start(endpoint_ms=10_000))
+        session = await hub.open(Start(endpoint_ms=10_000))
         connection = hub.connection_of(session)
         shown = asyncio.Event()
 
@@ -177,18 +177,18 @@ async def test_a_session_finishes_on_the_recogniser_it_began_with(
     alone = {}
     for recogniser in (old, new):
         async with running(recogniser, tiny_settings) as hub:
-            session = hub.open(Start())
+            session = await hub.open(Start())
             session.take(Landmarks(track))
             await session.finish()
             alone[recogniser] = said(await events(session))
     assert alone[old] != alone[new] != []
 
     async with running(old, tiny_settings) as hub:
-        before = hub.open(Start())
+        before = await hub.open(Start())
         before.take(Landmarks(track[:50]))
         await asyncio.sleep(0)
         hub._host.recogniser = new  # type: ignore[misc]
-        after = hub.open(Start())
+        after = await hub.open(Start())
         after.take(Landmarks(track))
         before.take(Landmarks(track[50:]))
         await asyncio.gather(before.finish(), after.finish())

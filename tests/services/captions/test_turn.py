@@ -25,6 +25,7 @@ def test_out_of_memory_halves_the_batch_and_spares_the_others(recogniser: Recogn
     class Small:
         def __init__(self) -> None:
             self.calls: list[int] = []
+            self.whole = self
 
         def __getattr__(self, name: str) -> Any:
             return getattr(recogniser, name)

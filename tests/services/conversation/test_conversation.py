@@ -30,7 +30,7 @@ class Session:
         self.handled: list[Any] = []
         self.outbox.put(Ready(session_id=self.id, resume_token="t"))
 
-    def handle(self, command: Any) -> None:
+    async def handle(self, command: Any) -> None:
         if isinstance(command, Exception):
             raise command
         self.has_input = True
@@ -59,7 +59,7 @@ class Sessions:
     def admit(self, address: str | None) -> Iterator[None]:
         yield
 
-    def open(self, start: Any) -> Session:
+    async def open(self, start: Any) -> Session:
         if self.refuse is not None:
             raise self.refuse
         self.opened.append(start)

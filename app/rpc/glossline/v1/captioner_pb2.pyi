@@ -6,16 +6,34 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RecogniseRequest(_message.Message):
-    __slots__ = ("clip",)
+    __slots__ = ("clip", "vocabulary")
     CLIP_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     clip: Clip
-    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ...) -> None: ...
+    vocabulary: Vocabulary
+    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
 
 class RecogniseBatchRequest(_message.Message):
-    __slots__ = ("clips",)
+    __slots__ = ("clips", "vocabulary")
     CLIPS_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     clips: _containers.RepeatedCompositeFieldContainer[Clip]
-    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ...) -> None: ...
+    vocabulary: Vocabulary
+    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
+
+class Vocabulary(_message.Message):
+    __slots__ = ("name", "glosses")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GLOSSES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    glosses: Glosses
+    def __init__(self, name: _Optional[str] = ..., glosses: _Optional[_Union[Glosses, _Mapping]] = ...) -> None: ...
+
+class Glosses(_message.Message):
+    __slots__ = ("gloss",)
+    GLOSS_FIELD_NUMBER: _ClassVar[int]
+    gloss: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, gloss: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Clip(_message.Message):
     __slots__ = ("video", "frames", "landmarks")
@@ -54,7 +72,7 @@ class PackedPoints(_message.Message):
     def __init__(self, float32: _Optional[bytes] = ..., float16: _Optional[bytes] = ...) -> None: ...
 
 class Recognition(_message.Message):
-    __slots__ = ("gloss", "sentence", "confidence", "fps", "frame_count", "duration_s", "segments", "text", "attention", "warnings", "processing_time_s", "model")
+    __slots__ = ("gloss", "sentence", "confidence", "fps", "frame_count", "duration_s", "segments", "text", "attention", "warnings", "processing_time_s", "model", "vocabulary")
     GLOSS_FIELD_NUMBER: _ClassVar[int]
     SENTENCE_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +85,7 @@ class Recognition(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     PROCESSING_TIME_S_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     gloss: _containers.RepeatedScalarFieldContainer[str]
     sentence: str
     confidence: float
@@ -79,19 +98,22 @@ class Recognition(_message.Message):
     warnings: _containers.RepeatedCompositeFieldContainer[ClipWarning]
     processing_time_s: float
     model: str
-    def __init__(self, gloss: _Optional[_Iterable[str]] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., fps: _Optional[float] = ..., frame_count: _Optional[int] = ..., duration_s: _Optional[float] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[ClipWarning, _Mapping]]] = ..., processing_time_s: _Optional[float] = ..., model: _Optional[str] = ...) -> None: ...
+    vocabulary: str
+    def __init__(self, gloss: _Optional[_Iterable[str]] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., fps: _Optional[float] = ..., frame_count: _Optional[int] = ..., duration_s: _Optional[float] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[ClipWarning, _Mapping]]] = ..., processing_time_s: _Optional[float] = ..., model: _Optional[str] = ..., vocabulary: _Optional[str] = ...) -> None: ...
 
 class Segment(_message.Message):
-    __slots__ = ("gloss", "start_s", "end_s", "confidence")
+    __slots__ = ("gloss", "start_s", "end_s", "confidence", "unsure")
     GLOSS_FIELD_NUMBER: _ClassVar[int]
     START_S_FIELD_NUMBER: _ClassVar[int]
     END_S_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    UNSURE_FIELD_NUMBER: _ClassVar[int]
     gloss: str
     start_s: float
     end_s: float
     confidence: float
-    def __init__(self, gloss: _Optional[str] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., confidence: _Optional[float] = ...) -> None: ...
+    unsure: bool
+    def __init__(self, gloss: _Optional[str] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., confidence: _Optional[float] = ..., unsure: bool = ...) -> None: ...
 
 class Text(_message.Message):
     __slots__ = ("en", "es")
@@ -142,7 +164,7 @@ class Problem(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., status: _Optional[int] = ...) -> None: ...
 
 class StreamCaptionsRequest(_message.Message):
-    __slots__ = ("start", "picture", "landmarks", "flush", "pause", "ack", "ping", "stop")
+    __slots__ = ("start", "picture", "landmarks", "flush", "pause", "ack", "ping", "stop", "vocabulary")
     START_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +173,7 @@ class StreamCaptionsRequest(_message.Message):
     ACK_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     start: Start
     picture: Picture
     landmarks: Landmarks
@@ -159,10 +182,11 @@ class StreamCaptionsRequest(_message.Message):
     ack: Ack
     ping: Ping
     stop: Stop
-    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., landmarks: _Optional[_Union[Landmarks, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ...) -> None: ...
+    vocabulary: Vocabulary
+    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., landmarks: _Optional[_Union[Landmarks, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +198,7 @@ class Start(_message.Message):
     SAVE_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -185,7 +210,8 @@ class Start(_message.Message):
     save: bool
     resume: Resume
     landmarks: bool
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ...) -> None: ...
+    vocabulary: Vocabulary
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
 
 class Resume(_message.Message):
     __slots__ = ("session_id", "token", "last_seq")
@@ -238,7 +264,7 @@ class Stop(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamCaptionsResponse(_message.Message):
-    __slots__ = ("seq", "ready", "partial", "final", "stats", "warning", "error", "closing", "done", "pong", "landmarks")
+    __slots__ = ("seq", "ready", "partial", "final", "stats", "warning", "error", "closing", "done", "pong", "landmarks", "vocabulary")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
@@ -250,6 +276,7 @@ class StreamCaptionsResponse(_message.Message):
     DONE_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     seq: int
     ready: Ready
     partial: Caption
@@ -261,24 +288,41 @@ class StreamCaptionsResponse(_message.Message):
     done: Done
     pong: Pong
     landmarks: FoundLandmarks
-    def __init__(self, seq: _Optional[int] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., partial: _Optional[_Union[Caption, _Mapping]] = ..., final: _Optional[_Union[Caption, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., warning: _Optional[_Union[Warning, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closing: _Optional[_Union[Closing, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., landmarks: _Optional[_Union[FoundLandmarks, _Mapping]] = ...) -> None: ...
+    vocabulary: VocabularyChanged
+    def __init__(self, seq: _Optional[int] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., partial: _Optional[_Union[Caption, _Mapping]] = ..., final: _Optional[_Union[Caption, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., warning: _Optional[_Union[Warning, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closing: _Optional[_Union[Closing, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., landmarks: _Optional[_Union[FoundLandmarks, _Mapping]] = ..., vocabulary: _Optional[_Union[VocabularyChanged, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
-    __slots__ = ("session_id", "resume_token", "config", "model", "limits")
+    __slots__ = ("session_id", "resume_token", "config", "model", "limits", "vocabulary")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     resume_token: str
     config: Config
     model: Model
     limits: Limits
-    def __init__(self, session_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+    vocabulary: VocabularyInUse
+    def __init__(self, session_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., vocabulary: _Optional[_Union[VocabularyInUse, _Mapping]] = ...) -> None: ...
+
+class VocabularyInUse(_message.Message):
+    __slots__ = ("name", "glosses")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GLOSSES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    glosses: int
+    def __init__(self, name: _Optional[str] = ..., glosses: _Optional[int] = ...) -> None: ...
+
+class VocabularyChanged(_message.Message):
+    __slots__ = ("vocabulary",)
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    vocabulary: VocabularyInUse
+    def __init__(self, vocabulary: _Optional[_Union[VocabularyInUse, _Mapping]] = ...) -> None: ...
 
 class Config(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks", "vocabulary")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -289,6 +333,7 @@ class Config(_message.Message):
     ASPECT_FIELD_NUMBER: _ClassVar[int]
     SAVE_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -299,7 +344,8 @@ class Config(_message.Message):
     aspect: float
     save: bool
     landmarks: bool
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ...) -> None: ...
+    vocabulary: str
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ..., vocabulary: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("id", "glosses", "sign_language", "fps")
@@ -326,7 +372,7 @@ class Limits(_message.Message):
     def __init__(self, idle_s: _Optional[float] = ..., session_s: _Optional[float] = ..., resume_s: _Optional[float] = ..., landmark_frames_per_message: _Optional[int] = ...) -> None: ...
 
 class Caption(_message.Message):
-    __slots__ = ("segment", "revision", "start_ms", "end_ms", "until_ms", "gloss", "gloss_text", "sentence", "text", "confidence", "lag_ms", "attention", "reason")
+    __slots__ = ("segment", "revision", "start_ms", "end_ms", "until_ms", "gloss", "gloss_text", "sentence", "text", "confidence", "lag_ms", "attention", "reason", "vocabulary")
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     START_MS_FIELD_NUMBER: _ClassVar[int]
@@ -340,6 +386,7 @@ class Caption(_message.Message):
     LAG_MS_FIELD_NUMBER: _ClassVar[int]
     ATTENTION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     segment: int
     revision: int
     start_ms: int
@@ -353,21 +400,24 @@ class Caption(_message.Message):
     lag_ms: float
     attention: Attention
     reason: str
-    def __init__(self, segment: _Optional[int] = ..., revision: _Optional[int] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., gloss: _Optional[_Iterable[_Union[Gloss, _Mapping]]] = ..., gloss_text: _Optional[str] = ..., sentence: _Optional[str] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., confidence: _Optional[float] = ..., lag_ms: _Optional[float] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    vocabulary: str
+    def __init__(self, segment: _Optional[int] = ..., revision: _Optional[int] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., gloss: _Optional[_Iterable[_Union[Gloss, _Mapping]]] = ..., gloss_text: _Optional[str] = ..., sentence: _Optional[str] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., confidence: _Optional[float] = ..., lag_ms: _Optional[float] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., reason: _Optional[str] = ..., vocabulary: _Optional[str] = ...) -> None: ...
 
 class Gloss(_message.Message):
-    __slots__ = ("gloss", "confidence", "start_ms", "end_ms", "final")
+    __slots__ = ("gloss", "confidence", "start_ms", "end_ms", "final", "unsure")
     GLOSS_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     START_MS_FIELD_NUMBER: _ClassVar[int]
     END_MS_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
+    UNSURE_FIELD_NUMBER: _ClassVar[int]
     gloss: str
     confidence: float
     start_ms: int
     end_ms: int
     final: bool
-    def __init__(self, gloss: _Optional[str] = ..., confidence: _Optional[float] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., final: bool = ...) -> None: ...
+    unsure: bool
+    def __init__(self, gloss: _Optional[str] = ..., confidence: _Optional[float] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., final: bool = ..., unsure: bool = ...) -> None: ...
 
 class FoundLandmarks(_message.Message):
     __slots__ = ("points", "at_ms")

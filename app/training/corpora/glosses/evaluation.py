@@ -41,7 +41,7 @@ RATES = (12.5, 16.7, 25.0)
 #: Seconds a sign of the composed phrases.
 PACES = (0.3, 0.45, 0.6)
 _SEED = 20
-#: Signs of a lower confidence are shown as unsure; see `checkpoints/asl-large/vocabularies.json`.
+#: Signs of a lower confidence are shown as unsure; see `vocabularies` in `checkpoints/asl-large/config.json`.
 UNSURE = 0.4
 
 

@@ -29,7 +29,7 @@ def test_it_is_small_whole_and_reads_landmarks() -> None:
 
 
 def test_its_card_and_config_name_no_paths_of_a_machine() -> None:
-    for name in ("config.json", "MODEL_CARD.md", "glosses.json", "vocabularies.json"):
+    for name in ("config.json", "MODEL_CARD.md", "glosses.json"):
         text = (FOLDER / name).read_text(encoding="utf-8")
         assert not any(place in text for place in ("/work", "/home", "/tmp", "/root"))
 
@@ -50,14 +50,17 @@ def test_every_gloss_has_its_signers_and_dev_figures() -> None:
 
 def test_vocabularies_are_sorted_and_known_and_everyday_holds_core_and_well_recorded_glosses() -> None:
     known = set(read_config(FOLDER).vocabulary)
-    named = json.loads((FOLDER / "vocabularies.json").read_text(encoding="utf-8"))
+    recogniser = Recogniser.load(FOLDER)
     files = {path.stem for path in (FOLDER / "vocabularies").glob("*.txt")}
-    assert files == set(named["vocabularies"]) - {"all"}
+    assert {*files, "all"} == set(recogniser.config.vocabularies) == set(recogniser.vocabularies)
     for name in files:
         glosses = vocabulary(name)
         assert glosses == sorted(set(glosses))
         assert set(glosses) <= known
-        assert named["vocabularies"][name]["glosses"] == len(glosses)
+        assert recogniser.reading_with(name).vocabulary == tuple(glosses)
+    assert recogniser.reading_with().reads == "everyday"
+    assert recogniser.reading_with("core").config.temperature == 1.59
+    assert recogniser.reading_with("all").config.temperature == 1.22
     assert set(vocabulary("core")) == set(read_config(CHECKPOINTS / "asl-everyday").vocabulary)
     assert set(vocabulary("core")) < set(vocabulary("everyday"))
     signers = json.loads((FOLDER / "glosses.json").read_text(encoding="utf-8"))

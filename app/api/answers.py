@@ -1,0 +1,60 @@
+"""A clip's answer in the form that its client asks for: JSON, or subtitles."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from fastapi.responses import Response
+from python_multipart.multipart import parse_options_header
+
+from app.api.schemas.clips import Prediction
+from app.services.recognition.service import ClipResult
+from app.services.recognition.subtitles import subtitles
+
+Format = Literal["json", "srt", "vtt"]
+FormatQuery = Annotated[
+    Format | None,
+    Query(
+        description="Form of the answer; it may also be asked for with `Accept: text/vtt` or `application/x-subrip`."
+    ),
+]
+_SUBTITLES: dict[str, Format] = {"application/x-subrip": "srt", "text/vtt": "vtt"}
+_MEDIA_TYPES: dict[str, Format] = {"application/json": "json", "*/*": "json", **_SUBTITLES}
+
+_EXAMPLE = "00:00:00{mark}320 --> 00:00:03{mark}200\nHello, how are you?\n"
+#: The answers other than JSON, for the OpenAPI document.
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "text/vtt": {"schema": {"type": "string"}, "example": "WEBVTT\n\n" + _EXAMPLE.format(mark=".")},
+            "application/x-subrip": {"schema": {"type": "string"}, "example": "1\n" + _EXAMPLE.format(mark=",")},
+        }
+    }
+}
+
+
+async def answer(request: Request, outcome: ClipResult, asked: Format | None) -> Prediction | Response:
+    """asked: the form that the query names; without it, the header Accept decides."""
+    form = asked or _accepted(request.headers.get("accept", ""))
+    if form == "json":
+        return Prediction.of(outcome)
+    text = await asyncio.to_thread(subtitles, outcome.caption, outcome.sign_language, form)
+    media_type = next(media for media, named in _SUBTITLES.items() if named == form)
+    return Response(text, headers={"content-type": f"{media_type}; charset=utf-8"})
+
+
+def _accepted(header: str) -> Format:
+    """The form that a header Accept prefers; JSON where it names none of them."""
+    best: tuple[float, Format] = (0.0, "json")
+    for part in header.split(","):
+        media, options = parse_options_header(part.strip())
+        form = _MEDIA_TYPES.get(media.decode("latin-1"))
+        try:
+            weight = float(options.get(b"q", b"1"))
+        except ValueError:
+            continue
+        if form is not None and weight > best[0]:
+            best = weight, form
+    return best[1]
