@@ -2,7 +2,7 @@
 
 MediaPipe and the images that people send meet in native code. If that crashes or never returns, the child process is
 what ends: its tracks are lost, the service and its live sessions go on with new ones. Images go to it through shared
-memory, so a track costs about as much as one in the service (RESULTS.md, "Landmarks in a child process").
+memory, so a track costs about as much as one in the service (RESULTS.md, "Landmarks in a process of their own").
 """
 
 from __future__ import annotations
