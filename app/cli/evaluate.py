@@ -25,6 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--checkpoint", help="id in CHECKPOINT_DIR, or a folder; default: the setting CHECKPOINT")
     parser.add_argument("--data", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--split", help="which split of the corpus (default: dev; test for BOSTON-104)")
+    parser.add_argument("--vocabulary", help="a name or GLOSS,GLOSS to read with (default: all glosses)")
     parser.add_argument("--lm", type=Path, help="gloss language model (default: the checkpoint's own)")
     parser.add_argument("--full", action="store_true", help="also evaluate live, as a stream")
     parser.add_argument("--live", action="store_true", help="only compare live captions with offline answers")
@@ -73,6 +74,7 @@ def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> Ev
     """The checkpoint in `folder` on the corpus in `args.data`. Raises CheckpointError, CorpusError."""
     from app.pipeline.checkpoint import CheckpointError
     from app.pipeline.recogniser import Recogniser
+    from app.services.recognition.vocabularies import from_text
     from app.training.corpora.boston104.evaluation import evaluate as evaluate_boston104
     from app.training.corpora.boston104.features import TRACKS
     from app.training.corpora.checkpoints import reads_tracks
@@ -93,6 +95,8 @@ def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> Ev
             raise CorpusError(f"this checkpoint reads {TRACKS}; pass --data with the folder of BOSTON-104")
         return evaluate_boston104(folder, args.data, args.split or "test")
     recogniser, split = Recogniser.load(folder), args.split or "dev"
+    if args.vocabulary:
+        recogniser = recogniser.reading_with(from_text(args.vocabulary))
     lm = language_model(folder, recogniser.vocabulary, args.lm)
     live = stream if args.full else None
     without_images = recogniser.config.model.rgb is not None and recogniser.backend.rgb is None

@@ -316,27 +316,28 @@ class Recogniser:
     def read(self, lattice: NDArray[np.float32], decoder: Decoder) -> tuple[GlossSegment, ...]:
         """The signs of a whole lattice (S, 1 + vocabulary), by a decoder that is new or reset."""
         decoder.feed(lattice)
-        tokens, how = decoder.best().tokens, self.config.decoder
-        if not tokens and how.second_look:
-            tokens = second_look(lattice, how.second_look)
-        if not how.stretch:
-            return self.segments(tokens, lattice)
-        readings = reread(tokens, lattice, how.stretch, self.config.temperature)
-        return self._joined(readings)
+        return self.joined(self.readings(self.tokens(decoder, lattice), lattice))
 
-    def segments(
+    def tokens(self, decoder: Decoder, lattice: NDArray[np.float32], first_step: int = 0) -> tuple[DecodedToken, ...]:
+        """What was decoded of a lattice that has ended; where that is nothing, what a second look finds."""
+        tokens, bias = decoder.best().tokens, self.config.decoder.second_look
+        return second_look(lattice, bias, first_step) if bias and not tokens else tokens
+
+    def readings(
         self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0
-    ) -> tuple[GlossSegment, ...]:
-        """Decoded tokens as signs with times and calibrated confidence; those under the threshold are left out, and
-        repetitions of one sign that were decoded as several are merged.
+    ) -> list[tuple[DecodedToken, float]]:
+        """Tokens with their calibrated confidence; where the config says so, decided by their whole stretch.
 
-        lattice: (S, V) log-probabilities that cover the tokens, its first row being step `first_step`.
+        lattice: (S, 1 + vocabulary) log-probabilities that cover the tokens, its first row being step `first_step`.
         """
-        temperature = self.config.temperature
-        return self._joined((token, token_confidence(lattice, token, temperature, first_step)) for token in tokens)
+        config = self.config
+        if config.decoder.stretch:
+            return reread(tokens, lattice, config.decoder.stretch, config.temperature, first_step)
+        return [(token, token_confidence(lattice, token, config.temperature, first_step)) for token in tokens]
 
-    def _joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
-        """Tokens and how sure they are."""
+    def joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
+        """The same as signs with times; those under the threshold are left out, and repetitions of one sign that were
+        decoded as several are merged."""
         config = self.config
         out = []
         for token, confidence in readings:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normaliser
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, nearest
-from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
 from app.pipeline.module3_sequence.vocabularies import ALL
@@ -308,7 +307,8 @@ class CaptionStream:
             start = self._next_window - self.config.stride  # where the last window was: the next may not be before
             context = end // TIME_DIVISOR * TIME_DIVISOR - CONTEXT
             self._next_window = max(start, context)
-        segments = self._segments(self._decoder.best().tokens, self._rows)
+        tokens = self.recogniser.tokens(self._decoder, self._rows, self._first_step)
+        segments = self.recogniser.joined(self.recogniser.readings(tokens, self._rows, self._first_step))
         self._on_stage(DECODING, time.perf_counter() - began)
         vocabulary, step = self.recogniser.reads, self._decoder.steps
         done = StreamUpdate(
@@ -374,9 +374,11 @@ class CaptionStream:
             decoder = decoder.copy()
             decoder.feed(pending)
         table = np.concatenate([self._rows, pending]) if len(pending) else self._rows
-        tokens = decoder.best().tokens
-        segments = self._segments(tokens, table)
-        final = self._segments(tokens[: len(self._decoder.committed())], table)
+        readings = self.recogniser.readings(decoder.best().tokens, table, self._first_step)
+        settled = len(self._decoder.committed())
+        if self.recogniser.config.decoder.stretch:
+            settled = max(settled - 1, 0)  # the stretch of the last one goes on until another follows
+        segments, final = self.recogniser.joined(readings), self.recogniser.joined(readings[:settled])
         pause_s = max(s.end_s for s in segments) + self.config.endpoint_s if segments else None
         self.signing = bool(segments)
         self._on_stage(DECODING, time.perf_counter() - began)
@@ -389,9 +391,6 @@ class CaptionStream:
             pause_s=pause_s,
             vocabulary=self.recogniser.reads,
         )
-
-    def _segments(self, tokens: Sequence[DecodedToken], table: NDArray[np.float32]) -> tuple[GlossSegment, ...]:
-        return self.recogniser.segments(tokens, table, self._first_step)
 
     def _end_reason(self, update: StreamUpdate, end: int) -> EndReason | None:
         if update.pause_s is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,10 +18,12 @@ from app.pipeline.streaming import CaptionStream, FrameGrid, StreamConfig, run_j
 from tests.support.recognisers import VOCABULARY, performance, tiny_checkpoint, varied
 from tests.support.streams import push
 
+BY_STRETCHES = {"beam": 1, "stretch": 0.3, "second_look": 4.0, "merge_s": 0.5}
 
-@pytest.fixture(scope="module")
-def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
-    return Recogniser.load(tiny_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny"))
+
+@pytest.fixture(scope="module", params=[{}, BY_STRETCHES], ids=["by peaks", "by stretches"])
+def recogniser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
+    return Recogniser.load(tiny_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny", **request.param))
 
 
 def give_images_a_weight(recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +64,15 @@ def test_streaming_a_clip_of_one_window_gives_exactly_the_offline_answer(
     assert offline.segments or frames == 1
     assert (live.final, live.sentence) == (offline.segments, offline.sentence)
     assert live.rgb == offline.attention["rgb"]
+
+
+def test_an_empty_sentence_gets_a_second_look_when_it_ends(tmp_path: Path) -> None:
+    again = Recogniser.load(tiny_checkpoint(tmp_path / "tiny", beam=1, blank_bias=-20.0, second_look=50.0))
+    clip = varied(60, 7)
+    stream = CaptionStream(again, StreamConfig(window=64, stride=64), clip.aspect)
+    updates = [push(stream, points, float(t)) for points, t in zip(clip.points, clip.times, strict=True)]
+    assert not any(update.segments for update in updates if update)
+    assert len(stream.finish().final) == len(again.recognise(clip).segments) == 1
 
 
 def test_files_and_streams_share_one_forward_path(recogniser: Recogniser) -> None:

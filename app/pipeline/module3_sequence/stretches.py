@@ -1,4 +1,4 @@
-"""A second reading of a whole lattice: a decoded sign is decided by all of its stretch, not by the steps of its peak.
+"""A second reading of a lattice: a decoded sign is decided by all of its stretch, not by the steps of its peak.
 
 CTC says a sign in one or two steps, and of a person it has never seen those are often wrong where the rest of the sign
 is right. So the sign between the middles of the ways to its neighbours is read as a whole: the mean of the
@@ -50,20 +50,24 @@ def stretch_evidence(
 
 
 def reread(
-    tokens: Sequence[DecodedToken], lattice: NDArray[np.floating], weight: float, temperature: float = 1.0
+    tokens: Sequence[DecodedToken],
+    lattice: NDArray[np.floating],
+    weight: float,
+    temperature: float = 1.0,
+    first_step: int = 0,
 ) -> list[tuple[DecodedToken, float]]:
-    """Tokens of a whole lattice (S, V) with the sign that their stretch says, and its probability among the signs at
-    this temperature."""
+    """Tokens of a lattice (S, V) with the sign that their stretch says, and its probability among the signs at this
+    temperature. Rows behind the last token belong to its stretch, so it may change until a token follows."""
     out = []
-    for token, bounds in zip(tokens, stretch_bounds(tokens, len(lattice)), strict=True):
-        scores = stretch_evidence(token, bounds, lattice, weight)
+    for token, bounds in zip(tokens, stretch_bounds(tokens, len(lattice), first_step), strict=True):
+        scores = stretch_evidence(token, bounds, lattice, weight, first_step)
         label = int(scores.argmax())
         confidence = np.exp(_normal(scores[1:] / temperature))[label - 1]
         out.append((replace(token, label=label), float(confidence)))
     return out
 
 
-def second_look(lattice: NDArray[np.floating], bias: float) -> tuple[DecodedToken, ...]:
+def second_look(lattice: NDArray[np.floating], bias: float, first_step: int = 0) -> tuple[DecodedToken, ...]:
     """What to read where nothing was decoded in a whole lattice (S, V): nothing, or one token at the step where the
     blank stands out least, if there it is at most `bias` more probable (in log units) than the best sign."""
     if not len(lattice):
@@ -73,7 +77,7 @@ def second_look(lattice: NDArray[np.floating], bias: float) -> tuple[DecodedToke
     if best[step] <= lattice[step, BLANK] - bias or best[step] <= _SILENT:
         return ()
     label = 1 + int(lattice[step, 1:].argmax())
-    return (DecodedToken(label, step, step + 1),)
+    return (DecodedToken(label, first_step + step, first_step + step + 1),)
 
 
 def _normal(scores: NDArray[np.float64]) -> NDArray[np.float64]:
