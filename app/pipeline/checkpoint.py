@@ -65,11 +65,10 @@ class DecoderConfig:
     length_bonus: float = 0.0
     """Log units per sign, in addition to the language model."""
     stretch: float = 0.0
-    """How much each step of a sign's stretch weighs against its peak when a whole clip is read (`stretches`); 0: not at
-    all."""
+    """How much each step of a sign's stretch weighs against its peak (`stretches`); 0: not at all."""
     second_look: float = 0.0
-    """Where nothing was decoded in a whole clip: log units by which the blank may exceed the best sign for that sign to
-    be read all the same; 0: nothing is read."""
+    """Where nothing was decoded in a clip or sentence: log units by which the blank may exceed the best sign for that
+    sign to be read all the same; 0: nothing is read."""
 
 
 @dataclass(frozen=True)
