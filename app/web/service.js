@@ -1,7 +1,9 @@
 // About this service: its recogniser, the signs it knows, how to call it from a terminal.
 
-import { copy, el } from "./dom.js";
+import { copy, el, make } from "./dom.js";
 import { follow, listVocabularies } from "./settings.js";
+
+const LISTED = 40; // signs that are shown without being asked for
 
 el("curl").textContent = `curl -F file=@clip.mp4 ${location.origin}/api/inference/predict`;
 el("copy").addEventListener("click", () => copy(el("curl").textContent, el("curl"), el("copied"), "Command"));
@@ -15,7 +17,11 @@ try {
   follow("vocabulary", (wanted) => {
     const read = known.vocabularies.find(({ name }) => name === wanted)
       ?? known.vocabularies.find(({ name }) => name === known.default);
-    el("vocabulary").textContent = `${read.name}, ${read.size} signs: ${read.glosses.join(", ")}`;
+    const list = make("details", "");
+    list.open = read.size <= LISTED;
+    const title = make("summary", `${read.name}, ${read.size} ${read.size === 1 ? "sign" : "signs"}`);
+    list.append(title, document.createTextNode(read.glosses.join(", ")));
+    el("vocabulary").replaceChildren(list);
   });
 } catch {
   el("model").textContent = "The service did not answer. Reload the page.";
