@@ -56,6 +56,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
     """All parts of the service, each made of those before it. However the block ends, and if the start fails half-way,
     the parts are closed in the reverse order. Raises SettingsError or CheckpointError with what to do."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(giving_memory_back())
         database, choose = await _database(stack, settings)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
         landmarks = landmark_engine(settings.extractor_workers)
@@ -154,7 +155,7 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     if removed:
         logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
     try:
-        async with exiting_in_time(), giving_memory_back(), _services(settings, metrics) as services:
+        async with exiting_in_time(), _services(settings, metrics) as services:
             app.state.services = services
             try:
                 with draining_first(lambda: _drain(services), settings.training_stop_s):

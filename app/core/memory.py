@@ -8,11 +8,11 @@ pages; with few arenas the next graph fills those gaps, with one for every threa
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import os
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import Iterator
 
 #: Seconds between two looks, and bytes freed since the last trim that are worth one.
 LOOK_S = 5.0
@@ -61,23 +61,23 @@ class FreedMemory:
         return True
 
 
-@contextlib.asynccontextmanager
-async def giving_memory_back() -> AsyncIterator[None]:
-    """While the block lasts, freed memory is given back every few seconds; elsewhere than on glibc, nothing is done."""
+@contextlib.contextmanager
+def giving_memory_back() -> Iterator[None]:
+    """While the block lasts, freed memory is given back every few seconds, in a thread of its own; elsewhere than on
+    glibc, nothing is done."""
     try:
         freed = FreedMemory()
     except AttributeError:
         yield
         return
+    ended = threading.Event()
 
-    async def run() -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await asyncio.to_thread(freed.give_back)
+    def run() -> None:
+        while not ended.wait(LOOK_S):
+            freed.give_back()
 
-    running = asyncio.create_task(run(), name="freed-memory")
+    threading.Thread(target=run, name="freed-memory", daemon=True).start()
     try:
         yield
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        ended.set()

@@ -43,7 +43,7 @@ def test_what_was_freed_in_bulk_is_given_back_once() -> None:
 async def test_memory_is_given_back_while_the_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "LOOK_S", 0.01)
     held = blocks(256 << 20)
-    async with giving_memory_back():
+    with giving_memory_back():
         before = resident()
         last = held[-1]
         del held
@@ -51,8 +51,7 @@ async def test_memory_is_given_back_while_the_service_runs(monkeypatch: pytest.M
     assert len(last) == _BLOCK
 
 
-@pytest.mark.asyncio
-async def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
-    async with giving_memory_back():
+    with giving_memory_back():
         pass

@@ -14,13 +14,12 @@ import signal
 import socket
 import sys
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
-from app.core.memory import LOOK_S, FreedMemory
+from app.core.memory import giving_memory_back
 from app.pipeline.module1_preprocessing.image_limits import InvalidImage
 from app.pipeline.module1_preprocessing.landmarks.engine import (
     ExtractionFailed,
@@ -39,7 +38,7 @@ OOM_SCORE = 500
 def main(size: int, control: socket.socket) -> None:
     """Serve until the other end of `control` is closed."""
     # A filter in this process cannot pass on what a crash writes, so the stacks of a crash go around it.
-    with os.fdopen(os.dup(2), "wb", buffering=0) as stderr, chatter_filtered():
+    with os.fdopen(os.dup(2), "wb", buffering=0) as stderr, chatter_filtered(), giving_memory_back():
         faulthandler.enable(stderr)
         _serve_all(size, control)
 
@@ -49,7 +48,6 @@ def _serve_all(size: int, control: socket.socket) -> None:
         signal.signal(number, signal.SIG_IGN)  # the service ends first, with the sentences of its live sessions
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
-    threading.Thread(target=_give_memory_back, daemon=True).start()
     engine = MediaPipeEngine(size)
     while True:
         _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
@@ -96,16 +94,6 @@ def _something_came(client: socket.socket) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _give_memory_back() -> None:
-    try:
-        freed = FreedMemory()
-    except AttributeError:  # not glibc
-        return
-    while True:
-        time.sleep(LOOK_S)
-        freed.give_back()
 
 
 if __name__ == "__main__":
