@@ -120,7 +120,7 @@ class Recogniser:
         self.reads = ALL
         """Name of the vocabulary that it reads with."""
         self._whole: Recogniser | None = None  # not itself: without a cycle, one that was replaced is freed at once
-        self._columns: NDArray[np.intp] | None = None
+        self._columns: NDArray[np.intp] | None = None  # None: all
         self._named: WeakValueDictionary[str, Recogniser] = WeakValueDictionary()
         self.model = model.eval()
         self.device = device
@@ -162,7 +162,7 @@ class Recogniser:
             return whole
         view = copy.copy(whole)
         view._whole, view.reads = whole, name
-        view._columns = columns_of(glosses, whole.vocabulary)
+        view._columns = None if name == ALL else columns_of(glosses, whole.vocabulary)
         like = min((len(own), other) for other, own in self.vocabularies.items() if len(own) >= len(glosses))[1]
         view.config = whole.config.reading(name if name in self.vocabularies else like, glosses)
         if name in self.vocabularies:
@@ -176,10 +176,11 @@ class Recogniser:
 
     def narrow(self, output: WindowOutput) -> WindowOutput:
         """What the network of `whole` says, for the glosses of this recogniser."""
-        if self._columns is None:
-            return output
         bias = self.config.decoder.blank_bias - self.whole.config.decoder.blank_bias
-        return output._replace(log_probs=narrowed(output.log_probs, self._columns, bias))
+        if self._columns is None and not bias:
+            return output
+        columns = slice(None) if self._columns is None else self._columns
+        return output._replace(log_probs=narrowed(output.log_probs, columns, bias))
 
     @property
     def model_id(self) -> str:

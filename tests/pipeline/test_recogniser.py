@@ -265,3 +265,18 @@ def test_settings_of_a_vocabulary_are_checked(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"vocabularies": {"all": {"decoder": {"wings": 2}}}}))
     with pytest.raises(CheckpointError, match="wings"):
         read_config(folder)
+
+
+def test_all_glosses_may_have_settings_of_their_own(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    settings = {"all": {"temperature": 2.5, "decoder": {"blank_bias": 3.0}}}
+    (folder / "config.json").write_text(json.dumps(config | {"vocabularies": settings}))
+    whole = Recogniser.load(folder)
+    every = whole.reading_with("all")
+    assert (every.vocabulary, every.config.temperature) == (VOCABULARY, 2.5)
+    clip = varied(100)
+    ((plain, _),) = whole.lattices([whole.features(clip)])
+    biased = plain - np.array([3.0, 0, 0, 0], np.float32)
+    expected = biased - np.logaddexp.reduce(biased, axis=1, keepdims=True)
+    np.testing.assert_allclose(every.lattices([every.features(clip)])[0][0], expected, rtol=1e-3, atol=1e-4)

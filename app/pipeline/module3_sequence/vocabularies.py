@@ -100,8 +100,10 @@ def columns_of(glosses: Sequence[str], known: Sequence[str]) -> NDArray[np.intp]
     return np.array([BLANK, *(labels[gloss] for gloss in glosses)], np.intp)
 
 
-def narrowed(log_probs: NDArray[np.float32], columns: NDArray[np.intp], blank_bias: float = 0.0) -> NDArray[np.float32]:
-    """(S, V) log-probabilities -> (S, len(columns)) of these labels alone, as if the logits of the others had been
+def narrowed(
+    log_probs: NDArray[np.float32], columns: NDArray[np.intp] | slice, blank_bias: float = 0.0
+) -> NDArray[np.float32]:
+    """(S, V) log-probabilities -> (S, columns) of these labels alone, as if the logits of the others had been
     masked; `blank_bias` is taken from the blank's before."""
     rows = log_probs[:, columns].astype(np.float64)
     rows[:, 0] -= blank_bias
