@@ -100,18 +100,16 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from app.pipeline.checkpoint import load_checkpoint
+    from app.pipeline.module3_sequence.vocabularies import DEFAULT
+    from app.pipeline.recogniser import Recogniser
     from app.training.corpora.glosses.train import dev_figures, open_bank
 
     device = _device(args)
-    config, model = load_checkpoint(args.checkpoint, str(device))
-    everyday = args.checkpoint / "vocabularies" / "everyday.txt"
-    useful = None
-    if everyday.is_file():
-        lines = everyday.read_text(encoding="utf-8").splitlines()
-        useful = frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
-    how = None if args.greedy else config
-    _show(dev_figures(model, open_bank(args.data), config.vocabulary, device, how, useful))
+    recogniser = Recogniser.load(args.checkpoint, str(device))
+    everyday = recogniser.vocabularies.get(DEFAULT)
+    useful = None if everyday is None else frozenset(everyday)
+    how = None if args.greedy else recogniser.config
+    _show(dev_figures(recogniser.model, open_bank(args.data), recogniser.vocabulary, device, how, useful))
     return 0
 
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from app.pipeline.checkpoint import CheckpointConfig, DecoderConfig
 from app.pipeline.module3_sequence.model import SignModel
-from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, label_ids, to_log_probs
+from app.pipeline.module3_sequence.steps import TIME_DIVISOR, to_log_probs
+from app.pipeline.module3_sequence.vocabularies import columns_of
 from app.pipeline.recogniser import Recogniser
 from app.training.corpora.glosses.bank import Bank
 from app.training.corpora.glosses.batches import collate
@@ -207,7 +208,6 @@ def figures(
     config: whose decoder settings and temperature are used; None: greedy decoding, no more.
     """
     model.eval()
-    number = label_ids(vocabulary)
     done: dict[int, list[tuple[Tensor, Tensor]]] = {}
     out: dict[str, dict[str, Any]] = {}
     for part in parts:
@@ -215,7 +215,7 @@ def figures(
         if key not in done:
             done = {key: lattices(model, bank, part.questions, amp)}
         known = tuple(g for g in vocabulary if part.known is None or g in part.known)
-        columns = torch.tensor([BLANK, *(number[g] for g in known)], device=bank.points.device)
+        columns = torch.from_numpy(columns_of(known, vocabulary)).to(bank.points.device)
         reader = _reader(model, known, config)
         bias = reader.config.decoder.blank_bias
         exact, first, five, asked, sure, errors = 0, 0, 0, 0, 0, ErrorCounts()
