@@ -35,7 +35,7 @@ def clips(data: Path | None, at_most: int) -> list[Keypoints]:
     """Raises CorpusError."""
     if data is None:
         signer = prototypes.load()
-        return [*signer.values(), *map(signer.phrase, prototypes.PHRASES)]
+        return [*(signer[gloss] for gloss in prototypes.CORE), *map(signer.phrase, prototypes.PHRASES)]
     from app.training.corpora.signs.clips import load_signs
 
     dev = load_signs(data, "dev")

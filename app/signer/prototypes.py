@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ _BODY = 25
 
 
 class UnknownGloss(KeyError):
-    """No prototype of that gloss; the message lists what there is."""
+    """No prototype of that gloss; the message has the nearest ones."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -91,8 +92,15 @@ class PrototypeSigner(Mapping[str, Keypoints]):
         """What is stored about a gloss. Raises UnknownGloss."""
         found = self.prototypes.get(gloss)
         if found is None:
-            raise UnknownGloss(f"no prototype of {gloss!r}; there are: {', '.join(self.prototypes)}")
+            raise UnknownGloss(
+                f"no prototype of {self.with_nearest(gloss)}; there are {len(self)}, which `python -m app samples` lists"
+            )
         return found
+
+    def with_nearest(self, gloss: str) -> str:
+        """An unknown gloss, with the nearest known ones in brackets if there are any."""
+        near = difflib.get_close_matches(gloss[:40], list(self.prototypes), 3)
+        return f"{gloss[:40]} (nearest: {', '.join(near)})" if near else gloss[:40]
 
     def phrase(self, glosses: Sequence[str]) -> Keypoints:
         """Several signs with natural transitions, from rest to rest. Raises UnknownGloss; ValueError for no gloss."""

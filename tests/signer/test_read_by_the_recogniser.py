@@ -40,6 +40,15 @@ def test_phrases_are_read(recogniser: Recogniser, seen: dict[tuple[str, ...], Ke
     assert errors.wer <= 0.2, (errors, answers)
 
 
+def test_the_everyday_vocabulary_is_read_from_its_performances() -> None:
+    reader = Recogniser.load(REPOSITORY / "checkpoints/asl-large").reading_with("everyday")
+    signer = load()
+    answers = {gloss: reader.recognise(signer[gloss]).gloss for gloss in reader.vocabulary}
+    wrong = {gloss: answer for gloss, answer in answers.items() if answer != [gloss]}
+    assert len(answers) == 288
+    assert len(wrong) <= 10, wrong
+
+
 def shown(recogniser: Recogniser, picture: np.ndarray, frames: int = 60) -> list[str]:
     """The answer to a video of one picture that does not change."""
     video = [Frame(picture, k / 25) for k in range(frames)]

@@ -6,6 +6,7 @@ that are about as near to it as its nearest ones, and there are several neighbou
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -31,21 +32,39 @@ def candidates(gloss: str, clips: Sequence[BodyClip], elbows: Elbows) -> Iterato
     clips: right-handed as far as a single clip shows, 25 frames a second. None where there are fewer than three clips
     of two signers.
     """
-    if len(clips) < LEAST or len({c.signer for c in clips}) < 2:
+    form = next((f for f in (most_common_form(clips), list(clips)) if enough(f)), [])
+    if not form:
         return
-    short = [resampled(c, FRAMES) for c in clips]
+    short = [resampled(c, FRAMES) for c in form]
+    signers = [c.signer for c in form]
     distances = pairwise_distances(np.stack([features(c) for c in short]), BAND)
+    order = [int(i) for i in np.argsort(density(distances, signers))]
     made: set[tuple[int, ...]] = set()
-    for most in (MOST, LEAST):
-        for middle in np.argsort(density(distances, [c.signer for c in clips])):
-            group, turned = neighbourhood(int(middle), short, most)
-            if tuple(sorted(group)) in made or len({clips[i].signer for i in group}) < 2:
-                continue
-            made.add(tuple(sorted(group)))
-            seen = [features(c) for c in turned]
-            aligned = barycentre(seen, seen[0], iterations=8, band=BAND, tolerance=1e-3)
-            seconds = float(np.clip(np.median([len(clips[i].body) for i in group]) / FPS, SHORTEST_S, LONGEST_S))
-            yield average_group(gloss, turned, aligned, seconds, elbows)
+    for most, middle in itertools.product((MOST, LEAST), order):
+        group, turned = neighbourhood(middle, short, most)
+        members = tuple(sorted(group))
+        if members in made or not enough(turned):
+            continue
+        made.add(members)
+        seen = [features(c) for c in turned]
+        aligned = barycentre(seen, seen[0], iterations=8, band=BAND, tolerance=1e-3)
+        seconds = float(np.clip(np.median([len(form[i].body) for i in group]) / FPS, SHORTEST_S, LONGEST_S))
+        yield average_group(gloss, turned, aligned, seconds, elbows)
+
+
+def enough(clips: Sequence[BodyClip]) -> bool:
+    """Whether their average is a recording of none of them: three clips of two signers."""
+    return len(clips) >= LEAST and len({c.signer for c in clips}) >= 2
+
+
+def most_common_form(clips: Sequence[BodyClip]) -> list[BodyClip]:
+    """The clips with one hand or those with two, whichever are more; with two where they are equally many.
+
+    A hand that lies at the other one is often lost, so that a clip with one hand is near to those with two.
+    """
+    two = [bool(np.isfinite(c.shapes[:, 0, 0, 0]).any()) for c in clips]
+    wanted = 2 * sum(two) >= len(two)
+    return [c for c, has_two in zip(clips, two, strict=True) if has_two == wanted]
 
 
 def density(distances: Float, signers: Sequence[str]) -> Float:

@@ -21,6 +21,8 @@ _MARGIN = 2
 #: A hand that the landmark model lost for up to so many frames (half a second) was there all along.
 _LOST = 12
 _SHORTEST = 8
+#: The left wrist is so far to the right of the right one only where the two were confused (shoulder widths).
+_CROSSED = -0.45
 
 
 def single_signs(bank: Bank, glosses: Collection[str], nose_y: float) -> dict[str, list[BodyClip]]:
@@ -42,6 +44,19 @@ def single_signs(bank: Bank, glosses: Collection[str], nose_y: float) -> dict[st
         if found is not None:
             clips[bank.clips[i].gloss].append(found)
     return dict(clips)
+
+
+def unswapped(hands: Float, both: NDArray[np.bool_]) -> Float:
+    """Hands whose sides the landmark model confused, changed back: (T, 2, 21, 2), are both there (T,) -> (T, 2, 21, 2).
+
+    Wrists that pass each other by half a shoulder width do not belong to arms that cross.
+    """
+    apart = hands[:, 0, 0, 0] - hands[:, 1, 0, 0]
+    crossed = both & (apart < 0)
+    run = np.cumsum(np.diff(crossed, prepend=False))
+    wrong = [number for number in np.unique(run[crossed]) if apart[crossed & (run == number)].min() < _CROSSED]
+    swap = crossed & np.isin(run, wrong)
+    return np.where(swap[:, None, None, None], hands[:, ::-1], hands)
 
 
 def left_handed_signers(clips: Iterable[tuple[str, NDArray[np.bool_]]]) -> frozenset[str]:
@@ -77,6 +92,7 @@ def _clip(
         return None
     points[..., 1] *= np.where(points[..., 1] < 0, nose_y / still[0, 1], 1.0)
     hands = np.stack([points[:, LEFT], points[:, RIGHT]], axis=1)
+    hands = unswapped(hands, there[:, 1:].all(axis=1))
     wrists = np.stack([REST_WRIST, REST_WRIST * [-1, 1]])[None].repeat(len(points), axis=0)
     for side in range(2):
         seen = there[:, 1 + side]
