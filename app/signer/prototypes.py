@@ -92,9 +92,8 @@ class PrototypeSigner(Mapping[str, Keypoints]):
         """What is stored about a gloss. Raises UnknownGloss."""
         found = self.prototypes.get(gloss)
         if found is None:
-            raise UnknownGloss(
-                f"no prototype of {self.with_nearest(gloss)}; there are {len(self)}, which `python -m app samples` lists"
-            )
+            listed = f"`python -m app samples` lists the {len(self)} there are"
+            raise UnknownGloss(f"no prototype of {self.with_nearest(gloss)}; {listed}")
         return found
 
     def with_nearest(self, gloss: str) -> str:
