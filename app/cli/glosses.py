@@ -44,6 +44,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     measuring = actions.add_parser("evaluate", parents=[source, computing], help="dev figures of a checkpoint")
     measuring.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
     measuring.add_argument("--greedy", action="store_true", help="without the checkpoint's decoder settings")
+
+    joining = actions.add_parser("join", help="put a second network of few glosses beside a checkpoint's")
+    joining.add_argument("--checkpoint", type=Path, required=True, help="folder of the large network")
+    joining.add_argument("--expert", type=Path, required=True, help="folder of the other, whose glosses it knows")
+    joining.add_argument("--weight", type=float, default=0.4, help="how much it counts (the large one counts 1)")
+    joining.add_argument("--out", type=Path, required=True, help="folder to write")
+
+    fitting = actions.add_parser(
+        "calibrate",
+        parents=[source, computing],
+        help="fit the confidence of each vocabulary of a checkpoint on the dev signers, and write its dev figures",
+    )
+    fitting.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint, which is changed")
     parser.set_defaults(run=run)
 
 
@@ -58,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
                 return _pack(args)
             case "train":
                 return _train(args)
+            case "join":
+                return _join(args)
+            case "calibrate":
+                return _calibrate(args)
             case _:
                 return _evaluate(args)
     except (CheckpointError, ConfigError, CorpusError) as error:
@@ -110,6 +127,22 @@ def _evaluate(args: argparse.Namespace) -> int:
     useful = None if everyday is None else frozenset(everyday)
     how = None if args.greedy else recogniser.config
     _show(dev_figures(recogniser.model, open_bank(args.data), recogniser.vocabulary, device, how, useful))
+    return 0
+
+
+def _join(args: argparse.Namespace) -> int:
+    from app.training.corpora.glosses.release import join
+
+    join(args.checkpoint, args.expert, args.weight, args.out)
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from app.training.corpora.glosses.release import calibrate
+    from app.training.corpora.glosses.train import open_bank
+
+    config = calibrate(args.checkpoint, open_bank(args.data), _device(args))
+    _show({name: {"temperature": of["temperature"], **of["dev"]} for name, of in config.vocabularies.items()})
     return 0
 
 
