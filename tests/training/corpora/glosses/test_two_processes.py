@@ -31,16 +31,18 @@ from app.training.loop.signals import StopRequest
 from tests.support.glosses_corpus import GLOSSES, small_bank
 
 ROOT = Path(__file__).parents[4]
-#: Without dropout, which each process draws for itself; with all else that is drawn, and a batch norm to be shared.
+#: Without dropout, which each process draws for itself; with all else that is drawn.
 EXACT = changed(
     Settings(),
     [
         *("steps=6", "batch_size=6", "workers=0", "save_every=0", "warm_up=2", "average=0.5", "learning_rate=1e-3"),
         *("model.model_dim=16", "model.hand_dim=8", "model.body_dim=8", "model.hidden=8", "model.dropout=0"),
-        *("model.norm=batch", "recipe.nothing=0.3", "objective.masked=0.5", "objective.framewise=0.1"),
+        *("recipe.nothing=0.3", "objective.masked=0.5", "objective.framewise=0.1"),
     ],
 )
-DROPOUT = changed(EXACT, ["model.dropout=0.3", "model.norm=layer"])
+#: With a batch norm to be shared. Gradients before it are 0 but for rounding, which Adam makes whole steps of.
+BATCH_NORM = changed(EXACT, ["model.norm=batch"])
+DROPOUT = changed(EXACT, ["model.dropout=0.3"])
 
 
 class StopAt(StopRequest):
@@ -68,7 +70,7 @@ def as_rank(rank: int, port: int, out: Path) -> None:
     torch.set_num_threads(1)
     bank = small_bank()
     with joined("cpu") as ranks:
-        save_file(gradients(Run(bank, [EXACT], out / "first", ranks)), out / f"grad{rank}.safetensors")
+        save_file(gradients(Run(bank, [BATCH_NORM], out / "first", ranks)), out / f"grad{rank}.safetensors")
         run = Run(bank, [EXACT], out / "exact", ranks)
         assert run.run() is None
         save_file(run.model.state_dict(), out / f"exact{rank}.safetensors")
@@ -114,7 +116,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_gradients_of_two_processes_are_those_of_one(pair: Path, tmp_path: Path) -> None:
-    alone = gradients(Run(small_bank(), [EXACT], tmp_path))
+    alone = gradients(Run(small_bank(), [BATCH_NORM], tmp_path))
     assert len(alone) > 20
     for rank in range(2):
         shared = load_file(pair / f"grad{rank}.safetensors")
