@@ -20,7 +20,8 @@ from safetensors.torch import load_file, save_file
 
 from app.training.corpora.glosses.batches import IndexBatch, PhraseGroups
 from app.training.corpora.glosses.compose import Composer
-from app.training.corpora.glosses.device import DeviceBank, disturb
+from app.training.corpora.glosses.device import DeviceBank, disturb, features
+from app.training.corpora.glosses.objective import loss
 from app.training.corpora.glosses.pack import pack
 from app.training.corpora.glosses.settings import Settings, changed
 from app.training.corpora.glosses.strokes import find_strokes
@@ -151,7 +152,7 @@ def test_the_first_process_clock_ends_the_run_for_all(pair: Path) -> None:
 def batch(rank: int, world: int) -> IndexBatch:
     bank = small_bank()
     composer = Composer(bank, find_strokes(bank), bank.of(split="train"), GLOSSES, EXACT.recipe)
-    return PhraseGroups(composer, 6, 1, 1, rank, world)[0][1]
+    return PhraseGroups(composer, 6, 1, 1, rank, world)[0][2]
 
 
 def test_shares_of_a_batch_are_its_rows() -> None:
@@ -179,6 +180,25 @@ def test_a_phrase_is_disturbed_alike_in_every_share() -> None:
     for rank in range(2):
         for part, all_rows in zip(disturbed(batch(rank, 2)), whole, strict=True):
             np.testing.assert_allclose(part, all_rows[rank::2], atol=1e-5)
+
+
+def test_the_mean_of_the_shares_losses_is_that_of_the_whole(tmp_path: Path) -> None:
+    """Each part of it, though the shares have different numbers of signs, and stretches and vocabularies are drawn."""
+    run = Run(small_bank(), [EXACT], tmp_path)
+
+    def parts(share: IndexBatch) -> dict[str, float]:
+        x = features(*run.frames.gather(share))
+        total, found = loss(
+            run.net, x, share, EXACT.objective, torch.float32, generator=torch.Generator().manual_seed(2)
+        )
+        return {"total": float(total), **{name: float(value) for name, value in found.items()}}
+
+    whole, shares = parts(batch(0, 1)), [batch(rank, 2) for rank in range(2)]
+    assert len(shares[0].spans) != len(shares[1].spans)
+    one, two = map(parts, shares)
+    assert whole.keys() == one.keys() == two.keys()
+    for name, value in whole.items():
+        assert (one[name] + two[name]) / 2 == pytest.approx(value, rel=1e-4), name
 
 
 def test_an_uneven_share_is_refused(tmp_path: Path) -> None:
