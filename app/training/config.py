@@ -219,7 +219,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     TrainConfig are left to the corpus; `app.training.corpora.opening` refuses those that no corpus knows.
     """
     values = read_yaml(path)
-    values.pop("kind", None)  # see `app.training.kinds`
+    if (kind := values.pop("kind", "corpus")) != "corpus":
+        raise ConfigError(f"{path} is of kind {kind}; here a config of one corpus is needed (kind: corpus, or no kind)")
     _move(values, path)
     changes = dict(parsed(override) for override in overrides)
     if changes.get("optim.steps") is not None and not changes.get("optim.epochs"):
