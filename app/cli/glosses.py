@@ -93,27 +93,14 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from app.training.corpora.glosses.settings import Settings, changed
-    from app.training.corpora.glosses.train import Run, open_bank
-    from app.training.errors import ConfigError
-    from app.training.loop.signals import stop_on_signal
-    from app.training.run_folder import FINISHED, STOPPED, has_checkpoint
+    from app.training.corpora.glosses.launch import train_glosses
+    from app.training.corpora.glosses.settings import Plan, Settings, changed
+    from app.training.loop.distributed import joined
 
-    settings = changed(Settings(), args.set)
-    if has_checkpoint(args.out) and not args.resume:
-        raise ConfigError(f"{args.out} already holds checkpoints; --resume goes on from them, or name another --out")
-    device = _device(args)
-    wanted = Run(open_bank(args.data), settings, args.out, device)
-    if not (args.resume and wanted.resume()) and args.init:
-        wanted.start_from(args.init)
-    weights = sum(p.numel() for p in wanted.model.parameters()) / 1e6
-    wanted.log({"clips": len(wanted.bank.clips), "labels": len(wanted.vocabulary), "weights_m": round(weights, 2)})
-    with stop_on_signal() as stop:
-        if not wanted.train(stop):
-            return STOPPED
-    wanted.log({"trained": wanted.step, "seconds": round(wanted.spent, 1)})
-    _show(wanted.finish())
-    return FINISHED
+    plan = Plan((changed(Settings(), args.set),))
+    _device(args)
+    with joined(args.device) as ranks:
+        return train_glosses(plan, args.data, args.out, ranks, args.init, args.resume)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
