@@ -119,7 +119,7 @@ def test_a_phrase_is_shorter_than_its_signs_and_keeps_the_hand_up() -> None:
 def test_unknown_glosses_are_named() -> None:
     with pytest.raises(UnknownGloss, match=r"no prototype of MOTER \(nearest: MOTHER, OTHER, BOTHER\); .* the 291"):
         load()["MOTER"]
-    with pytest.raises(UnknownGloss, match="no prototype of XYZ; .* the 291"):
+    with pytest.raises(UnknownGloss, match=r"no prototype of XYZ; .* the 291"):
         load()["XYZ"]
     assert "HELLO" in load()
     assert "XYZ" not in load()
