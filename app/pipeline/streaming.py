@@ -310,8 +310,7 @@ class CaptionStream:
             start = self._next_window - self.config.stride  # where the last window was: the next may not be before
             context = end // TIME_DIVISOR * TIME_DIVISOR - CONTEXT
             self._next_window = max(start, context)
-        tokens = self.recogniser.tokens(self._decoder, self._rows, self._first_step)
-        segments = self.recogniser.joined(self._readings(tokens))
+        segments = self.recogniser.joined(self.recogniser.last_readings(self._decoder, self._rows, self._first_step))
         self._on_stage(DECODING, time.perf_counter() - began)
         vocabulary, step = self.recogniser.reads, self._decoder.steps
         done = StreamUpdate(
@@ -359,9 +358,8 @@ class CaptionStream:
             self._decoder.feed(rows)
             self._rows = np.concatenate([self._rows, rows])
 
-    def _readings(self, tokens: Sequence[DecodedToken], pending: NDArray[np.float32] | None = None) -> list[Reading]:
+    def _readings(self, tokens: Sequence[DecodedToken], pending: NDArray[np.float32]) -> list[Reading]:
         """Of the running sentence, `pending` rows following the final ones."""
-        pending = self._rows[:0] if pending is None else pending
         return self._settled.read(self.recogniser, tokens, self._rows, pending, self._first_step)
 
     def _rgb(self, provisional: WindowOutput | None = None) -> float:
