@@ -153,7 +153,8 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     protect_server(settings)
     removed = await asyncio.to_thread(remove_leftovers)
     if removed:
-        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
+        what = "upload" if removed == 1 else "uploads"
+        logger.info("removed {} {} that killed processes had left in the temporary directory", removed, what)
     try:
         async with exiting_in_time(), _services(settings, metrics) as services:
             app.state.services = services

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("checkpoint", type=Path, nargs="?", default=REPOSITORY / "checkpoints/asl-everyday")
+    made.add_argument("checkpoint", type=Path, nargs="?", default=REPOSITORY / "checkpoints/asl-large")
     made.add_argument("--out", type=Path, help="folder to write to; default: one in the checkpoint")
     made.add_argument("--data", type=Path, help="compare on dev clips of this corpus, not on the prototype signer")
     made.add_argument("--clips", type=int, default=200, help="at most so many of them, evenly spread")
