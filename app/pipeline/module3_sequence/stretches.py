@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.module3_sequence.decoders import DecodedToken
+from app.pipeline.module3_sequence.neighbours import SignContext, begins, chosen_together
 from app.pipeline.module3_sequence.steps import BLANK
 
 #: Steps whose most probable sign is less probable than this say nothing: no hand was in sight.
@@ -55,16 +56,45 @@ def reread(
     weight: float,
     temperature: float = 1.0,
     first_step: int = 0,
+    around: SignContext | None = None,
 ) -> list[tuple[DecodedToken, float]]:
     """Tokens of a lattice (S, V) with the sign that their stretch says, and its probability among the signs at this
-    temperature. Rows behind the last token belong to its stretch, so it may change until a token follows."""
-    out = []
-    for token, bounds in zip(tokens, stretch_bounds(tokens, len(lattice), first_step), strict=True):
-        scores = stretch_evidence(token, bounds, lattice, weight, first_step)
-        label = int(scores.argmax())
-        confidence = np.exp(_normal(scores[1:] / temperature))[label - 1]
-        out.append((replace(token, label=label), float(confidence)))
-    return out
+    temperature. Rows behind the last token belong to its stretch, so it may change until a token follows.
+
+    around: a gloss language model, with which the signs are chosen together; the probability of a sign is then that
+    after the signs before it.
+    """
+    scores = _evidence(tokens, lattice, weight, first_step)
+    labels = [int(row.argmax()) for row in scores]
+    if around is not None and tokens:
+        labels, scores, _ = chosen_together(scores, begins(tokens), around)
+    return [
+        (replace(token, label=label), float(np.exp(_normal(row[1:] / temperature))[label - 1]))
+        for token, label, row in zip(tokens, labels, scores, strict=True)
+    ]
+
+
+def settled(
+    tokens: Sequence[DecodedToken],
+    lattice: NDArray[np.floating],
+    weight: float,
+    first_step: int = 0,
+    around: SignContext | None = None,
+) -> int:
+    """How many of the first readings no later token can change, given that the tokens themselves are final: all but the
+    last one, whose stretch goes on until another follows, less those that hang on what that one will be."""
+    known = tokens[:-1]
+    if around is None or not known:
+        return len(known)
+    return chosen_together(_evidence(tokens, lattice, weight, first_step)[:-1], begins(known), around)[2]
+
+
+def _evidence(
+    tokens: Sequence[DecodedToken], lattice: NDArray[np.floating], weight: float, first_step: int
+) -> list[NDArray[np.float64]]:
+    """`stretch_evidence` of each token."""
+    bounds = stretch_bounds(tokens, len(lattice), first_step)
+    return [stretch_evidence(t, rows, lattice, weight, first_step) for t, rows in zip(tokens, bounds, strict=True)]
 
 
 def second_look(lattice: NDArray[np.floating], bias: float, first_step: int = 0) -> tuple[DecodedToken, ...]:
