@@ -375,9 +375,7 @@ class CaptionStream:
             decoder.feed(pending)
         table = np.concatenate([self._rows, pending]) if len(pending) else self._rows
         readings = self.recogniser.readings(decoder.best().tokens, table, self._first_step)
-        settled = len(self._decoder.committed())
-        if self.recogniser.config.decoder.stretch:
-            settled = max(settled - 1, 0)  # the stretch of the last one goes on until another follows
+        settled = self.recogniser.settled(self._decoder.committed(), self._rows, self._first_step)
         segments, final = self.recogniser.joined(readings), self.recogniser.joined(readings[:settled])
         pause_s = max(s.end_s for s in segments) + self.config.endpoint_s if segments else None
         self.signing = bool(segments)

@@ -37,7 +37,7 @@ class SignContext:
     """Of the language model against the evidence, > 0."""
     candidates: int = 8
     """Signs of a place that are considered, the most evident ones."""
-    margin: float = 8.0
+    margin: float = 5.0
     """Log units of evidence by which a sign may be less evident than the best and still be considered."""
 
     def gains(self, context: Context, last: int | None) -> NDArray[np.float64]:

@@ -196,3 +196,12 @@ class NgramModel:
         )
         self._probabilities[context] = result
         return result
+
+
+def checkpoint_lm(folder: Path, vocabulary: Sequence[str]) -> NgramModel | None:
+    """The language model beside the weights of a checkpoint, None where there is none. Raises InvalidNgramModel."""
+    path = folder / LANGUAGE_MODEL
+    try:
+        return NgramModel.load(path, vocabulary) if path.is_file() else None
+    except OSError as error:
+        raise InvalidNgramModel(f"cannot read {path}: {error}") from error

@@ -22,21 +22,21 @@ _MARKS = frozenset(",.?!;:'\"()-")
 
 
 def aslg_sentences(folder: Path, known: Collection[str]) -> list[tuple[str, ...]]:
-    """Clauses of two or more glosses of `dev.gloss` in `folder`, all of them in `known`. Raises CorpusError."""
+    """Clauses of two or more glosses of `dev.gloss` in `folder`, all of them known, each once. Raises CorpusError."""
     path = folder / "dev.gloss"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise CorpusError(f"cannot read {path}: {error}; pass the folder of ASLG-PC12") from error
-    out = []
+    out: dict[tuple[str, ...], None] = {}
     for line in lines:
         for is_mark, words in itertools.groupby(line.upper().split(), key=_MARKS.__contains__):
             if is_mark:
                 continue
             glosses = tuple(gloss for word in words if (gloss := gloss_of(word)))
             if len(glosses) > 1 and all(gloss in known for gloss in glosses):
-                out.append(glosses)
-    return out
+                out[glosses] = None
+    return list(out)
 
 
 def gloss_of(word: str) -> str:

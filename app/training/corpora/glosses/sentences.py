@@ -6,13 +6,14 @@ from __future__ import annotations
 import itertools
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from app.pipeline.module3_sequence.ngram import END, NgramModel
+from app.training.errors import ConfigError
 
 Sentence = tuple[str, ...]
 
@@ -91,6 +92,16 @@ def _some(slots: list[list[str]], line: str) -> list[tuple[str, ...]]:
 def _lines(path: Path) -> list[str]:
     lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line]
+
+
+def counted(sentences: Iterable[Sentence], vocabulary: Sequence[str], order: int) -> NgramModel:
+    """A language model of these sentences. Raises ConfigError where one has a gloss that is not in the vocabulary."""
+    label = {gloss: i for i, gloss in enumerate(vocabulary, 1)}
+    sentences = list(sentences)
+    unknown = sorted({gloss for sentence in sentences for gloss in sentence} - label.keys())
+    if unknown:
+        raise ConfigError(f"the checkpoint does not know {', '.join(unknown[:8])}; take them out of {PATTERNS.name}")
+    return NgramModel.fit([[label[gloss] for gloss in sentence] for sentence in sentences], vocabulary, order)
 
 
 def perplexity(lm: NgramModel, sentences: Sequence[Sentence]) -> float:
