@@ -17,6 +17,7 @@ from app.pipeline.checkpoint import (
 )
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, NgramModel
 from app.pipeline.recogniser import GlossSegment, Recogniser, hand_near, merged, window_starts
 from app.pipeline.stages import Stopwatch
 from tests.support.recognisers import VOCABULARY, performance, tiny_checkpoint, varied

@@ -37,8 +37,9 @@ class SignContext:
     """Of the language model against the evidence, > 0."""
     candidates: int = 8
     """Signs of a place that are considered, the most evident ones."""
-    margin: float = 5.0
-    """Log units of evidence by which a sign may be less evident than the best and still be considered."""
+    margin: float = 10.0
+    """Log units of evidence, times the weight, by which a sign may be less evident than the best and still be
+    considered: what neighbours hardly ever make up for. The less there is to consider, the sooner signs are settled."""
 
     def gains(self, context: Context, last: int | None) -> NDArray[np.float64]:
         """(V,) what each label scores besides its evidence, behind `context`, whose last label is `last`; None at the
@@ -82,7 +83,7 @@ def chosen_together(
         if first:
             paths = [max(paths, key=lambda path: path.score)]
         ranked = np.argsort(-row, kind="stable")[: around.candidates]
-        labels = [int(label) for label in ranked if row[label] >= row[ranked[0]] - around.margin]
+        labels = [int(label) for label in ranked if row[label] >= row[ranked[0]] - around.weight * around.margin]
         best: dict[tuple[Context, int], _Path] = {}
         for path in paths:
             last = None if first or not path.labels else path.labels[-1]

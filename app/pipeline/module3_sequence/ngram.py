@@ -49,7 +49,7 @@ class NgramModel:
             raise InvalidNgramModel("the vocabulary is empty or names a gloss twice")
         self.vocabulary = self._whole = tuple(vocabulary)
         self.order = order
-        self._symbols = range(1 + len(self._whole))  # of `_whole`: the end, then what `vocabulary` names
+        self._symbols: Sequence[int] = range(1 + len(self._whole))  # of `_whole`: the end, then what `vocabulary` names
         self._events = {context: dict(following) for context, following in events.items()}
         self._counts: dict[Context, Counter[int]] = {}
         for context, following in self._events.items():

@@ -79,7 +79,7 @@ def test_what_is_settled_is_in_every_continuation(
 
 def test_clear_signs_are_settled_at_once_and_doubtful_ones_when_the_next_is_known() -> None:
     around = SignContext(NgramModel.fit([[1, 2, 3], [4, 2, 1]], GLOSSES, 2), 1.0)
-    clear, doubtful = [-9.0, -9.0, 0.0, -9.0], [0.0, -9.0, -9.0, -0.1]
+    clear, doubtful = [-12.0, -12.0, 0.0, -12.0], [0.0, -12.0, -12.0, -0.1]
     assert chosen_together(rows([clear, clear]), [True, False], around)[2] == 2
     assert chosen_together(rows([clear, doubtful]), [True, False], around)[2] == 1
     assert chosen_together(rows([clear, doubtful, clear]), [True, False, False], around)[2] == 3
