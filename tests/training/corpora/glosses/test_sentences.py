@@ -10,8 +10,12 @@ from app.pipeline.checkpoint import read_config
 from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, NgramModel
 from app.pipeline.module3_sequence.vocabularies import read_vocabularies
 from app.training.corpora.aslg.everyday import aslg_sentences
+from app.training.corpora.glosses.evaluation import TAKES, performed
 from app.training.corpora.glosses.sentences import PER_PATTERN, counted, everyday_sentences, expanded, perplexity
+from app.training.corpora.glosses.strokes import find_strokes
 from app.training.errors import ConfigError, CorpusError
+from tests.support.commands import glosses
+from tests.support.glosses_corpus import GLOSSES, small_bank
 
 FOLDER = Path(__file__).parents[4] / "checkpoints" / "asl-large"
 
@@ -45,16 +49,38 @@ def test_sentences_that_are_kept_apart_are_not_counted() -> None:
 
 
 def test_the_shipped_model_is_counted_on_them_and_knows_sentences_from_single_glosses() -> None:
-    glosses, kept = read_config(FOLDER).vocabulary, everyday_sentences()
-    shipped = NgramModel.load(FOLDER / LANGUAGE_MODEL, glosses)
+    known, kept = read_config(FOLDER).vocabulary, everyday_sentences()
+    shipped = NgramModel.load(FOLDER / LANGUAGE_MODEL, known)
     assert (FOLDER / LANGUAGE_MODEL).stat().st_size < 1e6
     # ASLG's clauses, which are not part of the repository, come on top.
-    ours = counted(kept.counted, glosses, 2)
-    everyday = read_vocabularies(FOLDER, glosses)["everyday"]
+    ours = counted(kept.counted, known, 2)
+    everyday = read_vocabularies(FOLDER, known)["everyday"]
     for model in (ours, shipped):
-        narrow, alone = model.narrowed(everyday), counted(kept.counted, glosses, 1).narrowed(everyday)
+        narrow, alone = model.narrowed(everyday), counted(kept.counted, known, 1).narrowed(everyday)
         fitting = [sentence for sentence in kept.others if set(sentence) <= set(everyday)]
         assert perplexity(narrow, fitting) < 35 < 50 < perplexity(alone, fitting)
+
+
+def test_the_command_counts_the_shipped_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "lm.json"
+    (tmp_path / "dev.gloss").write_text("X-I BE DESC-HAPPY .\n")
+    assert glosses(["lm", "--checkpoint", FOLDER, "--aslg", tmp_path, "--out", out]) == 0
+    said = capsys.readouterr().out
+    assert f"{len(everyday_sentences().counted)} sentences, 1 clauses of ASLG; " in said
+    assert "everyday: perplexity " in said
+    assert NgramModel.load(out, read_config(FOLDER).vocabulary).order == 2
+    assert glosses(["lm", "--checkpoint", FOLDER, "--order", 9, "--out", out]) == 2
+    assert "--order is 1 to 6, got 9" in capsys.readouterr().err
+
+
+def test_sentences_are_performed_with_clips_of_each_sign() -> None:
+    bank = small_bank()
+    clips = bank.of("wlasl", "dev")
+    asked = performed(bank, find_strokes(bank), clips, GLOSSES, [("A", "C", "B"), ("D",), ("E", "UNICORN")], 0.45)
+    assert [question.signs for question in asked] == [("A", "C", "B")] * TAKES
+    for question in asked:
+        assert question.phrase.labels == [1, 3, 2]
+    assert performed(bank, find_strokes(bank), clips, GLOSSES, [("D",)], 0.45) == ()
 
 
 def test_a_gloss_that_the_checkpoint_does_not_know_is_named() -> None:
