@@ -61,7 +61,8 @@ class DecoderConfig:
     stride: int = 128
     """Frames between the starts of such passes."""
     lm_weight: float = 0.0
-    """Weight of the gloss language model beside the weights (`gloss_lm.json`); 0: signs are read without it."""
+    """Weight of the gloss language model beside the weights (`gloss_lm.json`), with `stretch` or a beam; 0: signs are
+    read without it."""
     length_bonus: float = 0.0
     """Log units per sign, in addition to the language model."""
     stretch: float = 0.0

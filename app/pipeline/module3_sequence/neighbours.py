@@ -15,7 +15,7 @@ sign can change.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +41,25 @@ class SignContext:
     """Log units of evidence, times the weight, by which a sign may be less evident than the best and still be
     considered: what neighbours hardly ever make up for. The less there is to consider, the sooner signs are settled."""
 
+    def gain(self, context: Context, last: int | None, label: int) -> float:
+        """What `label` scores besides its evidence, behind `context`, whose last label is `last`; None at the beginning
+        of a sentence."""
+        if last is None or label == last:
+            return 0.0
+        return self.weight * (self.lm.log_probs(context)[label] - self.lm.log_probs(())[label])
+
     def gains(self, context: Context, last: int | None) -> NDArray[np.float64]:
-        """(V,) what each label scores besides its evidence, behind `context`, whose last label is `last`; None at the
-        beginning of a sentence."""
+        """(V,) the same of every label."""
         if last is None:
             return np.zeros(self.lm.num_labels)
         gains = self.weight * (np.asarray(self.lm.log_probs(context)) - np.asarray(self.lm.log_probs(())))
         gains[last] = 0.0
         return gains
+
+    def considered(self, row: NDArray[np.float64]) -> list[int]:
+        """The labels of a place that may be chosen, given its evidence (V,), the most evident first."""
+        near = np.flatnonzero(row >= row.max() - self.weight * self.margin)
+        return [int(label) for label in near[np.argsort(-row[near], kind="stable")][: self.candidates]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +68,8 @@ class _Path:
 
     score: float
     labels: tuple[int, ...]
-    context: Context
-    """What the language model knows of it."""
-    gains: tuple[NDArray[np.float64], ...]
-    """Of each place, given the labels before."""
+    contexts: tuple[Context, ...]
+    """What the language model knew before each label, and behind the last one."""
 
 
 def begins(tokens: Sequence[DecodedToken]) -> list[bool]:
@@ -78,27 +87,30 @@ def chosen_together(
     evidence: (V,) log-probabilities of the labels for each place, -inf for the blank, which is never chosen. fresh:
     whether a sentence begins there.
     """
-    paths = [_Path(0.0, (), around.lm.start(), ())]
+    paths = [_Path(0.0, (), (around.lm.start(),))]
     for row, first in zip(evidence, fresh, strict=True):
         if first:
-            paths = [max(paths, key=lambda path: path.score)]
-        ranked = np.argsort(-row, kind="stable")[: around.candidates]
-        labels = [int(label) for label in ranked if row[label] >= row[ranked[0]] - around.weight * around.margin]
+            best_end = max(paths, key=lambda path: path.score)
+            paths = [replace(best_end, contexts=(*best_end.contexts[:-1], around.lm.start()))]
+        labels = around.considered(row)
+        evident = [float(row[label]) for label in labels]
         best: dict[tuple[Context, int], _Path] = {}
         for path in paths:
-            last = None if first or not path.labels else path.labels[-1]
-            gains = around.gains(path.context, last)
-            for label in labels:
-                score = path.score + float(row[label] + gains[label])
-                start = around.lm.start() if first else path.context
-                context = path.context if label == last else around.lm.advance(start, label)
-                known = best.get((context, label))
+            context, last = path.contexts[-1], None if first or not path.labels else path.labels[-1]
+            for label, own in zip(labels, evident, strict=True):
+                score = path.score + own + around.gain(context, last, label)
+                behind = context if label == last else around.lm.advance(context, label)
+                known = best.get((behind, label))
                 if known is None or score > known.score:
-                    best[context, label] = _Path(score, (*path.labels, label), context, (*path.gains, gains))
+                    best[behind, label] = _Path(score, (*path.labels, label), (*path.contexts, behind))
         paths = list(best.values())
     chosen = max(paths, key=lambda path: path.score)
     settled = 0
     while settled < len(chosen.labels) and all(path.labels[settled] == chosen.labels[settled] for path in paths):
         settled += 1
-    scores = [row + gain for row, gain in zip(evidence, chosen.gains, strict=True)]
+    before = (None, *chosen.labels)
+    scores = [
+        row + around.gains(context, None if first else last)
+        for row, first, context, last in zip(evidence, fresh, chosen.contexts, before, strict=False)
+    ]
     return list(chosen.labels), scores, settled
