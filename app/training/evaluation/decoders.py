@@ -21,7 +21,7 @@ from app.training.evaluation.reading import Example, lattices
 #: Weight of a language model, and bonus a gloss, where the checkpoint has chosen none.
 LM_WEIGHT, LM_BONUS = 0.5, 0.5
 #: Weight where signs are decided by their whole stretch; chosen on dev for `checkpoints/asl-large`.
-STRETCH_LM_WEIGHT = 0.3
+STRETCH_LM_WEIGHT = 0.2
 
 
 def language_model(path: Path, vocabulary: Sequence[str]) -> NgramModel:
