@@ -44,6 +44,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     measuring = actions.add_parser("evaluate", parents=[source, computing], help="dev figures of a checkpoint")
     measuring.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
     measuring.add_argument("--greedy", action="store_true", help="without the checkpoint's decoder settings")
+    measuring.add_argument("--lm-weight", type=float, help="of the gloss language model, default: the checkpoint's own")
+
+    counting = actions.add_parser("lm", help="count the checkpoint's gloss language model, and show its perplexity")
+    counting.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
+    counting.add_argument("--aslg", type=Path, help="folder of ASLG-PC12, whose fitting clauses are counted as well")
+    counting.add_argument(
+        "--order", type=int, default=2, help="glosses it looks at, the next one included (default: 2)"
+    )
+    counting.add_argument("--out", type=Path, help="file to write, default: gloss_lm.json in the checkpoint")
 
     joining = actions.add_parser("join", help="put a second network of few glosses beside a checkpoint's")
     joining.add_argument("--checkpoint", type=Path, required=True, help="folder of the large network")
@@ -71,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
                 return _pack(args)
             case "train":
                 return _train(args)
+            case "lm":
+                return _count(args)
             case "join":
                 return _join(args)
             case "calibrate":
@@ -109,11 +120,38 @@ def _evaluate(args: argparse.Namespace) -> int:
     from app.training.corpora.glosses.train import dev_figures, open_bank
 
     device = _device(args)
-    recogniser = Recogniser.load(args.checkpoint, str(device))
+    recogniser = Recogniser.load(args.checkpoint, str(device), lm_weight=args.lm_weight)
     everyday = recogniser.vocabularies.get(DEFAULT)
     useful = None if everyday is None else frozenset(everyday)
     how = None if args.greedy else recogniser.config
-    _show(dev_figures(recogniser.model, open_bank(args.data), recogniser.vocabulary, device, how, useful))
+    bank = open_bank(args.data)
+    _show(dev_figures(recogniser.model, bank, recogniser.vocabulary, device, how, useful, recogniser.lm))
+    return 0
+
+
+def _count(args: argparse.Namespace) -> int:
+    from app.pipeline.checkpoint import read_config
+    from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, MAX_ORDER
+    from app.pipeline.module3_sequence.vocabularies import read_vocabularies
+    from app.training.corpora.aslg.everyday import aslg_sentences
+    from app.training.corpora.glosses.sentences import counted, everyday_sentences, perplexity
+    from app.training.errors import ConfigError
+
+    if not 1 <= args.order <= MAX_ORDER:
+        raise ConfigError(f"--order is 1 to {MAX_ORDER}, got {args.order}")
+    glosses = read_config(args.checkpoint).vocabulary
+    kept = everyday_sentences()
+    clauses = aslg_sentences(args.aslg, glosses) if args.aslg else []
+    lm = counted([*kept.counted, *clauses], glosses, args.order)
+    path = args.out or args.checkpoint / LANGUAGE_MODEL
+    lm.save(path)
+    print(f"{len(kept.counted)} sentences, {len(clauses)} clauses of ASLG; {path.stat().st_size} bytes in {path}")
+    for name, own in read_vocabularies(args.checkpoint, glosses).items():
+        narrow = lm.narrowed(own)
+        for kind, sentences in (("sentences", kept.others), ("fillings", kept.same_patterns)):
+            fitting = [sentence for sentence in sentences if set(sentence) <= set(own)]
+            if fitting:
+                print(f"{name}: perplexity {perplexity(narrow, fitting):.1f} on {len(fitting)} {kind} kept apart")
     return 0
 
 

@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     inference_backend: Literal["torch", "onnx"] = Field(
         "torch", description="torch, or onnx: the checkpoint's ONNX export on ONNX Runtime."
     )
+    gloss_lm_weight: float | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of the gloss language model, where the checkpoint has one; 0 = off, unset = its own.",
+    )
     torch_threads: int | None = Field(None, ge=1, le=256, description="CPU threads of one model call; unset = 1.")
 
     database_url: SecretStr | None = Field(

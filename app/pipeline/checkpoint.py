@@ -61,7 +61,8 @@ class DecoderConfig:
     stride: int = 128
     """Frames between the starts of such passes."""
     lm_weight: float = 0.0
-    """Weight of the gloss language model, where evaluation uses one; captions use none."""
+    """Weight of the gloss language model beside the weights (`gloss_lm.json`), with `stretch` or a beam; 0: signs are
+    read without it."""
     length_bonus: float = 0.0
     """Log units per sign, in addition to the language model."""
     stretch: float = 0.0
@@ -105,6 +106,20 @@ class CheckpointConfig:
         own = self.vocabularies.get(name, {})
         decoder = replace(self.decoder, **own.get("decoder", {}))
         return replace(self, vocabulary=glosses, temperature=own.get("temperature", self.temperature), decoder=decoder)
+
+    @property
+    def wants_lm(self) -> bool:
+        """Whether it weighs a gloss language model in some vocabulary."""
+        named = (own.get("decoder", {}).get("lm_weight") for own in self.vocabularies.values())
+        return any((self.decoder.lm_weight, *named))
+
+    def weighing_lm(self, weight: float) -> Self:
+        """With this weight of the gloss language model, whatever the vocabulary."""
+        named = {
+            name: own | {"decoder": own.get("decoder", {}) | {"lm_weight": weight}}
+            for name, own in self.vocabularies.items()
+        }
+        return replace(self, decoder=replace(self.decoder, lm_weight=weight), vocabularies=named)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -23,8 +23,10 @@ from app.pipeline.module3_sequence.confidence import token_confidence
 from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken, Decoder, GreedyDecoder
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.neighbours import SignContext
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel, checkpoint_lm
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
-from app.pipeline.module3_sequence.stretches import reread, second_look
+from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look, settled
 from app.pipeline.module3_sequence.vocabularies import (
     ALL,
     UnknownVocabulary,
@@ -113,8 +115,10 @@ class Recogniser:
         amp: bool = False,
         backend: Backend | None = None,
         vocabularies: Mapping[str, tuple[str, ...]] | None = None,
+        lm: NgramModel | None = None,
     ) -> None:
-        """backend: what computes in place of `model`; vocabularies: the named ones, beside that of all glosses."""
+        """backend: what computes in place of `model`; vocabularies: the named ones, beside that of all glosses; lm: a
+        gloss language model over all of them, used where the decoder settings give it a weight."""
         self.config = config
         self.vocabularies = {ALL: config.vocabulary, **(vocabularies or {})}
         self.reads = ALL
@@ -122,6 +126,7 @@ class Recogniser:
         self._whole: Recogniser | None = None  # not itself: without a cycle, one that was replaced is freed at once
         self._columns: NDArray[np.intp] | None = None  # None: all
         self._named: WeakValueDictionary[str, Recogniser] = WeakValueDictionary()
+        self.lm = lm
         self.model = model.eval()
         self.device = device
         self.backend: Backend = backend or TorchBackend(self.model, device, amp)
@@ -134,8 +139,10 @@ class Recogniser:
         amp: bool = False,
         threads: int | None = None,
         backend: Literal["torch", "onnx"] = "torch",
+        lm_weight: float | None = None,
     ) -> Recogniser:
-        """Load `folder`; `threads` sets the CPU threads of a call. Raises CheckpointError with what to do."""
+        """Load `folder`; `threads` sets the CPU threads of a call, `lm_weight` the weight of the gloss language model
+        where there is one, in place of the checkpoint's own. Raises CheckpointError with what to do."""
         if threads:
             torch.set_num_threads(threads)
         exported: Backend | None = None
@@ -146,9 +153,14 @@ class Recogniser:
         config, model = load_checkpoint(folder, device if exported is None else "cpu")
         try:
             vocabularies = read_vocabularies(folder, config.vocabulary)
-        except UnknownVocabulary as problem:
+            lm = checkpoint_lm(folder, config.vocabulary)
+        except (UnknownVocabulary, InvalidNgramModel) as problem:
             raise CheckpointError(str(problem)) from problem
-        return cls(config, model, device, amp, exported, vocabularies)
+        if lm is None and config.wants_lm:
+            raise CheckpointError(f"{folder} weighs a language model but has no {LANGUAGE_MODEL}; fetch it again")
+        if lm_weight is not None:
+            config = config.weighing_lm(lm_weight)
+        return cls(config, model, device, amp, exported, vocabularies, lm)
 
     def reading_with(self, wanted: str | Sequence[str] | None = None) -> Recogniser:
         """This recogniser with the vocabulary of this name or with these glosses, by default "everyday" where there is
@@ -165,6 +177,7 @@ class Recogniser:
         view._columns = None if name == ALL else columns_of(glosses, whole.vocabulary)
         like = min((len(own), other) for other, own in self.vocabularies.items() if len(own) >= len(glosses))[1]
         view.config = whole.config.reading(name if name in self.vocabularies else like, glosses)
+        view.lm = None if whole.lm is None else whole.lm.narrowed(glosses)
         if name in self.vocabularies:
             whole._named[name] = view
         return view
@@ -316,9 +329,26 @@ class Recogniser:
             out.append(self.narrow(WindowOutput(log_probs, rows[:, -1])))
         return out
 
+    def with_decoder(self, **changes: Any) -> Recogniser:
+        """This recogniser with other fields of its DecoderConfig; it shares the network."""
+        view = copy.copy(self)
+        view._whole = self.whole
+        view.config = replace(self.config, decoder=replace(self.config.decoder, **changes))
+        return view
+
     def new_decoder(self) -> Decoder:
-        beam = self.config.decoder.beam
-        return BeamDecoder(beam) if beam > 1 else GreedyDecoder()
+        config = self.config.decoder
+        if config.beam < 2:
+            return GreedyDecoder()
+        if self.lm is None or not config.lm_weight or config.stretch:  # with stretches it has its say in `readings`
+            return BeamDecoder(config.beam)
+        return BeamDecoder(config.beam, self.lm, config.lm_weight, config.length_bonus)
+
+    @property
+    def around(self) -> SignContext | None:
+        """What the neighbours of a sign say about it when it is decided by its whole stretch."""
+        weight = self.config.decoder.lm_weight
+        return SignContext(self.lm, weight) if self.lm is not None and weight else None
 
     def read(self, lattice: NDArray[np.float32], decoder: Decoder) -> tuple[GlossSegment, ...]:
         """The signs of a whole lattice (S, 1 + vocabulary), by a decoder that is new or reset."""
@@ -346,8 +376,28 @@ class Recogniser:
         """
         config = self.config
         if config.decoder.stretch:
-            return reread(tokens, lattice, config.decoder.stretch, config.temperature, first_step)
+            return reread(tokens, lattice, config.decoder.stretch, config.temperature, first_step, self.around)
         return [(token, token_confidence(lattice, token, config.temperature, first_step)) for token in tokens]
+
+    def live_readings(
+        self,
+        tokens: Sequence[DecodedToken],
+        committed: int,
+        lattice: NDArray[np.float32],
+        final: int,
+        first_step: int,
+        known: KnownEvidence,
+    ) -> tuple[list[tuple[DecodedToken, float]], int]:
+        """`readings` of a sentence that goes on, and how many of the first are final.
+
+        committed: how many of the tokens are; final: of the rows. known: of this sentence.
+        """
+        config = self.config
+        if not config.decoder.stretch:
+            return self.readings(tokens, lattice, first_step), committed
+        evidence = known.of(tokens, lattice, config.decoder.stretch, first_step, final)
+        readings = decided(tokens, evidence, config.temperature, self.around)
+        return readings, settled(tokens[:committed], evidence, self.around)
 
     def joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
         """The same as signs with times; those under the threshold are left out, and repetitions of one sign that were

@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normaliser
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, nearest
-from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
+from app.pipeline.module3_sequence.stretches import KnownEvidence
 from app.pipeline.module3_sequence.vocabularies import ALL
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, WindowOutput
-from app.pipeline.settled import Reading, SettledReadings
 from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, OnStage, no_op_observer
 from app.pipeline.step_cache import FrameRange, StepCache
 
@@ -224,7 +223,7 @@ class CaptionStream:
         self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
         self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the images in the windows taken for this sentence
         self._decoder.reset(step)
-        self._settled = SettledReadings()
+        self._known = KnownEvidence()
         self.signing = False
 
     def read_next_with(self, recogniser: Recogniser) -> None:
@@ -358,10 +357,6 @@ class CaptionStream:
             self._decoder.feed(rows)
             self._rows = np.concatenate([self._rows, rows])
 
-    def _readings(self, tokens: Sequence[DecodedToken], pending: NDArray[np.float32]) -> list[Reading]:
-        """Of the running sentence, `pending` rows following the final ones."""
-        return self._settled.read(self.recogniser, tokens, self._rows, pending, self._first_step)
-
     def _rgb(self, provisional: WindowOutput | None = None) -> float:
         total, steps = self._rgb_sum, self._rgb_steps
         if provisional is not None:
@@ -379,12 +374,15 @@ class CaptionStream:
         if len(pending):
             decoder = decoder.copy()
             decoder.feed(pending)
-        tokens = decoder.best().tokens
-        readings = self._readings(tokens, pending)
-        settled = len(self._decoder.committed())
-        if self.recogniser.config.decoder.stretch:
-            settled = max(settled - 1, 0)  # the stretch of the last one goes on until another follows
-        self._settled.keep(tokens, readings, settled)
+        table = np.concatenate([self._rows, pending]) if len(pending) else self._rows
+        readings, settled = self.recogniser.live_readings(
+            decoder.best().tokens,
+            len(self._decoder.committed()),
+            table,
+            len(self._rows),
+            self._first_step,
+            self._known,
+        )
         segments, final = self.recogniser.joined(readings), self.recogniser.joined(readings[:settled])
         pause_s = max(s.end_s for s in segments) + self.config.endpoint_s if segments else None
         self.signing = bool(segments)

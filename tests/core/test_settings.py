@@ -117,6 +117,7 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
     # Those that depend on the machine or the folder are shown by way of example.
     machine = {
         "CHECKPOINT_DIR",
+        "GLOSS_LM_WEIGHT",
         "TORCH_THREADS",
         "EXTRACTOR_WORKERS",
         "MAX_CLIENTS_PER_ADDRESS",

@@ -13,6 +13,7 @@ from torch import Tensor
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, NgramModel
 from app.pipeline.module3_sequence.steps import steps_in
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, FrameGrid, StreamConfig, run_jobs
@@ -20,11 +21,21 @@ from tests.support.recognisers import VOCABULARY, performance, tiny_checkpoint, 
 from tests.support.streams import push
 
 BY_STRETCHES = {"beam": 1, "stretch": 0.3, "second_look": 4.0, "merge_s": 0.5}
+WITH_LM = {"lm_weight": 2.0}
+WAYS = {
+    "by peaks": {},
+    "by stretches": BY_STRETCHES,
+    "by peaks, with a language model": WITH_LM,
+    "by stretches, with a language model": BY_STRETCHES | WITH_LM,
+}
 
 
-@pytest.fixture(scope="module", params=[{}, BY_STRETCHES], ids=["by peaks", "by stretches"])
+@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS)
 def recogniser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
-    return Recogniser.load(tiny_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny", **request.param))
+    folder = tiny_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny", **request.param)
+    if "lm_weight" in request.param:
+        NgramModel.fit([[1, 2, 3, 1], [3, 2], [2, 1, 3]], VOCABULARY, 2).save(folder / LANGUAGE_MODEL)
+    return Recogniser.load(folder)
 
 
 def give_images_a_weight(recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,13 @@
 """Dev figures: single signs and composed phrases of signers that training never saw, with several vocabularies.
 
-Reading with a smaller vocabulary is masking the logits of all other glosses. No thresholds, no language model. Composed
-phrases are fixed: drawn once, by a seed.
+Reading with a smaller vocabulary is masking the logits of all other glosses. No thresholds. Composed phrases are fixed:
+drawn once, by a seed. Most are glosses in random order; sentences are such as people sign.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from app.pipeline.checkpoint import CheckpointConfig, DecoderConfig
 from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.ngram import NgramModel
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR, to_log_probs
 from app.pipeline.module3_sequence.vocabularies import columns_of
 from app.pipeline.recogniser import Recogniser
@@ -26,6 +27,7 @@ from app.training.corpora.glosses.batches import collate
 from app.training.corpora.glosses.compose import FPS, Composer, Phrase, Recipe, Track
 from app.training.corpora.glosses.device import DeviceBank, features
 from app.training.corpora.glosses.names import NONE, left_out
+from app.training.corpora.glosses.sentences import Sentence, everyday_sentences
 from app.training.corpora.glosses.strokes import Strokes
 from app.training.evaluation.wer import ErrorCounts, word_errors
 
@@ -41,6 +43,8 @@ RATES = (12.5, 16.7, 25.0)
 #: Seconds a sign of the composed phrases.
 PACES = (0.3, 0.45, 0.6)
 _SEED = 20
+#: How often each sentence is performed, by other signers where there are others.
+TAKES = 2
 #: Signs of a lower confidence are shown as unsure; see `vocabularies` in `checkpoints/asl-large/config.json`.
 UNSURE = 0.4
 
@@ -86,6 +90,10 @@ def single(bank: Bank, i: int, fps: float) -> Question:
     return Question(Phrase(track.first[0], track.second[0], track.weight[0], ()), clip.signs)
 
 
+#: Phrases without anything that training adds to them.
+_AS_SIGNED = Recipe(nothing=0, single=0, mixed=0, lost=0, false_start=0, wlasl=1.0, cut=0.15, longest=10_000)
+
+
 def composed(
     bank: Bank, strokes: Strokes, clips: list[int], vocabulary: tuple[str, ...], phrases: int, sign_s: float | None
 ) -> tuple[Question, ...]:
@@ -93,8 +101,7 @@ def composed(
     pace."""
     if not clips:
         return ()
-    recipe = Recipe(nothing=0, single=0, mixed=0, lost=0, false_start=0, wlasl=1.0, cut=0.15, longest=10_000)
-    composer = Composer(bank, strokes, clips, vocabulary, recipe)
+    composer = Composer(bank, strokes, clips, vocabulary, _AS_SIGNED)
     book = next(iter(composer.corpora.values()))
     rng = np.random.default_rng([_SEED, int(100 * (sign_s or 0))])
     out = []
@@ -102,6 +109,35 @@ def composed(
         phrase = composer.compose(rng, book.phrase(rng, int(rng.integers(3, 7)), False), sign_s)
         signs = tuple(vocabulary[label - 1] for label in phrase.labels)
         out.append(Question(phrase, signs))
+    return tuple(out)
+
+
+def performed(
+    bank: Bank,
+    strokes: Strokes,
+    clips: list[int],
+    vocabulary: tuple[str, ...],
+    sentences: Sequence[Sentence],
+    sign_s: float,
+) -> tuple[Question, ...]:
+    """Sentences of two or more signs for all of which there are clips, TAKES times each: by a signer who has most of
+    the signs, the others by anybody. sign_s: seconds a sign."""
+    by: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for i in clips:
+        if len(bank.clips[i].signs) == 1:
+            by[bank.clips[i].signs[0]][bank.clips[i].signer].append(i)
+    composer = Composer(bank, strokes, clips, vocabulary, _AS_SIGNED)
+    out = []
+    for number, sentence in enumerate(s for s in sentences if len(s) > 1 and by.keys() >= set(s)):
+        known = {signer: sum(signer in by[sign] for sign in sentence) for sign in sentence for signer in by[sign]}
+        first = sorted(signer for signer, signs in known.items() if signs == max(known.values()))
+        for take in range(TAKES):
+            rng = np.random.default_rng([_SEED, int(100 * sign_s), number, take])
+            signer, chosen = str(rng.choice(first)), []
+            for sign in sentence:
+                who = signer if signer in by[sign] else str(rng.choice(sorted(by[sign])))
+                chosen.append(int(rng.choice(by[sign][who])))
+            out.append(Question(composer.compose(rng, chosen, sign_s), sentence))
     return tuple(out)
 
 
@@ -165,6 +201,11 @@ def dev_parts(
         phrases_s = composed(bank, strokes, core, vocabulary, phrases, pace)
         parts.append(Part(f"signs phrases {name}, 34", phrases_s, frozenset(cam)))
         parts.append(Part(f"signs phrases {name}, everyday", phrases_s, frozenset(everyday)))
+    kept, both = everyday_sentences(), clips("wlasl", everyday) + clips("signs", everyday)
+    for pace in PACES:
+        for name, sentences in (("sentences", kept.others), ("fillings", kept.same_patterns)):
+            asked = performed(bank, strokes, both, vocabulary, sentences, pace)
+            parts.append(Part(f"{name} {pace} s, everyday", asked, frozenset(everyday)))
     return [part for part in parts if part.questions]
 
 
@@ -199,12 +240,14 @@ def figures(
     amp: torch.dtype,
     config: CheckpointConfig | None = None,
     unsure: float = UNSURE,
+    lm: NgramModel | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Part -> exact (whole answer right; a sign twice in a row counts once for single signs), top-1 and top-5 of the
     mean of the logits, WER with substitutions, deletions, insertions, the share of answers with a wrong sign whose
     confidence is not under `unsure`, and the number of questions.
 
-    config: whose decoder settings and temperature are used; None: greedy decoding, no more.
+    config: whose decoder settings and temperature are used; None: greedy decoding, no more. lm: over the vocabulary,
+    used where the settings weigh it.
     """
     model.eval()
     done: dict[int, list[Tensor]] = {}
@@ -215,7 +258,7 @@ def figures(
             done = {key: lattices(model, bank, part.questions, amp)}
         known = tuple(g for g in vocabulary if part.known is None or g in part.known)
         columns = torch.from_numpy(columns_of(known, vocabulary)).to(bank.points.device)
-        reader = _reader(model, known, config)
+        reader = _reader(model, known, config, lm)
         bias = reader.config.decoder.blank_bias
         exact, first, five, asked, sure, errors = 0, 0, 0, 0, 0, ErrorCounts()
         for question, logits in zip(part.questions, done[key], strict=True):
@@ -247,8 +290,10 @@ def figures(
     return out
 
 
-def _reader(model: SignModel, known: tuple[str, ...], config: CheckpointConfig | None) -> Recogniser:
+def _reader(
+    model: SignModel, known: tuple[str, ...], config: CheckpointConfig | None, lm: NgramModel | None
+) -> Recogniser:
     """Reads lattices whose columns are the blank and these glosses, as the service would with this vocabulary."""
     if config is None:
         return Recogniser(CheckpointConfig("greedy", "ase", known, model.config, 1.0, DecoderConfig(beam=1)), model)
-    return Recogniser(replace(config, vocabulary=known), model)
+    return Recogniser(replace(config, vocabulary=known), model, lm=None if lm is None else lm.narrowed(known))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from app.pipeline.checkpoint import CheckpointConfig, load_checkpoint, save_checkpoint
 from app.pipeline.module3_sequence.confidence import expected_calibration_error, fit_temperature
 from app.pipeline.module3_sequence.model import ExpertConfig, SignModel
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL
 from app.pipeline.module3_sequence.steps import label_ids, to_log_probs
 from app.pipeline.module3_sequence.stretches import stretch_bounds, stretch_evidence
 from app.pipeline.module3_sequence.vocabularies import columns_of
@@ -58,6 +59,8 @@ def join(checkpoint: Path, expert: Path, weight: float, out: Path) -> None:
     save_checkpoint(out, replace(config, model=both.config, provenance=provenance), both.half())
     if (lists := checkpoint / "vocabularies").is_dir() and out.resolve() != checkpoint.resolve():
         shutil.copytree(lists, out / "vocabularies", dirs_exist_ok=True)
+    if (lm := checkpoint / LANGUAGE_MODEL).is_file() and out.resolve() != checkpoint.resolve():
+        shutil.copyfile(lm, out / LANGUAGE_MODEL)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, DecoderConfig, load_checkpoint, save_checkpoint
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
+from app.pipeline.module3_sequence.ngram import NgramModel
 from app.training.corpora.glosses.bank import Bank, load_bank, vocabulary
 from app.training.corpora.glosses.batches import GROUP, IndexBatch, PhraseGroups
 from app.training.corpora.glosses.compose import Composer
@@ -327,8 +328,9 @@ def dev_figures(
     device: torch.device,
     config: CheckpointConfig | None = None,
     useful: frozenset[str] | None = None,
+    lm: NgramModel | None = None,
 ) -> dict[str, Any]:
     """The dev figures of a model (see `evaluation`) on the clips of a bank; config: whose decoder settings are used;
-    useful: the glosses of `everyday`."""
+    useful: the glosses of `everyday`; lm: a gloss language model, used where the settings weigh it."""
     parts = dev_parts(bank, find_strokes(bank), glosses, useful=useful)
-    return figures(model, DeviceBank(bank, device), parts, glosses, precision("auto", device), config)
+    return figures(model, DeviceBank(bank, device), parts, glosses, precision("auto", device), config, lm=lm)

@@ -81,3 +81,12 @@ def test_an_empty_picture_and_a_person_without_hands_in_sight_say_nothing(kept: 
     points = clip.points.copy()
     points[:, kept:] = 0
     assert Recogniser.load(FOLDER).recognise(Keypoints(points, clip.times)).gloss == []
+
+
+def test_its_language_model_weighs_in_and_knows_every_vocabulary() -> None:
+    recogniser = Recogniser.load(FOLDER)
+    for name in recogniser.vocabularies:
+        reader = recogniser.reading_with(name)
+        assert reader.around is not None, name
+        assert reader.around.lm.vocabulary == reader.vocabulary
+    assert Recogniser.load(FOLDER, lm_weight=0.0).reading_with().around is None

@@ -1,14 +1,16 @@
-"""Settled signs are read once, and come out as if all were read each time."""
+"""What is known of the signs of a sentence is computed once, and they come out as if all were read each time."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.pipeline.module3_sequence import stretches
 from app.pipeline.module3_sequence.steps import BLANK, steps_in
+from app.pipeline.module3_sequence.stretches import KnownEvidence
 from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.streaming import CaptionStream, StreamConfig, StreamUpdate
 from tests.support.recognisers import tiny_checkpoint, varied
@@ -46,7 +48,12 @@ def test_it_is_what_reading_all_signs_again_says(
     recogniser = Recogniser.load(tiny_checkpoint(tmp_path, **decoder))
     found = updates(recogniser)
     assert len(found[-1].segments) >= 20
-    monkeypatch.setattr("app.pipeline.settled.SettledReadings._unchanged", lambda self, tokens: 0)
+
+    def all_again(self: KnownEvidence, tokens: Any, lattice: Any, weight: Any, first_step: Any, final: int) -> Any:
+        return of(KnownEvidence(), tokens, lattice, weight, first_step, 0)
+
+    of = KnownEvidence.of
+    monkeypatch.setattr(KnownEvidence, "of", all_again)
     assert updates(recogniser) == found
 
 
