@@ -16,6 +16,7 @@ from app.pipeline.checkpoint import (
     read_config,
 )
 from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.movement import hand_movement
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.recogniser import GlossSegment, Recogniser, hand_near, merged, window_starts
 from app.pipeline.stages import Stopwatch
@@ -86,7 +87,7 @@ def test_a_batch_gives_the_same_answers_as_one_by_one(recogniser: Recogniser) ->
     clips = [varied(n, n) for n in (10, 64, 33, 100)]
     together = recogniser.lattices([recogniser.features(clip) for clip in clips])
     for clip, (lattice, attention) in zip(clips, together, strict=True):
-        result = recogniser.recognition(clip, lattice, attention, Stopwatch())
+        result = recogniser.recognition(clip, lattice, attention, Stopwatch(), hand_movement(recogniser.features(clip)))
         alone = recogniser.recognise(clip)
         assert alone.gloss == result.gloss
         assert alone.frame_count == len(clip)
