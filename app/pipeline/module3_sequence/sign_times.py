@@ -53,13 +53,13 @@ OUTSIDE = 4
 class TimeWeights:
     """Weights of the evidence that a frame belongs to a sign; those of asl-large."""
 
-    after: tuple[float, ...] = (1.01, 0.45, -1.95, 0.08, 2.02, 0.67)
+    after: tuple[float, ...] = (0.969, 0.449, -1.961, 0.028, 2.125, 0.589)
     """Behind the peak, before another sign (BETWEEN)."""
-    before: tuple[float, ...] = (-1.54, 0.38, -1.29, -0.85, 1.54, -0.25)
+    before: tuple[float, ...] = (-1.691, 0.371, -1.136, -0.923, 1.537, -0.314)
     """Before the peak, behind another sign (BETWEEN)."""
-    first: tuple[float, ...] = (5.73, 0.17, -5.13, 1.43)
+    first: tuple[float, ...] = (4.437, 0.313, -4.142, 1.291)
     """Before the peak, without a sign before it (OUTSIDE)."""
-    last: tuple[float, ...] = (5.38, 0.31, -6.05, 1.26)
+    last: tuple[float, ...] = (4.628, 0.368, -5.443, 1.073)
     """Behind the peak, without another sign (OUTSIDE)."""
 
     def __post_init__(self) -> None:

@@ -40,14 +40,14 @@ def find_strokes(bank: Bank) -> Strokes:
         h = height[clip.start : clip.end]
         seen = np.flatnonzero(np.isfinite(h))
         a, b = (int(seen[0]), int(seen[-1]) + 1) if len(seen) > 4 else (0, len(h))
-        first, last = _inside(h[a:b])
+        first, last = stroke_in(h[a:b])
         active[i] = clip.start + a, clip.start + b
         stroke[i] = active[i, 0] + first, active[i, 0] + last
         part[i] = bank.there[stroke[i, 0] : stroke[i, 1], 1:].mean(axis=0) >= _PART
     return Strokes(active, stroke, part)
 
 
-def _inside(height: NDArray[np.float32]) -> tuple[int, int]:
+def stroke_in(height: NDArray[np.float32]) -> tuple[int, int]:
     """(T,) height of the higher hand, -inf where none is seen -> the stroke as [first, end) of it."""
     frames = len(height)
     known = np.isfinite(height)
