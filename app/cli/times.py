@@ -23,6 +23,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="folder of the signs corpus; or of signs/ and wlasl/ together, or a file that `glosses pack` made",
     )
     parser.add_argument("--vocabulary", help="name of the vocabulary that wlasl is read with (default: everyday)")
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="fit nothing, but measure the checkpoint's times on phrases of dev signers of the signs corpus (for the "
+        "large vocabulary `glosses evaluate` does)",
+    )
     parser.add_argument("--write", action="store_true", help="write them into config.json")
     parser.set_defaults(run=run)
 
@@ -34,12 +40,16 @@ def run(args: argparse.Namespace) -> int:
     from app.pipeline.whole_files import write_whole
     from app.training.corpora.glosses.times import timed_examples as of_glosses
     from app.training.corpora.glosses.train import open_bank
+    from app.training.corpora.signs.times import time_errors
     from app.training.corpora.signs.times import timed_examples as of_signs
     from app.training.errors import CorpusError
     from app.training.sign_times import fit
 
     try:
         recogniser = Recogniser.load(args.checkpoint)
+        if args.measure:
+            print(json.dumps(time_errors(recogniser, args.data)))
+            return 0
         if (args.data / "clips.csv").is_file():
             weights = fit(of_signs(recogniser, args.data))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from app.pipeline.keypoints import DEFAULT_ASPECT
 from app.pipeline.module1_preprocessing.movement import HEIGHT, UNSEEN, hand_movement
 from app.pipeline.module1_preprocessing.normalise import normalise
-from app.pipeline.module1_preprocessing.resample import resample
-from app.pipeline.recogniser import Recogniser
+from app.pipeline.module1_preprocessing.resample import MODEL_FPS, resample
+from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.training.augment import to_image_coords
 from app.training.corpora.glosses.strokes import stroke_in
 from app.training.corpora.signs.clips import load_signs, signs_of
 from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, signer_book
+from app.training.evaluation.times import Stretch, time_figures
 from app.training.sign_times import TimedExample, example
 
 #: Frames a second that single clips are taken for.
@@ -60,3 +62,14 @@ def timed_examples(recogniser: Recogniser, root: Path, count: int = 150, seed: i
         example(recogniser, lattice, hand_movement(features), signed, frames)
         for (features, signed, frames), lattice in zip(asked, lattices, strict=True)
     ]
+
+
+def time_errors(recogniser: Recogniser, root: Path, split: str = "dev", count: int = 150) -> dict[str, dict[str, Any]]:
+    """`time_figures` of composed phrases of the split, by the recogniser's times and by CTC's peaks alone."""
+    answers: dict[str, list[tuple[list[Stretch], tuple[GlossSegment, ...]]]] = {"times": [], "peaks": []}
+    for features, glosses, frames in timed_phrases(root, split, recogniser.vocabulary, count, seed=4):
+        ((lattice, _),) = recogniser.lattices([features])
+        signed = [(g, a / MODEL_FPS, b / MODEL_FPS) for g, (a, b) in zip(glosses, frames, strict=True)]
+        for name, movement in (("times", hand_movement(features)), ("peaks", None)):
+            answers[name].append((signed, recogniser.read(lattice, recogniser.new_decoder(), movement)))
+    return {name: time_figures(found) for name, found in answers.items()}
