@@ -10,7 +10,7 @@ import itertools
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -215,7 +215,7 @@ class CaptionStream:
         self._next: Recogniser | None = None
         self._movement, self._last_movement = _FrameBuffer(MOVEMENT_DIM), None  # as long as signs may get times of it
         self._free_from = 0  # first frame that no sign of an earlier sentence takes
-        self._settled = 0  # final signs of the running sentence
+        self._final: tuple[GlossSegment, ...] = ()  # of the running sentence
         self._before = self._rows = self._no_rows()
         self.signing = False
         """Whether the running sentence has a sign so far."""
@@ -229,7 +229,7 @@ class CaptionStream:
         return np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)
 
     def _begin_sentence(self, step: int) -> None:
-        self._first_step, self._settled = step, 0
+        self._first_step, self._final = step, ()
         self._before = np.concatenate([self._before, self._rows])[-BEFORE_STEPS:]  # rows up to _first_step
         self._rows = self._no_rows()  # final rows from _first_step on
         self._movement.forget_before((step - BEFORE_STEPS) * TIME_DIVISOR)
@@ -381,14 +381,23 @@ class CaptionStream:
 
         table: its rows.
         """
+        # The times of final signs are known, but for the end of the last one, which a repetition may move.
+        known = self._final[:-1] if len(peaks) >= len(self._final) else ()
+        peaks = peaks[len(known) :]
         if not peaks:
-            return ()
-        first = self._movement.start  # `end` may be up to three frames beyond the last: that of a whole step
-        rows = np.concatenate([self._before, table])
-        evidence = Evidence(
-            rows, self._movement.get(first, min(end, self._movement.end)), self._first_step - len(self._before), first
-        )
-        return self.recogniser.timed(peaks, evidence, self._free_from)
+            return known
+        end = min(end, self._movement.end)  # up to three frames less than the steps cover
+        if known:
+            skipped = round(peaks[0].start_s / STEP_S) - self._first_step
+            rows, step = table[skipped:], self._first_step + skipped
+        else:
+            rows, step = np.concatenate([self._before, table]), self._first_step - len(self._before)
+        first = max(self._movement.start, step * TIME_DIVISOR - 1)
+        evidence = Evidence(rows, self._movement.get(first, end), step, first)
+        timed = self.recogniser.timed(peaks, evidence, self._free_from)
+        if self._final and len(peaks) + len(known) >= len(self._final):
+            timed = (replace(timed[0], start_s=self._final[-1].start_s), *timed[1:])
+        return (*known, *timed)
 
     def _rgb(self, provisional: WindowOutput | None = None) -> float:
         total, steps = self._rgb_sum, self._rgb_steps
@@ -414,9 +423,8 @@ class CaptionStream:
         settled = self.recogniser.joined(readings[: max(len(self._decoder.committed()) - 1, 0)])
         if settled and settled[-1].end_s < peaks[len(settled) - 1].end_s:
             settled = settled[:-1]  # the next one repeats it
-        self._settled = max(self._settled, len(settled))
         segments = self._timed(peaks, table, end)
-        final = segments[: self._settled]
+        self._final = final = segments[: max(len(self._final), len(settled))]
         pause_s = max(p.end_s for p in peaks) + self.config.endpoint_s if peaks else None
         self.signing = bool(segments)
         self._on_stage(DECODING, time.perf_counter() - began)

@@ -126,20 +126,23 @@ class Evidence:
 
     def _known(self, frames: NDArray[np.intp]) -> NDArray[np.intp]:
         """Rows of the movement; the ends are held."""
-        return np.clip(frames - self.first, 0, len(self._height) - 1)
+        return np.minimum(np.maximum(frames - self.first, 0), len(self._height) - 1)
 
     def _of_sign(self, label: int, peak: int, frames: NDArray[np.intp]) -> tuple[NDArray[np.float64], ...]:
         """1, lattice and how far the hands are down, in each frame."""
-        place = np.clip((frames - (TIME_DIVISOR - 1) / 2) / TIME_DIVISOR - self._step, 0, len(self._lattice) - 1)
+        step = (frames - (TIME_DIVISOR - 1) / 2) / TIME_DIVISOR - self._step
+        place = np.minimum(np.maximum(step, 0), len(self._lattice) - 1)
         low = int(place[0])
         rows = self._lattice[low : int(place[-1]) + 2, 1:].astype(np.float64)
         share = np.exp(rows - np.maximum(rows.max(axis=1, keepdims=True), _SILENT))
         own, rest = share[:, label - 1], share.sum(axis=1) - share[:, label - 1]
-        odds = np.clip(np.log(own + 1e-12) - np.log(np.maximum(rest, 0) + 1e-12), -_SUREST, _SUREST)
+        odds = np.log((own + 1e-12) / (np.maximum(rest, 0) + 1e-12))
+        odds = np.minimum(np.maximum(odds, -_SUREST), _SUREST)
         lattice = np.interp(place - low, np.arange(len(odds)), odds)
         around = self._height[self._known(np.arange(peak - _AROUND, peak + _AROUND + 1))]
-        down = np.clip(np.median(around) - self._height[self._known(frames)], 0, _LOWEST)
-        return np.ones(len(frames)), lattice, down.astype(np.float64)
+        middle = np.sort(around)[_AROUND].astype(np.float64)
+        down = np.minimum(np.maximum(middle - self._height[self._known(frames)], 0), _LOWEST)
+        return np.ones(len(frames)), lattice, down
 
 
 def peak_start(token: DecodedToken) -> int:
