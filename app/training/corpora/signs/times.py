@@ -16,11 +16,11 @@ from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, resample
 from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.training.augment import to_image_coords
-from app.training.corpora.glosses.strokes import stroke_in
 from app.training.corpora.signs.clips import load_signs, signs_of
 from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, signer_book
 from app.training.evaluation.times import Stretch, time_figures
 from app.training.sign_times import TimedExample, example
+from app.training.strokes import stroke_in
 
 #: Frames a second that single clips are taken for.
 _RATE = 50 / 3
