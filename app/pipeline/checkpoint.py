@@ -70,6 +70,8 @@ class DecoderConfig:
     second_look: float = 0.0
     """Where nothing was decoded in a clip or sentence: log units by which the blank may exceed the best sign for that
     sign to be read all the same; 0: nothing is read."""
+    second_confidence: float = 0.0
+    """Least confidence of such a sign: people who only move their hands resemble every sign a little."""
 
 
 @dataclass(frozen=True)

@@ -283,7 +283,7 @@ class Recogniser:
     @property
     def step_dim(self) -> int:
         """Width of a row of `steps`."""
-        return self.model.config.model_dim + 1
+        return self.model.config.short_dim + 1
 
     @torch.inference_mode()
     def steps(self, windows: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
@@ -333,13 +333,20 @@ class Recogniser:
         movement: `hand_movement` (T, MOVEMENT_DIM) of the same frames; without it the times are those of CTC's peaks.
         """
         decoder.feed(lattice)
-        peaks = self.joined(self.readings(self.tokens(decoder, lattice), lattice))
+        peaks = self.joined(self.last_readings(decoder, lattice))
         return peaks if movement is None or not peaks else self.timed(peaks, Evidence(lattice, movement))
 
-    def tokens(self, decoder: Decoder, lattice: NDArray[np.float32], first_step: int = 0) -> tuple[DecodedToken, ...]:
-        """What was decoded of a lattice that has ended; where that is nothing, what a second look finds."""
-        tokens, bias = decoder.best().tokens, self.config.decoder.second_look
-        return second_look(lattice, bias, first_step) if bias and not tokens else tokens
+    def last_readings(
+        self, decoder: Decoder, lattice: NDArray[np.float32], first_step: int = 0
+    ) -> list[tuple[DecodedToken, float]]:
+        """`readings` of what was decoded of a lattice that has ended; where that is nothing, of what a second look
+        finds."""
+        if tokens := decoder.best().tokens:
+            return self.readings(tokens, lattice, first_step)
+        config = self.config.decoder
+        found = second_look(lattice, config.second_look, first_step) if config.second_look else ()
+        readings = self.readings(found, lattice, first_step)
+        return [(token, confidence) for token, confidence in readings if confidence >= config.second_confidence]
 
     def readings(
         self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0

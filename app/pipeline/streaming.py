@@ -323,8 +323,7 @@ class CaptionStream:
             start = self._next_window - self.config.stride  # where the last window was: the next may not be before
             context = end // TIME_DIVISOR * TIME_DIVISOR - CONTEXT
             self._next_window = max(start, context)
-        tokens = self.recogniser.tokens(self._decoder, self._rows, self._first_step)
-        peaks = self.recogniser.joined(self.recogniser.readings(tokens, self._rows, self._first_step))
+        peaks = self.recogniser.joined(self.recogniser.last_readings(self._decoder, self._rows, self._first_step))
         segments = self._timed(peaks, self._rows, end)
         if segments:
             self._free_from = round(segments[-1].end_s * MODEL_FPS)

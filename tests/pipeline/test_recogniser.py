@@ -207,6 +207,13 @@ def test_a_whole_lattice_is_read_by_stretches_and_looked_at_again_where_the_conf
     assert (segment.gloss, segment.start_s) == (VOCABULARY[1], pytest.approx(4 * 0.16))
     assert [s.gloss for s in again.read(hidden, again.new_decoder())] == [VOCABULARY[1]]
 
+    # A second look keeps only what it is sure enough of: 0.8 here. What was decoded at once is kept either way.
+    for least, found in ((0.79, [VOCABULARY[1]]), (0.81, [])):
+        settings = {"beam": 1, "stretch": 0.4, "second_look": 3.0, "second_confidence": least}
+        surer = Recogniser.load(tiny_checkpoint(tmp_path / str(least), **settings))
+        assert [s.gloss for s in surer.read(hidden, surer.new_decoder())] == found
+        assert [s.gloss for s in surer.read(lattice, surer.new_decoder())] == [VOCABULARY[1]]
+
 
 def test_reading_with_fewer_glosses_masks_the_others(recogniser: Recogniser) -> None:
     clip = varied(100)

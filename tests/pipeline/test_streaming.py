@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,11 @@ def test_an_empty_sentence_gets_a_second_look_when_it_ends(tmp_path: Path) -> No
     updates = [push(stream, points, float(t)) for points, t in zip(clip.points, clip.times, strict=True)]
     assert not any(update.segments for update in updates if update)
     assert len(stream.finish().final) == len(again.recognise(clip).segments) == 1
+    again.config = replace(again.config, decoder=replace(again.config.decoder, second_confidence=1.0))
+    stream = CaptionStream(again, StreamConfig(window=64, stride=64), clip.aspect)
+    for points, t in zip(clip.points, clip.times, strict=True):
+        push(stream, points, float(t))
+    assert stream.finish().final == again.recognise(clip).segments == ()
 
 
 def test_files_and_streams_share_one_forward_path(recogniser: Recogniser) -> None:

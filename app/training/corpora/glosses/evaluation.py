@@ -29,7 +29,6 @@ from app.training.corpora.glosses.batches import collate
 from app.training.corpora.glosses.compose import FPS, Composer, Phrase, Recipe, Track
 from app.training.corpora.glosses.device import DeviceBank, features
 from app.training.corpora.glosses.names import NONE, left_out
-from app.training.corpora.glosses.objective import mean_logits
 from app.training.corpora.glosses.strokes import Strokes
 from app.training.evaluation.times import Stretch, time_figures
 from app.training.evaluation.wer import ErrorCounts, word_errors
@@ -140,6 +139,7 @@ def dev_parts(
 
     core = [i for i in clips("signs", cam) if bank.clips[i].gloss in CORE]
     webcam_core, webcam_all = webcam_singles(core), webcam_singles(clips("signs", cam))
+    webcam_signs = tuple(q for q in webcam_all if len(q.signs) == 1)  # without the phrases recorded as one clip
     webcam_common = webcam_singles(i for i in core if bank.clips[i].gloss in COMMON)
     webcam_none = webcam_singles(i for i in bank.of("signs", "dev") if bank.clips[i].gloss == NONE)
     unknown = tuple(replace(q, signs=()) for q in singles(clips("wlasl", left_out())))
@@ -151,6 +151,8 @@ def dev_parts(
         Part("signs core, 34", webcam_core, frozenset(cam)),
         Part("signs core, everyday", webcam_core, frozenset(everyday)),
         Part("signs common, 34", webcam_common, frozenset(cam)),
+        Part("signs single, 34", webcam_signs, frozenset(cam)),
+        Part("signs single, everyday", webcam_signs, frozenset(everyday)),
         Part("signs all, 34", webcam_all, frozenset(cam)),
         Part("signs all, everyday", webcam_all, frozenset(everyday)),
         Part("signs all, all", webcam_all, None),
@@ -175,8 +177,6 @@ class Output(NamedTuple):
 
     logits: Tensor
     """(S, 1 + labels)."""
-    pooled: Tensor
-    """(1 + labels,) their mean over time."""
     movement: NDArray[np.float32]
     """(T, MOVEMENT_DIM) of the hands."""
 
@@ -186,27 +186,23 @@ def lattices(
     model: SignModel, bank: DeviceBank, questions: Sequence[Question], amp: torch.dtype, size: int = 128
 ) -> list[Output]:
     """The network's output for each question."""
-    out = [Output(torch.empty(0), torch.empty(0), np.empty((0, MOVEMENT_DIM), np.float32))] * len(questions)
+    out = [Output(torch.empty(0), np.empty((0, MOVEMENT_DIM), np.float32))] * len(questions)
     order = sorted(range(len(questions)), key=lambda q: len(questions[q].phrase))
     device = bank.points.device
     for at in range(0, len(order), size):
         rows = order[at : at + size]
         batch = collate([questions[q].phrase for q in rows])
-        whole = torch.stack([torch.arange(len(rows)), torch.zeros(len(rows)), batch.lengths, torch.ones(len(rows))], 1)
         moved = batch.to(device)
         with torch.autocast(device.type, dtype=amp, enabled=amp != torch.float32):
             # Each length by itself, so that every clip is read as it would be alone.
             x = features(*bank.gather(moved))
             lengths = batch.lengths.to(device)
             short, _ = model.encode_frames(x, lengths)
-            hidden = model.sequence(short, lengths // TIME_DIVISOR)
-            logits = model.classifier(hidden.float())
-        pooled = mean_logits(model.classifier, hidden.float(), whole.long().to(device))
+            logits = model.classify(short, lengths // TIME_DIVISOR).float()
         frames = x.float().cpu().numpy()
         for place, q in enumerate(rows):
             steps = int(batch.lengths[place]) // TIME_DIVISOR
-            movement = hand_movement(frames[place, : len(questions[q].phrase)])
-            out[q] = Output(logits[place, :steps], pooled[place], movement)
+            out[q] = Output(logits[place, :steps], hand_movement(frames[place, : len(questions[q].phrase)]))
     return out
 
 
@@ -220,7 +216,7 @@ def figures(
     unsure: float = UNSURE,
 ) -> dict[str, dict[str, Any]]:
     """Part -> exact (whole answer right; a sign twice in a row counts once for single signs), top-1 and top-5 of the
-    pooled answer, WER with substitutions, deletions, insertions, the share of answers with a wrong sign whose
+    mean of the logits, WER with substitutions, deletions, insertions, the share of answers with a wrong sign whose
     confidence is not under `unsure`, and the number of questions. For phrases also `time_figures`, the true stretches
     being the strokes that were composed, and "peak_iou", their overlap with CTC's peaks alone.
 
@@ -239,7 +235,7 @@ def figures(
         bias = reader.config.decoder.blank_bias
         exact, first, five, asked, sure, errors = 0, 0, 0, 0, 0, ErrorCounts()
         timed: list[tuple[list[Stretch], tuple[GlossSegment, ...], tuple[GlossSegment, ...]]] = []
-        for question, (logits, pooled, movement) in zip(part.questions, done[key], strict=True):
+        for question, (logits, movement) in zip(part.questions, done[key], strict=True):
             log_probs = to_log_probs(logits[:, columns], bias).cpu().numpy()
             segments = reader.read(log_probs, reader.new_decoder())
             if spans := question.phrase.spans:
@@ -253,7 +249,7 @@ def figures(
             errors = errors + word_errors(question.signs, said)
             sure += any(s.gloss not in question.signs and s.confidence >= unsure for s in segments)
             if len(question.signs) == 1:
-                best = [known[i] for i in pooled[columns[1:]].topk(min(5, len(known))).indices.tolist()]
+                best = [known[i] for i in logits.mean(dim=0)[columns[1:]].topk(min(5, len(known))).indices.tolist()]
                 asked += 1
                 first += best[0] == question.signs[0]
                 five += question.signs[0] in best

@@ -19,7 +19,7 @@ FOLDER = CHECKPOINTS / "asl-large"
 
 
 def test_it_is_small_whole_and_reads_landmarks() -> None:
-    assert (FOLDER / "model.safetensors").stat().st_size < 9.5e6
+    assert (FOLDER / "model.safetensors").stat().st_size < 11.5e6
     recogniser = Recogniser.load(FOLDER)
     assert len(recogniser.vocabulary) == 1616
     assert set(read_config(CHECKPOINTS / "asl-everyday").vocabulary) < set(recogniser.vocabulary)
@@ -59,8 +59,8 @@ def test_vocabularies_are_sorted_and_known_and_everyday_holds_core_and_well_reco
         assert set(glosses) <= known
         assert recogniser.reading_with(name).vocabulary == tuple(glosses)
     assert recogniser.reading_with().reads == "everyday"
-    assert recogniser.reading_with("core").config.temperature == 1.59
-    assert recogniser.reading_with("all").config.temperature == 1.22
+    assert recogniser.reading_with("core").config.temperature == pytest.approx(1.916)
+    assert recogniser.reading_with("all").config.temperature == pytest.approx(1.258)
     assert set(vocabulary("core")) == set(read_config(CHECKPOINTS / "asl-everyday").vocabulary)
     assert set(vocabulary("core")) < set(vocabulary("everyday"))
     signers = json.loads((FOLDER / "glosses.json").read_text(encoding="utf-8"))
