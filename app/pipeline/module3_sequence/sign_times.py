@@ -53,13 +53,13 @@ OUTSIDE = 4
 class TimeWeights:
     """Weights of the evidence that a frame belongs to a sign; those of asl-large."""
 
-    after: tuple[float, ...] = (0.969, 0.449, -1.961, 0.028, 2.125, 0.589)
+    after: tuple[float, ...] = (1.179, 0.364, -2.035, -0.006, 2.342, 0.618)
     """Behind the peak, before another sign (BETWEEN)."""
-    before: tuple[float, ...] = (-1.691, 0.371, -1.136, -0.923, 1.537, -0.314)
+    before: tuple[float, ...] = (-1.561, 0.326, -1.32, -0.933, 1.689, -0.288)
     """Before the peak, behind another sign (BETWEEN)."""
-    first: tuple[float, ...] = (4.437, 0.313, -4.142, 1.291)
+    first: tuple[float, ...] = (4.529, 0.284, -4.199, 1.289)
     """Before the peak, without a sign before it (OUTSIDE)."""
-    last: tuple[float, ...] = (4.628, 0.368, -5.443, 1.073)
+    last: tuple[float, ...] = (4.926, 0.243, -5.524, 1.066)
     """Behind the peak, without another sign (OUTSIDE)."""
 
     def __post_init__(self) -> None:
