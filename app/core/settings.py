@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     grpc_port: int = Field(0, ge=0, le=65535, description="Port of the gRPC service on HOST; 0 or unset = no gRPC.")
 
     checkpoint: Annotated[str, AfterValidator(_checkpoint_id)] = Field(
-        "asl-everyday", description="Id of the recogniser to serve: a folder in CHECKPOINT_DIR."
+        "asl-large", description="Id of the recogniser to serve: a folder in CHECKPOINT_DIR."
     )
     checkpoint_dir: Path = Field(_REPOSITORY / "checkpoints", description="Folder that holds the checkpoints.")
     device: Annotated[str, AfterValidator(_device)] = Field("auto", description="auto, cpu, cuda or cuda:N.")

@@ -193,6 +193,12 @@ class Recogniser:
         return self.config.vocabulary
 
     @property
+    def knows(self) -> str:
+        """How many glosses, and how many of them it reads by default, in words."""
+        default, known = self.reading_with(), len(self.whole.vocabulary)
+        return f"{known} glosses" + (f", {len(default.vocabulary)} of them by default" if default.reads != ALL else "")
+
+    @property
     def sign_language(self) -> str:
         return self.config.sign_language
 

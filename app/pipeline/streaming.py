@@ -21,12 +21,14 @@ from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.movement import MOVEMENT_DIM, hand_movement
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normaliser
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, nearest
+from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.sign_times import REACH, Evidence
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
 from app.pipeline.module3_sequence.vocabularies import ALL
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, WindowOutput
+from app.pipeline.settled import Reading, SettledReadings
 from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, OnStage, no_op_observer
 from app.pipeline.step_cache import FrameRange, StepCache
 
@@ -235,6 +237,7 @@ class CaptionStream:
         self._movement.forget_before((step - BEFORE_STEPS) * TIME_DIVISOR)
         self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the images in the windows taken for this sentence
         self._decoder.reset(step)
+        self._settled = SettledReadings()
         self.signing = False
 
     def read_next_with(self, recogniser: Recogniser) -> None:
@@ -324,7 +327,7 @@ class CaptionStream:
             context = end // TIME_DIVISOR * TIME_DIVISOR - CONTEXT
             self._next_window = max(start, context)
         peaks = self.recogniser.joined(self.recogniser.last_readings(self._decoder, self._rows, self._first_step))
-        segments = self._timed(peaks, self._rows, end)
+        segments = self._timed(peaks, self._rows[:0], end)
         if segments:
             self._free_from = round(segments[-1].end_s * MODEL_FPS)
         self._on_stage(DECODING, time.perf_counter() - began)
@@ -375,10 +378,10 @@ class CaptionStream:
             self._decoder.feed(rows)
             self._rows = np.concatenate([self._rows, rows])
 
-    def _timed(self, peaks: Sequence[GlossSegment], table: NDArray[np.float32], end: int) -> tuple[GlossSegment, ...]:
+    def _timed(self, peaks: Sequence[GlossSegment], pending: NDArray[np.float32], end: int) -> tuple[GlossSegment, ...]:
         """The signs of the sentence with the times at which they are signed, of what is known up to frame `end`.
 
-        table: its rows.
+        pending: rows behind the final ones.
         """
         # The times of final signs are known, but for the end of the last one, which a repetition may move.
         known = self._final[:-1] if len(peaks) >= len(self._final) else ()
@@ -388,15 +391,19 @@ class CaptionStream:
         end = min(end, self._movement.end)  # up to three frames less than the steps cover
         if known:
             skipped = round(peaks[0].start_s / STEP_S) - self._first_step
-            rows, step = table[skipped:], self._first_step + skipped
+            rows, step = [self._rows[skipped:], pending], self._first_step + skipped
         else:
-            rows, step = np.concatenate([self._before, table]), self._first_step - len(self._before)
+            rows, step = [self._before, self._rows, pending], self._first_step - len(self._before)
         first = max(self._movement.start, step * TIME_DIVISOR - 1)
-        evidence = Evidence(rows, self._movement.get(first, end), step, first)
+        evidence = Evidence(np.concatenate(rows), self._movement.get(first, end), step, first)
         timed = self.recogniser.timed(peaks, evidence, self._free_from)
         if self._final and len(peaks) + len(known) >= len(self._final):
             timed = (replace(timed[0], start_s=self._final[-1].start_s), *timed[1:])
         return (*known, *timed)
+
+    def _readings(self, tokens: Sequence[DecodedToken], pending: NDArray[np.float32]) -> list[Reading]:
+        """Of the running sentence, `pending` rows following the final ones."""
+        return self._settled.read(self.recogniser, tokens, self._rows, pending, self._first_step)
 
     def _rgb(self, provisional: WindowOutput | None = None) -> float:
         total, steps = self._rgb_sum, self._rgb_steps
@@ -415,15 +422,18 @@ class CaptionStream:
         if len(pending):
             decoder = decoder.copy()
             decoder.feed(pending)
-        table = np.concatenate([self._rows, pending]) if len(pending) else self._rows
-        readings = self.recogniser.readings(decoder.best().tokens, table, self._first_step)
+        tokens = decoder.best().tokens
+        readings = self._readings(tokens, pending)
+        committed = len(self._decoder.committed())
         peaks = self.recogniser.joined(readings)
         # A sign ends, and its stretch goes on, until another follows.
-        settled = self.recogniser.joined(readings[: max(len(self._decoder.committed()) - 1, 0)])
-        if settled and settled[-1].end_s < peaks[len(settled) - 1].end_s:
-            settled = settled[:-1]  # the next one repeats it
-        segments = self._timed(peaks, table, end)
-        self._final = final = segments[: max(len(self._final), len(settled))]
+        settled = max(committed - 1, 0)
+        self._settled.keep(tokens, readings, settled if self.recogniser.config.decoder.stretch else committed)
+        whole = self.recogniser.joined(readings[:settled])
+        if whole and whole[-1].end_s < peaks[len(whole) - 1].end_s:
+            whole = whole[:-1]  # the next one repeats it
+        segments = self._timed(peaks, pending, end)
+        self._final = final = segments[: max(len(self._final), len(whole))]
         pause_s = max(p.end_s for p in peaks) + self.config.endpoint_s if peaks else None
         self.signing = bool(segments)
         self._on_stage(DECODING, time.perf_counter() - began)

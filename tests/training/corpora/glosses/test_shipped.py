@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from app.pipeline.checkpoint import read_config
-from app.pipeline.keypoints import Keypoints
+from app.pipeline.keypoints import LEFT_HAND, RIGHT_HAND, Keypoints
 from app.pipeline.recogniser import Recogniser
 from app.training.corpora.glosses.names import left_out
 from tests.support.recognisers import varied
@@ -26,6 +26,14 @@ def test_it_is_small_whole_and_reads_landmarks() -> None:
     assert not left_out() & set(recogniser.vocabulary)
     assert {p.dtype for p in recogniser.model.parameters()} == {torch.float32}
     recogniser.recognise(varied(80))
+
+
+def test_where_no_hand_appears_it_reads_nothing_with_any_vocabulary() -> None:
+    clip = varied(80)
+    clip.points[:, LEFT_HAND] = clip.points[:, RIGHT_HAND] = 0
+    recogniser = Recogniser.load(FOLDER)
+    for name in recogniser.vocabularies:
+        assert recogniser.reading_with(name).recognise(clip).gloss == []  # no second look either
 
 
 def test_its_card_and_config_name_no_paths_of_a_machine() -> None:
