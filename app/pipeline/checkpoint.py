@@ -16,6 +16,7 @@ from torch import nn
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
+from app.pipeline.module3_sequence.sign_times import TimeWeights
 from app.pipeline.whole_files import whole_file, write_whole
 
 FORMAT = 1
@@ -96,6 +97,8 @@ class CheckpointConfig:
     temperature: float = 1.0
     """Calibrates confidence, fitted on dev."""
     decoder: DecoderConfig = DecoderConfig()
+    times: TimeWeights = field(default_factory=TimeWeights)
+    """How the times of signs follow from lattice and hands."""
     vocabularies: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What is different when it is read with a named vocabulary: "temperature", "decoder" (fields of DecoderConfig).
     Beside them "dev": what was measured."""
@@ -133,6 +136,7 @@ class CheckpointConfig:
             "model": self.model.to_dict(),
             "temperature": self.temperature,
             "decoder": asdict(self.decoder),
+            **({"times": self.times.to_dict()} if self.times != TimeWeights() else {}),
             **({"vocabularies": self.vocabularies} if self.vocabularies else {}),
             "provenance": self.provenance,
         }
@@ -171,6 +175,7 @@ class CheckpointConfig:
             "model": cls.network.config_type.from_dict(values["model"]).without_pretrained(),
             "temperature": float(values["temperature"]),
             "decoder": DecoderConfig(**values["decoder"]),
+            "times": TimeWeights.from_dict(values.get("times", {})),
             "vocabularies": dict(values.get("vocabularies", {})),
             "provenance": dict(values.get("provenance", {})),
         }

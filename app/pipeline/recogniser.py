@@ -17,6 +17,7 @@ from app.pipeline.backends.base import Backend, TorchBackend
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_checkpoint
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.crops import num_views, to_channels_first
+from app.pipeline.module1_preprocessing.movement import hand_movement
 from app.pipeline.module1_preprocessing.normalise import LEFT_FEATURES, NUM_FEATURES, RIGHT_FEATURES, normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, nearest_frames, resample
 from app.pipeline.module3_sequence.confidence import token_confidence
@@ -25,6 +26,7 @@ from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.neighbours import SignContext
 from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel, checkpoint_lm
+from app.pipeline.module3_sequence.sign_times import Evidence, sign_times
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
 from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look, settled
 from app.pipeline.module3_sequence.vocabularies import (
@@ -227,14 +229,23 @@ class Recogniser:
             features = self.features(clip)
         with watch.stage(TEMPORAL):
             ((lattice, attention),) = self.lattices([features])
-        return self.recognition(clip, lattice, attention, watch)
+        return self.recognition(clip, lattice, attention, watch, hand_movement(features))
 
     def recognition(
-        self, clip: Keypoints, lattice: NDArray[np.float32], attention: dict[str, float], watch: Stopwatch
+        self,
+        clip: Keypoints,
+        lattice: NDArray[np.float32],
+        attention: dict[str, float],
+        watch: Stopwatch,
+        movement: NDArray[np.float32],
     ) -> Recognition:
-        """The answer for a clip, given its whole lattice (S, 1 + vocabulary) and its `attention`; `watch` times it."""
+        """The answer for a clip, given its whole lattice (S, 1 + vocabulary), its `attention` and the `hand_movement`
+        of its features; `watch` times it."""
         with watch.stage(DECODING):
-            segments = self.read(lattice, self.new_decoder())
+            read = self.read(lattice, self.new_decoder(), movement)
+            # The last frame of the model's grid may reach beyond the clip.
+            end_s = clip.duration_s
+            segments = tuple(replace(s, end_s=end_s) if s.end_s > end_s + 1e-6 else s for s in read)
         with watch.stage(LANGUAGE):
             sentence = to_english([s.gloss for s in segments], self.sign_language)
         return Recognition(
@@ -350,10 +361,16 @@ class Recogniser:
         weight = self.config.decoder.lm_weight
         return SignContext(self.lm, weight) if self.lm is not None and weight else None
 
-    def read(self, lattice: NDArray[np.float32], decoder: Decoder) -> tuple[GlossSegment, ...]:
-        """The signs of a whole lattice (S, 1 + vocabulary), by a decoder that is new or reset."""
+    def read(
+        self, lattice: NDArray[np.float32], decoder: Decoder, movement: NDArray[np.float32] | None = None
+    ) -> tuple[GlossSegment, ...]:
+        """The signs of a whole lattice (S, 1 + vocabulary), by a decoder that is new or reset.
+
+        movement: `hand_movement` (T, MOVEMENT_DIM) of the same frames; without it the times are those of CTC's peaks.
+        """
         decoder.feed(lattice)
-        return self.joined(self.last_readings(decoder, lattice))
+        peaks = self.joined(self.last_readings(decoder, lattice))
+        return peaks if movement is None or not peaks else self.timed(peaks, Evidence(lattice, movement))
 
     def last_readings(
         self, decoder: Decoder, lattice: NDArray[np.float32], first_step: int = 0
@@ -400,8 +417,8 @@ class Recogniser:
         return readings, settled(tokens[:committed], evidence, self.around)
 
     def joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
-        """The same as signs with times; those under the threshold are left out, and repetitions of one sign that were
-        decoded as several are merged."""
+        """The same as signs with the times of their peaks; those under the threshold are left out, and repetitions of
+        one sign that were decoded as several are merged."""
         config = self.config
         out = []
         for token, confidence in readings:
@@ -410,6 +427,18 @@ class Recogniser:
                 times = token.start_step * STEP_S, token.end_step * STEP_S
                 out.append(GlossSegment(gloss, *times, confidence, confidence < config.decoder.unsure))
         return merged(out, config.decoder.merge_s)
+
+    def timed(self, peaks: Sequence[GlossSegment], evidence: Evidence, free_from: int = 0) -> tuple[GlossSegment, ...]:
+        """The signs of `joined` with the times at which they are signed, see `sign_times`."""
+        tokens = [
+            DecodedToken(1 + self.vocabulary.index(p.gloss), round(p.start_s / STEP_S), round(p.end_s / STEP_S))
+            for p in peaks
+        ]
+        times = sign_times(tokens, evidence, self.config.times, free_from)
+        return tuple(
+            replace(peak, start_s=start / MODEL_FPS, end_s=end / MODEL_FPS)
+            for peak, (start, end) in zip(peaks, times, strict=True)
+        )
 
 
 class ClipLattice:

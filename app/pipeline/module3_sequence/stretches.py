@@ -51,7 +51,7 @@ def stretch_evidence(
 
 
 class KnownEvidence:
-    """`stretch_evidence` of the stretches of one sentence that lie in final rows: a stream computes each of them once."""
+    """`stretch_evidence` of the stretches of a sentence that lie in final rows: a stream computes each once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[DecodedToken, int, int], NDArray[np.float64]] = {}
@@ -110,8 +110,8 @@ def decided(
 def settled(
     tokens: Sequence[DecodedToken], evidence: Sequence[NDArray[np.float64]], around: SignContext | None = None
 ) -> int:
-    """How many of the first decisions no later token can change, given that the tokens themselves are final: all but the
-    last one, whose stretch goes on until another follows, less those that hang on what that one will be."""
+    """How many of the first decisions no later token can change, given that the tokens themselves are final: all but
+    the last one, whose stretch goes on until another follows, less those that hang on what that one will be."""
     known = tokens[:-1]
     if around is None or not known:
         return len(known)

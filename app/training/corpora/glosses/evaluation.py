@@ -10,18 +10,21 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from app.pipeline.checkpoint import CheckpointConfig, DecoderConfig
+from app.pipeline.module1_preprocessing.movement import MOVEMENT_DIM, hand_movement
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.ngram import NgramModel
+from app.pipeline.module3_sequence.sign_times import Evidence
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR, to_log_probs
 from app.pipeline.module3_sequence.vocabularies import columns_of
-from app.pipeline.recogniser import Recogniser
+from app.pipeline.recogniser import GlossSegment, Recogniser
 from app.training.corpora.glosses.bank import Bank
 from app.training.corpora.glosses.batches import collate
 from app.training.corpora.glosses.compose import FPS, Composer, Phrase, Recipe, Track
@@ -29,6 +32,7 @@ from app.training.corpora.glosses.device import DeviceBank, features
 from app.training.corpora.glosses.names import NONE, left_out
 from app.training.corpora.glosses.sentences import Sentence, everyday_sentences
 from app.training.corpora.glosses.strokes import Strokes
+from app.training.evaluation.times import Stretch, time_figures
 from app.training.evaluation.wer import ErrorCounts, word_errors
 
 #: Glosses of `signs` with eight or more signers.
@@ -209,12 +213,21 @@ def dev_parts(
     return [part for part in parts if part.questions]
 
 
+class Output(NamedTuple):
+    """What the network says of a question."""
+
+    logits: Tensor
+    """(S, 1 + labels)."""
+    movement: NDArray[np.float32]
+    """(T, MOVEMENT_DIM) of the hands."""
+
+
 @torch.inference_mode()
 def lattices(
     model: SignModel, bank: DeviceBank, questions: Sequence[Question], amp: torch.dtype, size: int = 128
-) -> list[Tensor]:
-    """-> for each question its logits (S, 1 + labels)."""
-    out = [torch.empty(0)] * len(questions)
+) -> list[Output]:
+    """The network's output for each question."""
+    out = [Output(torch.empty(0), np.empty((0, MOVEMENT_DIM), np.float32))] * len(questions)
     order = sorted(range(len(questions)), key=lambda q: len(questions[q].phrase))
     device = bank.points.device
     for at in range(0, len(order), size):
@@ -227,8 +240,10 @@ def lattices(
             lengths = batch.lengths.to(device)
             short, _ = model.encode_frames(x, lengths)
             logits = model.classify(short, lengths // TIME_DIVISOR).float()
+        frames = x.float().cpu().numpy()
         for place, q in enumerate(rows):
-            out[q] = logits[place, : int(batch.lengths[place]) // TIME_DIVISOR]
+            steps = int(batch.lengths[place]) // TIME_DIVISOR
+            out[q] = Output(logits[place, :steps], hand_movement(frames[place, : len(questions[q].phrase)]))
     return out
 
 
@@ -244,13 +259,14 @@ def figures(
 ) -> dict[str, dict[str, Any]]:
     """Part -> exact (whole answer right; a sign twice in a row counts once for single signs), top-1 and top-5 of the
     mean of the logits, WER with substitutions, deletions, insertions, the share of answers with a wrong sign whose
-    confidence is not under `unsure`, and the number of questions.
+    confidence is not under `unsure`, and the number of questions. For phrases also `time_figures`, the true stretches
+    being the strokes that were composed, and "peak_iou", their overlap with CTC's peaks alone.
 
     config: whose decoder settings and temperature are used; None: greedy decoding, no more. lm: over the vocabulary,
     used where the settings weigh it.
     """
     model.eval()
-    done: dict[int, list[Tensor]] = {}
+    done: dict[int, list[Output]] = {}
     out: dict[str, dict[str, Any]] = {}
     for part in parts:
         key = id(part.questions)
@@ -261,9 +277,14 @@ def figures(
         reader = _reader(model, known, config, lm)
         bias = reader.config.decoder.blank_bias
         exact, first, five, asked, sure, errors = 0, 0, 0, 0, 0, ErrorCounts()
-        for question, logits in zip(part.questions, done[key], strict=True):
+        timed: list[tuple[list[Stretch], tuple[GlossSegment, ...], tuple[GlossSegment, ...]]] = []
+        for question, (logits, movement) in zip(part.questions, done[key], strict=True):
             log_probs = to_log_probs(logits[:, columns], bias).cpu().numpy()
             segments = reader.read(log_probs, reader.new_decoder())
+            if spans := question.phrase.spans:
+                signed = [(g, a / FPS, b / FPS) for g, (_, a, b) in zip(question.signs, spans, strict=True)]
+                found = reader.timed(segments, Evidence(log_probs, movement)) if segments else ()
+                timed.append((signed, found, segments))
             said = [s.gloss for s in segments]
             if len(question.signs) <= 1:
                 said = [gloss for gloss, _ in itertools.groupby(said)]
@@ -286,6 +307,9 @@ def figures(
                 "D": errors.deletions,
                 "I": errors.insertions,
             }
+        if timed:
+            row |= time_figures((signed, found) for signed, found, _ in timed)
+            row["peak_iou"] = time_figures((signed, peaks) for signed, _, peaks in timed)["iou"]
         out[part.name] = row
     return out
 

@@ -134,11 +134,11 @@ def _dev_answers(recogniser: Recogniser, bank: Bank, device: torch.device) -> tu
             continue
         rates: Iterable[float] = RATES if clip.corpus == "signs" else (clip.fps,)
         rows += [(single(bank, i, fps), clip.signer, clip.corpus) for fps in rates]
-    tables = lattices(recogniser.model, DeviceBank(bank, device), [q for q, _, _ in rows], precision("auto", device))
+    outputs = lattices(recogniser.model, DeviceBank(bank, device), [q for q, _, _ in rows], precision("auto", device))
     bias = recogniser.config.decoder.blank_bias
     asked = [
-        _Asked(*row, to_log_probs(table, bias).cpu().numpy().astype(np.float32))
-        for row, table in zip(rows, tables, strict=True)
+        _Asked(*row, to_log_probs(output.logits, bias).cpu().numpy().astype(np.float32))
+        for row, output in zip(rows, outputs, strict=True)
     ]
     return [a for a in asked if a.question.signs[0] in labels], [a for a in asked if a.question.signs[0] in never]
 
