@@ -67,6 +67,8 @@ def test_a_wrong_setting_is_named_with_what_is_accepted(
         ("DATABASE_URL", "mysql://ann:hunter2@db/x", "only PostgreSQL is supported"),
         ("DATABASE_URL", "hunter2", "only PostgreSQL is supported"),
         ("TRAINING_TOKEN", "hunter2", "at least 16"),
+        ("AUTH_SECRET", "hunter2", "at least 32"),
+        ("REDIS_URL", "http://:hunter2@cache", "redis://"),
     ],
 )
 def test_a_wrong_secret_is_named_but_not_shown(
@@ -126,6 +128,12 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
         "DATABASE_URL",
         "DATA_DIR",
         "TRAINING_TOKEN",
+        "AUTH_SECRET",
+        "REDIS_URL",
+        "PUBLIC_URL",
+        "SMTP_HOST",
+        "SMTP_USER",
+        "SMTP_PASSWORD",
         "DATASETS_DIR",
         "CONFIGS_DIR",
         "RUNS_DIR",
