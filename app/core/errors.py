@@ -19,6 +19,8 @@ class Close(IntEnum):
     DRAINING = 1012
     FULL = 1013
     BAD_START = 4400
+    NO_CREDITS = 4402
+    PLAN_LIMIT = 4403
     IDLE = 4408
     TOO_LONG = 4410
     TOO_FAST = 4429
@@ -76,6 +78,10 @@ class EmptyFile(ServiceError, status=400, title="The file is empty"):
     example = "The uploaded file has 0 bytes. Check that the recording was saved before it was sent."
 
 
+class InvalidSignature(ServiceError, status=400, title="The signature does not match"):
+    example = "The header Stripe-Signature does not sign this body, or did so more than 5 minutes ago."
+
+
 class TruncatedVideo(ServiceError, status=400, title="The video is truncated"):
     example = "The video ends before its index: the recording or the upload was cut short. Send the whole file."
 
@@ -85,6 +91,21 @@ class Unauthorized(ServiceError, status=401, title="A token is required"):
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class InsufficientCredits(ServiceError, status=402, title="Not enough credits", close=Close.NO_CREDITS):
+    """Its answer also has `needed`, `available` and `missing`, in credits."""
+
+    example = (
+        "This clip costs 12 credits and 5 are left: 7 are missing. Credits come with each month; POST "
+        "/api/billing/checkout leads to a plan with more."
+    )
+
+
+class PlanLimit(ServiceError, status=403, title="The plan does not allow this", close=Close.PLAN_LIMIT):
+    """Its answer also has `limit`, the name of the limit in GET /api/billing/plans."""
+
+    example = "The plan Free allows 1 live session at once, and 1 is open. GET /api/billing/plans lists the plans."
 
 
 class TrainingForbidden(ServiceError, status=403, title="Training is not open to this client"):
@@ -139,6 +160,11 @@ class GpuInUse(ServiceError, status=409, title="The GPU is in use"):
 
 class WrongState(ServiceError, status=409, title="The job's state does not allow this"):
     example = "The job is finished: there is nothing to stop."
+
+
+class IdempotencyInProgress(ServiceError, status=409, title="The first request with this key is running"):
+    retry_after_s = 2
+    example = "A request with this Idempotency-Key is still being worked on. Ask again in a moment for its answer."
 
 
 class UploadTooLarge(ServiceError, status=413, title="The upload is too large"):
@@ -202,6 +228,10 @@ class UnknownVocabulary(ServiceError, status=422, title="Unknown vocabulary or g
     )
 
 
+class IdempotencyMismatch(ServiceError, status=422, title="The key belongs to another request"):
+    example = "This Idempotency-Key was sent before with another request. Choose another key for each new request."
+
+
 class CheckpointRefused(ServiceError, status=422, title="The checkpoint cannot be used"):
     example = "The weights are damaged. The active recogniser stays in use."
 
@@ -220,6 +250,10 @@ class NotReady(ServiceError, status=503, title="The service is not ready", retry
 
 class DatabaseUnavailable(ServiceError, status=503, title="The database is unavailable", retry_after_s=5):
     example = "The database that holds training jobs does not respond. Start it, or correct DATABASE_URL."
+
+
+class PaymentsUnavailable(ServiceError, status=503, title="The payment service cannot be reached", retry_after_s=10):
+    example = "Stripe did not answer. Nothing was changed; try again in a moment."
 
 
 class TrainingUnavailable(ServiceError, status=503, title="Training cannot run on this machine"):

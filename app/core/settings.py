@@ -20,7 +20,15 @@ POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 REDIS = ("redis", "rediss", "unix")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 #: Their values are never shown.
-_SECRETS = ("database_url", "training_token", "auth_secret", "smtp_password", "redis_url")
+_SECRETS = (
+    "database_url",
+    "training_token",
+    "auth_secret",
+    "smtp_password",
+    "redis_url",
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+)
 
 
 class SettingsError(RuntimeError):
@@ -101,6 +109,17 @@ class Settings(BaseSettings):
     smtp_user: str | None = Field(None, description="Account at the mail server.")
     smtp_password: SecretStr | None = Field(None, description="Password of that account.")
     smtp_from: str = Field("glossline@localhost", min_length=3, description="Sender of the mails.")
+    plans_file: Path | None = Field(None, description="Table of the plans; unset = app/services/billing/plans.toml.")
+    stripe_secret_key: SecretStr | None = Field(
+        None, min_length=8, description="Stripe's secret key; unset = no payments, plans are granted by an admin."
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        None, min_length=8, description="Signing secret of the webhook at /api/billing/webhook."
+    )
+    stripe_prices: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, description="Price of each paid plan at Stripe, comma separated: pro=price_1,..."
+    )
+    stripe_api: str = Field("https://api.stripe.com", description="Address of Stripe's API.")
     training: bool = Field(True, description="Training jobs over HTTP.")
     training_token: SecretStr | None = Field(
         None, min_length=16, description="Token for training over HTTP; unset = only from this machine."
@@ -182,6 +201,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("database_url", "training_token", "auth_secret", "redis_url"),
         *("public_url", "smtp_host", "smtp_user", "smtp_password"),
+        *("plans_file", "stripe_secret_key", "stripe_webhook_secret"),
         mode="before",
     )
     @classmethod
@@ -218,6 +238,23 @@ class Settings(BaseSettings):
     @classmethod
     def _split_list(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("stripe_prices", mode="before")
+    @classmethod
+    def _split_prices(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+        if not all(plan and price for plan, _, price in pairs):
+            raise ValueError("write plan=price, comma separated, such as pro=price_1,enterprise=price_2")
+        return {plan.strip(): price.strip() for plan, _, price in pairs}
+
+    @field_validator("stripe_api")
+    @classmethod
+    def _check_stripe_api(cls, value: str) -> str:
+        if parse_origin(value.rstrip("/")) is None:
+            raise ValueError("write scheme and host, such as https://api.stripe.com")
+        return value.rstrip("/")
 
     @field_validator("forwarded_allow_ips")
     @classmethod
@@ -263,6 +300,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"STRIDE ({self.stride}) is larger than CLIP_LENGTH ({self.clip_length}): frames between two windows "
                 "would be skipped; make STRIDE at most CLIP_LENGTH"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _stripe_is_whole(self) -> Settings:
+        if self.stripe_secret_key is not None and (self.stripe_webhook_secret is None or not self.stripe_prices):
+            raise ValueError(
+                "STRIPE_SECRET_KEY needs STRIPE_WEBHOOK_SECRET and STRIPE_PRICES too; without them payments have no "
+                "effect"
             )
         return self
 

@@ -42,6 +42,8 @@ CLOSED: dict[Close, StatusCode] = {
     Close.DRAINING: StatusCode.UNAVAILABLE,
     Close.FULL: StatusCode.RESOURCE_EXHAUSTED,
     Close.BAD_START: StatusCode.INVALID_ARGUMENT,
+    Close.NO_CREDITS: StatusCode.FAILED_PRECONDITION,
+    Close.PLAN_LIMIT: StatusCode.PERMISSION_DENIED,
     Close.IDLE: StatusCode.DEADLINE_EXCEEDED,
     Close.TOO_LONG: StatusCode.DEADLINE_EXCEEDED,
     Close.TOO_FAST: StatusCode.RESOURCE_EXHAUSTED,

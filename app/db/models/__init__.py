@@ -2,6 +2,7 @@
 
 from app.db.models.accounts import ApiKey, PasswordReset, RefreshToken, Ticket, User
 from app.db.models.base import Base
+from app.db.models.credits import Idempotency, LedgerEntry, ReservationRow, StripeEvent, Subscription
 from app.db.models.recognition import CheckpointChoice
 from app.db.models.training import TrainingJob
 
@@ -9,8 +10,13 @@ __all__ = [
     "ApiKey",
     "Base",
     "CheckpointChoice",
+    "Idempotency",
+    "LedgerEntry",
     "PasswordReset",
     "RefreshToken",
+    "ReservationRow",
+    "StripeEvent",
+    "Subscription",
     "Ticket",
     "TrainingJob",
     "User",
