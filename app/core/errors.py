@@ -162,6 +162,10 @@ class WrongState(ServiceError, status=409, title="The job's state does not allow
     example = "The job is finished: there is nothing to stop."
 
 
+class AlreadySubscribed(ServiceError, status=409, title="There is a subscription already"):
+    example = "The account has a subscription. POST /api/billing/portal leads to the page where it is changed or ended."
+
+
 class IdempotencyInProgress(ServiceError, status=409, title="The first request with this key is running"):
     retry_after_s = 2
     example = "A request with this Idempotency-Key is still being worked on. Ask again in a moment for its answer."

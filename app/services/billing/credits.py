@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from loguru import logger
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import DatabaseUnavailable, InsufficientCredits, NotFound, PlanLimit, ServiceError
+from app.core.errors import DatabaseUnavailable, InsufficientCredits, NotFound, PlanLimit, VideoTooLong
 from app.core.principal import Principal
 from app.core.settings import Settings
 from app.db.database import Database
@@ -66,12 +66,27 @@ class Reservation:
         return self.user_id is None
 
 
+@dataclass(eq=False, slots=True)
+class ClipCharge:
+    """What one clip costs, while it is worked on."""
+
+    replayed: Answer | None
+    """The answer that the request got before, whose Idempotency-Key it carries: there is nothing to do."""
+    limit_s: float
+    """The longest clip that can be paid."""
+    used_s: float = 0.0
+    """To be set: what was used, in seconds of the clip."""
+    answer: Answer | None = None
+    """To be set where the request has an Idempotency-Key."""
+
+
 class Credits:
     """One per process of the service; use from one event loop, between `start` and `close`."""
 
     def __init__(self, settings: Settings, database: Database | None, plans: Plans, metrics: Metrics) -> None:
         self.plans = plans
-        self._charging = settings.auth_mode == "required"
+        self.charging = settings.auth_mode == "required" and database is not None
+        """Whether accounts pay."""
         self._database, self._metrics = database, metrics
         self._owner = reservations.this_process()
         self._unclosed: dict[UUID, tuple[Reservation, float]] = {}
@@ -83,11 +98,17 @@ class Credits:
         self._places = asyncio.Semaphore(TRANSACTIONS)
         metrics.before_reading(lambda: metrics.credits_reserved.set(sum(self._held.values())))
 
+    @property
+    def database(self) -> Database:
+        """Where there is one."""
+        assert self._database is not None, "credits need a database"
+        return self._database
+
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Close what processes of this machine that died have left open, and begin the heartbeats."""
-        if self._database is None or not self._charging:
+        if not self.charging:
             return
         with contextlib.suppress(DatabaseUnavailable):
             await self.recover(others_too=False)
@@ -120,8 +141,7 @@ class Credits:
             await asyncio.sleep(BEAT_S)
 
     async def _one_beat(self, beats: int) -> None:
-        assert self._database is not None
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             await reservations.touch(session, self._owner)
         self._beats_since = self._beats_since or time.monotonic()
         await self._close_the_unclosed()
@@ -131,14 +151,13 @@ class Credits:
         if beats % CHECK_BEATS == 0:
             await self.check()
         if beats % PURGE_BEATS == 0:
-            async with self._database.session() as session:
+            async with self.database.session() as session:
                 await reservations.purge(session)
 
     async def recover(self, others_too: bool) -> int:
         """Close the reservations of dead processes for what is known to be used; returns how many. Raises
         DatabaseUnavailable."""
-        assert self._database is not None
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             found = await reservations.abandoned(session, self._owner, others_too)
         for reservation_id, user_id in found:
             async with self.locked(user_id) as session:
@@ -155,8 +174,7 @@ class Credits:
 
     async def check(self) -> int:
         """Number of accounts that do not add up, which goes to the metrics too. Raises DatabaseUnavailable."""
-        assert self._database is not None
-        async with self._database.session() as session:
+        async with self.database.session() as session:
             wrong = await ledger.wrong_accounts(session)
         self._metrics.credits_wrong_accounts.set(wrong)
         if wrong:
@@ -167,9 +185,8 @@ class Credits:
     async def locked(self, user_id: UUID) -> AsyncIterator[AsyncSession]:
         """One transaction about this user's credits, one at a time. Within the process they wait here, not on
         connections, which others need. Raises DatabaseUnavailable."""
-        assert self._database is not None, "credits need a database"
         mine = self._locks.setdefault(user_id, asyncio.Lock())
-        async with mine, self._places, self._database.session() as session:
+        async with mine, self._places, self.database.session() as session:
             await ledger.lock(session, user_id)
             yield session
 
@@ -177,15 +194,18 @@ class Credits:
 
     def charges(self, principal: Principal | None) -> bool:
         """Whether this costs somebody credits."""
-        charged = self._charging and principal is not None and principal.user_id is not None
-        return charged and self._database is not None
+        return self.charging and principal is not None and principal.user_id is not None
 
     async def account(self, principal: Principal | None) -> Account | None:
         """What the account has and may; None where nothing is charged. Raises NotFound, DatabaseUnavailable."""
         if principal is None or principal.user_id is None or not self.charges(principal):
             return None
-        async with self.locked(principal.user_id) as session:
-            return await ledger.account(session, principal.user_id, self.plans)
+        return await self.account_of(principal.user_id)
+
+    async def account_of(self, user_id: UUID) -> Account:
+        """Raises NotFound, DatabaseUnavailable."""
+        async with self.locked(user_id) as session:
+            return await ledger.account(session, user_id, self.plans)
 
     async def reserve(
         self,
@@ -194,10 +214,11 @@ class Credits:
         kind: Kind,
         at_least: float | None = None,
         key: Key | None = None,
+        check: Callable[[Account], None] = lambda account: None,
     ) -> Reservation:
         """Set credits aside for this many seconds; if there are fewer, for as many as there are, but for `at_least`
-        (default: all). key: of an idempotent request. Raises InsufficientCredits, PlanLimit, IdempotencyMismatch,
-        IdempotencyInProgress, NotFound, DatabaseUnavailable."""
+        (default: all). key: of an idempotent request. check: raises what the plan does not allow. Raises
+        InsufficientCredits, PlanLimit, IdempotencyMismatch, IdempotencyInProgress, NotFound, DatabaseUnavailable."""
         if principal is None or principal.user_id is None or not self.charges(principal):
             return Reservation(None, kind)
         reservation = Reservation(principal.user_id, kind)
@@ -209,6 +230,7 @@ class Credits:
                 if known is not None:
                     reservation.replayed, reservation.user_id = known, None
                     return reservation
+            check(account)
             self._check(account, kind, at_least)
             wanted = self.plans.credits(kind, min(seconds, max(account.today_left_s, at_least)))
             reservation.amount = min(wanted, account.available)
@@ -224,6 +246,54 @@ class Credits:
             )
         self._held[reservation.id] = reservation.amount
         return reservation
+
+    @contextlib.asynccontextmanager
+    async def clip(
+        self,
+        principal: Principal | None,
+        seconds: float | None,
+        longest_s: float,
+        key: Key | None = None,
+        check: Callable[[Account], None] = lambda account: None,
+    ) -> AsyncIterator[ClipCharge]:
+        """Around the work for one clip: settled when the block ends well, else released. seconds: its length as far as
+        it is known. longest_s: the longest clip that the service takes. Raises as `reserve` does, and
+        InsufficientCredits for a clip that turns out to be longer than can be paid, at the end of the block too."""
+        if seconds is None:
+            reservation = await self.reserve(principal, longest_s, "clip", 1.0, key, check)
+        else:
+            reservation = await self.reserve(principal, min(seconds, longest_s), "clip", key=key, check=check)
+        limit_s = longest_s
+        if not reservation.free:
+            held_s = self.plans.seconds("clip", reservation.amount)
+            beside_s = min(self.plans.seconds("clip", reservation.available), reservation.today_left_s)
+            limit_s = min(longest_s, held_s + max(0.0, beside_s))
+        charge = ClipCharge(reservation.replayed, limit_s)
+        try:
+            yield charge
+            debit = await self.settle(reservation, charge.used_s, charge.answer)
+        except VideoTooLong:
+            await self.release(reservation)
+            if limit_s < longest_s:
+                raise self._longer_than_paid(limit_s) from None
+            raise
+        except BaseException:
+            await self.release(reservation)
+            raise
+        if debit.missing:
+            self._metrics.credits_refused.inc()
+            raise insufficient(debit.debited + debit.missing, debit.debited, "clip")
+
+    def _longer_than_paid(self, limit_s: float) -> InsufficientCredits:
+        self._metrics.credits_refused.inc()
+        available = self.plans.credits("clip", limit_s)
+        return InsufficientCredits(
+            f"The clip is longer than the {limit_s:g} s that your credits, or the minutes that your plan allows a day, "
+            "pay for. GET /api/billing/usage shows them.",
+            needed=available + 1,
+            available=available,
+            missing=1,
+        )
 
     def _check(self, account: Account, kind: Kind, seconds: float) -> None:
         """Raises PlanLimit or InsufficientCredits unless this much may begin now."""
@@ -341,7 +411,7 @@ class Credits:
         return await asyncio.shield(task)
 
 
-def insufficient(needed: int, available: int, kind: Kind) -> ServiceError:
+def insufficient(needed: int, available: int, kind: Kind) -> InsufficientCredits:
     """The refusal of work that costs more than there is."""
     what = "This clip costs" if kind == "clip" else "Live captions need at least"
     return InsufficientCredits(

@@ -18,7 +18,7 @@ from app.services.billing.plans import Kind, Plan, Plans
 EntryKind = Literal["grant", "expire", "debit", "adjust", "refund"]
 #: The first number of the advisory locks of users' credits; the migration has it too.
 _LOCK = 1735159669
-#: States of a subscription at Stripe in which its plan applies.
+#: States of a subscription at Stripe in which its plan applies; _ACCOUNT has them too.
 PAID = ("active", "trialing")
 #: How long a plan outlasts what is paid, for a renewal that is reported late.
 GRACE = "3 days"
@@ -50,6 +50,10 @@ FROM (
 _TAKEN = text("""
 SELECT coalesce(-sum(amount), 0) FROM ledger WHERE user_id = :user AND kind IN ('debit', 'refund') AND number > (
     SELECT min(number) FROM ledger WHERE user_id = :user AND kind = 'grant' AND period = :period)
+""")
+_GRANTED_BY = text("""
+SELECT coalesce(sum(amount), 0) FROM ledger WHERE user_id = :user AND kind = 'grant' AND source = :plan AND period = (
+    SELECT max(period) FROM ledger WHERE user_id = :user AND kind = 'grant')
 """)
 #: Users whose ledger does not add up: its sum, its numbers, or more held than there is.
 _WRONG = text("""
@@ -141,6 +145,11 @@ async def _granted(session: AsyncSession, user_id: UUID, monthly: int, plan: str
             session, user_id, "grant", monthly - granted, source=plan, period=month, key=f"grant/{month}/{monthly}"
         )
     return balance
+
+
+async def granted_by(session: AsyncSession, user_id: UUID, plan: str) -> int:
+    """Credits that this plan brought in the latest month that was granted."""
+    return int(await session.scalar(_GRANTED_BY, {"user": user_id, "plan": plan}) or 0)
 
 
 async def wrong_accounts(session: AsyncSession) -> int:
