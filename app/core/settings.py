@@ -20,7 +20,7 @@ POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 REDIS = ("redis", "rediss", "unix")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 #: Their values are never shown.
-_SECRETS = ("database_url", "training_token", "auth_secret", "smtp_password", "redis_url")
+_SECRETS = ("database_url", "training_token", "auth_secret", "smtp_password", "redis_url", "metrics_token")
 
 
 class SettingsError(RuntimeError):
@@ -177,11 +177,14 @@ class Settings(BaseSettings):
     )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Minimum log level.")
     metrics: bool = Field(True, description="Prometheus metrics at /metrics.")
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="Token for /metrics in AUTH_MODE=required, from other machines."
+    )
     log_json: bool = Field(False, description="One JSON object per log line.")
 
     @field_validator(
         *("database_url", "training_token", "auth_secret", "redis_url"),
-        *("public_url", "smtp_host", "smtp_user", "smtp_password"),
+        *("metrics_token", "public_url", "smtp_host", "smtp_user", "smtp_password"),
         mode="before",
     )
     @classmethod
