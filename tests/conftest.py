@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -131,8 +131,13 @@ def empty_database(postgres: str) -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres: str) -> Iterator[str]:
     """Address of a database of the test's own, migrated and empty."""
-    with _fresh(postgres, "template") as address:
+    with fresh_database(postgres) as address:
         yield address
+
+
+def fresh_database(server: str) -> AbstractContextManager[str]:
+    """Address of a database of one's own on this server, migrated and empty, for as long as the block lasts."""
+    return _fresh(server, "template")
 
 
 @contextmanager

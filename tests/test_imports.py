@@ -30,6 +30,7 @@ MAY = {
 PLANNED = {"speech"}
 #: Which other rooms of `services` a room may import; `container` holds them all.
 ROOMS = {
+    "accounts": set(),
     "billing": set(),
     "captions": {"billing", "conversation", "recognition"},
     "conversation": set(),

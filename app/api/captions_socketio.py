@@ -14,10 +14,12 @@ import socketio
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api.access import socket_credentials, socket_principal
 from app.api.captions_ws import close_code
 from app.api.dependencies import client_address, services_of
 from app.core import bounded_json
 from app.core.errors import Close, MalformedMessage, ServiceError
+from app.core.principal import Principal
 from app.core.settings import Settings
 from app.services.captions.commands import MAX_MESSAGE, Command, Start, parse_binary, parse_object
 from app.services.captions.events import Prediction
@@ -92,19 +94,23 @@ class SocketIODoor:
         if sid in self._clients:  # a client may send any event, also one that is called 'connect'
             return
         scope = environ["asgi.scope"]
-        hub = services_of(scope).captions
+        services, address = services_of(scope), client_address(scope)
+        hub = services.captions
         try:
             hub.check_room()
+            principal = await socket_principal(services, socket_credentials(scope, auth), address)
         except ServiceError as problem:
             hub.count_refusal(problem)
             raise socketio.exceptions.ConnectionRefusedError(
                 problem.detail, {"code": problem.code, "close": close_code(problem)}
             ) from None
         client = _Client(self._server, sid, _settings_in(scope))
+
+        async def who() -> Principal:
+            return principal
+
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(
-            client, hub, client_address(scope), 0, LiveSession.answer_every_frame, Start(**client.settings)
-        )
+        talk = Conversation(client, hub, address, 0, LiveSession.answer_every_frame, Start(**client.settings), who)
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))

@@ -8,9 +8,10 @@ import platform
 import time
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from app import __version__
+from app.api.access import may_watch, needs
 from app.api.dependencies import ServicesDep, services
 from app.api.problems import responses
 from app.api.schemas import health as answers
@@ -63,7 +64,9 @@ async def ready(services: ServicesDep) -> answers.Ready:
     return answers.Ready(model=recogniser.model_id, device=recogniser.device, database=state)
 
 
-@router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
+@router.get(
+    "/api/health/system", tags=["health"], summary="Versions, device, memory, load", dependencies=[Depends(may_watch)]
+)
 async def system(services: ServicesDep) -> answers.System:
     """`live` and `stages` show the same figures as /metrics."""
     import torch
@@ -93,7 +96,13 @@ async def system(services: ServicesDep) -> answers.System:
     )
 
 
-@router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
+@router.get(
+    "/api/health/models",
+    tags=["health"],
+    summary="Checkpoints on this machine",
+    responses=_NOT_READY,
+    dependencies=[needs("captions")],
+)
 async def models(services: ServicesDep) -> answers.Models:
     recogniser, loaded = services.host.recogniser, services.host.checkpoint
     ids = await asyncio.to_thread(checkpoint_ids, services.settings.checkpoint_dir)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.api import answers
+from app.api.access import needs
 from app.api.dependencies import ServicesDep, UploadsDep
 from app.api.problems import invalid_request, responses
 from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
@@ -35,7 +36,7 @@ from app.services.recognition.vocabularies import Vocabulary, from_text
 
 T = TypeVar("T")
 
-router = APIRouter(prefix="/api/inference", tags=["inference"])
+router = APIRouter(prefix="/api/inference", tags=["inference"], dependencies=[needs("captions")])
 
 #: JSON is held in memory. Two minutes of landmarks at 25 frames a second and full precision are 13 MiB.
 MAX_LANDMARKS_JSON = 16 << 20

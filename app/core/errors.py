@@ -19,6 +19,7 @@ class Close(IntEnum):
     DRAINING = 1012
     FULL = 1013
     BAD_START = 4400
+    AUTH = 4401
     NO_CREDITS = 4402
     PLAN_LIMIT = 4403
     IDLE = 4408
@@ -93,6 +94,30 @@ class Unauthorized(ServiceError, status=401, title="A token is required"):
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
 
 
+class Unauthenticated(ServiceError, status=401, title="Signing in is required", close=Close.AUTH):
+    """Nothing was sent that says who asks, or what was sent is not valid."""
+
+    example = (
+        "This service answers only those who sign in. Send 'Authorization: Bearer' with the access token of POST "
+        "/api/auth/sign-in, or with an API key."
+    )
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class BadCredentials(ServiceError, status=401, title="E-mail address, password or code is wrong"):
+    example = "There is no account with this e-mail address and password. Check both, or ask for a password reset."
+
+
+class SecondFactorRequired(ServiceError, status=401, title="A code of the second factor is required"):
+    example = "This account has a second factor. Send the six digits that your authenticator shows as 'code'."
+
+
+class Forbidden(ServiceError, status=403, title="This account or key may not do this", close=Close.AUTH):
+    example = "This needs the role 'operator'; the account has 'user'. An admin can change it."
+
+
 class InsufficientCredits(ServiceError, status=402, title="Not enough credits", close=Close.NO_CREDITS):
     """Its answer also has `needed`, `available` and `missing`, in credits."""
 
@@ -150,6 +175,14 @@ class UploadTimeout(ServiceError, status=408, title="The upload stalled"):
     example = "Nothing arrived for 30 seconds. Send the file again over a better connection."
 
 
+class EmailTaken(ServiceError, status=409, title="There is an account with this e-mail address"):
+    example = "There is an account with this e-mail address already. Sign in, or ask for a password reset."
+
+
+class TooManyKeys(ServiceError, status=409, title="API key limit reached"):
+    example = "The account has 20 API keys, the limit of this service. Revoke one that is not in use."
+
+
 class TooManyJobs(ServiceError, status=409, title="Training job limit reached"):
     example = "1 training job is already running, the maximum that MAX_TRAINING_JOBS allows. Wait for it or stop it."
 
@@ -193,6 +226,22 @@ class NotLandmarks(ServiceError, status=415, title="This file contains no landma
 
 class InvalidRequest(ServiceError, status=422, title="The request does not have the expected form"):
     example = "fps: Input should be less than or equal to 240"
+
+
+class InvalidEmail(ServiceError, status=422, title="This is not an e-mail address"):
+    example = "The e-mail address is not valid: it has no @. Write it as name@example.org."
+
+
+class WeakPassword(ServiceError, status=422, title="The password cannot be used"):
+    example = "The password has 4 characters; at least 10 are needed. Use a few words that belong to nobody's life."
+
+
+class InvalidCode(ServiceError, status=422, title="The code is not valid"):
+    example = "The code is not valid now. Check the clock of the authenticator and send the newest code."
+
+
+class InvalidResetLink(ServiceError, status=422, title="The link of the password reset is not valid"):
+    example = "This link was used already, or it is too old. Ask for another one."
 
 
 class NoVideoStream(ServiceError, status=422, title="The file has no video track"):
@@ -240,6 +289,12 @@ class CheckpointRefused(ServiceError, status=422, title="The checkpoint cannot b
     example = "The weights are damaged. The active recogniser stays in use."
 
 
+class TooManyRequests(
+    ServiceError, status=429, title="Too many requests in a short time", close=Close.TOO_FAST, retry_after_s=60
+):
+    example = "More than 600 requests a minute. Try again in 60 seconds (header Retry-After)."
+
+
 class Busy(ServiceError, status=503, title="The service is at capacity", retry_after_s=2):
     example = "32 requests are already running or waiting. Try again in 2 seconds (header Retry-After)."
 
@@ -253,7 +308,7 @@ class NotReady(ServiceError, status=503, title="The service is not ready", retry
 
 
 class DatabaseUnavailable(ServiceError, status=503, title="The database is unavailable", retry_after_s=5):
-    example = "The database that holds training jobs does not respond. Start it, or correct DATABASE_URL."
+    example = "The database that holds accounts and training jobs does not respond. Start it, or correct DATABASE_URL."
 
 
 class PaymentsUnavailable(ServiceError, status=503, title="The payment service cannot be reached", retry_after_s=10):

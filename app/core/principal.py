@@ -38,3 +38,7 @@ class Principal:
         if self.key_id is not None:
             return f"key/{self.key_id}"
         return f"user/{self.user_id}" if self.user_id is not None else f"address/{self.address}"
+
+
+#: Somebody of whom nothing is known, in AUTH_MODE=open.
+ANONYMOUS = Principal(None, "user", frozenset({"captions"}), None, "")

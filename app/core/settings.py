@@ -26,6 +26,7 @@ _SECRETS = (
     "auth_secret",
     "smtp_password",
     "redis_url",
+    "metrics_token",
     "stripe_secret_key",
     "stripe_webhook_secret",
 )
@@ -196,11 +197,14 @@ class Settings(BaseSettings):
     )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Minimum log level.")
     metrics: bool = Field(True, description="Prometheus metrics at /metrics.")
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="Token for /metrics in AUTH_MODE=required, from other machines."
+    )
     log_json: bool = Field(False, description="One JSON object per log line.")
 
     @field_validator(
         *("database_url", "training_token", "auth_secret", "redis_url"),
-        *("public_url", "smtp_host", "smtp_user", "smtp_password"),
+        *("metrics_token", "public_url", "smtp_host", "smtp_user", "smtp_password"),
         *("plans_file", "stripe_secret_key", "stripe_webhook_secret"),
         mode="before",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import grpc
@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from loguru import logger
 
 from app.core.errors import MalformedMessage, ServiceError
+from app.core.principal import Principal
 from app.rpc.calls import Context, address_of, refuse
 from app.rpc.messages import command, response
 from app.rpc.status import stream_status
@@ -28,10 +29,11 @@ CANCEL_TOLD_S = 0.1
 END_S = 5.0
 
 
-async def converse(context: Context, hub: LiveHub) -> None:
-    """One StreamCaptions call from beginning to end. Raises AbortError when it ends with another status than OK."""
+async def converse(context: Context, hub: LiveHub, who: Callable[[], Awaitable[Principal]]) -> None:
+    """One StreamCaptions call from beginning to end. who: tells whose call it is. Raises AbortError when it ends with
+    another status than OK."""
     door = RpcDoor(context)
-    talk = asyncio.create_task(Conversation(door, hub, address_of(context.peer())).run())
+    talk = asyncio.create_task(Conversation(door, hub, address_of(context.peer()), who=who).run())
     try:
         await asyncio.shield(talk)
     except asyncio.CancelledError:  # how gRPC reports that the client is gone

@@ -128,6 +128,7 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
         "DATABASE_URL",
         "DATA_DIR",
         "TRAINING_TOKEN",
+        "METRICS_TOKEN",
         "AUTH_SECRET",
         "REDIS_URL",
         "PUBLIC_URL",

@@ -1,80 +1,75 @@
-"""Users in the database, and their credits, for tests that need no sign-in."""
+"""What tests of accounts share: an application that asks everybody who they are, and people who have accounts."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
 
-from sqlalchemy import text
+import httpx
+from fastapi import FastAPI
+from pydantic import SecretStr
 
-from app.core.principal import ALL_SCOPES, Principal
+from app.core.principal import Role
 from app.core.settings import Settings
-from app.db.database import Database
-from app.db.models.accounts import User
-from app.monitoring.metrics import Metrics
-from app.services.billing import ledger
-from app.services.billing.credits import Credits
-from app.services.billing.plans import Plans, load_plans
+from app.main import create_app
 
-#: A table whose free plan grants nothing, so that a test counts only what it gave.
-NOTHING = load_plans().model_copy(
-    update={
-        "plans": {
-            **load_plans().plans,
-            "free": load_plans()
-            .plans["free"]
-            .model_copy(update={"monthly_credits": 0, "minutes_a_day": 10_000.0, "concurrent_sessions": 3}),
-        }
+PASSWORD = "seven quiet herons"
+SECRET = "a secret of thirty-two characters or more"
+
+
+def guarded(settings: Settings, database_url: str, **changes: Any) -> Settings:
+    """AUTH_MODE=required, with limits that tests do not reach."""
+    given: dict[str, Any] = {
+        "auth_mode": "required",
+        "auth_secret": SecretStr(SECRET),
+        "database_url": SecretStr(database_url),
+        "requests_per_minute": 100_000,
+        "sign_ins_per_minute": 10_000,
     }
-)
+    return settings.model_copy(update=given | changes)
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    database = Database(url, Path("/nonexistent"))
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
+async def running(settings: Settings) -> AsyncIterator[FastAPI]:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
 
 
-@asynccontextmanager
-async def credits_of(database: Database, plans: Plans = NOTHING) -> AsyncIterator[Credits]:
-    credits = Credits(Settings(_env_file=None, auth_mode="required"), database, plans, Metrics())
-    try:
-        yield credits
-    finally:
-        await credits.close()
+def client_of(app: FastAPI, address: str = "192.0.2.7", **headers: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 5000))
+    return httpx.AsyncClient(transport=transport, base_url="http://glossline", headers=headers, timeout=60)
 
 
-async def new_user(database: Database, given: int = 0) -> Principal:
-    """A user with this many credits."""
-    user = User(id=uuid4(), email=f"{uuid4().hex}@example.org", password_hash="-")
-    async with database.session() as session:
-        session.add(user)
-        await session.flush()
-        if given:
-            await ledger.append(session, user.id, "adjust", given, reason="for a test")
-    return Principal(user.id, "user", ALL_SCOPES, None, "127.0.0.1")
+@dataclass(frozen=True)
+class Person:
+    """Somebody who has signed in."""
+
+    id: str
+    email: str
+    access: str
+    refresh: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access}"}
 
 
-async def rows(database: Database, statement: str, **values: Any) -> list[Any]:
-    async with database.session() as session:
-        return list((await session.execute(text(statement), values)).all())
+async def person(app: FastAPI, role: Role = "user") -> Person:
+    """A new account, and its tokens."""
+    email = f"{role}-{secrets.token_hex(6)}@example.org"
+    await app.state.services.accounts.create(email, PASSWORD, role)
+    signed_in = await app.state.services.accounts.sign_in(email, PASSWORD, None)
+    return Person(str(signed_in.user.id), email, signed_in.access_token, signed_in.refresh_token)
 
 
-async def balance(database: Database, user_id: UUID | None) -> tuple[int, int, int]:
-    """Sum of the ledger, balance of its newest entry, credits held."""
-    found = await rows(
-        database,
-        "SELECT (SELECT coalesce(sum(amount), 0) FROM ledger WHERE user_id = :user),"
-        " (SELECT coalesce((SELECT balance FROM ledger WHERE user_id = :user ORDER BY number DESC LIMIT 1), 0)),"
-        " (SELECT coalesce(sum(amount), 0) FROM reservations WHERE user_id = :user AND state = 'open')",
-        user=user_id,
-    )
-    total, newest, held = found[0]
-    return int(total), int(newest), int(held)
+async def key_of(app: FastAPI, owner: Person, *scopes: str) -> str:
+    """A new API key of this account."""
+    async with client_of(app) as client:
+        answer = await client.post("/api/keys", json={"name": "test", "scopes": list(scopes)}, headers=owner.headers)
+        assert answer.status_code == 201, answer.text
+        key: str = answer.json()["key"]
+        return key

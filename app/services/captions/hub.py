@@ -14,6 +14,7 @@ from loguru import logger
 
 from app.core import errors
 from app.core.limits import ConcurrencyLimit
+from app.core.principal import ANONYMOUS, Principal
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.keypoints import DEFAULT_ASPECT
@@ -119,8 +120,9 @@ class LiveHub:
         """Count an attempt of this address to connect. Raises TooManyAttempts."""
         self._limits.attempt(address)
 
-    async def open(self, start: Start | None = None) -> LiveSession:
-        """A new session; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart, UnknownVocabulary."""
+    async def open(self, start: Start | None = None, principal: Principal = ANONYMOUS) -> LiveSession:
+        """A new session of this principal; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart,
+        UnknownVocabulary."""
         self.check_room()
         start = start or Start()
         recogniser = await reading_with(self._host.recogniser, start.vocabulary)
@@ -155,6 +157,7 @@ class LiveHub:
             self._host.live,
             self._open_camera,
             on_lag=self.metrics.caption_lag.observe,
+            principal=principal,
         )
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
@@ -179,11 +182,13 @@ class LiveHub:
         ]
         return max(silent, key=lambda entry: entry.session.frameless_s, default=None)
 
-    def resume(self, resume: Resume) -> LiveSession:
+    def resume(self, resume: Resume, principal: Principal = ANONYMOUS) -> LiveSession:
         """The session of a client that lost its connection; events it has not received are sent again. Raises
-        UnknownSession."""
+        UnknownSession, for sessions of other accounts too."""
         entry = self._entries.get(resume.session_id)
         if entry is None or not hmac.compare_digest(entry.session.token.encode(), resume.token.encode()):
+            raise errors.UnknownSession
+        if entry.session.principal.user_id != principal.user_id:
             raise errors.UnknownSession
         if not entry.connected:
             entry.connected = True

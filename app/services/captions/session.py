@@ -14,6 +14,7 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader
+from app.core.principal import ANONYMOUS, Principal
 from app.pipeline.caption import milliseconds
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
@@ -61,12 +62,15 @@ class LiveSession:
         open_camera: Callable[[CameraClient], Camera] | None = None,
         now: Callable[[], float] = time.monotonic,
         on_lag: Callable[[float], object] = lambda seconds: None,
+        principal: Principal = ANONYMOUS,
     ) -> None:
         """start: the settings in use. open_camera: called when the first image arrives. on_lag: called with the
         seconds from the arrival of the newest frame to the captions that have read it."""
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
         self.start = start
+        self.principal = principal
+        """Whose session it is."""
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
         self.outbox = Outbox()

@@ -18,7 +18,7 @@ from app.services.billing import ledger, reservations
 from app.services.billing.credits import Credits
 from app.services.billing.idempotency import Answer, Key
 from app.services.billing.plans import load_plans
-from tests.support.accounts import NOTHING, balance, credits_of, new_user, opened, rows
+from tests.support.ledger import NOTHING, balance, credits_of, new_user, opened, rows
 
 
 @pytest_asyncio.fixture

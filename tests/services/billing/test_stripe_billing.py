@@ -22,7 +22,7 @@ from app.services.billing import admin, ledger
 from app.services.billing.credits import Credits
 from app.services.billing.plans import load_plans
 from app.services.billing.stripe_billing import StripeBilling
-from tests.support.accounts import credits_of, new_user, opened, rows
+from tests.support.ledger import credits_of, new_user, opened, rows
 from tests.support.stripe_server import KEY, PRICES, SECRET, LocalStripe, local_stripe, signed
 
 FREE, PRO = 1_800, 72_000
