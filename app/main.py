@@ -12,7 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from loguru import logger
 
 from app import __version__
-from app.api import auth, health, inference, openapi, pages, problems, training, users, vocabulary
+from app.api import auth, billing, health, inference, openapi, pages, problems, training, users, vocabulary
 from app.api import captions_ws as live
 from app.api import keys as keys_routes
 from app.api import metrics as metrics_route
@@ -41,6 +41,9 @@ from app.services.accounts.keys import Keys
 from app.services.accounts.rate_limits import RateLimits
 from app.services.accounts.secret import Secret
 from app.services.accounts.service import Accounts
+from app.services.billing.credits import Credits
+from app.services.billing.plans import check_prices, load_plans
+from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
 from app.services.landmarks.process import landmark_engine
@@ -71,6 +74,12 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             secret = await asyncio.to_thread(Secret.of, settings)
             accounts, keys = Accounts(settings, database, secret, limits), Keys(settings, database, secret)
             stack.push_async_callback(within, PART_S, "accounts", accounts.close)
+        credits = Credits(settings, database, load_plans(settings.plans_file), metrics)
+        stack.push_async_callback(within, PART_S, "credits", credits.close)
+        stripe: StripeBilling | None = None
+        if database is not None and settings.stripe_secret_key is not None:
+            stripe = StripeBilling(settings, database, credits.plans, metrics)
+            stack.push_async_callback(within, PART_S, "payments", stripe.close)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
         landmarks = landmark_engine(settings.extractor_workers)
         stack.push_async_callback(within, PART_S, "landmarks", partial(asyncio.to_thread, landmarks.close))
@@ -81,7 +90,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         await warming
         clips = ClipService(settings, host, landmarks, metrics)
         stack.push_async_callback(within, PART_S, "clips", clips.close)
-        captions = LiveHub(settings, host, landmarks, metrics)
+        await credits.start()
+        captions = LiveHub(settings, host, landmarks, metrics, credits)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
@@ -98,6 +108,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             accounts=accounts,
             keys=keys,
             access=Access(settings, accounts, keys, limits),
+            credits=credits,
+            stripe=stripe,
             host=host,
             clips=clips,
             captions=captions,
@@ -198,6 +210,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     check_checkpoint(settings)
     resolve_device(settings.device)
     _database_of(settings)
+    check_prices(load_plans(settings.plans_file), settings.stripe_prices)
     configure_logging(settings)
     metrics, socketio = Metrics(), SocketIODoor(settings)
     metrics.registry.register(GpuCollector(gpu_readings))
@@ -221,6 +234,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(auth.router)
     app.include_router(users.router)
     app.include_router(keys_routes.router)
+    app.include_router(billing.router)
     app.include_router(pages.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
@@ -231,6 +245,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     limits = {
         inference.router.prefix: settings.max_upload_bytes,
         training.router.prefix: training.MAX_BODY_BYTES,
+        billing.router.prefix: billing.MAX_BODY_BYTES,
         SOCKETIO_PATH: MAX_PACKET,
     }
     app.add_middleware(BodyLimit, limits=limits)
@@ -239,8 +254,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "X-API-Key",
+                "X-Request-ID",
+            ],
+            expose_headers=["Idempotent-Replayed", "X-Request-ID", "Retry-After"],
         )
     hosts = [*settings.allowed_hosts, settings.host.lower()]
     app.add_middleware(CheckOrigin, policy=OriginPolicy(hosts, settings.cors_origins))

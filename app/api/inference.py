@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -14,8 +15,9 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.api import answers
-from app.api.access import needs
+from app.api.access import CurrentPrincipal, needs
 from app.api.dependencies import ServicesDep, UploadsDep
+from app.api.payment import Clip, IdempotencyKey, payment
 from app.api.problems import invalid_request, responses
 from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
 from app.api.uploads import Upload, receive_body, receive_file
@@ -62,6 +64,10 @@ _ALWAYS = (
     errors.NotReady,
     errors.OutOfMemory,
     errors.DeviceFault,
+    errors.InsufficientCredits,
+    errors.PlanLimit,
+    errors.IdempotencyInProgress,
+    errors.IdempotencyMismatch,
 )
 _OF_PICTURES = (errors.BadDimensions, errors.TooExpensive, errors.ClipTimeout, errors.ExtractorUnavailable)
 
@@ -142,8 +148,10 @@ async def predict(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
+    principal: CurrentPrincipal,
     vocabulary: VocabularyQuery = None,
     format: answers.FormatQuery = None,
+    key: IdempotencyKey = None,
 ) -> Prediction | Response:
     """Upload a video of a person signing and get the recognised signs.
 
@@ -153,12 +161,18 @@ async def predict(
     the connection stops the work.
     """
     services.clips.check_ready()
-    async with uploads.enter(request) as incoming:
+    paying = await payment(services, principal, key)
+    async with uploads.enter(request, paying.upload_limit) as incoming:
         read_with = await _checked(vocabulary, services)
         async with receive_file(incoming) as upload:
             read_with = read_with if upload.vocabulary is None else from_text(upload.vocabulary)
-            outcome = await unless_gone(request, services.clips.process_video(upload.path, read_with))
-    return await answers.answer(request, outcome, format)
+
+            async def work() -> Prediction | Response:
+                seconds = None if paying.free else await services.clips.video_seconds(upload.path)
+                process = partial(services.clips.process_video, upload.path, read_with)
+                return await paying.answer(request, Clip(seconds, read_with, upload.path, process), format)
+
+            return await unless_gone(request, work())
 
 
 async def _checked(vocabulary: str | None, services: Services) -> Vocabulary:
@@ -179,12 +193,15 @@ async def frames(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
+    principal: CurrentPrincipal,
     vocabulary: VocabularyQuery = None,
     format: answers.FormatQuery = None,
+    key: IdempotencyKey = None,
 ) -> Prediction | Response:
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
     services.clips.check_ready()
-    async with uploads.enter(request) as incoming:
+    paying = await payment(services, principal, key)
+    async with uploads.enter(request, paying.upload_limit) as incoming:
         if (given := _media_type(request)) != "application/json":
             raise errors.UnsupportedMediaType(
                 f"The content type of the body is {given[:80] or 'missing'}. Send application/json."
@@ -194,12 +211,16 @@ async def frames(
             incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
 
-        async def work() -> ClipResult:
+        async def work() -> Prediction | Response:
             pictures, times, own = await asyncio.to_thread(_read_frames, body, services.settings.max_duration_s)
-            return await services.clips.process_frames(decoded(pictures, times), read_with if own is None else own)
+            wanted = read_with if own is None else own
 
-        outcome = await unless_gone(request, work())
-    return await answers.answer(request, outcome, format)
+            async def read(_: float) -> ClipResult:
+                return await services.clips.process_frames(decoded(pictures, times), wanted)
+
+            return await paying.answer(request, Clip(times[-1], wanted, body, read), format)
+
+        return await unless_gone(request, work())
 
 
 def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float], Vocabulary]:
@@ -242,26 +263,32 @@ async def landmarks(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
+    principal: CurrentPrincipal,
     vocabulary: VocabularyQuery = None,
     format: answers.FormatQuery = None,
+    key: IdempotencyKey = None,
 ) -> Prediction | Response:
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
     services.clips.check_ready()
-
-    async with uploads.enter(request) as incoming:
+    paying = await payment(services, principal, key)
+    async with uploads.enter(request, paying.upload_limit) as incoming:
         read_with = await _checked(vocabulary, services)
 
-        async def work(source: Upload | bytearray) -> ClipResult:
+        async def work(source: Upload | bytearray) -> Prediction | Response:
             keypoints, own = await asyncio.to_thread(_read_landmarks, source)
-            return await services.clips.process_landmarks(keypoints, read_with if own is None else own)
+            wanted = read_with if own is None else own
+
+            async def read(_: float) -> ClipResult:
+                return await services.clips.process_landmarks(keypoints, wanted)
+
+            content = source.path if isinstance(source, Upload) else source
+            return await paying.answer(request, Clip(keypoints.duration_s, wanted, content, read), format)
 
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."
-            outcome = await unless_gone(request, work(await receive_body(incoming, MAX_LANDMARKS_JSON, instead)))
-        else:
-            async with receive_file(incoming) as upload:
-                outcome = await unless_gone(request, work(upload))
-    return await answers.answer(request, outcome, format)
+            return await unless_gone(request, work(await receive_body(incoming, MAX_LANDMARKS_JSON, instead)))
+        async with receive_file(incoming) as upload:
+            return await unless_gone(request, work(upload))
 
 
 def _read_landmarks(source: Upload | bytearray) -> tuple[Keypoints, Vocabulary]:

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from app.api.inference import BODY_MODELS
 from app.api.origins import LIVENESS
 from app.api.problems import MEDIA_TYPE, Problem, responses
+from app.api.schemas.billing import StripeEventBody
 from app.core import errors
 
 TAGS = [
@@ -20,6 +21,7 @@ TAGS = [
         "description": "Train your own recogniser: jobs, their curves and logs, and the active checkpoint.",
     },
     {"name": "accounts", "description": "Signing in, API keys, and for admins the accounts of others."},
+    {"name": "billing", "description": "Plans, credits and payments."},
     {"name": "vocabulary", "description": "The signs the recogniser knows."},
     {"name": "health", "description": "Liveness, readiness, system information."},
 ]
@@ -56,7 +58,7 @@ def install(app: FastAPI) -> None:
                 license_info={"name": "MIT", "identifier": "MIT"},
             )
             _, definitions = models_json_schema(
-                [(model, "validation") for model in (Problem, *BODY_MODELS)],
+                [(model, "validation") for model in (Problem, StripeEventBody, *BODY_MODELS)],
                 ref_template="#/components/schemas/{model}",
             )
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions.get("$defs", {}))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from app.core.principal import Principal
+from contextvars import ContextVar
+
+from app.core.principal import ANONYMOUS, Principal
 from app.rpc.calls import Context, address_of
 from app.services.accounts.access import Credentials, check
 from app.services.container import Services
+
+#: Who made the call that is being answered; set before a method with one request runs.
+CALLER: ContextVar[Principal] = ContextVar("caller", default=ANONYMOUS)
 
 
 async def principal_of(context: Context, services: Services) -> Principal:

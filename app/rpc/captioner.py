@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from loguru import logger
 
 from app.core.errors import InternalError, InvalidRequest, ServiceError
-from app.rpc.access import principal_of
+from app.rpc.access import CALLER, principal_of
 from app.rpc.calls import ActiveCalls, Context
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
@@ -48,8 +48,7 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
             await converse(context, self._services.captions, lambda: principal_of(context, self._services))
 
     async def _recognition(self, clip: pb.Clip, read_with: Vocabulary) -> pb.Recognition:
-        services = self._services
-        return recognition(await recognise(clip, read_with, services.clips, services.settings.max_duration_s))
+        return recognition(await recognise(clip, read_with, self._services, CALLER.get()))
 
     async def _result(self, clip: pb.Clip, read_with: Vocabulary, places: asyncio.Semaphore) -> pb.ClipResult:
         """A bad clip does not affect the others."""

@@ -12,6 +12,8 @@ from app.services.accounts.access import Access
 from app.services.accounts.keys import Keys
 from app.services.accounts.rate_limits import RateLimits
 from app.services.accounts.service import Accounts
+from app.services.billing.credits import Credits
+from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
@@ -32,6 +34,10 @@ class Services:
     keys: Keys | None
     access: Access
     """Tells every door who asks."""
+    credits: Credits
+    """What is used, and what it costs; where nothing is charged, everything is free."""
+    stripe: StripeBilling | None
+    """None without STRIPE_SECRET_KEY."""
     host: ModelHost
     clips: ClipService
     captions: LiveHub

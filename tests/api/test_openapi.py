@@ -32,7 +32,9 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         "/api/auth/sign-out-everywhere", "/api/auth/password", "/api/auth/password-reset",
         "/api/auth/password-reset/confirm", "/api/auth/second-factor", "/api/auth/second-factor/on",
         "/api/auth/second-factor/off", "/api/users/me", "/api/users", "/api/users/{user_id}", "/api/keys",
-        "/api/keys/{key_id}",
+        "/api/keys/{key_id}", "/api/billing/plans", "/api/billing/usage", "/api/billing/ledger",
+        "/api/billing/checkout", "/api/billing/portal", "/api/billing/webhook", "/api/billing/users/{user_id}",
+        "/api/billing/users/{user_id}/credits", "/api/billing/users/{user_id}/plan",
     }  # fmt: skip
     for path, methods in paths.items():
         for operation in methods.values():
@@ -101,7 +103,7 @@ async def test_the_token_is_optional_and_refusals_are_documented(client: httpx.A
     assert {} not in paths["/api/keys"]["get"]["security"]
     assert "security" not in paths["/api/auth/sign-in"]["post"]
     forbidden = paths["/api/inference/predict"]["post"]["responses"]["403"]["content"]["application/problem+json"]
-    assert set(forbidden["examples"]) == {"host_refused", "origin_refused", "forbidden"}
+    assert set(forbidden["examples"]) == {"host_refused", "origin_refused", "forbidden", "plan_limit"}
     assert "403" not in paths["/api/health/live"]["get"]["responses"]
     stream = paths["/api/training/jobs/{job_id}/logs"]["get"]["responses"]["200"]["content"]["text/event-stream"]
     assert stream["schema"]["type"] == "array"

@@ -27,7 +27,7 @@ from app.monitoring.metrics import Metrics
 from app.services.billing import idempotency, ledger, reservations
 from app.services.billing.idempotency import Answer, Key
 from app.services.billing.ledger import Account
-from app.services.billing.plans import Kind, Plans
+from app.services.billing.plans import Kind, Plan, Plans
 from app.services.billing.reservations import Debit
 
 #: Seconds between heartbeats, which also close what could not be closed before.
@@ -58,6 +58,8 @@ class Reservation:
     """Seconds that the plan allowed beside them today, likewise."""
     settled_s: float = 0.0
     """Seconds that were settled with an earlier reservation of the same session."""
+    plan: Plan | None = None
+    """Of the user, when it was made; None: free of charge."""
     replayed: Answer | None = None
     """The answer that a request with this Idempotency-Key got before: nothing is to be done or paid."""
 
@@ -233,7 +235,7 @@ class Credits:
             check(account)
             self._check(account, kind, at_least)
             wanted = self.plans.credits(kind, min(seconds, max(account.today_left_s, at_least)))
-            reservation.amount = min(wanted, account.available)
+            reservation.amount, reservation.plan = min(wanted, account.available), account.plan
             self._note(reservation, account, reservation.amount)
             session.add(
                 ReservationRow(

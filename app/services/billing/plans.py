@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -89,3 +90,10 @@ def load_plans(path: Path | None = None) -> Plans:
             f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in problem.errors(include_url=False)[:10]
         ]
         raise SettingsError(f"PLANS_FILE={path}: " + "; ".join(lines)) from None
+
+
+def check_prices(plans: Plans, prices: Iterable[str]) -> None:
+    """prices: names of the plans that Stripe sells. Raises SettingsError for one that is not in the table."""
+    unknown = sorted(set(prices) - set(plans.plans))
+    if unknown:
+        raise SettingsError(f"STRIPE_PRICES: there is no plan '{unknown[0]}'; the table has {', '.join(plans.plans)}")

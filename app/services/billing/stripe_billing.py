@@ -73,7 +73,7 @@ class StripeBilling:
     """One per process; use from one event loop."""
 
     def __init__(self, settings: Settings, database: Database, plans: Plans, metrics: Metrics) -> None:
-        """settings: with a Stripe key. Raises SettingsError, from `check_prices`."""
+        """settings: with a Stripe key."""
         assert settings.stripe_secret_key is not None
         assert settings.stripe_webhook_secret is not None
         self._database, self._plans, self._metrics = database, plans, metrics

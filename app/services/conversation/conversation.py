@@ -277,7 +277,7 @@ class Conversation(Generic[S]):
                 command = await self._next_command()
             except ServiceError as problem:
                 command = None
-                if problem.close is not None and problem.close is not Close.BAD_START:
+                if problem.close not in (None, Close.BAD_START, Close.PLAN_LIMIT):
                     raise
                 self._report(session, problem)
             session.touch()
