@@ -15,7 +15,7 @@ from loguru import logger
 #: Environment variable of a job's processes that names the job, also in those that left the group (torchrun's workers).
 MARK = "GLOSSLINE_JOB"
 #: Not passed on to a process that could print its environment.
-_SECRETS = ("DATABASE_URL", "TRAINING_TOKEN")
+_SECRETS = ("DATABASE_URL", "TRAINING_TOKEN", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
 #: Seconds. A killed process is gone in a moment, unless the kernel blocks it (a stuck disk).
 GONE_S = 5.0
 _REPOSITORY = Path(__file__).resolve().parents[3]
