@@ -20,7 +20,7 @@ POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 REDIS = ("redis", "rediss", "unix")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 #: Their values are never shown.
-_SECRETS = (
+SECRETS = (
     "database_url",
     "training_token",
     "auth_secret",
@@ -346,6 +346,6 @@ def load_settings(**overrides: object) -> Settings:
             name = str(error["loc"][0])
             field = Settings.model_fields.get(name)
             hint = f" ({field.description})" if field is not None and field.description else ""
-            given = "(hidden)" if name in _SECRETS else repr(error["input"])
+            given = "(hidden)" if name in SECRETS else repr(error["input"])
             lines.append(f"{name.upper()}={given}: {message}{hint}")
         raise SettingsError("These settings cannot be used:\n  " + "\n  ".join(lines)) from None
