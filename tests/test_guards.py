@@ -97,6 +97,15 @@ HTTP: dict[str, set[str]] = {
     "GET /api/keys": SIGNED_IN,
     "POST /api/keys": SIGNED_IN,
     "DELETE /api/keys/{key_id}": SIGNED_IN,
+    "GET /api/billing/plans": EVERYBODY,
+    "GET /api/billing/usage": OWN,
+    "GET /api/billing/ledger": OWN,
+    "POST /api/billing/checkout": SIGNED_IN,
+    "POST /api/billing/portal": SIGNED_IN,
+    "POST /api/billing/webhook": EVERYBODY,
+    "GET /api/billing/users/{user_id}": ADMINS,
+    "POST /api/billing/users/{user_id}/credits": ADMINS,
+    "POST /api/billing/users/{user_id}/plan": ADMINS,
 }
 #: Pages and their files, which hold nothing of anybody.
 PAGES = {

@@ -104,13 +104,13 @@ async def ledger(
 
 
 @router.post("/checkout", summary="Buy a plan", responses=responses(_PAYING))
-async def checkout(asked: CheckoutRequest, request: Request, stripe: StripeDep, user_id: SignedInId) -> Page:
+async def checkout(user_id: SignedInId, asked: CheckoutRequest, request: Request, stripe: StripeDep) -> Page:
     """A page at Stripe where the plan is paid. The plan applies when Stripe has reported the payment."""
     return Page(url=await stripe.checkout(user_id, asked.plan, _here(request)))
 
 
 @router.post("/portal", summary="Change or end the subscription", responses=responses(_PAYING))
-async def portal(request: Request, stripe: StripeDep, user_id: SignedInId) -> Page:
+async def portal(user_id: SignedInId, request: Request, stripe: StripeDep) -> Page:
     """A page at Stripe for cards, invoices, another plan, and the end of the subscription."""
     return Page(url=await stripe.portal(user_id, _here(request)))
 

@@ -14,8 +14,8 @@ from app.services.training_jobs import process
 PARENT = """
 import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-print(os.getsid(0) == os.getpid(), os.environ.get("DATABASE_URL"), os.environ.get("TRAINING_TOKEN"), os.environ.get("AUTH_SECRET"),
-      os.environ.get("STRIPE_SECRET_KEY"), child.pid)
+names = "DATABASE_URL", "TRAINING_TOKEN", "AUTH_SECRET", "STRIPE_SECRET_KEY"
+print(os.getsid(0) == os.getpid(), *(os.environ.get(name) for name in names), child.pid)
 time.sleep(600)
 """
 
