@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import httpx
 import pytest
 import schemathesis
 import uvicorn
@@ -20,6 +22,9 @@ from schemathesis.specs.openapi.checks import (
 
 from app.core.settings import Settings
 from app.main import create_app
+from tests.conftest import _sql, fresh_database
+from tests.support.accounts import PASSWORD, guarded
+from tests.support.stripe_server import KEY, PRICES, SECRET, stripe_in_a_thread
 
 CHECKS: list[CheckFunction] = [
     schemathesis.checks.not_a_server_error,
@@ -43,6 +48,12 @@ def address(tiny_settings: Settings, postgres: str, tmp_path_factory: pytest.Tem
             "runs_dir": empty,
         }
     )
+    with in_a_thread(settings) as address:
+        yield address
+
+
+@contextmanager
+def in_a_thread(settings: Settings) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -54,6 +65,26 @@ def address(tiny_settings: Settings, postgres: str, tmp_path_factory: pytest.Tem
     finally:
         server.should_exit = True
         thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def billing(tiny_settings: Settings, postgres: str) -> Iterator[tuple[str, dict[str, str], str]]:
+    """An application that charges and takes payments: its address, the headers of an admin, the id of a user."""
+    with fresh_database(postgres) as database, stripe_in_a_thread() as stripe:
+        payments = {
+            "stripe_secret_key": SecretStr(KEY),
+            "stripe_webhook_secret": SecretStr(SECRET),
+            "stripe_prices": PRICES,
+            "stripe_api": stripe.url,
+        }
+        with in_a_thread(guarded(tiny_settings, database, **payments)) as address:
+            account = {"email": "ann@example.org", "password": PASSWORD}
+            httpx.post(f"{address}/api/auth/register", json=account)
+            _sql(database, "UPDATE users SET role = 'admin'")
+            token = httpx.post(f"{address}/api/auth/sign-in", json=account).json()["access_token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            user = httpx.get(f"{address}/api/users/me", headers=headers).json()["id"]
+            yield address, headers, user
 
 
 @pytest.mark.slow
@@ -84,12 +115,40 @@ def address(tiny_settings: Settings, postgres: str, tmp_path_factory: pytest.Tem
     ],
 )
 def test_answers_are_as_documented(address: str, route: str) -> None:
+    check(address, route, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "route",
+    [
+        "GET /api/billing/plans",
+        "GET /api/billing/usage",
+        "GET /api/billing/ledger",
+        "POST /api/billing/checkout",
+        "POST /api/billing/portal",
+        "POST /api/billing/webhook",
+        "GET /api/billing/users/{user_id}",
+        "POST /api/billing/users/{user_id}/credits",
+        "POST /api/billing/users/{user_id}/plan",
+    ],
+)
+def test_answers_about_credits_are_as_documented(billing: tuple[str, dict[str, str], str], route: str) -> None:
+    address, headers, user = billing
+    check(address, route, headers)
+    if "{user_id}" in route:
+        check(address, route, headers, {"user_id": user})
+
+
+def check(address: str, route: str, headers: dict[str, str], path_parameters: dict[str, str] | None = None) -> None:
     method, _, path = route.partition(" ")
     operation = schemathesis.openapi.from_url(f"{address}/openapi.json")[path][method]
 
     @given(case=operation.as_strategy())
     @settings(max_examples=15, derandomize=True, suppress_health_check=list(HealthCheck))
     def holds(case: schemathesis.Case) -> None:
-        case.call_and_validate(checks=CHECKS)
+        if path_parameters is not None:
+            case.path_parameters = path_parameters
+        case.call_and_validate(checks=CHECKS, headers=headers)
 
     holds()

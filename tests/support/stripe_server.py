@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import itertools
 import json
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -155,6 +158,27 @@ def signed(event: dict[str, Any] | bytes, secret: str = SECRET, age_s: float = 0
     at = int(time.time() - age_s)
     signature = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return body, f"t={at},v1={signature}"
+
+
+@contextmanager
+def stripe_in_a_thread() -> Iterator[LocalStripe]:
+    """For tests that have no event loop."""
+    started: Future[LocalStripe] = Future()
+    loop, over = asyncio.new_event_loop(), asyncio.Event()
+
+    async def run() -> None:
+        async with local_stripe() as stripe:
+            started.set_result(stripe)
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    try:
+        yield started.result(30)
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(30)
+        loop.close()
 
 
 @asynccontextmanager
