@@ -36,6 +36,8 @@ BEAT_S = 5.0
 RECOVER_BEATS, CHECK_BEATS = 6, 60
 #: Beats between removals of old rows.
 PURGE_BEATS = 720
+#: A transaction about credits that takes longer than this many seconds means that the database does not answer.
+TRANSACTION_S = 30.0
 #: Transactions about credits at once: the rest of the service needs connections too.
 TRANSACTIONS = 8
 
@@ -121,7 +123,8 @@ class Credits:
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        while self._closing:
+            await asyncio.gather(*self._closing, return_exceptions=True)
         await self._close_the_unclosed()
         if self._unclosed:
             logger.error(
@@ -188,7 +191,7 @@ class Credits:
         """One transaction about this user's credits, one at a time. Within the process they wait here, not on
         connections, which others need. Raises DatabaseUnavailable."""
         mine = self._locks.setdefault(user_id, asyncio.Lock())
-        async with mine, self._places, self.database.session() as session:
+        async with mine, self._places, self.database.session() as session, asyncio.timeout(TRANSACTION_S):
             await ledger.lock(session, user_id)
             yield session
 
@@ -406,11 +409,15 @@ class Credits:
                 await self._settle(reservation, reservation.user_id, seconds, None)
 
     async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.shield(self.in_background(work))
+
+    def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Work that `close` waits for. Its exception need not be retrieved."""
         task = asyncio.ensure_future(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(task)
+        return task
 
 
 def insufficient(needed: int, available: int, kind: Kind) -> InsufficientCredits:

@@ -224,7 +224,7 @@ class StripeBilling:
                 "ends_at_period_end": best.ends_at_period_end,
             }
             await _write(session, user_id, values, _without(self._plans))
-        await ledger.lock(session, user_id)
+        await ledger.lock(session, user_id)  # held up to the end of the transaction: Stripe is not asked after this
         await ledger.account(session, user_id, self._plans)
 
     def _read(self, subscription: stripe.Subscription) -> _Bought | None:
@@ -248,9 +248,9 @@ class StripeBilling:
 
     async def _refund(self, session: AsyncSession, user_id: UUID, customer: str, charge_id: str) -> None:
         """Take back the part of what the plan brought this month whose payment was returned, as far as it is left."""
-        await self._sync(session, user_id, customer)  # what was paid may not have been granted yet
         with _translated():
             charge = await self._client.v1.charges.retrieve_async(charge_id)
+        await self._sync(session, user_id, customer)  # what was paid may not have been granted yet
         row = await _row(session, user_id)
         if row is None or not charge.amount:
             return

@@ -48,6 +48,7 @@ class LiveCharge:
         self.plan = plan
         self._recorded_s = 0.0
         self._warned = False
+        self._settling: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._run(), name=f"credits-{session.id}")
 
     @property
@@ -73,8 +74,13 @@ class LiveCharge:
         beside_s = self._credits.plans.seconds("live", self._reservation.available)
         return max(0.0, min(beside_s, self._reservation.today_left_s))
 
-    async def close(self) -> None:
-        """Settle for what was used; later, if the database is away."""
+    def close(self) -> asyncio.Task[None]:
+        """Settle for what was used, in the background: the database may take its time, or be away."""
+        if self._settling is None:
+            self._settling = self._credits.in_background(self._settle())
+        return self._settling
+
+    async def _settle(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._credits.finish(self._reservation, self._session.used_s)

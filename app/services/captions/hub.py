@@ -201,11 +201,14 @@ class LiveHub:
         try:
             return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
         except errors.PlanLimit:
-            lost = [i for i, entry in self._entries.items() if not entry.connected and _owns(principal, entry.session)]
+            entries = list(self._entries.values())
+            lost = [entry.session for entry in entries if not entry.connected and _owns(principal, entry.session)]
             if not lost:
                 raise
-            for session_id in lost:
-                await self.drop(session_id)
+            for session in lost:
+                await self.drop(session.id)
+                if session.charge is not None:
+                    await session.charge.close()
             return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
 
     def _open_camera(self, client: CameraClient) -> Camera:
@@ -262,7 +265,7 @@ class LiveHub:
             finally:
                 self._count_frames(entry)
                 if entry.session.charge is not None:
-                    await entry.session.charge.close()
+                    entry.session.charge.close()
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
