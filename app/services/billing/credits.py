@@ -62,6 +62,8 @@ class Reservation:
     """Seconds that were settled with an earlier reservation of the same session."""
     plan: Plan | None = None
     """Of the user, when it was made; None: free of charge."""
+    keyed: bool = False
+    """Whether its request has an Idempotency-Key."""
     replayed: Answer | None = None
     """The answer that a request with this Idempotency-Key got before: nothing is to be done or paid."""
 
@@ -231,6 +233,7 @@ class Credits:
         async with self.locked(principal.user_id) as session:
             account = await ledger.account(session, principal.user_id, self.plans)
             if key is not None:
+                reservation.keyed = True
                 known = await idempotency.claim(session, principal.user_id, key, reservation.id)
                 if known is not None:
                     reservation.replayed, reservation.user_id = known, None
@@ -381,9 +384,9 @@ class Credits:
             if row is not None:
                 with contextlib.suppress(NotFound):  # the user was deleted, and the reservation with it
                     debit = await reservations.close(session, row, seconds - reservation.settled_s, self.plans)
-                if answer is not None and not debit.missing:
+                if reservation.keyed and answer is not None and not debit.missing:
                     await idempotency.keep(session, reservation.id, answer)
-                else:
+                elif reservation.keyed:
                     await idempotency.forget(session, reservation.id)
         self._held.pop(reservation.id, None)
         self._unclosed.pop(reservation.id, None)
