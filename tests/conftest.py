@@ -84,6 +84,7 @@ def tiny_settings(tiny_checkpoints: Path) -> Settings:
         max_concurrent_requests=8,
         connects_per_address=100_000,
         allowed_hosts=["glossline"],
+        auth_secret="a secret of thirty-two characters or more",
         training=False,  # and with it the database, which a test that needs one asks for
     )
 

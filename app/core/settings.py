@@ -17,7 +17,7 @@ MEBIBYTE = 1024 * 1024
 #: Schemes of DATABASE_URL.
 POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 #: Schemes of REDIS_URL.
-REDIS = ("redis", "rediss", "unix")
+REDIS = ("redis", "rediss")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 #: Their values are never shown.
 SECRETS = (
