@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from loguru import logger
 
 from app.core.errors import InternalError, InvalidRequest, ServiceError
-from app.rpc.access import CALLER, principal_of
+from app.rpc.access import CALLER, key_of, principal_of
 from app.rpc.calls import ActiveCalls, Context
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1 import captioner_pb2_grpc
-from app.rpc.messages import recognition, vocabulary
+from app.rpc.messages import vocabulary
 from app.rpc.status import status_of
 from app.rpc.streaming import converse
 from app.services.container import Services
@@ -30,7 +30,8 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         self._services, self._calls = services, calls
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
-        return await self._recognition(request.clip, vocabulary(request.vocabulary))
+        read_with, key = vocabulary(request.vocabulary), key_of(context, request)
+        return await recognise(request.clip, read_with, self._services, CALLER.get(), key)
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
         if not 1 <= len(request.clips) <= MAX_CLIPS:
@@ -47,14 +48,11 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         async with self._calls.call(context, "StreamCaptions"):
             await converse(context, self._services.captions, lambda: principal_of(context, self._services))
 
-    async def _recognition(self, clip: pb.Clip, read_with: Vocabulary) -> pb.Recognition:
-        return recognition(await recognise(clip, read_with, self._services, CALLER.get()))
-
     async def _result(self, clip: pb.Clip, read_with: Vocabulary, places: asyncio.Semaphore) -> pb.ClipResult:
         """A bad clip does not affect the others."""
         async with places:
             try:
-                return pb.ClipResult(recognition=await self._recognition(clip, read_with))
+                return pb.ClipResult(recognition=await recognise(clip, read_with, self._services, CALLER.get()))
             except ServiceError as problem:
                 error = problem
             except Exception:  # noqa: BLE001 - an unexpected error of one clip is that clip's answer

@@ -259,6 +259,16 @@ async def test_over_grpc(app: FastAPI, rpc_port: int) -> None:
             await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=metadata)
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert dict(refused.value.trailing_metadata() or ())["glossline-code"] == "insufficient_credits"
+        await admin.adjust(app.state.services.credits, UUID(someone.id), 3, "more", None)
+        keyed = [*metadata, ("idempotency-key", "one")]
+        first = await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=keyed)
+        assert await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=keyed) == first
+        assert await state(app, someone) == (1, 1, 0)
+        clip.landmarks.fps = 30
+        with pytest.raises(grpc.aio.AioRpcError, match="sent before with another request"):
+            await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=keyed)
+        with pytest.raises(grpc.aio.AioRpcError, match="1 to 200 characters"):
+            await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=[*metadata, ("idempotency-key", "x" * 201)])
         batch = await stub.RecogniseBatch(pb.RecogniseBatchRequest(clips=[clip, clip]), metadata=metadata)
         assert {result.problem.code for result in batch.results} == {"insufficient_credits"}
         assert await state(app, someone) == (1, 1, 0)
