@@ -49,7 +49,8 @@ async def users(session: AsyncSession, limit: int, offset: int, email: str | Non
 
 async def number_of_admins(session: AsyncSession) -> int:
     """Those that are not disabled; their rows are locked, so that two cannot remove one another."""
-    query = select(User.id).where(User.role == "admin", User.disabled_at.is_(None)).with_for_update()
+    query = select(User.id).where(User.role == "admin", User.disabled_at.is_(None)).order_by(User.id)
+    query = query.with_for_update()
     return len((await session.scalars(query)).all())
 
 
