@@ -27,6 +27,7 @@ from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from app.rpc.server import rpc_server
 from app.services.accounts.tokens import Token
+from app.services.conversation import conversation
 from tests.conftest import fresh_database
 from tests.support.accounts import Person, client_of, guarded, key_of, person, running
 from tests.support.problems import assert_problem
@@ -310,6 +311,33 @@ async def test_a_session_of_somebody_else_cannot_be_resumed(host: str, keys: dic
         assert (event["code"], code) == ("unknown_session", 4400)
         event, code = await talk(address, headers, start, {"type": "stop"})
         assert (event["type"], code) == ("ready", 1000)
+
+
+@pytest.mark.parametrize("end", ["signed out everywhere", "key revoked", "disabled"])
+async def test_a_live_session_ends_soon_after_its_sign_in_or_key(
+    host: str, app: FastAPI, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(conversation, "RECHECK_S", 0.2)
+    accounts, keys = app.state.services.accounts, app.state.services.keys
+    bob = await person(app)
+    key = await key_of(app, bob, "captions")
+    sent = {"X-API-Key": key} if end == "key revoked" else bob.headers
+    async with websockets.connect(f"ws://{host}/api/ws/stream", additional_headers=sent) as socket:
+        assert json.loads(await socket.recv())["type"] == "ready"
+        await asyncio.sleep(1)
+        assert socket.close_code is None
+        if end == "signed out everywhere":
+            await accounts.sign_out_everywhere(UUID(bob.id))
+        elif end == "disabled":
+            await accounts.change(UUID(bob.id), None, True)
+        else:
+            await keys.revoke(UUID(bob.id), (await keys.all_of(UUID(bob.id)))[0].id)
+        last: dict[str, Any] = {}
+        with contextlib.suppress(ConnectionClosed):
+            async with asyncio.timeout(60):
+                while True:
+                    last = json.loads(await socket.recv())
+        assert (last["type"], last["code"], socket.close_code) == ("error", "unauthenticated", 4401)
 
 
 # -- Socket.IO -------------------------------------------------------------------------------------------------------

@@ -110,7 +110,16 @@ class SocketIODoor:
             return principal
 
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(client, hub, address, 0, LiveSession.answer_every_frame, Start(**client.settings), who)
+        talk = Conversation(
+            client,
+            hub,
+            address,
+            0,
+            LiveSession.answer_every_frame,
+            Start(**client.settings),
+            who,
+            services.access.recheck,
+        )
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))
