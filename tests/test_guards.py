@@ -70,6 +70,8 @@ HTTP: dict[str, set[str]] = {
     "GET /labels": CAPTIONS,
     "GET /api/labels": CAPTIONS,
     "GET /api/vocabularies": CAPTIONS,
+    "GET /api/signs": CAPTIONS,
+    "GET /api/signs/{glosses}": CAPTIONS,
     "POST /api/training/start": TRAINING,
     "GET /api/training/status": TRAINING,
     "GET /api/training/jobs": TRAINING,
