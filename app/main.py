@@ -12,7 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from loguru import logger
 
 from app import __version__
-from app.api import auth, health, inference, openapi, pages, problems, training, users, vocabulary
+from app.api import auth, health, inference, openapi, pages, problems, signs, training, users, vocabulary
 from app.api import captions_ws as live
 from app.api import keys as keys_routes
 from app.api import metrics as metrics_route
@@ -170,7 +170,8 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     protect_server(settings)
     removed = await asyncio.to_thread(remove_leftovers)
     if removed:
-        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
+        what = "upload" if removed == 1 else "uploads"
+        logger.info("removed {} {} that killed processes had left in the temporary directory", removed, what)
     try:
         async with exiting_in_time(), _services(settings, metrics) as services:
             app.state.services = services
@@ -216,6 +217,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(vocabulary.router)
+    app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(training.router)
     app.include_router(auth.router)
