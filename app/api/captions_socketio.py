@@ -94,8 +94,8 @@ class SocketIODoor:
         if sid in self._clients:  # a client may send any event, also one that is called 'connect'
             return
         scope = environ["asgi.scope"]
-        services, address, settings = services_of(scope), client_address(scope), _settings_in(scope)
-        hub = services.captions
+        services, address = services_of(scope), client_address(scope)
+        hub, settings = services.captions, _settings_in(scope)
         try:
             hub.check_room()
             principal = await socket_principal(services, socket_credentials(scope, auth), address)

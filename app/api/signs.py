@@ -20,7 +20,7 @@ router = APIRouter(tags=["vocabulary"], dependencies=[needs("captions")])
 MOST = 12
 _WIDTH, _HEIGHT = 640, 480
 _HANDS = (LEFT_HAND, RIGHT_HAND)
-_CACHED = "public, max-age=3600"
+_CACHED = "private, max-age=3600"
 
 
 @router.get("/api/signs", summary="The signs that can be shown")
