@@ -12,8 +12,9 @@ from fastapi.middleware.cors import CORSMiddleware
 from loguru import logger
 
 from app import __version__
+from app.api import auth, billing, health, inference, openapi, pages, problems, signs, training, users, vocabulary
 from app.api import captions_ws as live
-from app.api import health, inference, openapi, pages, problems, signs, training, vocabulary
+from app.api import keys as keys_routes
 from app.api import metrics as metrics_route
 from app.api.captions_socketio import MAX_PACKET, SocketIODoor
 from app.api.captions_socketio import PATH as SOCKETIO_PATH
@@ -35,6 +36,14 @@ from app.pipeline.checkpoint import CheckpointError
 from app.server.protect import protect_server
 from app.server.serve import built_or_exit
 from app.server.shutdown import PART_S, draining_first, exiting_in_time, within
+from app.services.accounts.access import Access
+from app.services.accounts.keys import Keys
+from app.services.accounts.rate_limits import RateLimits
+from app.services.accounts.secret import Secret
+from app.services.accounts.service import Accounts
+from app.services.billing.credits import Credits
+from app.services.billing.plans import check_prices, load_plans
+from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
 from app.services.landmarks.process import landmark_engine
@@ -58,6 +67,19 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
     async with AsyncExitStack() as stack:
         stack.enter_context(giving_memory_back())
         database, choose = await _database(stack, settings)
+        limits = RateLimits(settings)
+        accounts: Accounts | None = None
+        keys: Keys | None = None
+        if database is not None:
+            secret = await asyncio.to_thread(Secret.of, settings)
+            accounts, keys = Accounts(settings, database, secret, limits), Keys(settings, database, secret)
+            stack.push_async_callback(within, PART_S, "accounts", accounts.close)
+        credits = Credits(settings, database, load_plans(settings.plans_file), metrics)
+        stack.push_async_callback(within, PART_S, "credits", credits.close)
+        stripe: StripeBilling | None = None
+        if database is not None and settings.stripe_secret_key is not None:
+            stripe = StripeBilling(settings, database, credits.plans, metrics)
+            stack.push_async_callback(within, PART_S, "payments", stripe.close)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
         landmarks = landmark_engine(settings.extractor_workers)
         stack.push_async_callback(within, PART_S, "landmarks", partial(asyncio.to_thread, landmarks.close))
@@ -68,7 +90,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         await warming
         clips = ClipService(settings, host, landmarks, metrics)
         stack.push_async_callback(within, PART_S, "clips", clips.close)
-        captions = LiveHub(settings, host, landmarks, metrics)
+        await credits.start()
+        captions = LiveHub(settings, host, landmarks, metrics, credits)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
@@ -81,6 +104,12 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             settings=settings,
             metrics=metrics,
             database=database,
+            rate_limits=limits,
+            accounts=accounts,
+            keys=keys,
+            access=Access(settings, accounts, keys, limits),
+            credits=credits,
+            stripe=stripe,
             host=host,
             clips=clips,
             captions=captions,
@@ -182,6 +211,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     check_checkpoint(settings)
     resolve_device(settings.device)
     _database_of(settings)
+    check_prices(load_plans(settings.plans_file), settings.stripe_prices)
     configure_logging(settings)
     metrics, socketio = Metrics(), SocketIODoor(settings)
     metrics.registry.register(GpuCollector(gpu_readings))
@@ -203,6 +233,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(training.router)
+    app.include_router(auth.router)
+    app.include_router(users.router)
+    app.include_router(keys_routes.router)
+    app.include_router(billing.router)
     app.include_router(pages.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
@@ -213,6 +247,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     limits = {
         inference.router.prefix: settings.max_upload_bytes,
         training.router.prefix: training.MAX_BODY_BYTES,
+        billing.router.prefix: billing.MAX_BODY_BYTES,
         SOCKETIO_PATH: MAX_PACKET,
     }
     app.add_middleware(BodyLimit, limits=limits)
@@ -220,9 +255,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Last-Event-ID", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "X-API-Key",
+                "X-Request-ID",
+            ],
+            expose_headers=["Idempotent-Replayed", "X-Request-ID", "Retry-After"],
         )
     hosts = [*settings.allowed_hosts, settings.host.lower()]
     app.add_middleware(CheckOrigin, policy=OriginPolicy(hosts, settings.cors_origins))

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -84,6 +84,7 @@ def tiny_settings(tiny_checkpoints: Path) -> Settings:
         max_concurrent_requests=8,
         connects_per_address=100_000,
         allowed_hosts=["glossline"],
+        auth_secret="a secret of thirty-two characters or more",
         training=False,  # and with it the database, which a test that needs one asks for
     )
 
@@ -131,8 +132,13 @@ def empty_database(postgres: str) -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres: str) -> Iterator[str]:
     """Address of a database of the test's own, migrated and empty."""
-    with _fresh(postgres, "template") as address:
+    with fresh_database(postgres) as address:
         yield address
+
+
+def fresh_database(server: str) -> AbstractContextManager[str]:
+    """Address of a database of one's own on this server, migrated and empty, for as long as the block lasts."""
+    return _fresh(server, "template")
 
 
 @contextmanager

@@ -17,7 +17,11 @@ PAGES = [REPOSITORY / "README.md", REPOSITORY / "RESULTS.md", *sorted((REPOSITOR
 #: A path below one of the repository's folders; what a command would make is not among them.
 PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests)/[\w./-]*")
 #: Commands that have actions, each with options of its own.
-ACTIONS = {"dataset": ("import", "report"), "glosses": ("pack", "train", "join", "calibrate", "lm", "evaluate")}
+ACTIONS = {
+    "admin": ("create", "role", "reset"),
+    "dataset": ("import", "report"),
+    "glosses": ("pack", "train", "join", "calibrate", "lm", "evaluate"),
+}
 MADE_BY_COMMANDS = {"checkpoints/my-signs", "checkpoints/step-", "checkpoints/best"}
 
 

@@ -30,7 +30,9 @@ MAY = {
 PLANNED = {"speech"}
 #: Which other rooms of `services` a room may import; `container` holds them all.
 ROOMS = {
-    "captions": {"conversation", "recognition"},
+    "accounts": set(),
+    "billing": set(),
+    "captions": {"billing", "conversation", "recognition"},
     "conversation": set(),
     "landmarks": set(),
     "recognition": set(),

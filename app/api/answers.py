@@ -37,12 +37,17 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 
 async def answer(request: Request, outcome: ClipResult, asked: Format | None) -> Prediction | Response:
     """asked: the form that the query names; without it, the header Accept decides."""
-    form = asked or _accepted(request.headers.get("accept", ""))
-    if form == "json":
+    wanted = form(request, asked)
+    if wanted == "json":
         return Prediction.of(outcome)
-    text = await asyncio.to_thread(subtitles, outcome.caption, outcome.sign_language, form)
-    media_type = next(media for media, named in _SUBTITLES.items() if named == form)
+    text = await asyncio.to_thread(subtitles, outcome.caption, outcome.sign_language, wanted)
+    media_type = next(media for media, named in _SUBTITLES.items() if named == wanted)
     return Response(text, headers={"content-type": f"{media_type}; charset=utf-8"})
+
+
+def form(request: Request, asked: Format | None) -> Format:
+    """The form of the answer; asked: as for `answer`."""
+    return asked or _accepted(request.headers.get("accept", ""))
 
 
 def _accepted(header: str) -> Format:
@@ -50,11 +55,11 @@ def _accepted(header: str) -> Format:
     best: tuple[float, Format] = (0.0, "json")
     for part in header.split(","):
         media, options = parse_options_header(part.strip())
-        form = _MEDIA_TYPES.get(media.decode("latin-1"))
+        named = _MEDIA_TYPES.get(media.decode("latin-1"))
         try:
             weight = float(options.get(b"q", b"1"))
         except ValueError:
             continue
-        if form is not None and weight > best[0]:
-            best = weight, form
+        if named is not None and weight > best[0]:
+            best = weight, named
     return best[1]

@@ -14,10 +14,12 @@ import socketio
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api.access import socket_credentials, socket_principal
 from app.api.captions_ws import close_code
 from app.api.dependencies import client_address, services_of
 from app.core import bounded_json
 from app.core.errors import Close, MalformedMessage, ServiceError
+from app.core.principal import Principal
 from app.core.settings import Settings
 from app.services.captions.commands import MAX_MESSAGE, Command, Start, parse_binary, parse_object
 from app.services.captions.events import Prediction
@@ -92,9 +94,11 @@ class SocketIODoor:
         if sid in self._clients:  # a client may send any event, also one that is called 'connect'
             return
         scope = environ["asgi.scope"]
-        hub, settings = services_of(scope).captions, _settings_in(scope)
+        services, address = services_of(scope), client_address(scope)
+        hub, settings = services.captions, _settings_in(scope)
         try:
             hub.check_room()
+            principal = await socket_principal(services, socket_credentials(scope, auth), address)
             await hub.check_vocabulary(settings.get("vocabulary"))
         except ServiceError as problem:
             hub.count_refusal(problem)
@@ -106,9 +110,20 @@ class SocketIODoor:
         ):  # it left meanwhile, which the library does not say of clients that are connecting
             raise socketio.exceptions.ConnectionRefusedError("The client is gone.")
         client = _Client(self._server, sid, settings)
+
+        async def who() -> Principal:
+            return principal
+
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
         talk = Conversation(
-            client, hub, client_address(scope), 0, LiveSession.answer_every_frame, Start(**client.settings)
+            client,
+            hub,
+            address,
+            0,
+            LiveSession.answer_every_frame,
+            Start(**client.settings),
+            who,
+            services.access.recheck,
         )
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task

@@ -6,8 +6,10 @@ from fastapi import APIRouter, WebSocket
 from loguru import logger
 from starlette.websockets import WebSocketDisconnect
 
+from app.api.access import socket_credentials, socket_principal
 from app.api.dependencies import client_address, services_of
 from app.core.errors import Close, ServiceError, TooBig
+from app.core.principal import Principal
 from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_text
 from app.services.conversation.conversation import ClientDisconnected, Conversation
 from app.services.conversation.events import Event
@@ -23,8 +25,13 @@ async def stream(websocket: WebSocket) -> None:
     """Live captions; the messages are described in docs/live.md."""
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    door, hub = _WebSocketDoor(websocket), services_of(websocket.scope).captions
-    await Conversation(door, hub, client_address(websocket.scope)).run()
+    door, services = _WebSocketDoor(websocket), services_of(websocket.scope)
+    address = client_address(websocket.scope)
+
+    async def who() -> Principal:
+        return await socket_principal(services, socket_credentials(websocket.scope), address)
+
+    await Conversation(door, services.captions, address, who=who, recheck=services.access.recheck).run()
 
 
 def close_code(problem: ServiceError | None) -> Close:

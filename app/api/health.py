@@ -8,9 +8,10 @@ import platform
 import time
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
 from app import __version__
+from app.api.access import may_watch, needs
 from app.api.dependencies import ServicesDep, services
 from app.api.problems import responses
 from app.api.schemas import health as answers
@@ -64,7 +65,9 @@ async def ready(services: ServicesDep) -> answers.Ready:
     return answers.Ready(model=recogniser.model_id, device=recogniser.device, database=state)
 
 
-@router.get("/api/health/system", tags=["health"], summary="Versions, device, memory, load")
+@router.get(
+    "/api/health/system", tags=["health"], summary="Versions, device, memory, load", dependencies=[Depends(may_watch)]
+)
 async def system(services: ServicesDep) -> answers.System:
     """`live` and `stages` show the same figures as /metrics."""
     import torch
@@ -94,7 +97,13 @@ async def system(services: ServicesDep) -> answers.System:
     )
 
 
-@router.get("/api/health/models", tags=["health"], summary="Checkpoints on this machine", responses=_NOT_READY)
+@router.get(
+    "/api/health/models",
+    tags=["health"],
+    summary="Checkpoints on this machine",
+    responses=_NOT_READY,
+    dependencies=[needs("captions")],
+)
 async def models(services: ServicesDep) -> answers.Models:
     """`vocabulary_size` is that of the default vocabulary, which a request without one is read with."""
     loaded = services.host.checkpoint

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -15,7 +16,9 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from app.api import answers
+from app.api.access import CurrentPrincipal, needs
 from app.api.dependencies import ServicesDep, UploadsDep
+from app.api.payment import Clip, IdempotencyKey, payment
 from app.api.problems import invalid_request, responses
 from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
 from app.api.uploads import Upload, receive_body, receive_file
@@ -36,7 +39,7 @@ from app.services.recognition.vocabularies import Vocabulary, from_text
 
 T = TypeVar("T")
 
-router = APIRouter(prefix="/api/inference", tags=["inference"])
+router = APIRouter(prefix="/api/inference", tags=["inference"], dependencies=[needs("captions")])
 
 #: JSON is held in memory. Two minutes of landmarks at 25 frames a second and full precision are 13 MiB.
 MAX_LANDMARKS_JSON = 16 << 20
@@ -62,6 +65,10 @@ _ALWAYS = (
     errors.NotReady,
     errors.OutOfMemory,
     errors.DeviceFault,
+    errors.InsufficientCredits,
+    errors.PlanLimit,
+    errors.IdempotencyInProgress,
+    errors.IdempotencyMismatch,
 )
 _OF_PICTURES = (errors.BadDimensions, errors.TooExpensive, errors.ClipTimeout, errors.ExtractorUnavailable)
 
@@ -165,7 +172,9 @@ async def predict(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
+    principal: CurrentPrincipal,
     query: QueryDep,
+    key: IdempotencyKey = None,
 ) -> Prediction | Response:
     """Upload a video of a person signing and get the recognised signs.
 
@@ -175,12 +184,18 @@ async def predict(
     the connection stops the work.
     """
     services.clips.check_ready()
-    async with uploads.enter(request) as incoming:
+    paying = await payment(services, principal, key)
+    async with uploads.enter(request, paying.upload_limit) as incoming:
         await query.check(services)
         async with receive_file(incoming) as upload:
-            own = None if upload.vocabulary is None else from_text(upload.vocabulary)
-            outcome = await unless_gone(request, services.clips.process_video(upload.path, query.unless(own)))
-    return await answers.answer(request, outcome, query.form)
+            read_with = query.unless(None if upload.vocabulary is None else from_text(upload.vocabulary))
+
+            async def work() -> Prediction | Response:
+                seconds = None if paying.free else await services.clips.video_seconds(upload.path)
+                process = partial(services.clips.process_video, upload.path, read_with)
+                return await paying.answer(request, Clip(seconds, read_with, upload.path, process), query.form)
+
+            return await unless_gone(request, work())
 
 
 @router.post(
@@ -194,11 +209,14 @@ async def frames(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
+    principal: CurrentPrincipal,
     query: QueryDep,
+    key: IdempotencyKey = None,
 ) -> Prediction | Response:
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
     services.clips.check_ready()
-    async with uploads.enter(request) as incoming:
+    paying = await payment(services, principal, key)
+    async with uploads.enter(request, paying.upload_limit) as incoming:
         if (given := _media_type(request)) != "application/json":
             raise errors.UnsupportedMediaType(
                 f"The content type of the body is {given[:80] or 'missing'}. Send application/json."
@@ -208,12 +226,16 @@ async def frames(
             incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
 
-        async def work() -> ClipResult:
+        async def work() -> Prediction | Response:
             pictures, times, own = await asyncio.to_thread(_read_frames, body, services.settings.max_duration_s)
-            return await services.clips.process_frames(decoded(pictures, times), query.unless(own))
+            wanted = query.unless(own)
 
-        outcome = await unless_gone(request, work())
-    return await answers.answer(request, outcome, query.form)
+            async def read(_: float) -> ClipResult:
+                return await services.clips.process_frames(decoded(pictures, times), wanted)
+
+            return await paying.answer(request, Clip(times[-1], wanted, body, read), query.form)
+
+        return await unless_gone(request, work())
 
 
 def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float], Vocabulary]:
@@ -256,25 +278,31 @@ async def landmarks(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
+    principal: CurrentPrincipal,
     query: QueryDep,
+    key: IdempotencyKey = None,
 ) -> Prediction | Response:
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
     services.clips.check_ready()
-
-    async with uploads.enter(request) as incoming:
+    paying = await payment(services, principal, key)
+    async with uploads.enter(request, paying.upload_limit) as incoming:
         await query.check(services)
 
-        async def work(source: Upload | bytearray) -> ClipResult:
+        async def work(source: Upload | bytearray) -> Prediction | Response:
             keypoints, own = await asyncio.to_thread(_read_landmarks, source)
-            return await services.clips.process_landmarks(keypoints, query.unless(own))
+            wanted = query.unless(own)
+
+            async def read(_: float) -> ClipResult:
+                return await services.clips.process_landmarks(keypoints, wanted)
+
+            content = source.path if isinstance(source, Upload) else source
+            return await paying.answer(request, Clip(keypoints.duration_s, wanted, content, read), query.form)
 
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."
-            outcome = await unless_gone(request, work(await receive_body(incoming, MAX_LANDMARKS_JSON, instead)))
-        else:
-            async with receive_file(incoming) as upload:
-                outcome = await unless_gone(request, work(upload))
-    return await answers.answer(request, outcome, query.form)
+            return await unless_gone(request, work(await receive_body(incoming, MAX_LANDMARKS_JSON, instead)))
+        async with receive_file(incoming) as upload:
+            return await unless_gone(request, work(upload))
 
 
 def _read_landmarks(source: Upload | bytearray) -> tuple[Keypoints, Vocabulary]:

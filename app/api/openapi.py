@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from app.api.inference import BODY_MODELS
 from app.api.origins import LIVENESS
 from app.api.problems import MEDIA_TYPE, Problem, responses
+from app.api.schemas.billing import StripeEventBody
 from app.core import errors
 
 TAGS = [
@@ -19,6 +20,8 @@ TAGS = [
         "name": "training",
         "description": "Train your own recogniser: jobs, their curves and logs, and the active checkpoint.",
     },
+    {"name": "accounts", "description": "Signing in, API keys, and for admins the accounts of others."},
+    {"name": "billing", "description": "Plans, credits and payments."},
     {"name": "vocabulary", "description": "The signs the recogniser knows."},
     {"name": "health", "description": "Liveness, readiness, system information."},
 ]
@@ -36,6 +39,12 @@ Requests under an unknown host name and requests of pages of other sites are ref
 The recogniser is for research and evaluation. It knows only the glosses listed at
 `/api/vocabularies`, and reads with those of one vocabulary at a time."""
 
+CHANGING = ("post", "put", "patch", "delete")
+#: Routes that belong to an account, in every AUTH_MODE.
+OF_ACCOUNTS = ("/api/auth", "/api/users", "/api/keys", "/api/account", "/api/billing", "/api/history")
+#: What a route answers whose clients are asked who they are.
+GUARDED = (errors.Unauthenticated, errors.Forbidden, errors.TooManyRequests, errors.DatabaseUnavailable)
+
 
 def install(app: FastAPI) -> None:
     def document() -> dict[str, Any]:
@@ -49,7 +58,7 @@ def install(app: FastAPI) -> None:
                 license_info={"name": "MIT", "identifier": "MIT"},
             )
             _, definitions = models_json_schema(
-                [(model, "validation") for model in (Problem, *BODY_MODELS)],
+                [(model, "validation") for model in (Problem, StripeEventBody, *BODY_MODELS)],
                 ref_template="#/components/schemas/{model}",
             )
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions.get("$defs", {}))
@@ -63,16 +72,23 @@ def install(app: FastAPI) -> None:
 
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
-    """Add what applies to every operation: refusals by Host and Origin, and that the token is optional."""
+    """Add what applies to every operation: refusals by Host and Origin, and by who asks."""
     kinds: list[type[errors.ServiceError]] = [] if path == LIVENESS else [errors.MalformedRequest, errors.HostRefused]
-    if method == "post":
+    if method in CHANGING:
         kinds.append(errors.OriginRefused)
+    if "security" in operation:
+        kinds += GUARDED
     for status, added in responses(kinds).items():
         known = operation["responses"].setdefault(str(status), added)
+        known.setdefault("headers", {}).update(added.get("headers", {}))
         examples = known["content"][MEDIA_TYPE]["examples"]
         for code, example in added["content"][MEDIA_TYPE]["examples"].items():
             if code not in examples:
                 examples[code] = example
                 known["description"] += f"; `{code}`: {example['summary'].lower()}"
     if "security" in operation:
-        operation["security"].append({})  # without TRAINING_TOKEN, the service's own machine needs no token
+        # Either of them will do; and in AUTH_MODE=open, routes that belong to no account need neither.
+        names = [name for entry in operation["security"] for name in entry]
+        operation["security"] = [{name: []} for name in dict.fromkeys(names)]
+        if not path.startswith(OF_ACCOUNTS):
+            operation["security"].append({})

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from app.api.access import needs
 from app.api.problems import responses
 from app.api.schemas.signs import Sign, SignPerformance, Signs
 from app.core import errors
@@ -13,13 +14,13 @@ from app.pipeline.keypoints import LEFT_HAND, POSE, RIGHT_HAND, hand_present
 from app.signer.performance import FPS
 from app.signer.prototypes import PrototypeSigner, load
 
-router = APIRouter(tags=["vocabulary"])
+router = APIRouter(tags=["vocabulary"], dependencies=[needs("captions")])
 
 #: A phrase has at most so many signs.
 MOST = 12
 _WIDTH, _HEIGHT = 640, 480
 _HANDS = (LEFT_HAND, RIGHT_HAND)
-_CACHED = "public, max-age=3600"
+_CACHED = "private, max-age=3600"
 
 
 @router.get("/api/signs", summary="The signs that can be shown")

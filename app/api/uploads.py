@@ -112,12 +112,16 @@ class _Form:
 class IncomingBody:
     """The body of a request that holds an upload place, while it is received."""
 
-    def __init__(self, request: Request, place: Place, uploads: Uploads, settings: Settings) -> None:
-        self.request = request
+    def __init__(
+        self, request: Request, place: Place, uploads: Uploads, settings: Settings, limit: int | None = None
+    ) -> None:
+        """limit: bytes that the client's plan allows; the service's own limit holds anyway."""
+        self.request, self._limit = request, limit
         self._place, self._uploads, self._settings = place, uploads, settings
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body piece by piece. Raises UploadTimeout, ClientDisconnect."""
+        """The body piece by piece. Raises UploadTimeout, UploadTooLarge, ClientDisconnect."""
+        announced = int(self.request.headers.get("content-length", 0))  # a number: BodyLimit has checked it
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.upload_timeout_s
         stream = self.request.stream().__aiter__()
@@ -135,6 +139,12 @@ class IncomingBody:
                     what = f"Nothing arrived for {self._settings.upload_idle_timeout_s:g} seconds."
                 raise _timeout(what) from None
             self._place.received += len(piece)
+            if self._limit is not None and max(self._place.received, announced) > self._limit:
+                raise UploadTooLarge(
+                    f"The body is larger than {self._limit / (1 << 20):g} MiB, the limit of your plan. Send a shorter "
+                    "or smaller video, or choose a larger plan (GET /api/billing/plans).",
+                    headers={"Connection": "close"},
+                )
             yield piece
 
     def keep(self, count: int) -> None:
@@ -161,10 +171,11 @@ class Uploads:
         self._places = Places(settings.max_concurrent_requests, "uploads", _gave_way, settings.upload_min_kb_s)
 
     @contextlib.asynccontextmanager
-    async def enter(self, request: Request) -> AsyncIterator[IncomingBody]:
-        """Hold one place. Raises Busy when none is free, UploadTimeout when others need the place."""
+    async def enter(self, request: Request, limit: int | None = None) -> AsyncIterator[IncomingBody]:
+        """Hold one place. limit: as for IncomingBody. Raises Busy when none is free, UploadTimeout when others need the
+        place."""
         async with self._places.hold(request.client.host if request.client is not None else None) as place:
-            yield IncomingBody(request, place, self, self._settings)
+            yield IncomingBody(request, place, self, self._settings, limit)
 
     def check_memory(self, asking: Place) -> None:
         """Raises Busy when the bodies in memory, that of `asking` included, are more than it may hold."""

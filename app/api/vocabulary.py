@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.api.access import needs
 from app.api.dependencies import ServicesDep
 from app.api.problems import responses
 from app.api.schemas.vocabulary import Label, LabelNames, Labels, Vocabularies, VocabularyEntry
 from app.core import errors
 from app.services.recognition.vocabularies import reading_with
 
-router = APIRouter(tags=["vocabulary"])
+router = APIRouter(tags=["vocabulary"], dependencies=[needs("captions")])
 
 _NOT_READY = (errors.NotReady, errors.DeviceFault)
 

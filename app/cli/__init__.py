@@ -14,6 +14,7 @@ from loguru import logger
 
 from app import __version__
 from app.cli import (
+    admin,
     average,
     caption,
     dataset,
@@ -34,7 +35,7 @@ from app.cli import (
 from app.core.settings import SettingsError
 
 _COMMANDS = (
-    *(caption, serve, doctor, labels, samples, grammar, db),
+    *(caption, serve, doctor, labels, samples, grammar, db, admin),
     *(dataset, extract, train, evaluate, average, release, glosses, prototypes, times),
 )
 

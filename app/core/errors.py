@@ -19,6 +19,9 @@ class Close(IntEnum):
     DRAINING = 1012
     FULL = 1013
     BAD_START = 4400
+    AUTH = 4401
+    NO_CREDITS = 4402
+    PLAN_LIMIT = 4403
     IDLE = 4408
     TOO_LONG = 4410
     TOO_FAST = 4429
@@ -76,6 +79,10 @@ class EmptyFile(ServiceError, status=400, title="The file is empty"):
     example = "The uploaded file has 0 bytes. Check that the recording was saved before it was sent."
 
 
+class InvalidSignature(ServiceError, status=400, title="The signature does not match"):
+    example = "The header Stripe-Signature does not sign this body, or did so more than 5 minutes ago."
+
+
 class TruncatedVideo(ServiceError, status=400, title="The video is truncated"):
     example = "The video ends before its index: the recording or the upload was cut short. Send the whole file."
 
@@ -85,6 +92,45 @@ class Unauthorized(ServiceError, status=401, title="A token is required"):
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Unauthenticated(ServiceError, status=401, title="Signing in is required", close=Close.AUTH):
+    """Nothing was sent that says who asks, or what was sent is not valid."""
+
+    example = (
+        "This service answers only those who sign in. Send 'Authorization: Bearer' with the access token of POST "
+        "/api/auth/sign-in, or with an API key."
+    )
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class BadCredentials(ServiceError, status=401, title="E-mail address, password or code is wrong"):
+    example = "There is no account with this e-mail address and password. Check both, or ask for a password reset."
+
+
+class SecondFactorRequired(ServiceError, status=401, title="A code of the second factor is required"):
+    example = "This account has a second factor. Send the six digits that your authenticator shows as 'code'."
+
+
+class Forbidden(ServiceError, status=403, title="This account or key may not do this", close=Close.AUTH):
+    example = "This needs the role 'operator'; the account has 'user'. An admin can change it."
+
+
+class InsufficientCredits(ServiceError, status=402, title="Not enough credits", close=Close.NO_CREDITS):
+    """Its answer also has `needed`, `available` and `missing`, in credits."""
+
+    example = (
+        "This clip costs 12 credits and 5 are left: 7 are missing. Credits come with each month; POST "
+        "/api/billing/checkout leads to a plan with more."
+    )
+
+
+class PlanLimit(ServiceError, status=403, title="The plan does not allow this", close=Close.PLAN_LIMIT):
+    """Its answer also has `limit`, the name of the limit in GET /api/billing/plans."""
+
+    example = "The plan Free allows 1 live session at once, and 1 is open. GET /api/billing/plans lists the plans."
 
 
 class TrainingForbidden(ServiceError, status=403, title="Training is not open to this client"):
@@ -133,6 +179,14 @@ class UploadTimeout(ServiceError, status=408, title="The upload stalled"):
     example = "Nothing arrived for 30 seconds. Send the file again over a better connection."
 
 
+class EmailTaken(ServiceError, status=409, title="There is an account with this e-mail address"):
+    example = "There is an account with this e-mail address already. Sign in, or ask for a password reset."
+
+
+class TooManyKeys(ServiceError, status=409, title="API key limit reached"):
+    example = "The account has 20 API keys, the limit of this service. Revoke one that is not in use."
+
+
 class TooManyJobs(ServiceError, status=409, title="Training job limit reached"):
     example = "1 training job is already running, the maximum that MAX_TRAINING_JOBS allows. Wait for it or stop it."
 
@@ -143,6 +197,15 @@ class GpuInUse(ServiceError, status=409, title="The GPU is in use"):
 
 class WrongState(ServiceError, status=409, title="The job's state does not allow this"):
     example = "The job is finished: there is nothing to stop."
+
+
+class AlreadySubscribed(ServiceError, status=409, title="There is a subscription already"):
+    example = "The account has a subscription. POST /api/billing/portal leads to the page where it is changed or ended."
+
+
+class IdempotencyInProgress(ServiceError, status=409, title="The first request with this key is running"):
+    retry_after_s = 2
+    example = "A request with this Idempotency-Key is still being worked on. Ask again in a moment for its answer."
 
 
 class UploadTooLarge(ServiceError, status=413, title="The upload is too large"):
@@ -167,6 +230,22 @@ class NotLandmarks(ServiceError, status=415, title="This file contains no landma
 
 class InvalidRequest(ServiceError, status=422, title="The request does not have the expected form"):
     example = "fps: Input should be less than or equal to 240"
+
+
+class InvalidEmail(ServiceError, status=422, title="This is not an e-mail address"):
+    example = "The e-mail address is not valid: it has no @. Write it as name@example.org."
+
+
+class WeakPassword(ServiceError, status=422, title="The password cannot be used"):
+    example = "The password has 4 characters; at least 10 are needed. Use a few words that belong to nobody's life."
+
+
+class InvalidCode(ServiceError, status=422, title="The code is not valid"):
+    example = "The code is not valid now. Check the clock of the authenticator and send the newest code."
+
+
+class InvalidResetLink(ServiceError, status=422, title="The link of the password reset is not valid"):
+    example = "This link was used already, or it is too old. Ask for another one."
 
 
 class NoVideoStream(ServiceError, status=422, title="The file has no video track"):
@@ -206,8 +285,18 @@ class UnknownVocabulary(ServiceError, status=422, title="Unknown vocabulary or g
     )
 
 
+class IdempotencyMismatch(ServiceError, status=422, title="The key belongs to another request"):
+    example = "This Idempotency-Key was sent before with another request. Choose another key for each new request."
+
+
 class CheckpointRefused(ServiceError, status=422, title="The checkpoint cannot be used"):
     example = "The weights are damaged. The active recogniser stays in use."
+
+
+class TooManyRequests(
+    ServiceError, status=429, title="Too many requests in a short time", close=Close.TOO_FAST, retry_after_s=60
+):
+    example = "More than 600 requests a minute. Try again in 60 seconds (header Retry-After)."
 
 
 class Busy(ServiceError, status=503, title="The service is at capacity", retry_after_s=2):
@@ -223,7 +312,11 @@ class NotReady(ServiceError, status=503, title="The service is not ready", retry
 
 
 class DatabaseUnavailable(ServiceError, status=503, title="The database is unavailable", retry_after_s=5):
-    example = "The database that holds training jobs does not respond. Start it, or correct DATABASE_URL."
+    example = "The database that holds accounts and training jobs does not respond. Start it, or correct DATABASE_URL."
+
+
+class PaymentsUnavailable(ServiceError, status=503, title="The payment service cannot be reached", retry_after_s=10):
+    example = "Stripe did not answer. Nothing was changed; try again in a moment."
 
 
 class TrainingUnavailable(ServiceError, status=503, title="Training cannot run on this machine"):

@@ -16,9 +16,20 @@ from app.core.network import AddressList, parse_host, parse_origin
 MEBIBYTE = 1024 * 1024
 #: Schemes of DATABASE_URL.
 POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
+#: Schemes of REDIS_URL.
+REDIS = ("redis", "rediss")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 #: Their values are never shown.
-_SECRETS = ("database_url", "training_token")
+SECRETS = (
+    "database_url",
+    "training_token",
+    "auth_secret",
+    "smtp_password",
+    "redis_url",
+    "metrics_token",
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+)
 
 
 class SettingsError(RuntimeError):
@@ -72,6 +83,50 @@ class Settings(BaseSettings):
         None, description="postgresql:// address of the database; unset = an embedded PostgreSQL in DATA_DIR."
     )
     data_dir: Path = Field(_REPOSITORY / "data", description="Folder of the embedded database.")
+    redis_url: SecretStr | None = Field(
+        None, description="redis:// address; several processes then share their rate limits. Unset = each has its own."
+    )
+
+    auth_mode: Literal["open", "required"] = Field(
+        "open", description="open: anonymous use; required: every request needs a sign-in or an API key."
+    )
+    auth_secret: SecretStr | None = Field(
+        None, min_length=32, description="Signs tokens and hashes keys; unset = a random one kept in DATA_DIR."
+    )
+    registration: bool = Field(True, description="Whether people may make accounts for themselves.")
+    access_token_minutes: float = Field(15.0, gt=0, le=1440, description="How long an access token is valid.")
+    refresh_token_days: float = Field(30.0, gt=0, le=365, description="How long a refresh token is valid.")
+    ticket_seconds: float = Field(30.0, gt=0, le=600, description="How long a ticket for one socket is valid.")
+    password_reset_minutes: float = Field(30.0, gt=0, le=1440, description="How long the link of a reset is valid.")
+    max_api_keys: int = Field(
+        20, ge=1, le=1000, description="API keys of one account that are neither revoked nor expired."
+    )
+    requests_per_minute: int = Field(
+        600, ge=1, le=1_000_000, description="Requests a minute of one account, of one API key, and of one address."
+    )
+    sign_ins_per_minute: int = Field(
+        10, ge=1, le=100_000, description="Attempts a minute to sign in, of one address and at one account."
+    )
+    public_url: str | None = Field(None, description="Where people reach the service, for links in mails.")
+    smtp_host: str | None = Field(None, description="Mail server; unset = links of resets are written to the log.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How mails are encrypted on their way."
+    )
+    smtp_user: str | None = Field(None, description="Account at the mail server.")
+    smtp_password: SecretStr | None = Field(None, description="Password of that account.")
+    smtp_from: str = Field("glossline@localhost", min_length=3, description="Sender of the mails.")
+    plans_file: Path | None = Field(None, description="Table of the plans; unset = app/services/billing/plans.toml.")
+    stripe_secret_key: SecretStr | None = Field(
+        None, min_length=8, description="Stripe's secret key; unset = no payments, plans are granted by an admin."
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        None, min_length=8, description="Signing secret of the webhook at /api/billing/webhook."
+    )
+    stripe_prices: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, description="Price of each paid plan at Stripe, comma separated: pro=price_1,..."
+    )
+    stripe_api: str = Field("https://api.stripe.com", description="Address of Stripe's API.")
     training: bool = Field(True, description="Training jobs over HTTP.")
     training_token: SecretStr | None = Field(
         None, min_length=16, description="Token for training over HTTP; unset = only from this machine."
@@ -148,9 +203,17 @@ class Settings(BaseSettings):
     )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Minimum log level.")
     metrics: bool = Field(True, description="Prometheus metrics at /metrics.")
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="Token for /metrics in AUTH_MODE=required, from other machines."
+    )
     log_json: bool = Field(False, description="One JSON object per log line.")
 
-    @field_validator("database_url", "training_token", mode="before")
+    @field_validator(
+        *("database_url", "training_token", "auth_secret", "redis_url"),
+        *("metrics_token", "public_url", "smtp_host", "smtp_user", "smtp_password"),
+        *("plans_file", "stripe_secret_key", "stripe_webhook_secret"),
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -166,10 +229,42 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        scheme = value.get_secret_value().partition("://")[0] if value is not None else "redis"
+        if scheme not in REDIS:
+            raise ValueError("write redis://[:PASSWORD@]HOST[:PORT], rediss:// for TLS")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        if value is not None and parse_origin(value.rstrip("/")) is None:
+            raise ValueError("write scheme and host, such as https://captions.example.org")
+        return value and value.rstrip("/")
+
     @field_validator("cors_origins", "allowed_hosts", "forwarded_allow_ips", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("stripe_prices", mode="before")
+    @classmethod
+    def _split_prices(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+        if not all(plan and price for plan, _, price in pairs):
+            raise ValueError("write plan=price, comma separated, such as pro=price_1,enterprise=price_2")
+        return {plan.strip(): price.strip() for plan, _, price in pairs}
+
+    @field_validator("stripe_api")
+    @classmethod
+    def _check_stripe_api(cls, value: str) -> str:
+        if parse_origin(value.rstrip("/")) is None:
+            raise ValueError("write scheme and host, such as https://api.stripe.com")
+        return value.rstrip("/")
 
     @field_validator("forwarded_allow_ips")
     @classmethod
@@ -218,10 +313,20 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _stripe_is_whole(self) -> Settings:
+        if self.stripe_secret_key is not None and (self.stripe_webhook_secret is None or not self.stripe_prices):
+            raise ValueError(
+                "STRIPE_SECRET_KEY needs STRIPE_WEBHOOK_SECRET and STRIPE_PRICES too; without them payments have no "
+                "effect"
+            )
+        return self
+
     @property
     def uses_database(self) -> bool:
-        """Training jobs and the active checkpoint are stored there; without training, only if DATABASE_URL is set."""
-        return self.training or self.database_url is not None
+        """Training jobs, the active checkpoint and accounts are stored there; without training and in AUTH_MODE=open,
+        only if DATABASE_URL is set."""
+        return self.training or self.auth_mode == "required" or self.database_url is not None
 
     @property
     def max_upload_bytes(self) -> int:
@@ -247,6 +352,6 @@ def load_settings(**overrides: object) -> Settings:
             name = str(error["loc"][0])
             field = Settings.model_fields.get(name)
             hint = f" ({field.description})" if field is not None and field.description else ""
-            given = "(hidden)" if name in _SECRETS else repr(error["input"])
+            given = "(hidden)" if name in SECRETS else repr(error["input"])
             lines.append(f"{name.upper()}={given}: {message}{hint}")
         raise SettingsError("These settings cannot be used:\n  " + "\n  ".join(lines)) from None

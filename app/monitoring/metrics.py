@@ -92,6 +92,23 @@ class Metrics:
         )
         for outcome in FRAMES:
             self.live_frames.labels(outcome)
+
+        self.credits_debited = counter(
+            "glossline_credits_debited", "Credits debited, for clips and for live captions.", ["kind"]
+        )
+        for kind in ("clip", "live"):
+            self.credits_debited.labels(kind)
+        self.credits_reserved = gauge("glossline_credits_reserved", "Credits held for work of this process.")
+        self.credits_refused = counter(
+            "glossline_credits_refused", "Requests and sessions refused for want of credits."
+        )
+        self.credits_wrong_accounts = gauge(
+            "glossline_credits_wrong_accounts",
+            "Accounts whose ledger does not add up (checked every five minutes); anything but 0 is a fault.",
+        )
+        self.stripe_events = counter(
+            "glossline_stripe_events", "Webhooks of Stripe: applied, repeated, ignored, refused.", ["outcome"]
+        )
         self._before_reading: list[Callable[[], None]] = []
 
     def stages(self, source: str) -> OnStage:

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from app.core.errors import Busy, MalformedRequest, NotReady, ServiceError, UploadTimeout
 from app.core.limits import Place, Places
+from app.rpc.access import CALLER, principal_of
 from app.rpc.calls import ActiveCalls, Context, address_of, refuse
 from app.services.container import Services
 
@@ -66,6 +67,7 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
                 if self._services.captions.draining:
                     raise NotReady
                 self._services.clips.check_ready()
+                CALLER.set(await principal_of(context, self._services))
                 async with self._uploads.hold(address_of(context.peer())) as place:
                     message = await _message(context, UPLOAD_S)
                     place.settled = True

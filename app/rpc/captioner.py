@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from loguru import logger
 
 from app.core.errors import InternalError, InvalidRequest, ServiceError
+from app.rpc.access import CALLER, key_of
 from app.rpc.calls import ActiveCalls, Context
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1 import captioner_pb2_grpc
-from app.rpc.messages import recognition, vocabulary
+from app.rpc.messages import vocabulary
 from app.rpc.status import status_of
 from app.rpc.streaming import converse
 from app.services.container import Services
@@ -29,7 +30,8 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         self._services, self._calls = services, calls
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
-        return await self._recognition(request.clip, vocabulary(request.vocabulary))
+        read_with, key = vocabulary(request.vocabulary), key_of(context, request)
+        return await recognise(request.clip, read_with, self._services, CALLER.get(), key)
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
         if not 1 <= len(request.clips) <= MAX_CLIPS:
@@ -44,17 +46,13 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
         async with self._calls.call(context, "StreamCaptions"):
-            await converse(context, self._services.captions)
-
-    async def _recognition(self, clip: pb.Clip, read_with: Vocabulary) -> pb.Recognition:
-        services = self._services
-        return recognition(await recognise(clip, read_with, services.clips, services.settings.max_duration_s))
+            await converse(context, self._services)
 
     async def _result(self, clip: pb.Clip, read_with: Vocabulary, places: asyncio.Semaphore) -> pb.ClipResult:
         """A bad clip does not affect the others."""
         async with places:
             try:
-                return pb.ClipResult(recognition=await self._recognition(clip, read_with))
+                return pb.ClipResult(recognition=await recognise(clip, read_with, self._services, CALLER.get()))
             except ServiceError as problem:
                 error = problem
             except Exception:  # noqa: BLE001 - an unexpected error of one clip is that clip's answer

@@ -1,44 +1,76 @@
-"""Whole clips in one message: a video, images or landmarks -> a ClipResult of the ClipService."""
+"""Whole clips in one message: a video, images or landmarks -> what the ClipService recognises in it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 
 from app.core.errors import EmptyFile, InvalidRequest
+from app.core.principal import Principal
 from app.core.temp_files import temporary_file
 from app.pipeline.keypoints import DEFAULT_ASPECT, Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from
 from app.pipeline.module1_preprocessing.landmark_files import DEFAULT_FPS, MAX_FRAMES, keypoints_from_points
 from app.rpc.glossline.v1 import captioner_pb2 as pb
-from app.rpc.messages import unpacked
+from app.rpc.messages import recognition, unpacked
+from app.services.billing import limits
+from app.services.billing.idempotency import Answer, Key
+from app.services.container import Services
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors
-from app.services.recognition.service import ClipResult, ClipService
+from app.services.recognition.service import ClipResult
 from app.services.recognition.vocabularies import Vocabulary
 
+#: What reads a clip; takes the longest that is allowed, in seconds.
+Read = Callable[[float], Awaitable[ClipResult]]
 
-async def recognise(clip: pb.Clip, vocabulary: Vocabulary, service: ClipService, max_duration_s: float) -> ClipResult:
-    """Raises the documented errors of app.core.errors. Cancelling it stops the work."""
+
+async def recognise(
+    clip: pb.Clip, vocabulary: Vocabulary, services: Services, caller: Principal, key: Key | None = None
+) -> pb.Recognition:
+    """The caller pays for it; with a key, once. Raises the documented errors of app.core.errors. Cancelling it stops
+    the work."""
+    longest_s = services.settings.max_duration_s
+    async with AsyncExitStack() as stack:
+        seconds, size, read = await _prepared(clip, vocabulary, services, caller, stack)
+        allowed = limits.reading_with(vocabulary, size)
+        async with services.credits.clip(caller, seconds, longest_s, key, allowed) as charge:
+            if charge.replayed is not None:
+                return pb.Recognition.FromString(charge.replayed.content)
+            result = await read(charge.limit_s)
+            charge.used_s = result.recognition.duration_s
+            answer = recognition(result)
+            charge.answer = Answer("application/x-protobuf", answer.SerializeToString()) if key is not None else None
+        return answer
+
+
+async def _prepared(
+    clip: pb.Clip, vocabulary: Vocabulary, services: Services, caller: Principal, stack: AsyncExitStack
+) -> tuple[float | None, int, Read]:
+    """Seconds of the clip, if they are known and matter; its bytes; and what reads it."""
+    service = services.clips
     match clip.WhichOneof("source"):
         case "video":
-            return await _video(clip.video, vocabulary, service)
+            if not clip.video:
+                raise EmptyFile
+            path = await stack.enter_async_context(temporary_file())
+            await asyncio.to_thread(path.write_bytes, clip.video)
+            seconds = await service.video_seconds(path) if services.credits.charges(caller) else None
+            return seconds, len(clip.video), partial(service.process_video, path, vocabulary)
         case "frames":
-            pictures, times = await asyncio.to_thread(_frames, clip.frames, max_duration_s)
-            return await service.process_frames(decoded(pictures, times), vocabulary)
+            pictures, times = await asyncio.to_thread(_frames, clip.frames, services.settings.max_duration_s)
+            return (
+                times[-1],
+                sum(map(len, clip.frames.jpeg)),
+                lambda _: service.process_frames(decoded(pictures, times), vocabulary),
+            )
         case "landmarks":
             keypoints = await asyncio.to_thread(_landmarks, clip.landmarks)
-            return await service.process_landmarks(keypoints, vocabulary)
+            return keypoints.duration_s, 0, lambda _: service.process_landmarks(keypoints, vocabulary)
         case _:
             raise InvalidRequest("The clip is empty. Send 'video', 'frames' or 'landmarks'.")
-
-
-async def _video(data: bytes, vocabulary: Vocabulary, service: ClipService) -> ClipResult:
-    if not data:
-        raise EmptyFile
-    async with temporary_file() as path:
-        await asyncio.to_thread(path.write_bytes, data)
-        return await service.process_video(path, vocabulary)
 
 
 def _frames(frames: pb.Frames, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float]]:

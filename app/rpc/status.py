@@ -42,6 +42,9 @@ CLOSED: dict[Close, StatusCode] = {
     Close.DRAINING: StatusCode.UNAVAILABLE,
     Close.FULL: StatusCode.RESOURCE_EXHAUSTED,
     Close.BAD_START: StatusCode.INVALID_ARGUMENT,
+    Close.AUTH: StatusCode.UNAUTHENTICATED,
+    Close.NO_CREDITS: StatusCode.FAILED_PRECONDITION,
+    Close.PLAN_LIMIT: StatusCode.PERMISSION_DENIED,
     Close.IDLE: StatusCode.DEADLINE_EXCEEDED,
     Close.TOO_LONG: StatusCode.DEADLINE_EXCEEDED,
     Close.TOO_FAST: StatusCode.RESOURCE_EXHAUSTED,
@@ -55,6 +58,8 @@ def status_of(error: ServiceError) -> StatusCode:
 
 def stream_status(error: ServiceError) -> StatusCode:
     """How a live stream ends for this reason."""
+    if error.close is Close.AUTH:  # unauthenticated and forbidden close alike elsewhere
+        return status_of(error)
     return CLOSED[error.close or Close.INTERNAL]
 
 

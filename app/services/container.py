@@ -8,6 +8,12 @@ from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
 from app.db.database import Database
 from app.monitoring.metrics import Metrics
+from app.services.accounts.access import Access
+from app.services.accounts.keys import Keys
+from app.services.accounts.rate_limits import RateLimits
+from app.services.accounts.service import Accounts
+from app.services.billing.credits import Credits
+from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
@@ -23,6 +29,15 @@ class Services:
     metrics: Metrics
     database: Database | None
     """None if nothing needs one (`Settings.uses_database`); the other optional parts are then None too."""
+    rate_limits: RateLimits
+    accounts: Accounts | None
+    keys: Keys | None
+    access: Access
+    """Tells every door who asks."""
+    credits: Credits
+    """What is used, and what it costs; where nothing is charged, everything is free."""
+    stripe: StripeBilling | None
+    """None without STRIPE_SECRET_KEY."""
     host: ModelHost
     clips: ClipService
     captions: LiveHub

@@ -28,12 +28,19 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         "/api/training/jobs/{job_id}/metrics", "/api/training/jobs/{job_id}/logs", "/api/training/jobs/{job_id}/stop",
         "/api/training/jobs/{job_id}/resume", "/api/training/checkpoints",
         "/api/training/checkpoints/{checkpoint_id}/activate",
+        "/api/auth/register", "/api/auth/sign-in", "/api/auth/refresh", "/api/auth/sign-out", "/api/auth/ticket",
+        "/api/auth/sign-out-everywhere", "/api/auth/password", "/api/auth/password-reset",
+        "/api/auth/password-reset/confirm", "/api/auth/second-factor", "/api/auth/second-factor/on",
+        "/api/auth/second-factor/off", "/api/users/me", "/api/users", "/api/users/{user_id}", "/api/keys",
+        "/api/keys/{key_id}", "/api/billing/plans", "/api/billing/usage", "/api/billing/ledger",
+        "/api/billing/checkout", "/api/billing/portal", "/api/billing/webhook", "/api/billing/users/{user_id}",
+        "/api/billing/users/{user_id}/credits", "/api/billing/users/{user_id}/plan",
     }  # fmt: skip
     for path, methods in paths.items():
         for operation in methods.values():
             assert operation["summary"], path
             assert operation["tags"], path
-            assert {"200", "202"} & set(operation["responses"]), path
+            assert {"200", "201", "202", "204"} & set(operation["responses"]), path
 
 
 async def test_every_error_of_the_service_is_documented_somewhere(client: httpx.AsyncClient) -> None:
@@ -44,7 +51,7 @@ async def test_every_error_of_the_service_is_documented_somewhere(client: httpx.
         for answer in operation["responses"].values()
         for code in answer.get("content", {}).get("application/problem+json", {}).get("examples", {})
     }
-    everywhere = {"not_found", "method_not_allowed"}  # answers of no route
+    everywhere = {"method_not_allowed"}  # an answer of no route
     assert found == {error.code for error in all_errors() if not issubclass(error, LiveError)} - everywhere
 
 
@@ -78,11 +85,12 @@ async def test_every_example_of_a_body_is_accepted(client: httpx.AsyncClient) ->
         if body is None:
             continue
         schema = whole["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
-        for example in schema["examples"]:
-            posted += 1
+        for example in schema.get("examples", []):
             if path == "/api/training/start":
+                posted += 1
                 TrainingRequest.model_validate(example)  # whether its dataset exists is another question
-            else:
+            elif path.startswith("/api/inference"):
+                posted += 1
                 answer = await client.post(path, json=example)
                 assert answer.status_code == 200, answer.text
     assert posted == 3
@@ -91,9 +99,11 @@ async def test_every_example_of_a_body_is_accepted(client: httpx.AsyncClient) ->
 async def test_the_token_is_optional_and_refusals_are_documented(client: httpx.AsyncClient) -> None:
     paths = (await document(client))["paths"]
     assert {} in paths["/api/training/status"]["get"]["security"]
-    assert "security" not in paths["/api/inference/predict"]["post"]
+    assert paths["/api/inference/predict"]["post"]["security"] == [{"bearer": []}, {"api_key": []}, {}]
+    assert {} not in paths["/api/keys"]["get"]["security"]
+    assert "security" not in paths["/api/auth/sign-in"]["post"]
     forbidden = paths["/api/inference/predict"]["post"]["responses"]["403"]["content"]["application/problem+json"]
-    assert set(forbidden["examples"]) == {"host_refused", "origin_refused"}
+    assert set(forbidden["examples"]) == {"host_refused", "origin_refused", "forbidden", "plan_limit"}
     assert "403" not in paths["/api/health/live"]["get"]["responses"]
     stream = paths["/api/training/jobs/{job_id}/logs"]["get"]["responses"]["200"]["content"]["text/event-stream"]
     assert stream["schema"]["type"] == "array"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, given, settings
 from pydantic import SecretStr
 from schemathesis.checks import CheckFunction
@@ -19,7 +19,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.core.settings import Settings
-from app.main import create_app
+from app.services.accounts.offline import accounts_of
+from app.services.accounts.tokens import Token
+from tests.support.accounts import PASSWORD, SECRET
+from tests.support.serving import in_a_thread
 
 CHECKS: list[CheckFunction] = [
     schemathesis.checks.not_a_server_error,
@@ -38,22 +41,29 @@ def address(tiny_settings: Settings, postgres: str, tmp_path_factory: pytest.Tem
         update={
             "training": True,
             "database_url": SecretStr(postgres),
+            "auth_secret": SecretStr(SECRET),
+            "requests_per_minute": 100_000,
+            "sign_ins_per_minute": 100_000,
             "datasets_dir": empty,
             "configs_dir": empty,
             "runs_dir": empty,
         }
     )
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(0.05)
-            assert thread.is_alive(), "the server did not start"
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
+    with in_a_thread(settings) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def admin(address: str, tiny_settings: Settings, postgres: str) -> str:
+    """An access token that signing out everywhere does not end."""
+    options = {"database_url": SecretStr(postgres), "auth_secret": SecretStr(SECRET)}
+
+    async def made() -> str:
+        async with accounts_of(tiny_settings.model_copy(update=options)) as (accounts, _):
+            user = await accounts.create("admin@example.org", PASSWORD, "admin")
+            return accounts._tokens.make("access", Token(uuid4(), user.id, 10**6), 3600)
+
+    return asyncio.run(made())
 
 
 @pytest.mark.slow
@@ -81,15 +91,61 @@ def address(tiny_settings: Settings, postgres: str, tmp_path_factory: pytest.Tem
         "POST /api/training/jobs/{job_id}/resume",
         "GET /api/training/checkpoints",
         "POST /api/training/checkpoints/{checkpoint_id}/activate",
+        "POST /api/auth/register",
+        "POST /api/auth/sign-in",
+        "POST /api/auth/refresh",
+        "POST /api/auth/sign-out",
+        "POST /api/auth/sign-out-everywhere",
+        "POST /api/auth/password",
+        "POST /api/auth/password-reset",
+        "POST /api/auth/password-reset/confirm",
+        "POST /api/auth/second-factor",
+        "POST /api/auth/second-factor/on",
+        "POST /api/auth/second-factor/off",
+        "POST /api/auth/ticket",
+        "GET /api/users/me",
+        "GET /api/users",
+        "PATCH /api/users/{user_id}",
+        "GET /api/keys",
+        "POST /api/keys",
+        "DELETE /api/keys/{key_id}",
     ],
 )
 def test_answers_are_as_documented(address: str, route: str) -> None:
+    check(address, route, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "route",
+    [
+        "POST /api/auth/sign-out-everywhere",
+        "POST /api/auth/password",
+        "POST /api/auth/second-factor",
+        "POST /api/auth/second-factor/on",
+        "POST /api/auth/second-factor/off",
+        "POST /api/auth/ticket",
+        "GET /api/users/me",
+        "GET /api/users",
+        "PATCH /api/users/{user_id}",
+        "GET /api/keys",
+        "POST /api/keys",
+        "DELETE /api/keys/{key_id}",
+    ],
+)
+def test_answers_to_an_admin_are_as_documented(address: str, admin: str, route: str) -> None:
+    check(address, route, {"Authorization": f"Bearer {admin}"})
+
+
+def check(address: str, route: str, headers: dict[str, str], path_parameters: dict[str, str] | None = None) -> None:
     method, _, path = route.partition(" ")
     operation = schemathesis.openapi.from_url(f"{address}/openapi.json")[path][method]
 
     @given(case=operation.as_strategy())
     @settings(max_examples=15, derandomize=True, suppress_health_check=list(HealthCheck))
     def holds(case: schemathesis.Case) -> None:
-        case.call_and_validate(checks=CHECKS)
+        if path_parameters is not None:
+            case.path_parameters = path_parameters
+        case.call_and_validate(checks=CHECKS, headers=headers)
 
     holds()

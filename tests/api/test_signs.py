@@ -24,7 +24,7 @@ async def test_the_list_says_what_each_sign_was_made_from(client: httpx.AsyncCli
 async def test_a_performance_is_what_the_landmark_route_reads(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/signs/MOTHER")
     assert answer.status_code == 200
-    assert answer.headers["cache-control"].startswith("public")
+    assert answer.headers["cache-control"].startswith("private")
     content = answer.json()
     frames = len(load()["MOTHER"])
     for name, points, numbers in (("pose", 33, 3), ("left", 21, 2), ("right", 21, 2)):

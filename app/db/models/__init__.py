@@ -1,7 +1,23 @@
 """The tables, by subject. All of them are imported here, so that `Base.metadata` is complete."""
 
+from app.db.models.accounts import ApiKey, PasswordReset, RefreshToken, Ticket, User
 from app.db.models.base import Base
+from app.db.models.credits import Idempotency, LedgerEntry, ReservationRow, StripeEvent, Subscription
 from app.db.models.recognition import CheckpointChoice
 from app.db.models.training import TrainingJob
 
-__all__ = ["Base", "CheckpointChoice", "TrainingJob"]
+__all__ = [
+    "ApiKey",
+    "Base",
+    "CheckpointChoice",
+    "Idempotency",
+    "LedgerEntry",
+    "PasswordReset",
+    "RefreshToken",
+    "ReservationRow",
+    "StripeEvent",
+    "Subscription",
+    "Ticket",
+    "TrainingJob",
+    "User",
+]

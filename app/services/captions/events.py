@@ -197,7 +197,7 @@ class Stats(events.Event):
     fps: float
     """Frames received per second."""
     credits_remaining: float | None = None
-    """Always null: there are no credits yet."""
+    """What the account has left, in credits; null where nothing is charged."""
 
 
 class Prediction(events.Event):

@@ -14,12 +14,16 @@ from loguru import logger
 
 from app.core import errors
 from app.core.limits import ConcurrencyLimit
+from app.core.principal import ANONYMOUS, Principal
 from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.keypoints import DEFAULT_ASPECT
 from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
 from app.pipeline.streaming import CaptionStream, StreamConfig
+from app.services.billing import limits as plan_limits
+from app.services.billing.credits import Credits, Reservation
 from app.services.captions.camera import Camera, CameraClient
+from app.services.captions.charging import AHEAD_S, LiveCharge
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
 from app.services.captions.events import Config, Limits, Ready, RecogniserInfo, VocabularyInUse
 from app.services.captions.session import FINISH_S, Counters, LiveSession
@@ -58,8 +62,17 @@ class _Entry:
 class LiveHub:
     """The Sessions of conversations (see there). Not thread-safe; needs a running event loop."""
 
-    def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
-        """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera."""
+    def __init__(
+        self,
+        settings: Settings,
+        host: ModelHost,
+        landmarks: LandmarkEngine,
+        metrics: Metrics,
+        credits: Credits | None = None,
+    ) -> None:
+        """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
+        credits: pay for sessions; None: all are free."""
+        self._credits = credits
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
@@ -123,12 +136,12 @@ class LiveHub:
         """Count an attempt of this address to connect. Raises TooManyAttempts."""
         self._limits.attempt(address)
 
-    async def open(self, start: Start | None = None) -> LiveSession:
-        """A new session; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart, UnknownVocabulary."""
+    async def open(self, start: Start | None = None, principal: Principal = ANONYMOUS) -> LiveSession:
+        """A new session of this principal; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart,
+        UnknownVocabulary, InsufficientCredits, PlanLimit, DatabaseUnavailable."""
         self.check_room()
         start = start or Start()
         recogniser = await reading_with(self._host.recogniser, start.vocabulary)
-        self.check_room()  # others may have come meanwhile
         try:
             config = StreamConfig(
                 window=start.window or self._settings.clip_length,
@@ -140,6 +153,13 @@ class LiveHub:
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
+        reservation = await self._reserved(start, principal)
+        try:
+            self.check_room()  # others may have come meanwhile
+        except errors.ServiceError:
+            if self._credits is not None and reservation is not None:
+                await self._credits.release(reservation)
+            raise
         away = [(entry.lost_at, i) for i, entry in self._entries.items() if not entry.connected]
         if away and len(self._entries) >= self._settings.max_clients:  # a session that may be resumed makes room
             self._dropping = asyncio.ensure_future(self.drop(min(away)[1]))
@@ -159,7 +179,10 @@ class LiveHub:
             self._host.live,
             self._open_camera,
             on_lag=self.metrics.caption_lag.observe,
+            principal=principal,
         )
+        if self._credits is not None and reservation is not None and reservation.plan is not None:
+            session.charge = LiveCharge(self._credits, reservation, reservation.plan, session)
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
         self.streams.in_use += 1
@@ -167,9 +190,30 @@ class LiveHub:
         if start.save:
             session.warn("not_available", "save: this service keeps no history; nothing is saved.")
         for target in start.targets:
-            if target != "en":
+            if session.charge is not None and target not in session.charge.plan.languages:
+                session.warn("plan_limit", f"The plan {session.charge.plan.title} has no translation to '{target}'.")
+            elif target != "en":
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
+
+    async def _reserved(self, start: Start, principal: Principal) -> Reservation | None:
+        """Credits for the beginning of a session. One that its client has lost makes room for the next one of the same
+        account. Raises InsufficientCredits, PlanLimit, NotFound, DatabaseUnavailable."""
+        if self._credits is None:
+            return None
+        check = plan_limits.reading_with(start.vocabulary)
+        try:
+            return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
+        except errors.PlanLimit:
+            entries = list(self._entries.values())
+            lost = [entry.session for entry in entries if not entry.connected and _owns(principal, entry.session)]
+            if not lost:
+                raise
+            for session in lost:
+                await self.drop(session.id)
+                if session.charge is not None:
+                    await session.charge.close()
+            return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
 
     def _open_camera(self, client: CameraClient) -> Camera:
         return Camera(client, self._camera_threads, self._landmarks, self._host.device, self._on_stage)
@@ -183,11 +227,13 @@ class LiveHub:
         ]
         return max(silent, key=lambda entry: entry.session.frameless_s, default=None)
 
-    def resume(self, resume: Resume) -> LiveSession:
+    def resume(self, resume: Resume, principal: Principal = ANONYMOUS) -> LiveSession:
         """The session of a client that lost its connection; events it has not received are sent again. Raises
-        UnknownSession."""
+        UnknownSession, for sessions of other accounts too."""
         entry = self._entries.get(resume.session_id)
         if entry is None or not hmac.compare_digest(entry.session.token.encode(), resume.token.encode()):
+            raise errors.UnknownSession
+        if entry.session.principal.user_id != principal.user_id:
             raise errors.UnknownSession
         if not entry.connected:
             entry.connected = True
@@ -222,6 +268,8 @@ class LiveHub:
                 await entry.session.close()
             finally:
                 self._count_frames(entry)
+                if entry.session.charge is not None:
+                    entry.session.charge.close()
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -282,6 +330,10 @@ class LiveHub:
                     session.fail(
                         errors.SessionTooLong(f"The session reached its limit of {MAX_SESSION_S / 3600:g} hours.")
                     )
+
+
+def _owns(principal: Principal, session: LiveSession) -> bool:
+    return principal.user_id is not None and session.principal.user_id == principal.user_id
 
 
 def _ready(session: LiveSession) -> Ready:

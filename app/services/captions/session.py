@@ -14,16 +14,20 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader
+from app.core.principal import ANONYMOUS, Principal
 from app.pipeline.caption import milliseconds
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
+from app.services.billing import limits as plan_limits
 from app.services.captions.camera import Camera, CameraClient, FoundInImage, WaitingImage
 from app.services.captions.captions import Captions
+from app.services.captions.charging import LiveCharge
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import ChangeVocabulary, Command, Flush, Landmarks, Pause, Picture, Start
 from app.services.captions.events import Done, FoundLandmarks, Stats, Usage, VocabularyChanged, VocabularyInUse
 from app.services.captions.frames import FrameQueue
+from app.services.captions.meter import Meter
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.events import Error, Event, Warning
 from app.services.conversation.outbox import Outbox
@@ -61,12 +65,18 @@ class LiveSession:
         open_camera: Callable[[CameraClient], Camera] | None = None,
         now: Callable[[], float] = time.monotonic,
         on_lag: Callable[[float], object] = lambda seconds: None,
+        principal: Principal = ANONYMOUS,
     ) -> None:
         """start: the settings in use. open_camera: called when the first image arrives. on_lag: called with the
         seconds from the arrival of the newest frame to the captions that have read it."""
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
         self.start = start
+        self.principal = principal
+        """Whose session it is."""
+        self.charge: LiveCharge | None = None
+        """What pays for it; None: it is free."""
+        self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
         self.outbox = Outbox()
@@ -128,7 +138,10 @@ class LiveSession:
                 self.pause(command.paused)
 
     async def change_vocabulary(self, wanted: Vocabulary) -> None:
-        """Read with another vocabulary from the next sentence on. Raises UnknownVocabulary; nothing changes then."""
+        """Read with another vocabulary from the next sentence on. Raises UnknownVocabulary, PlanLimit; nothing changes
+        then."""
+        if self.charge is not None:
+            plan_limits.check_vocabulary(self.charge.plan, wanted)
         self.recogniser = await reading_with(self.recogniser, wanted)
         self.start = self.start.model_copy(update={"vocabulary": self.recogniser.reads})
         self._change = self.recogniser, self._clock.last_s
@@ -142,6 +155,11 @@ class LiveSession:
     @property
     def idle_s(self) -> float:
         return self._now() - self._last_message_at
+
+    @property
+    def used_s(self) -> float:
+        """Seconds of captions so far, as they are charged."""
+        return self._meter.seconds
 
     @property
     def frameless_s(self) -> float:
@@ -183,10 +201,11 @@ class LiveSession:
         self.finished = True
         self.send_event(Done(usage=self.usage()), last=True)
 
-    async def end(self, last: Event, problem: ServiceError, timeout_s: float) -> None:
-        """End the session from the service's side: what was received becomes final, then `last` is sent."""
+    async def end(self, last: Event | None, problem: ServiceError, timeout_s: float) -> None:
+        """End the session from the service's side: what was received becomes final, then `last` is sent, if any."""
         await self.flushed(timeout_s)
-        self.send_event(last, last=True)
+        if last is not None:
+            self.send_event(last, last=True)
         self.fail(problem)
 
     async def close(self) -> None:
@@ -203,7 +222,7 @@ class LiveSession:
         count = len(command.points) if isinstance(command, Landmarks) else 1
         self.counters.received += count
         self._last_frame_at = self._now()
-        if self._paused or not self._taking:
+        if self._paused or not self._taking or (self.charge is not None and self.used_s >= self.charge.payable_s):
             self.counters.dropped += count
             return
         arrived = self._now()
@@ -215,6 +234,7 @@ class LiveSession:
         except BadTimestamp:
             self.counters.dropped += count
             raise
+        self._meter.add(times, arrived)
         if gap:
             self.flush()
             self.warn("gap", "The capture times jumped; the sentence was ended there.")
@@ -374,7 +394,9 @@ class LiveSession:
     def stats(self) -> Stats:
         seconds = max(self._now() - self.began, 1e-3)
         fps = round(self.counters.received / seconds, 2)
-        return Stats(**asdict(self.counters), lag_ms=round(self._lag_ms, 1), fps=fps)
+        credits = self.charge.credits_remaining if self.charge is not None else None
+        numbers = asdict(self.counters)
+        return Stats(**numbers, lag_ms=round(self._lag_ms, 1), fps=fps, credits_remaining=credits)
 
     def usage(self) -> Usage:
         seconds = round(self._now() - self.began, 2)

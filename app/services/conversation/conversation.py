@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from loguru import logger
 
 from app.core.errors import BadStart, Close, InternalError, ServiceError, SlowReader, TakenOver, TooFast, TooManyFaults
 from app.core.limits import RateLimit
+from app.core.principal import ANONYMOUS, Principal
 from app.services.conversation.commands import Ack, Message, Ping, Resume, Start, Stop
 from app.services.conversation.events import Error, Event, Pong
 from app.services.conversation.outbox import Outbox
@@ -23,6 +24,8 @@ FIRST_MESSAGE_S = 1.0
 SEND_S = 20.0
 #: Seconds between two `stats`, and to the first one.
 STATS_S, FIRST_STATS_S = 5.0, 1.0
+#: Seconds between two checks of whether the client may still use the service.
+RECHECK_S = 60.0
 #: Seconds to send the events that are queued when a session ends.
 LAST_EVENTS_S = 2.0
 #: Messages that a client may send in a burst, and per second in the long run: enough for three cameras.
@@ -101,12 +104,12 @@ class Sessions(Protocol[S]):
         """Hold a connection, from before its session begins until after it ends."""
         ...
 
-    async def open(self, start: Any) -> S:
+    async def open(self, start: Any, principal: Principal) -> S:
         """A new session; start: the client's, None for the defaults."""
         ...
 
-    def resume(self, resume: Resume) -> S:
-        """The session of a client that lost its connection."""
+    def resume(self, resume: Resume, principal: Principal) -> S:
+        """The session of a client that lost its connection; for the account that it belongs to."""
         ...
 
     def connection_of(self, session: S) -> int:
@@ -132,6 +135,14 @@ class _StartOver(Exception):
         self.start = start
 
 
+async def _anonymous() -> Principal:
+    return ANONYMOUS
+
+
+async def _stays(principal: Principal) -> None:
+    pass
+
+
 class Conversation(Generic[S]):
     """One connection and the session it carries."""
 
@@ -143,12 +154,16 @@ class Conversation(Generic[S]):
         first_message_s: float = FIRST_MESSAGE_S,
         on_open: Callable[[S], None] | None = None,
         default: Start | None = None,
+        who: Callable[[], Awaitable[Principal]] = _anonymous,
+        recheck: Callable[[Principal], Awaitable[None]] = _stays,
     ) -> None:
         """address: of the client, for limits; None if unknown. first_message_s: seconds to wait for a `start` before
         the defaults apply. on_open: called with each session that this connection gets. default: applies where the
-        client sends no `start`."""
+        client sends no `start`. who: tells who the client is, once it is admitted. recheck: whether
+        it still is that one, asked from time to time. Their ServiceErrors end the connection."""
         self._door, self._sessions, self._address = door, sessions, address
         self._first_message_s, self._on_open, self._default = first_message_s, on_open, default
+        self._who, self._recheck, self._principal = who, recheck, ANONYMOUS
         self._session: S | None = None
         self._number = 0
         self._started = False  # the client sent `start`
@@ -162,6 +177,7 @@ class Conversation(Generic[S]):
         try:
             with self._sessions.admit(self._address):
                 try:
+                    self._principal = await self._who()
                     await self._talk_from_the_start()
                 except ServiceError as refused:
                     problem = refused
@@ -219,9 +235,9 @@ class Conversation(Generic[S]):
             self._session = None
         resume = start.resume if start is not None else None
         if resume is None:
-            session = await self._sessions.open(start or self._default)
+            session = await self._sessions.open(start or self._default, self._principal)
         else:
-            session = self._sessions.resume(resume)
+            session = self._sessions.resume(resume, self._principal)
         self._session = session
         if self._on_open is not None:
             self._on_open(session)
@@ -268,7 +284,7 @@ class Conversation(Generic[S]):
                 command = await self._next_command()
             except ServiceError as problem:
                 command = None
-                if problem.close is not None and problem.close is not Close.BAD_START:
+                if problem.close not in (None, Close.BAD_START, Close.PLAN_LIMIT):
                     raise
                 self._report(session, problem)
             session.touch()
@@ -307,6 +323,7 @@ class Conversation(Generic[S]):
     async def _watch(self, session: S, sender: asyncio.Task[None]) -> None:
         """Send statistics until the session has to end; raises the error that ends it."""
         sent_at = time.monotonic() - STATS_S + FIRST_STATS_S
+        checked_at = time.monotonic()
         while True:
             await asyncio.wait({sender}, timeout=0.2)
             if sender.done():
@@ -315,6 +332,9 @@ class Conversation(Generic[S]):
             if session.failed is not None:
                 raise session.failed
             self._check_mine(session)
+            if time.monotonic() - checked_at >= RECHECK_S:
+                checked_at = time.monotonic()
+                await self._recheck(self._principal)
             if time.monotonic() - sent_at >= STATS_S:
                 sent_at = time.monotonic()
                 session.outbox.put(session.stats())

@@ -45,11 +45,19 @@ class ClipOptions:
     """Called for each frame that has been decoded."""
     on_stage: OnStage = no_op_observer
     """Called with the seconds of each stage."""
+    max_duration_s: float | None = None
+    """A limit for this clip, below MAX_DURATION_S."""
 
     @property
     def limits(self) -> VideoLimits:
         """Limits of the video file."""
-        return VideoLimits(max_bytes=self.settings.max_upload_bytes, max_duration_s=self.settings.max_duration_s)
+        return video_limits(self.settings, self.max_duration_s)
+
+
+def video_limits(settings: Settings, max_duration_s: float | None = None) -> VideoLimits:
+    """max_duration_s: a limit for one file, below MAX_DURATION_S."""
+    longest_s = settings.max_duration_s if max_duration_s is None else min(max_duration_s, settings.max_duration_s)
+    return VideoLimits(max_bytes=settings.max_upload_bytes, max_duration_s=longest_s)
 
 
 class _Watch:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
@@ -31,7 +31,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import (
     LandmarksUnavailable,
     LandmarkTrack,
 )
-from app.pipeline.module1_preprocessing.video import Frame
+from app.pipeline.module1_preprocessing.video import Frame, probe
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.services.recognition import clips
 from app.services.recognition.device_faults import raising_device_errors
@@ -96,10 +96,23 @@ class ClipService:
         """Raise UnknownVocabulary if no clip can be read with this one now."""
         await reading_with(self._host.recogniser, vocabulary)
 
-    async def process_video(self, path: Path, vocabulary: Vocabulary = None) -> ClipResult:
-        """A video file -> its recognition. Cancelling the call stops the decoder at its next frame. Raises
-        InvalidVideo, LandmarksUnavailable and the documented errors of app.core.errors."""
-        return await self._process(lambda track, options: clips.keypoints_from_video(path, track, options), vocabulary)
+    async def video_seconds(self, path: Path) -> float | None:
+        """The duration that a video file declares; None if it declares none. Raises what `process_video` raises for a
+        file that is not a video."""
+        limits = clips.video_limits(self._settings)
+        return (await _in(self._clip_thread, lambda: probe(path, limits))).duration_s
+
+    async def process_video(
+        self, path: Path, vocabulary: Vocabulary = None, max_duration_s: float | None = None
+    ) -> ClipResult:
+        """A video file -> its recognition. max_duration_s: a limit below MAX_DURATION_S. Cancelling the call stops the
+        decoder at its next frame. Raises InvalidVideo, LandmarksUnavailable and the documented errors of
+        app.core.errors."""
+
+        def extract(track: LandmarkTrack, options: clips.ClipOptions) -> Keypoints:
+            return clips.keypoints_from_video(path, track, replace(options, max_duration_s=max_duration_s))
+
+        return await self._process(extract, vocabulary)
 
     async def process_frames(self, frames: Iterable[Frame], vocabulary: Vocabulary = None) -> ClipResult:
         """Images with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 from loguru import logger
 
+from app.core.settings import SECRETS
+
 #: Environment variable of a job's processes that names the job, also in those that left the group (torchrun's workers).
 MARK = "GLOSSLINE_JOB"
-#: Not passed on to a process that could print its environment.
-_SECRETS = ("DATABASE_URL", "TRAINING_TOKEN")
 #: Seconds. A killed process is gone in a moment, unless the kernel blocks it (a stuck disk).
 GONE_S = 5.0
 _REPOSITORY = Path(__file__).resolve().parents[3]
@@ -23,7 +23,8 @@ _REPOSITORY = Path(__file__).resolve().parents[3]
 
 def start(job_id: str, command: Sequence[str], log: Path, nice: int) -> subprocess.Popen[bytes]:
     """Run `command` in a session of its own; its output is appended to `log`. nice: 0 to 19. Raises OSError."""
-    environment = {name: value for name, value in os.environ.items() if name.upper() not in _SECRETS}
+    # A process that could print its environment gets no secrets.
+    environment = {name: value for name, value in os.environ.items() if name.lower() not in SECRETS}
     environment |= {MARK: job_id, "PYTHONUNBUFFERED": "1"}
     with log.open("ab") as sink:
         child = subprocess.Popen(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.core.errors import Close, Draining, Full, InvalidMessage, ServiceError, TooFast
+from app.core.principal import Principal
 from app.services.conversation import conversation
 from app.services.conversation.commands import Ping, Resume, Start, Stop
 from app.services.conversation.conversation import ClientDisconnected, Conversation
@@ -59,13 +60,13 @@ class Sessions:
     def admit(self, address: str | None) -> Iterator[None]:
         yield
 
-    async def open(self, start: Any) -> Session:
+    async def open(self, start: Any, principal: Principal) -> Session:
         if self.refuse is not None:
             raise self.refuse
         self.opened.append(start)
         return self.session
 
-    def resume(self, resume: Resume) -> Session:
+    def resume(self, resume: Resume, principal: Principal) -> Session:
         return self.session
 
     def connection_of(self, session: Session) -> int:

@@ -14,7 +14,8 @@ from app.services.training_jobs import process
 PARENT = """
 import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-print(os.getsid(0) == os.getpid(), os.environ.get("DATABASE_URL"), os.environ.get("TRAINING_TOKEN"), child.pid)
+names = "DATABASE_URL", "TRAINING_TOKEN", "AUTH_SECRET", "STRIPE_SECRET_KEY"
+print(os.getsid(0) == os.getpid(), *(os.environ.get(name) for name in names), child.pid)
 time.sleep(600)
 """
 
@@ -23,7 +24,8 @@ def test_a_job_has_a_session_of_its_own_no_secrets_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ann:hunter2@db/x")
-    monkeypatch.setenv("TRAINING_TOKEN", "hunter2hunter2hunter2")
+    for name in ("TRAINING_TOKEN", "AUTH_SECRET", "STRIPE_SECRET_KEY"):
+        monkeypatch.setenv(name, "hunter2hunter2hunter2")
     log = tmp_path / "log"
     child = process.start("job-a", [sys.executable, "-c", PARENT], log, nice=5)
     try:
@@ -34,7 +36,7 @@ def test_a_job_has_a_session_of_its_own_no_secrets_and_leaves_nothing(
         while not log.read_text().endswith("\n"):
             time.sleep(0.05)
         alone, *secrets, grandchild = log.read_text().split()
-        assert (alone, secrets) == ("True", ["None", "None"])
+        assert (alone, secrets) == ("True", ["None"] * 4)
         assert psutil.Process(child.pid).nice() >= 5
         assert process.kill_all("job-b") == 0
         assert process.kill_all("job-a") == 2

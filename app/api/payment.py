@@ -1,0 +1,113 @@
+"""What a clip over HTTP costs its account: limits of the plan before it arrives, credits around the work, the answer
+once for each Idempotency-Key."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Header, Request
+from fastapi.responses import Response
+
+from app.api import answers
+from app.api.schemas.clips import Prediction
+from app.core.principal import Principal
+from app.services.billing import limits
+from app.services.billing.credits import insufficient
+from app.services.billing.idempotency import MAX_KEY, Answer, Key
+from app.services.container import Services
+from app.services.recognition.service import ClipResult
+from app.services.recognition.vocabularies import Vocabulary
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=MAX_KEY,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any text that is new for each request: sent again with it, the request is paid once, and gets the "
+        "same answer for a day. For accounts alone.",
+    ),
+]
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A clip that has been received."""
+
+    seconds: float | None
+    """Its length, as far as it is known before it is read."""
+    vocabulary: Vocabulary
+    content: bytes | bytearray | Path
+    """The body, or the file that was sent."""
+    read: Callable[[float], Awaitable[ClipResult]]
+    """Reads it; takes the longest clip that is allowed, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Of one request; made by `payment`."""
+
+    services: Services
+    principal: Principal
+    key: str | None
+    upload_limit: int | None
+    """Bytes that the plan allows; None: only the limits of the service apply."""
+
+    @property
+    def free(self) -> bool:
+        return not self.services.credits.charges(self.principal)
+
+    async def answer(self, request: Request, clip: Clip, asked: answers.Format | None) -> Prediction | Response:
+        """Read the clip and render the answer, paid if it is not free. Raises InsufficientCredits, PlanLimit,
+        UploadTooLarge, IdempotencyMismatch, IdempotencyInProgress, DatabaseUnavailable, and what reading raises."""
+        longest_s = self.services.settings.max_duration_s
+        credits = self.services.credits
+        if self.free:
+            return await answers.answer(request, await clip.read(longest_s), asked)
+        key = None
+        if self.key is not None:
+            named = [request.url.path, clip.vocabulary, answers.form(request, asked)]
+            key = Key(self.key, await asyncio.to_thread(_digest, json.dumps(named), clip.content))
+        size = clip.content.stat().st_size if isinstance(clip.content, Path) else len(clip.content)
+        allowed = limits.reading_with(clip.vocabulary, size)
+        async with credits.clip(self.principal, clip.seconds, longest_s, key, allowed) as charge:
+            if charge.replayed is not None:
+                headers = {"content-type": charge.replayed.media_type, "idempotent-replayed": "true"}
+                return Response(charge.replayed.content, headers=headers)
+            result = await clip.read(charge.limit_s)
+            charge.used_s = result.recognition.duration_s
+            response = await answers.answer(request, result, asked)
+            if isinstance(response, Prediction):
+                response = Response(response.model_dump_json(), media_type="application/json")
+            charge.answer = Answer(response.headers["content-type"], bytes(response.body))
+        return response
+
+
+async def payment(services: Services, principal: Principal, key: str | None) -> Payment:
+    """Before the body is received. Raises InsufficientCredits for an account that has nothing left."""
+    account = await services.credits.account(principal)
+    if account is None:
+        return Payment(services, principal, key, None)
+    if account.available < 1 and key is None:  # with a key, the answer may be there already
+        raise insufficient(1, account.available, "clip")
+    return Payment(services, principal, key, int(account.plan.upload_mb * (1 << 20)))
+
+
+def _digest(named: str, content: bytes | bytearray | Path) -> bytes:
+    """SHA-256 of a request. Reads a file: not for the event loop."""
+    digest = hashlib.sha256(named.encode())
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    else:
+        digest.update(content)
+    return digest.digest()

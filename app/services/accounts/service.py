@@ -1,0 +1,341 @@
+"""What people do with their accounts: register, sign in and out, passwords, the second factor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from loguru import logger
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import errors
+from app.core.principal import Principal, Role
+from app.core.settings import Settings
+from app.db.database import Database
+from app.db.models.accounts import PasswordReset, RefreshToken, User
+from app.services.accounts import repository, second_factor
+from app.services.accounts.emails import normalised
+from app.services.accounts.mail import Mailer
+from app.services.accounts.passwords import Passwords, check_strength
+from app.services.accounts.rate_limits import RateLimits
+from app.services.accounts.secret import Secret
+from app.services.accounts.tokens import Token, Tokens
+
+#: Seconds between two removals of rows that have expired.
+CLEAN_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What somebody who has signed in gets."""
+
+    user: User
+    access_token: str
+    refresh_token: str
+    expires_in_s: int
+    """Of the access token."""
+
+
+class Accounts:
+    """One per application. Methods raise DatabaseUnavailable beside what they name."""
+
+    def __init__(self, settings: Settings, database: Database, secret: Secret, limits: RateLimits) -> None:
+        self._settings, self._database, self._secret, self._limits = settings, database, secret, limits
+        self._tokens = Tokens(secret.key("tokens"))
+        self._passwords = Passwords()
+        self._mailer = Mailer(settings)
+        self._cleaner = asyncio.create_task(self._clean(), name="accounts-cleaner")
+
+    async def close(self) -> None:
+        self._cleaner.cancel()
+        await asyncio.gather(self._cleaner, return_exceptions=True)
+        await self._mailer.close()
+        await asyncio.to_thread(self._passwords.close)
+
+    @property
+    def by_mail(self) -> bool:
+        """Whether links of password resets are mailed; else they are written to the log."""
+        return self._mailer.by_mail
+
+    # -- coming and going ---------------------------------------------------------------------------------------------
+
+    async def register(self, email: str, password: str) -> SignIn:
+        """Raises InvalidEmail, WeakPassword, EmailTaken, Forbidden, Busy."""
+        if not self._settings.registration:
+            raise errors.Forbidden("People cannot register at this service. Ask its operator for an account.")
+        user = await self.create(email, password, "user")
+        async with self._database.session() as session:
+            return await self._signed_in(session, user)
+
+    async def create(self, email: str, password: str, role: Role) -> User:
+        """A new account. Raises InvalidEmail, WeakPassword, EmailTaken, Busy."""
+        address = normalised(email)
+        check_strength(password, address)
+        hashed = await self._passwords.hash(password)
+        async with self._database.session() as session:
+            user = await repository.add_user(session, address, hashed, role)
+        if user is None:
+            raise errors.EmailTaken
+        logger.info("account {} was made, with the role {}", user.id, role)
+        return user
+
+    async def sign_in(self, email: str, password: str, code: str | None) -> SignIn:
+        """The answer and its time are the same for an address without an account. Raises BadCredentials,
+        SecondFactorRequired, TooManyRequests, Busy."""
+        address = await self._attempted("sign-in", email)
+        async with self._database.session() as session:
+            user = await repository.user_by_email(session, address)
+        matches, better = await self._passwords.matches(password, None if user is None else user.password_hash)
+        if user is None or not matches or user.disabled_at is not None:
+            raise errors.BadCredentials
+        async with self._database.session() as session:
+            now = await repository.user(session, user.id, lock=True)
+            if now is None or now.password_hash != user.password_hash or now.disabled_at is not None:
+                raise errors.BadCredentials  # changed meanwhile
+            if now.totp_on:
+                self._check_code(now, code)
+            if better is not None:
+                now.password_hash = better
+            return await self._signed_in(session, now)
+
+    async def refresh(self, text: str) -> SignIn:
+        """The next pair of tokens. Raises Unauthenticated; with a token that was used before, its whole family is
+        revoked, because one of the two who have it has stolen it."""
+        token = self._tokens.read("refresh", text)
+        async with self._database.session() as session:
+            row = await repository.refresh_token(session, token.id)
+            user = None if row is None else await repository.user(session, row.user_id)
+            stolen = row is not None and row.used_at is not None and row.revoked_at is None
+            if row is not None and stolen:
+                await repository.revoke_refresh_tokens(session, row.user_id, row.family)
+            elif row is not None and user is not None and row.revoked_at is None and user.disabled_at is None:
+                row.used_at = func.now()
+                return await self._signed_in(session, user, row.family)
+        if stolen:
+            logger.warning("a refresh token of account {} was used twice; that sign-in is revoked", token.user_id)
+        raise errors.Unauthenticated("This refresh token is not valid any more. Sign in again.")
+
+    async def sign_out(self, text: str) -> None:
+        """End the sign-in that this refresh token belongs to; nothing happens where it has ended. Raises
+        Unauthenticated for what was never a refresh token of this service."""
+        token = self._tokens.read("refresh", text)
+        async with self._database.session() as session:
+            row = await repository.refresh_token(session, token.id)
+            if row is not None:
+                await repository.revoke_refresh_tokens(session, row.user_id, row.family)
+
+    async def sign_out_everywhere(self, user_id: UUID) -> None:
+        """All tokens of the account are void from now on; API keys stay. Raises Unauthenticated."""
+        async with self._database.session() as session:
+            await self._end_sign_ins(session, await self._mine(session, user_id))
+
+    async def user_of(self, access_token: str) -> User:
+        """Whose access token this is. Raises Unauthenticated."""
+        token = self._tokens.read("access", access_token)
+        async with self._database.session() as session:
+            user = await repository.user(session, token.user_id)
+        if user is None or user.disabled_at is not None or token.number < user.sign_ins_from:
+            raise errors.Unauthenticated("This access token is not valid any more. Sign in again.")
+        return user
+
+    async def check_standing(self, user_id: UUID, key_id: UUID | None, number: int) -> None:
+        """Raises Unauthenticated: the account is gone or disabled, the key is not valid any more, or without a key the
+        account has signed out everywhere since `number`."""
+        async with self._database.session() as session:
+            user = await repository.user(session, user_id)
+            valid = key_id is None or await repository.is_valid_key(session, key_id)
+        signed_out = user is not None and key_id is None and number < user.sign_ins_from
+        if user is None or user.disabled_at is not None or not valid or signed_out:
+            raise errors.Unauthenticated("The sign-in or key that this session began with is not valid any more.")
+
+    async def get(self, user_id: UUID) -> User:
+        """Raises Unauthenticated where the account is gone."""
+        async with self._database.session() as session:
+            return await self._mine(session, user_id)
+
+    # -- passwords ----------------------------------------------------------------------------------------------------
+
+    async def change_password(self, user_id: UUID, old: str, new: str) -> SignIn:
+        """All other sign-ins end. Raises BadCredentials, WeakPassword, Unauthenticated,
+        TooManyRequests, Busy."""
+        await self._limits.sign_in(f"user/{user_id}")
+        user = await self.get(user_id)
+        matches, _ = await self._passwords.matches(old, user.password_hash)
+        if not matches:
+            raise errors.BadCredentials("The old password is wrong. Nothing was changed.")
+        check_strength(new, user.email)
+        hashed = await self._passwords.hash(new)
+        async with self._database.session() as session:
+            now = await self._mine(session, user_id)
+            if now.password_hash != user.password_hash:
+                raise errors.BadCredentials("The password was changed meanwhile. Nothing was changed.")
+            now.password_hash = hashed
+            await self._end_sign_ins(session, now)
+            return await self._signed_in(session, now)
+
+    async def request_reset(self, email: str) -> None:
+        """Send a link, if the address has an account; whether it has is not told, nor by the time this takes. Raises
+        TooManyRequests."""
+        address = await self._attempted("reset", email)
+        token = secrets.token_urlsafe(32)
+        async with self._database.session() as session:
+            user = await repository.user_by_email(session, address)
+            if user is not None and user.disabled_at is None:
+                lifetime = timedelta(minutes=self._settings.password_reset_minutes)
+                session.add(
+                    PasswordReset(
+                        digest=self._secret.digest("reset", token), user_id=user.id, expires_at=_now() + lifetime
+                    )
+                )
+        if user is not None and user.disabled_at is None:
+            self._mailer.reset(user.email, token)
+
+    async def reset_password(self, token: str, new: str) -> None:
+        """Set the password with a link, which works once; all sign-ins end. Raises InvalidResetLink, WeakPassword,
+        Busy."""
+        check_strength(new, "")  # before the link is used up
+        hashed = await self._passwords.hash(new)
+        async with self._database.session() as session:
+            user = await repository.take_reset(session, self._secret.digest("reset", token))
+            if user is None or user.disabled_at is not None:
+                raise errors.InvalidResetLink
+            check_strength(new, user.email)
+            user.password_hash = hashed
+            await self._end_sign_ins(session, user)
+
+    # -- the second factor --------------------------------------------------------------------------------------------
+
+    async def begin_second_factor(self, user_id: UUID) -> tuple[str, str]:
+        """A new secret and its otpauth:// address; it counts once a code has shown that an authenticator has it.
+        Raises Forbidden where it is on."""
+        async with self._database.session() as session:
+            user = await self._mine(session, user_id)
+            if user.totp_on:
+                raise errors.Forbidden("The second factor is on. Turn it off before you set it up again.")
+            user.totp_secret, user.totp_step = second_factor.new_secret(), None
+            return user.totp_secret, second_factor.address(user.totp_secret, user.email)
+
+    async def turn_on_second_factor(self, user_id: UUID, code: str) -> None:
+        """Raises InvalidCode, TooManyRequests."""
+        await self._limits.sign_in(f"user/{user_id}")
+        async with self._database.session() as session:
+            user = await self._mine(session, user_id)
+            if user.totp_secret is None:
+                raise errors.InvalidCode("No second factor is being set up. Begin with POST /api/auth/second-factor.")
+            step = second_factor.step_of(user.totp_secret, code, user.totp_step)
+            if step is None:
+                raise errors.InvalidCode
+            user.totp_on, user.totp_step = True, step
+
+    async def turn_off_second_factor(self, user_id: UUID, password: str) -> None:
+        """Raises BadCredentials, TooManyRequests, Busy."""
+        await self._limits.sign_in(f"user/{user_id}")
+        user = await self.get(user_id)
+        matches, _ = await self._passwords.matches(password, user.password_hash)
+        if not matches:
+            raise errors.BadCredentials("The password is wrong. Nothing was changed.")
+        async with self._database.session() as session:
+            now = await self._mine(session, user_id)
+            now.totp_on, now.totp_secret, now.totp_step = False, None, None
+
+    def _check_code(self, user: User, code: str | None) -> None:
+        """Note the code as used. Raises SecondFactorRequired, BadCredentials."""
+        if code is None:
+            raise errors.SecondFactorRequired
+        step = second_factor.step_of(user.totp_secret or "", code, user.totp_step)
+        if step is None:
+            raise errors.BadCredentials("The code is wrong or was used before. Send the newest one.")
+        user.totp_step = step
+
+    # -- of admins ----------------------------------------------------------------------------------------------------
+
+    async def page(self, limit: int, offset: int, email: str | None) -> tuple[Sequence[User], int]:
+        """Accounts, newest first, and how many there are."""
+        async with self._database.session() as session:
+            return await repository.users(session, limit, offset, email)
+
+    async def change(self, user_id: UUID, role: Role | None, disabled: bool | None) -> User:
+        """Raises NotFound; Forbidden where no admin would be left."""
+        async with self._database.session() as session:
+            admins = await repository.number_of_admins(session)
+            user = await repository.user(session, user_id, lock=True)
+            if user is None:
+                raise errors.NotFound("There is no account with this id.")
+            was_admin = user.role == "admin" and user.disabled_at is None
+            if role is not None:
+                user.role = role
+            if disabled is not None:
+                user.disabled_at = (user.disabled_at or _now()) if disabled else None
+            if was_admin and admins == 1 and (user.role != "admin" or user.disabled_at is not None):
+                raise errors.Forbidden("This is the only admin. Make somebody else an admin first.")
+            if disabled:
+                await self._end_sign_ins(session, user)
+            return user
+
+    async def by_email(self, email: str) -> User | None:
+        """Raises InvalidEmail."""
+        async with self._database.session() as session:
+            return await repository.user_by_email(session, normalised(email))
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    async def _attempted(self, what: str, email: str) -> str:
+        """The spelling under which this address has its account, if it has one; "" for what is no address. The attempt
+        is counted. Raises TooManyRequests."""
+        try:
+            address = normalised(email)
+        except errors.InvalidEmail:
+            return ""
+        await self._limits.sign_in(f"{what}/{self._secret.digest('limit', address).hex()}")
+        return address
+
+    async def _signed_in(self, session: AsyncSession, user: User, family: UUID | None = None) -> SignIn:
+        """Tokens for this account; family: of the sign-in that goes on."""
+        access_s = self._settings.access_token_minutes * 60
+        refresh_s = self._settings.refresh_token_days * 86400
+        row = RefreshToken(
+            id=uuid4(), user_id=user.id, family=family or uuid4(), expires_at=_now() + timedelta(seconds=refresh_s)
+        )
+        session.add(row)
+        await session.flush()
+        return SignIn(
+            user=user,
+            access_token=self._tokens.make("access", Token(uuid4(), user.id, user.sign_ins_from), access_s),
+            refresh_token=self._tokens.make("refresh", Token(row.id, user.id, user.sign_ins_from), refresh_s),
+            expires_in_s=int(access_s),
+        )
+
+    async def _end_sign_ins(self, session: AsyncSession, user: User) -> None:
+        user.sign_ins_from += 1
+        await repository.revoke_refresh_tokens(session, user.id)
+
+    async def _mine(self, session: AsyncSession, user_id: UUID) -> User:
+        """Locked. Raises Unauthenticated."""
+        user = await repository.user(session, user_id, lock=True)
+        if user is None or user.disabled_at is not None:
+            raise errors.Unauthenticated("The account is gone. Sign in with another.")
+        return user
+
+    async def _clean(self) -> None:
+        while True:
+            with contextlib.suppress(errors.DatabaseUnavailable):
+                async with self._database.session() as session:
+                    await repository.remove_expired(session)
+            await asyncio.sleep(CLEAN_S)
+
+
+def user_id_of(principal: Principal) -> UUID:
+    """The account of somebody who has signed in. Raises Unauthenticated for anonymous ones."""
+    if principal.user_id is None:
+        raise errors.Unauthenticated("This belongs to an account. Sign in, or send an API key.")
+    return principal.user_id
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

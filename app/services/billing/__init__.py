@@ -1,0 +1,1 @@
+"""Credits and plans, the ledger behind them, and Stripe."""
