@@ -20,6 +20,8 @@ from app.db.migrate import upgrade
 
 #: A server that does not answer for this long is considered unavailable (seconds).
 CONNECT_S = 5.0
+#: Nor may a statement take longer: a server that hangs would otherwise keep its connections for good (seconds).
+STATEMENT_S = 60.0
 #: Seconds between attempts to reconnect.
 RETRY_S = 3.0
 
@@ -96,7 +98,10 @@ class Database:
                     if self._engine is not None:
                         await self._engine.dispose()
                     self._engine = create_async_engine(
-                        url, pool_pre_ping=True, pool_timeout=CONNECT_S, connect_args={"timeout": CONNECT_S}
+                        url,
+                        pool_pre_ping=True,
+                        pool_timeout=CONNECT_S,
+                        connect_args={"timeout": CONNECT_S, "command_timeout": STATEMENT_S},
                     )
                 async with asyncio.timeout(60):
                     await upgrade(self._engine)
@@ -126,7 +131,11 @@ class Database:
             yield
         except EmbeddedError as problem:
             raise self._lost(str(problem)) from problem
-        except (OSError, TimeoutError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
+        except PoolTimeout as problem:  # too many at once; the database itself is not lost
+            raise DatabaseUnavailable(
+                f"All connections to the database were in use for {CONNECT_S:g} seconds. Try again in a moment."
+            ) from problem
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
             raise self._lost(f"{type(problem).__name__}: {problem}") from problem
         except DBAPIError as problem:
             if not _about_the_connection(problem):

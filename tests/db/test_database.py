@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.core.errors import DatabaseUnavailable
+from app.db import database as database_module
 from app.db.database import Database, async_url
 
 
@@ -91,5 +93,40 @@ async def test_a_fault_of_a_statement_is_no_lost_database(database_url: str, tmp
             async with database.session() as session:
                 await session.execute(text("SELECT * FROM no_such_table"))
         assert database.problem is None
+    finally:
+        await database.close()
+
+
+async def test_too_many_at_once_are_no_lost_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "CONNECT_S", 1.0)
+    database = Database(database_url, tmp_path)
+    await database.open()
+
+    async def query(seconds: float) -> None:
+        async with database.session() as session:
+            await session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
+
+    try:
+        outcomes = await asyncio.gather(*(query(4) for _ in range(20)), return_exceptions=True)
+        refused = [outcome for outcome in outcomes if outcome is not None]
+        assert 0 < len(refused) < 20
+        assert all(isinstance(outcome, DatabaseUnavailable) and "in use" in str(outcome) for outcome in refused)
+        assert database.problem is None
+        await query(0)
+    finally:
+        await database.close()
+
+
+async def test_a_server_that_hangs_is_lost(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_module, "STATEMENT_S", 5.0)
+    database = Database(database_url, tmp_path)
+    await database.open()
+    try:
+        with pytest.raises(DatabaseUnavailable, match="Timeout"):
+            async with database.session() as session:
+                await session.execute(text("SELECT pg_sleep(60)"))
+        assert database.problem is not None
     finally:
         await database.close()
