@@ -25,9 +25,11 @@ from app.core.errors import DatabaseUnavailable
 from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
 from app.core.memory import giving_memory_back
+from app.core.native_lines import native_lines_as_json
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.temp_files import remove_leftovers
 from app.db.database import Database
+from app.monitoring.disk import DiskCollector
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.monitoring.readings import gpu_readings
@@ -73,7 +75,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
         if database is not None:
-            training = TrainingJobs(settings, database, lambda: host.recogniser.device)
+            training = TrainingJobs(settings, database, lambda: host.recogniser.device, metrics)
             stack.push_async_callback(training.close)
             checkpoint = ActiveCheckpoint(settings, database, host)
             stack.push_async_callback(checkpoint.close)
@@ -154,6 +156,13 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     removed = await asyncio.to_thread(remove_leftovers)
     if removed:
         logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
+    with native_lines_as_json():
+        async with _running(app, settings, metrics, socketio):
+            yield
+
+
+@asynccontextmanager
+async def _running(app: FastAPI, settings: Settings, metrics: Metrics, socketio: SocketIODoor) -> AsyncIterator[None]:
     try:
         async with exiting_in_time(), _services(settings, metrics) as services:
             app.state.services = services
@@ -184,6 +193,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logging(settings)
     metrics, socketio = Metrics(), SocketIODoor(settings)
     metrics.registry.register(GpuCollector(gpu_readings))
+    folders = {"data": settings.data_dir, "runs": settings.runs_dir, "datasets": settings.datasets_dir}
+    metrics.registry.register(DiskCollector(folders))
+    metrics.build.labels(__version__, settings.revision).set(1)
     app = FastAPI(
         title="Glossline",
         version=__version__,

@@ -11,6 +11,8 @@ import pytest
 from app.cli import main
 from app.core.errors import all_errors
 from app.core.settings import Settings
+from app.monitoring.disk import DiskCollector
+from app.monitoring.metrics import Metrics
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "RESULTS.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -107,7 +109,7 @@ def test_every_option_that_the_docs_give_a_command_exists(capsys: pytest.Capture
 
 def test_every_setting_that_the_docs_name_exists() -> None:
     """Words such as MAX_UPLOAD_MB in code quotes; TMPDIR, POINTS and the like have no underscore."""
-    others = {"LOG_JSON"} | {"FORWARDED_ALLOW_IPS"}
+    others = {"FORWARDED_ALLOW_IPS"}
     statuses = {"DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED"}
     known = (
         {name.upper() for name in Settings.model_fields} | others | statuses | {"RESOURCE_EXHAUSTED", "NUM_FEATURES"}
@@ -128,3 +130,14 @@ def test_every_error_code_of_the_readme_exists() -> None:
         statuses, codes = row.strip("|").split("|")
         for code in re.findall(r"`([a-z_]+)`", codes):
             assert str(by_code[code]) in statuses, code
+
+
+def test_every_metric_is_described() -> None:
+    page, metrics = texts()["metrics.md"], Metrics()
+    metrics.registry.register(DiskCollector({}))
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in metrics.registry.collect()
+        if family.name.startswith("glossline")
+    }
+    assert {name for name in names if f"`{name}`" not in page} == set()

@@ -26,10 +26,11 @@ def run(args: argparse.Namespace) -> int:
     check_checkpoint(settings)
     resolve_device(settings.device)
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
-    print(
-        f"Glossline on http://{shown}:{settings.port}  (API: http://{shown}:{settings.port}/docs)\n"
-        f"Try:  curl -F file=@app/signer/samples/hello.mp4 http://{shown}:{settings.port}/api/inference/predict",
-        file=sys.stderr,
-    )
+    if not settings.log_json:
+        print(
+            f"Glossline on http://{shown}:{settings.port}  (API: http://{shown}:{settings.port}/docs)\n"
+            f"Try:  curl -F file=@app/signer/samples/hello.mp4 http://{shown}:{settings.port}/api/inference/predict",
+            file=sys.stderr,
+        )
     serve(settings, args.workers)
     return 0

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.ids import NAME
@@ -18,7 +18,7 @@ MEBIBYTE = 1024 * 1024
 POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 #: Their values are never shown.
-_SECRETS = ("database_url", "training_token")
+_SECRETS = ("database_url", "training_token", "sentry_dsn")
 
 
 class SettingsError(RuntimeError):
@@ -128,8 +128,10 @@ class Settings(BaseSettings):
         10.0, ge=0, le=1000, description="How long a clip waits for others to share a model call, in ms."
     )
 
-    forwarded_allow_ips: Annotated[list[str], NoDecode] = Field(
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
+        # The second name is uvicorn's.
+        validation_alias=AliasChoices("trusted_proxies", "forwarded_allow_ips"),
         description="Addresses or networks of proxies whose X-Forwarded-For is trusted, comma separated, or *.",
     )
     cors_origins: Annotated[list[str], NoDecode] = Field(
@@ -143,8 +145,14 @@ class Settings(BaseSettings):
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Minimum log level.")
     metrics: bool = Field(True, description="Prometheus metrics at /metrics.")
     log_json: bool = Field(False, description="One JSON object per log line.")
+    revision: str = Field("", max_length=64, description="Commit that the image was built from, for the metrics.")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="http:// address of an OpenTelemetry collector that gets traces (OTLP over HTTP)."
+    )
+    otel_traces_sampler_arg: float = Field(1.0, ge=0, le=1, description="Share of the requests that are traced.")
+    sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported to Sentry.")
 
-    @field_validator("database_url", "training_token", mode="before")
+    @field_validator("database_url", "training_token", "sentry_dsn", "otel_exporter_otlp_endpoint", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -160,12 +168,12 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("cors_origins", "allowed_hosts", "forwarded_allow_ips", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("forwarded_allow_ips")
+    @field_validator("trusted_proxies")
     @classmethod
     def _check_proxies(cls, value: list[str]) -> list[str]:
         for entry in value:

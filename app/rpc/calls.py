@@ -15,6 +15,8 @@ from grpc import StatusCode
 from loguru import logger
 
 from app.core.errors import InternalError, ServiceError
+from app.core.logging import principal_id
+from app.monitoring.metrics import Metrics
 from app.rpc.status import metadata, status_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -23,7 +25,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ActiveCalls:
     """Not thread-safe; use from one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._inside = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -38,6 +41,7 @@ class ActiveCalls:
         self._idle.clear()
         # Runs when the answer has been sent, after this block. (The stubs ask for an instance of a class of theirs.)
         context.add_done_callback(lambda _: self._left())  # type: ignore[arg-type]
+        caller = principal_id.set("")  # the door that learns it sets it
         with logger.contextualize(request_id=request_id):
             try:
                 yield
@@ -53,7 +57,12 @@ class ActiveCalls:
                 logger.exception("unexpected error in {}", name)
                 await refuse(context, InternalError(), request_id)
             finally:
-                logger.info("gRPC {} {} {:.0f} ms", name, said, (time.perf_counter() - began) * 1000)
+                seconds = time.perf_counter() - began
+                line = logger.bind(event="grpc_call", method=name, status=said, duration_ms=round(seconds * 1000, 1))
+                line.info("gRPC {} {} {:.0f} ms", name, said, seconds * 1000)
+                self._metrics.grpc_calls.labels(name, said).inc()
+                self._metrics.grpc_seconds.labels(name).observe(seconds)
+                principal_id.reset(caller)
 
     async def wait_until_idle(self, timeout_s: float) -> None:
         """Return when no call is active, or after `timeout_s`."""

@@ -21,7 +21,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
-from app.services.captions.events import Config, Limits, Ready, RecogniserInfo, VocabularyInUse
+from app.services.captions.events import Config, Final, Limits, Ready, RecogniserInfo, VocabularyInUse
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
@@ -155,6 +155,7 @@ class LiveHub:
             self._host.live,
             self._open_camera,
             on_lag=self.metrics.caption_lag.observe,
+            on_final=self._count_signs,
         )
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
@@ -218,6 +219,7 @@ class LiveHub:
                 await entry.session.close()
             finally:
                 self._count_frames(entry)
+                _log_end(entry.session)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -226,6 +228,9 @@ class LiveHub:
 
     def count_event(self, event: Event) -> None:
         self.metrics.live_events.labels(event.type).inc()
+
+    def _count_signs(self, final: Final) -> None:
+        self.metrics.count_signs("live", ((sign.confidence, sign.unsure) for sign in final.gloss))
 
     def _count_frames(self, entry: _Entry) -> None:
         """Frames are counted when the metrics are read and when a session ends: counting each would cost too much."""
@@ -278,6 +283,22 @@ class LiveHub:
                     session.fail(
                         errors.SessionTooLong(f"The session reached its limit of {MAX_SESSION_S / 3600:g} hours.")
                     )
+
+
+def _log_end(session: LiveSession) -> None:
+    usage, why = session.usage(), session.failed.code if session.failed is not None else None
+    ended = logger.bind(event="session_end", session_id=session.id, signs=session.signs, reason=why)
+    ended.bind(**usage.model_dump()).info(
+        "live session {} ended{} after {:.1f} s: {} frames received, {} used, {} dropped; {} signs in {} sentences",
+        session.id,
+        f" ({why})" if why is not None else "",
+        usage.seconds,
+        usage.received,
+        usage.used,
+        usage.dropped,
+        session.signs,
+        usage.segments,
+    )
 
 
 def _ready(session: LiveSession) -> Ready:

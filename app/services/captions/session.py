@@ -22,7 +22,7 @@ from app.services.captions.camera import Camera, CameraClient, FoundInImage, Wai
 from app.services.captions.captions import Captions
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import ChangeVocabulary, Command, Flush, Landmarks, Pause, Picture, Start
-from app.services.captions.events import Done, FoundLandmarks, Stats, Usage, VocabularyChanged, VocabularyInUse
+from app.services.captions.events import Done, Final, FoundLandmarks, Stats, Usage, VocabularyChanged, VocabularyInUse
 from app.services.captions.frames import FrameQueue
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.events import Error, Event, Warning
@@ -61,9 +61,11 @@ class LiveSession:
         open_camera: Callable[[CameraClient], Camera] | None = None,
         now: Callable[[], float] = time.monotonic,
         on_lag: Callable[[float], object] = lambda seconds: None,
+        on_final: Callable[[Final], object] = lambda final: None,
     ) -> None:
         """start: the settings in use. open_camera: called when the first image arrives. on_lag: called with the
-        seconds from the arrival of the newest frame to the captions that have read it."""
+        seconds from the arrival of the newest frame to the captions that have read it. on_final: called with each
+        finished sentence."""
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
         self.start = start
@@ -80,7 +82,7 @@ class LiveSession:
         self._stream, self._lane, self._now = stream, lane, now
         self._open_camera = open_camera
         self._camera: Camera | None = None
-        self._on_lag = on_lag
+        self._on_lag, self._on_final = on_lag, on_final
         self._clock = StreamClock(start.fps)
         self._frames = FrameQueue()
         self._captions = Captions(start.interim, stream.recogniser.model_id)
@@ -362,6 +364,8 @@ class LiveSession:
         self._lag_due = False
         for update in outcome:
             event = self._captions.event(update, self._lag_ms)
+            if isinstance(event, Final):
+                self._on_final(event)
             if event is not None:
                 self.send_event(event)
         if not self._flush_asked:
@@ -375,6 +379,11 @@ class LiveSession:
         seconds = max(self._now() - self.began, 1e-3)
         fps = round(self.counters.received / seconds, 2)
         return Stats(**asdict(self.counters), lag_ms=round(self._lag_ms, 1), fps=fps)
+
+    @property
+    def signs(self) -> int:
+        """Signs in the finished sentences."""
+        return self._captions.signs
 
     def usage(self) -> Usage:
         seconds = round(self._now() - self.began, 2)

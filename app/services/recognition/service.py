@@ -150,6 +150,7 @@ class ClipService:
             for stage, seconds in recognition.stage_s.items():
                 self._on_stage(stage, seconds)
             self._metrics.clips_read.inc()
+            self._metrics.count_signs("clip", ((s.confidence, s.unsure) for s in recognition.segments))
         seconds = time.perf_counter() - began
         read_by = recogniser.model_id, recogniser.reads, recogniser.sign_language
         return ClipResult(recognition, warnings, seconds, *read_by)
