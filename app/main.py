@@ -21,6 +21,7 @@ from app.api.middleware import BodyLimit, RequestContext
 from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
 from app.api.uploads import Uploads
+from app.core.error_reports import error_reports
 from app.core.errors import DatabaseUnavailable
 from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
@@ -28,6 +29,7 @@ from app.core.memory import giving_memory_back
 from app.core.native_lines import native_lines_as_json
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.temp_files import remove_leftovers
+from app.core.tracing import tracing
 from app.db.database import Database
 from app.monitoring.disk import DiskCollector
 from app.monitoring.gpu import GpuCollector
@@ -59,7 +61,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
     the parts are closed in the reverse order. Raises SettingsError or CheckpointError with what to do."""
     async with AsyncExitStack() as stack:
         stack.enter_context(giving_memory_back())
-        database, choose = await _database(stack, settings)
+        database, choose = await _database(stack, settings, metrics)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
         landmarks = landmark_engine(settings.extractor_workers)
         stack.push_async_callback(within, PART_S, "landmarks", partial(asyncio.to_thread, landmarks.close))
@@ -95,7 +97,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
 
 
 async def _database(
-    stack: AsyncExitStack, settings: Settings
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics
 ) -> tuple[Database | None, Callable[[], Awaitable[CheckpointEntry]]]:
     """The database, if anything needs one, and a function that picks the initial checkpoint. A database that is
     unavailable keeps the service from training, not from recognising."""
@@ -106,6 +108,7 @@ async def _database(
     if not settings.uses_database:
         return None, configured
     database = _database_of(settings)
+    metrics.before_reading(lambda: metrics.database_up.set(database.problem is None))
     opening = await stack.enter_async_context(database.kept_open())
 
     async def chosen() -> CheckpointEntry:
@@ -164,13 +167,14 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
 @asynccontextmanager
 async def _running(app: FastAPI, settings: Settings, metrics: Metrics, socketio: SocketIODoor) -> AsyncIterator[None]:
     try:
-        async with exiting_in_time(), _services(settings, metrics) as services:
-            app.state.services = services
-            try:
-                with draining_first(lambda: _drain(services), settings.training_stop_s):
-                    yield
-            finally:
-                await socketio.close()
+        with error_reports(settings, __version__), tracing(settings, __version__):
+            async with exiting_in_time(), _services(settings, metrics) as services:
+                app.state.services = services
+                try:
+                    with draining_first(lambda: _drain(services), settings.training_stop_s):
+                        yield
+                finally:
+                    await socketio.close()
     except (SettingsError, CheckpointError) as problem:
         app.state.startup_problem = str(problem)
         raise

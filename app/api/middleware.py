@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.problems import problem_response
 from app.core.errors import InternalError, MalformedRequest, ServiceError, UploadTooLarge
 from app.core.logging import principal_id
+from app.core.tracing import request_span
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -49,14 +50,21 @@ class RequestContext:
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope["request_id"] = request_id
         caller = principal_id.set("")  # the door that learns it sets it
+        serve = self._request if scope["type"] == "http" else self._websocket
+        method = scope.get("method", "WEBSOCKET")
         try:
-            with logger.contextualize(request_id=request_id):
-                serve = self._request if scope["type"] == "http" else self._websocket
-                await serve(scope, receive, send, request_id)
+            with logger.contextualize(request_id=request_id), request_span(method, Headers(scope=scope)) as span:
+                status = await serve(scope, receive, send, request_id)
+                if span is not None:
+                    route = str(scope.get(ROUTE, ""))
+                    span.update_name(f"{method} {route}".strip())
+                    span.set_attributes({"http.request.method": method, "http.route": route})
+                    span.set_attribute("http.response.status_code", status)
         finally:
             principal_id.reset(caller)
 
-    async def _request(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _request(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        """Returns the status; 0: the client left before there was an answer."""
         began = time.perf_counter()
         status = 0
 
@@ -77,8 +85,10 @@ class RequestContext:
             answer, method = status or "cancelled", scope["method"]
             line = _line_of(scope, "http_request", began, method=method, status=answer)
             line.info("{} {} {} {:.0f} ms", method, scope["path"], answer, (time.perf_counter() - began) * 1000)
+        return status
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        """Returns the close code."""
         began = time.perf_counter()
         code: int | None = None  # of the side that closed first
 
@@ -104,6 +114,7 @@ class RequestContext:
             status = 1006 if code is None else code
             line = _line_of(scope, "websocket", began, method="WEBSOCKET", status=status)
             line.info("WebSocket {} {} {:.1f} s", scope["path"], status, time.perf_counter() - began)
+        return status
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A failed start is reported in one message; the server then exits without a traceback."""

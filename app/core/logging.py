@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from loguru import logger
 
+from app.core.tracing import trace_id
+
 if TYPE_CHECKING:
     from loguru import Message, Record
 
@@ -101,6 +103,8 @@ def _escape_record(record: Record) -> None:
     record["message"] = escaped(record["message"], shown)
     if principal := principal_id.get():
         record["extra"].setdefault("principal_id", principal)
+    if (trace := trace_id()) is not None:
+        record["extra"]["trace_id"] = trace
     for key, value in record["extra"].items():
         if isinstance(value, str):
             record["extra"][key] = escaped(value)

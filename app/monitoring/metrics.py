@@ -121,6 +121,10 @@ class Metrics:
         for state in JOBS_ENDED:
             self.jobs_ended.labels(state)
 
+        self.database_up = gauge(
+            "glossline_database_up", "Whether the database answers: 1 or 0; -1: this service has none."
+        )
+        self.database_up.set(-1)
         self.build = gauge("glossline_build_info", "Always 1; what is running.", ["version", "revision"])
         self.model = gauge(
             "glossline_model_info",

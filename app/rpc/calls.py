@@ -16,6 +16,7 @@ from loguru import logger
 
 from app.core.errors import InternalError, ServiceError
 from app.core.logging import principal_id
+from app.core.tracing import request_span
 from app.monitoring.metrics import Metrics
 from app.rpc.status import metadata, status_of
 
@@ -42,7 +43,8 @@ class ActiveCalls:
         # Runs when the answer has been sent, after this block. (The stubs ask for an instance of a class of theirs.)
         context.add_done_callback(lambda _: self._left())  # type: ignore[arg-type]
         caller = principal_id.set("")  # the door that learns it sets it
-        with logger.contextualize(request_id=request_id):
+        sent = {key: str(value) for key, value in context.invocation_metadata() or ()}
+        with logger.contextualize(request_id=request_id), request_span(f"gRPC {name}", sent) as span:
             try:
                 yield
                 said = "OK"
@@ -62,6 +64,9 @@ class ActiveCalls:
                 line.info("gRPC {} {} {:.0f} ms", name, said, seconds * 1000)
                 self._metrics.grpc_calls.labels(name, said).inc()
                 self._metrics.grpc_seconds.labels(name).observe(seconds)
+                if span is not None:
+                    span.set_attribute("rpc.method", name)
+                    span.set_attribute("glossline.status", said)
                 principal_id.reset(caller)
 
     async def wait_until_idle(self, timeout_s: float) -> None:
