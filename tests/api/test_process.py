@@ -10,11 +10,9 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -26,48 +24,12 @@ from websockets.sync.client import connect
 
 from tests.support.media import video
 from tests.support.problems import uploads_left
+from tests.support.processes import Service, answers, start, until
 from tests.support.recognisers import performance
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 FORM_START = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
-
-
-@dataclass(frozen=True)
-class Service:
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-def start(log: Path, environment: dict[str, str], *options: str) -> Service:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--loop", "uvloop", *options]
-    with log.open("wb") as sink:
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=sink, stdout=sink)
-    return Service(process, port, log)
-
-
-def until(what: Callable[[], bool], seconds: float = 300) -> None:
-    """Wait for something that will happen; the limit only keeps a broken test from hanging."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-
-
-def answers(service: Service) -> bool:
-    assert service.process.poll() is None, service.log.read_text()
-    try:
-        return httpx.get(f"{service.address}/api/health/ready", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="module")
