@@ -56,8 +56,10 @@ COPY configs configs
 COPY scripts/export_onnx.py scripts/export_report.py scripts/
 COPY app app
 # The folders are there before they become volumes, so that these belong to the user.
+# The exports that INFERENCE_BACKEND=onnx reads are compared with the network as they are made.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin glossline \
     && python -m compileall -q app \
+    && for id in asl-everyday asl-large; do python scripts/export_onnx.py "checkpoints/$id"; done \
     && mkdir data datasets runs \
     && chown glossline data datasets runs
 
