@@ -13,7 +13,7 @@ from loguru import logger
 
 from app import __version__
 from app.api import captions_ws as live
-from app.api import health, inference, openapi, pages, problems, training, vocabulary
+from app.api import health, inference, openapi, pages, problems, signs, training, vocabulary
 from app.api import metrics as metrics_route
 from app.api.captions_socketio import MAX_PACKET, SocketIODoor
 from app.api.captions_socketio import PATH as SOCKETIO_PATH
@@ -158,7 +158,8 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     protect_server(settings)
     removed = await asyncio.to_thread(remove_leftovers)
     if removed:
-        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
+        what = "upload" if removed == 1 else "uploads"
+        logger.info("removed {} {} that killed processes had left in the temporary directory", removed, what)
     with native_lines_as_json():
         async with _running(app, settings, metrics, socketio):
             yield
@@ -215,6 +216,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(vocabulary.router)
+    app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(training.router)
     app.include_router(pages.router)

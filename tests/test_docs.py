@@ -24,7 +24,7 @@ DEPLOYMENT = ("compose.yaml", "compose.observability.yaml", "deploy/make_env.sh"
 #: A path below one of the repository's folders; what a command would make is not among them.
 PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests|deploy)/[\w./-]*")
 #: Commands that have actions, each with options of its own.
-ACTIONS = {"dataset": ("import", "report"), "glosses": ("pack", "train", "evaluate")}
+ACTIONS = {"dataset": ("import", "report"), "glosses": ("pack", "train", "lm", "evaluate")}
 MADE_BY_COMMANDS = {"checkpoints/my-signs", "checkpoints/step-", "checkpoints/best"}
 
 
@@ -114,8 +114,8 @@ def test_every_option_that_the_docs_give_a_command_exists(capsys: pytest.Capture
 
 def test_every_setting_that_the_docs_name_exists() -> None:
     """Words such as MAX_UPLOAD_MB in code quotes; TMPDIR, POINTS and the like have no underscore."""
-    texts_of_deployment = [(REPOSITORY / name).read_text(encoding="utf-8") for name in DEPLOYMENT]
-    others = {"FORWARDED_ALLOW_IPS"}.union(*(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", text) for text in texts_of_deployment))
+    deployment = "\n".join((REPOSITORY / name).read_text(encoding="utf-8") for name in DEPLOYMENT)
+    others = {"FORWARDED_ALLOW_IPS", *re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", deployment)}
     statuses = {"DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED"}
     known = (
         {name.upper() for name in Settings.model_fields} | others | statuses | {"RESOURCE_EXHAUSTED", "NUM_FEATURES"}

@@ -92,15 +92,20 @@ class SocketIODoor:
         if sid in self._clients:  # a client may send any event, also one that is called 'connect'
             return
         scope = environ["asgi.scope"]
-        hub = services_of(scope).captions
+        hub, settings = services_of(scope).captions, _settings_in(scope)
         try:
             hub.check_room()
+            await hub.check_vocabulary(settings.get("vocabulary"))
         except ServiceError as problem:
             hub.count_refusal(problem)
             raise socketio.exceptions.ConnectionRefusedError(
                 problem.detail, {"code": problem.code, "close": close_code(problem)}
             ) from None
-        client = _Client(self._server, sid, _settings_in(scope))
+        if not self._server.has(
+            sid
+        ):  # it left meanwhile, which the library does not say of clients that are connecting
+            raise socketio.exceptions.ConnectionRefusedError("The client is gone.")
+        client = _Client(self._server, sid, settings)
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
         talk = Conversation(
             client, hub, client_address(scope), 0, LiveSession.answer_every_frame, Start(**client.settings)
@@ -148,6 +153,16 @@ class _Server(socketio.AsyncServer):
         except Exception:  # noqa: BLE001 - the library raises whatever a broken packet makes of its parser
             self._binary_packet.pop(eio_sid, None)
             await self.hang_up(eio_sid)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        await super()._handle_eio_disconnect(eio_sid, reason)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and reason == self.reason.CLIENT_DISCONNECT:
+            socket.queue.put_nowait(None)  # answers the client's poll, for which it waits before it closes
+
+    def has(self, sid: str) -> bool:
+        """Whether a client that is connected or connecting has not left."""
+        return bool(self.manager.eio_sid_from_sid(sid, "/") in self.environ)
 
     async def hang_up(self, eio_sid: str) -> None:
         """Close a connection without waiting for its client to read, as the library would."""

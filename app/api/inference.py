@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
@@ -77,14 +78,37 @@ def _body(content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-VocabularyQuery = Annotated[
-    str | None,
-    Query(
-        description="Name of a vocabulary (GET /api/vocabularies), or glosses separated by commas, to read with; "
-        "default: `everyday` where the recogniser has it, else all it knows.",
-        examples=["all"],
-    ),
-]
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the query of every route here says."""
+
+    vocabulary: Vocabulary
+    form: answers.Format | None
+
+    async def check(self, services: Services) -> None:
+        """Raise UnknownVocabulary, before the body is received."""
+        await services.clips.check_vocabulary(self.vocabulary)
+
+    def unless(self, own: Vocabulary) -> Vocabulary:
+        """The vocabulary to read with, where the body has its own: that goes before."""
+        return self.vocabulary if own is None else own
+
+
+def _asked(
+    vocabulary: Annotated[
+        str | None,
+        Query(
+            description="Name of a vocabulary (GET /api/vocabularies), or glosses separated by commas, to read with; "
+            "default: `everyday` where the recogniser has it, else all it knows.",
+            examples=["all"],
+        ),
+    ] = None,
+    format: answers.FormatQuery = None,
+) -> Asked:
+    return Asked(None if vocabulary is None else from_text(vocabulary), format)
+
+
+QueryDep = Annotated[Asked, Depends(_asked)]
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -141,8 +165,7 @@ async def predict(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
-    vocabulary: VocabularyQuery = None,
-    format: answers.FormatQuery = None,
+    query: QueryDep,
 ) -> Prediction | Response:
     """Upload a video of a person signing and get the recognised signs.
 
@@ -153,18 +176,11 @@ async def predict(
     """
     services.clips.check_ready()
     async with uploads.enter(request) as incoming:
-        read_with = await _checked(vocabulary, services)
+        await query.check(services)
         async with receive_file(incoming) as upload:
-            read_with = read_with if upload.vocabulary is None else from_text(upload.vocabulary)
-            outcome = await unless_gone(request, services.clips.process_video(upload.path, read_with))
-    return await answers.answer(request, outcome, format)
-
-
-async def _checked(vocabulary: str | None, services: Services) -> Vocabulary:
-    """The vocabulary of the query. Raises UnknownVocabulary, before the body is received."""
-    read_with = None if vocabulary is None else from_text(vocabulary)
-    await services.clips.check_vocabulary(read_with)
-    return read_with
+            own = None if upload.vocabulary is None else from_text(upload.vocabulary)
+            outcome = await unless_gone(request, services.clips.process_video(upload.path, query.unless(own)))
+    return await answers.answer(request, outcome, query.form)
 
 
 @router.post(
@@ -178,8 +194,7 @@ async def frames(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
-    vocabulary: VocabularyQuery = None,
-    format: answers.FormatQuery = None,
+    query: QueryDep,
 ) -> Prediction | Response:
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
     services.clips.check_ready()
@@ -188,17 +203,17 @@ async def frames(
             raise errors.UnsupportedMediaType(
                 f"The content type of the body is {given[:80] or 'missing'}. Send application/json."
             )
-        read_with = await _checked(vocabulary, services)
+        await query.check(services)
         body = await receive_body(
             incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
 
         async def work() -> ClipResult:
             pictures, times, own = await asyncio.to_thread(_read_frames, body, services.settings.max_duration_s)
-            return await services.clips.process_frames(decoded(pictures, times), read_with if own is None else own)
+            return await services.clips.process_frames(decoded(pictures, times), query.unless(own))
 
         outcome = await unless_gone(request, work())
-    return await answers.answer(request, outcome, format)
+    return await answers.answer(request, outcome, query.form)
 
 
 def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float], Vocabulary]:
@@ -241,18 +256,17 @@ async def landmarks(
     request: Request,
     services: ServicesDep,
     uploads: UploadsDep,
-    vocabulary: VocabularyQuery = None,
-    format: answers.FormatQuery = None,
+    query: QueryDep,
 ) -> Prediction | Response:
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
     services.clips.check_ready()
 
     async with uploads.enter(request) as incoming:
-        read_with = await _checked(vocabulary, services)
+        await query.check(services)
 
         async def work(source: Upload | bytearray) -> ClipResult:
             keypoints, own = await asyncio.to_thread(_read_landmarks, source)
-            return await services.clips.process_landmarks(keypoints, read_with if own is None else own)
+            return await services.clips.process_landmarks(keypoints, query.unless(own))
 
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."
@@ -260,7 +274,7 @@ async def landmarks(
         else:
             async with receive_file(incoming) as upload:
                 outcome = await unless_gone(request, work(upload))
-    return await answers.answer(request, outcome, format)
+    return await answers.answer(request, outcome, query.form)
 
 
 def _read_landmarks(source: Upload | bytearray) -> tuple[Keypoints, Vocabulary]:
