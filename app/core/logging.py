@@ -15,11 +15,12 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import os
 import re
 import sys
 import traceback
 from contextvars import ContextVar
-from datetime import UTC
+from datetime import UTC, datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, TextIO
 
@@ -167,6 +168,17 @@ def json_line(record: Record) -> str:
     if trace is not None:
         line["traceback"] = trace
     return json.dumps(line, default=str, ensure_ascii=False) + "\n"
+
+
+def start_failure(why: str) -> str:
+    """Why the service cannot start, for standard error: settings that cannot be used may not say how lines look, so
+    only the environment is asked for LOG_JSON."""
+    text = f"Glossline cannot start.\n{why}\n"
+    if os.environ.get("LOG_JSON", "").strip().lower() not in ("1", "true", "yes", "on", "t", "y"):
+        return text
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = {"time": time, "level": "CRITICAL", "event": "log", "message": escaped(text.strip())}
+    return json.dumps(line, ensure_ascii=False) + "\n"
 
 
 #: The sink of LOG_JSON, while there is one.

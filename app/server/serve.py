@@ -11,7 +11,7 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
-from app.core.logging import configure_logging
+from app.core.logging import configure_logging, start_failure
 from app.core.settings import Settings, SettingsError
 
 #: Exit code of a process whose settings cannot be used.
@@ -39,7 +39,7 @@ def built_or_exit(build: Callable[[], FastAPI]) -> FastAPI:
     try:
         return build()
     except SettingsError as problem:
-        print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
+        sys.stderr.write(start_failure(str(problem)))
         if multiprocessing.parent_process() is not None:
             # One of several workers: its supervisor would restart it again and again, with the same setting.
             os.kill(os.getppid(), signal.SIGTERM)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from app.core.settings import load_settings
 from app.main import create_app
@@ -201,6 +202,14 @@ def test_what_the_image_copies_is_sent_to_its_build() -> None:
             for source in shlex.split(rest)[:-1]:
                 assert list(ROOT.glob(source)), source
                 assert any(fnmatch(source.partition("/")[0], pattern) for pattern in admitted), source
+
+
+def test_pytorch_for_the_cpu_is_what_the_requirements_ask_for() -> None:
+    """So that pip keeps it when it installs the rest, and does not fetch the build with CUDA in its place."""
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        if line.startswith(("torch==", "torchvision==")):
+            required = Requirement(line)
+            assert required.specifier.contains(f"{line.partition('==')[2]}+cpu")
 
 
 def test_the_image_says_what_it_has() -> None:
