@@ -220,6 +220,7 @@ class TrainingJobs:
             reason = f"The process could not be started: {problem.strerror or problem}."
             async with self._database.session() as session:
                 await repository.change(session, job.id, state="failed", reason=reason, finished_at=_now())
+            self._log_end(job, "failed", reason)
             raise errors.TrainingUnavailable(
                 f"{reason} Make sure that RUNS_DIR can be written and its disk is not full."
             ) from problem
