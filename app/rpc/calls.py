@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,8 @@ from loguru import logger
 
 from app.core.errors import InternalError, ServiceError
 from app.core.logging import principal_id
+from app.core.network import AddressList, is_address
+from app.core.settings import Settings
 from app.core.tracing import request_span
 from app.monitoring.metrics import Metrics
 from app.rpc.status import metadata, status_of
@@ -87,6 +90,24 @@ def address_of(peer: str) -> str | None:
     if kind not in ("ipv4", "ipv6"):
         return None
     return unquote(rest).rpartition(":")[0].strip("[]")
+
+
+def caller(context: Context, settings: Settings) -> str | None:
+    """The client's network address: the peer's, or what a peer in TRUSTED_PROXIES says in `x-forwarded-for`."""
+    peer = address_of(context.peer())
+    proxies = _address_list(tuple(settings.trusted_proxies))
+    if peer is None or peer not in proxies:
+        return peer
+    sent = [str(value) for key, value in context.invocation_metadata() or () if key == "x-forwarded-for"]
+    named = [part.strip() for value in sent for part in value.split(",")]
+    # From the nearest proxy backwards: the first that is no proxy; what stands before it could be written by anyone.
+    found = next((address for address in reversed(named) if address not in proxies), "")
+    return found if is_address(found) else peer
+
+
+@functools.cache
+def _address_list(entries: tuple[str, ...]) -> AddressList:
+    return AddressList(entries)
 
 
 async def refuse(

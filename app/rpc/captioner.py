@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from loguru import logger
 
 from app.core.errors import InternalError, InvalidRequest, ServiceError
-from app.rpc.calls import ActiveCalls, Context
+from app.rpc.calls import ActiveCalls, Context, caller
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1 import captioner_pb2_grpc
@@ -44,7 +44,8 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
         async with self._calls.call(context, "StreamCaptions"):
-            await converse(context, self._services.captions)
+            services = self._services
+            await converse(context, services.captions, caller(context, services.settings))
 
     async def _recognition(self, clip: pb.Clip, read_with: Vocabulary) -> pb.Recognition:
         services = self._services

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from loguru import logger
 
 from app.core.errors import MalformedMessage, ServiceError
-from app.rpc.calls import Context, address_of, refuse
+from app.rpc.calls import Context, refuse
 from app.rpc.messages import command, response
 from app.rpc.status import stream_status
 from app.services.captions.commands import Command
@@ -28,10 +28,11 @@ CANCEL_TOLD_S = 0.1
 END_S = 5.0
 
 
-async def converse(context: Context, hub: LiveHub) -> None:
-    """One StreamCaptions call from beginning to end. Raises AbortError when it ends with another status than OK."""
+async def converse(context: Context, hub: LiveHub, address: str | None) -> None:
+    """One StreamCaptions call from beginning to end. address: of the client, for limits. Raises AbortError when it ends
+    with another status than OK."""
     door = RpcDoor(context)
-    talk = asyncio.create_task(Conversation(door, hub, address_of(context.peer())).run())
+    talk = asyncio.create_task(Conversation(door, hub, address).run())
     try:
         await asyncio.shield(talk)
     except asyncio.CancelledError:  # how gRPC reports that the client is gone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -14,15 +15,18 @@ from threading import Thread
 from typing import Any
 
 import aiohttp
+import grpc
 import httpx
 import pytest
 import socketio
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from app.rpc.glossline.v1 import captioner_pb2 as pb
+from app.rpc.glossline.v1 import captioner_pb2_grpc
 from tests.support.media import jpeg, video
 from tests.support.problems import uploads_left
-from tests.support.processes import Service, answers, start, until
+from tests.support.processes import Service, answers, free_port, start, until
 from tests.support.proxies import Proxy, caddy, nginx
 from tests.support.recognisers import performance
 
@@ -33,7 +37,12 @@ SERVICE_LIMIT, PROXY_LIMIT = 4, 6
 
 
 @pytest.fixture(scope="module")
-def service(tiny_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def grpc_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def service(tiny_checkpoints: Path, grpc_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     environment = {
         "CHECKPOINT": "tiny",
         "CHECKPOINT_DIR": str(tiny_checkpoints),
@@ -43,6 +52,7 @@ def service(tiny_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "MAX_UPLOAD_MB": str(SERVICE_LIMIT),
         "MAX_CLIENTS_PER_ADDRESS": "1",
         "TRUSTED_PROXIES": "127.0.0.1",
+        "GRPC_PORT": str(grpc_port),
         # A client that polls waits for its last poll when it leaves.
         "PING_INTERVAL_S": "2",
         "PING_TIMEOUT_S": "30",
@@ -58,10 +68,10 @@ def service(tiny_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module", params=sorted(PROXIES))
 def proxy(
-    request: pytest.FixtureRequest, service: Service, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, service: Service, grpc_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
-    folder = tmp_path_factory.mktemp(request.param)
-    with PROXIES[request.param](folder, [f"127.0.0.1:{service.port}"], PROXY_LIMIT) as running:
+    folder, upstreams = tmp_path_factory.mktemp(request.param), [f"127.0.0.1:{service.port}"]
+    with PROXIES[request.param](folder, upstreams, f"127.0.0.1:{grpc_port}", PROXY_LIMIT) as running:
         yield running
 
 
@@ -201,6 +211,44 @@ def test_the_address_of_the_caller_goes_through_and_cannot_be_invented(proxy: Pr
                 assert [event["code"] for event in events(again)] == ["address_full"]
 
 
+async def test_grpc(proxy: Proxy) -> None:
+    """Calls, a stream both ways, and their statuses."""
+    secured = grpc.ssl_channel_credentials(proxy.certificate.read_bytes())
+    async with grpc.aio.secure_channel(proxy.address, secured) as channel:
+        stub = captioner_pb2_grpc.CaptionerStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Recognise(pb.RecogniseRequest(), timeout=60)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert dict(refused.value.trailing_metadata())["x-request-id"]
+        call = stub.StreamCaptions(timeout=120)
+        await call.write(pb.StreamCaptionsRequest(start=pb.Start()))
+        assert (await call.read()).WhichOneof("event") == "ready"
+        await call.write(pb.StreamCaptionsRequest(ping=pb.Ping()))
+        while (await call.read()).WhichOneof("event") != "pong":
+            pass
+        await call.write(pb.StreamCaptionsRequest(stop=pb.Stop()))
+        while (event := await call.read()) is not grpc.aio.EOF:
+            last = event
+        assert last.WhichOneof("event") == "done"
+        assert await call.code() is grpc.StatusCode.OK
+
+
+async def test_grpc_believes_a_trusted_proxy_about_the_address(proxy: Proxy, grpc_port: int) -> None:
+    with live(proxy, "127.0.0.6") as held:
+        held.send(json.dumps({"type": "start"}))
+        held.recv(timeout=60)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+            stub = captioner_pb2_grpc.CaptionerStub(channel)
+            for forwarded, status in (("127.0.0.6", "RESOURCE_EXHAUSTED"), ("127.0.0.8", "OK")):
+                call = stub.StreamCaptions(metadata=(("x-forwarded-for", f"127.0.0.9, {forwarded}"),), timeout=60)
+                await call.write(pb.StreamCaptionsRequest(stop=pb.Stop()))
+                await call.done_writing()
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    async for _ in call:
+                        pass
+                assert (await call.code()).name == status
+
+
 def test_metrics_stay_inside(client: httpx.Client, service: Service) -> None:
     assert client.get("/metrics").status_code == 404
     assert httpx.get(f"{service.address}/metrics", timeout=60).status_code == 200
@@ -228,7 +276,7 @@ def test_clients_stay_with_the_process_they_began_with(name: str, tmp_path: Path
     try:
         addresses = [f"127.0.0.1:{server.server_address[1]}" for server in servers]
         reached = set()
-        with PROXIES[name](tmp_path, addresses, PROXY_LIMIT) as proxy:
+        with PROXIES[name](tmp_path, addresses, "127.0.0.1:9", PROXY_LIMIT) as proxy:
             for number in range(2, 14):
                 transport = httpx.HTTPTransport(verify=proxy.trust, local_address=f"127.0.0.{number}")
                 with httpx.Client(transport=transport, base_url=f"https://{proxy.address}") as client:

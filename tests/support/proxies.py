@@ -40,8 +40,13 @@ class Proxy:
     port: int
     """Of TLS."""
     http_port: int
-    trust: ssl.SSLContext
-    """What a client needs in order to trust its certificate."""
+    certificate: Path
+    """Of the authority that its certificate is from."""
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client needs in order to trust it."""
+        return ssl.create_default_context(cafile=str(self.certificate))
 
     @property
     def address(self) -> str:
@@ -49,8 +54,8 @@ class Proxy:
 
 
 @contextmanager
-def caddy(folder: Path, upstreams: list[str], max_body_mb: int) -> Iterator[Proxy]:
-    """upstreams: HOST:PORT of the service's processes."""
+def caddy(folder: Path, upstreams: list[str], grpc_upstream: str, max_body_mb: int) -> Iterator[Proxy]:
+    """upstreams: HOST:PORT of the service's processes; grpc_upstream: of its gRPC."""
     program, port, http_port = tool("caddy"), free_port(), free_port()
     environment = {
         **os.environ,
@@ -61,17 +66,18 @@ def caddy(folder: Path, upstreams: list[str], max_body_mb: int) -> Iterator[Prox
         "HTTP_PORT": str(http_port),
         "HTTPS_PORT": str(port),
         "UPSTREAM": " ".join(upstreams),
+        "GRPC_UPSTREAM": grpc_upstream,
         "MAX_BODY": str(max_body_mb << 20),
     }
     options = ["--config", str(ROOT / "deploy/Caddyfile"), "--adapter", "caddyfile"]
     said([program, "validate", *options], folder, environment)
     with _running([program, "run", *options], folder, port, environment):
         root = folder / "data/caddy/pki/authorities/local/root.crt"
-        yield Proxy(port, http_port, ssl.create_default_context(cafile=str(root)))
+        yield Proxy(port, http_port, root)
 
 
 @contextmanager
-def nginx(folder: Path, upstreams: list[str], max_body_mb: int) -> Iterator[Proxy]:
+def nginx(folder: Path, upstreams: list[str], grpc_upstream: str, max_body_mb: int) -> Iterator[Proxy]:
     """upstreams: as for `caddy`."""
     program, port, http_port = tool("nginx"), free_port(), free_port()
     certificate, key = folder / "cert.pem", folder / "key.pem"
@@ -82,6 +88,7 @@ def nginx(folder: Path, upstreams: list[str], max_body_mb: int) -> Iterator[Prox
         "HTTP_PORT": f"127.0.0.1:{http_port}",
         "HTTPS_PORT": f"127.0.0.1:{port}",
         "UPSTREAM": ";\n    server ".join(upstreams),
+        "GRPC_UPSTREAM": grpc_upstream,
         "MAX_BODY": f"{max_body_mb}m",
         "TLS_CERTIFICATE": str(certificate),
         "TLS_KEY": str(key),
@@ -94,7 +101,7 @@ def nginx(folder: Path, upstreams: list[str], max_body_mb: int) -> Iterator[Prox
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
     said([*command, "-t"], folder)
     with _running(command, folder, port, dict(os.environ)):
-        yield Proxy(port, http_port, ssl.create_default_context(cafile=str(certificate)))
+        yield Proxy(port, http_port, certificate)
 
 
 @contextmanager
