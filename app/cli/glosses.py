@@ -57,7 +57,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     joining = actions.add_parser("join", help="put a second network of few glosses beside a checkpoint's")
     joining.add_argument("--checkpoint", type=Path, required=True, help="folder of the large network")
     joining.add_argument("--expert", type=Path, required=True, help="folder of the other, whose glosses it knows")
-    joining.add_argument("--weight", type=float, default=0.4, help="how much it counts (the large one counts 1)")
+    joining.add_argument("--weight", type=float, default=0.5, help="how much it counts (the large one counts 1)")
     joining.add_argument("--out", type=Path, required=True, help="folder to write")
 
     fitting = actions.add_parser(

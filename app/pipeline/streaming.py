@@ -429,7 +429,7 @@ class CaptionStream:
             whole = whole[:-1]  # the next one repeats it
         segments = self._timed(peaks, table, end)
         self._final = final = segments[: max(len(self._final), len(whole))]
-        pause_s = max(p.end_s for p in peaks) + self.config.endpoint_s if peaks else None
+        pause_s = max(s.end_s for s in segments) + self.config.endpoint_s if segments else None
         self.signing = bool(segments)
         self._on_stage(DECODING, time.perf_counter() - began)
         return StreamUpdate(
