@@ -64,6 +64,6 @@ clean:
 	$(PIP) --force-reinstall --no-deps "$(HEADLESS)"
 	@touch $@
 
-.venv/.dev: requirements-dev.txt requirements-ray.txt requirements-train.txt requirements-onnx.txt .venv/.runtime
+.venv/.dev: $(wildcard requirements-*.txt) .venv/.runtime
 	$(PIP) -r requirements-dev.txt
 	@touch $@

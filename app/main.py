@@ -22,13 +22,17 @@ from app.api.middleware import BodyLimit, RequestContext
 from app.api.origins import CheckOrigin, OriginPolicy
 from app.api.request_metrics import Measure
 from app.api.uploads import Uploads
+from app.core.error_reports import error_reports
 from app.core.errors import DatabaseUnavailable
 from app.core.limits import ConcurrencyLimit
 from app.core.logging import configure_logging
 from app.core.memory import giving_memory_back
+from app.core.native_lines import native_lines_as_json
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.temp_files import remove_leftovers
+from app.core.tracing import tracing
 from app.db.database import Database
+from app.monitoring.disk import DiskCollector
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.monitoring.readings import gpu_readings
@@ -66,7 +70,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
     the parts are closed in the reverse order. Raises SettingsError or CheckpointError with what to do."""
     async with AsyncExitStack() as stack:
         stack.enter_context(giving_memory_back())
-        database, choose = await _database(stack, settings)
+        database, choose = await _database(stack, settings, metrics)
         limits = RateLimits(settings)
         accounts: Accounts | None = None
         keys: Keys | None = None
@@ -96,7 +100,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
         if database is not None:
-            training = TrainingJobs(settings, database, lambda: host.recogniser.device)
+            training = TrainingJobs(settings, database, lambda: host.recogniser.device, metrics)
             stack.push_async_callback(training.close)
             checkpoint = ActiveCheckpoint(settings, database, host)
             stack.push_async_callback(checkpoint.close)
@@ -122,7 +126,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
 
 
 async def _database(
-    stack: AsyncExitStack, settings: Settings
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics
 ) -> tuple[Database | None, Callable[[], Awaitable[CheckpointEntry]]]:
     """The database, if anything needs one, and a function that picks the initial checkpoint. A database that is
     unavailable keeps the service from training, not from recognising."""
@@ -133,6 +137,7 @@ async def _database(
     if not settings.uses_database:
         return None, configured
     database = _database_of(settings)
+    metrics.before_reading(lambda: metrics.database_up.set(database.problem is None))
     opening = await stack.enter_async_context(database.kept_open())
 
     async def chosen() -> CheckpointEntry:
@@ -184,14 +189,22 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     if removed:
         what = "upload" if removed == 1 else "uploads"
         logger.info("removed {} {} that killed processes had left in the temporary directory", removed, what)
+    with native_lines_as_json():
+        async with _running(app, settings, metrics, socketio):
+            yield
+
+
+@asynccontextmanager
+async def _running(app: FastAPI, settings: Settings, metrics: Metrics, socketio: SocketIODoor) -> AsyncIterator[None]:
     try:
-        async with exiting_in_time(), _services(settings, metrics) as services:
-            app.state.services = services
-            try:
-                with draining_first(lambda: _drain(services), settings.training_stop_s):
-                    yield
-            finally:
-                await socketio.close()
+        with error_reports(settings, __version__), tracing(settings, __version__):
+            async with exiting_in_time(), _services(settings, metrics) as services:
+                app.state.services = services
+                try:
+                    with draining_first(lambda: _drain(services), settings.training_stop_s):
+                        yield
+                finally:
+                    await socketio.close()
     except (SettingsError, CheckpointError) as problem:
         app.state.startup_problem = str(problem)
         raise
@@ -215,6 +228,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logging(settings)
     metrics, socketio = Metrics(), SocketIODoor(settings)
     metrics.registry.register(GpuCollector(gpu_readings))
+    folders = {"data": settings.data_dir, "runs": settings.runs_dir, "datasets": settings.datasets_dir}
+    metrics.registry.register(DiskCollector(folders))
+    metrics.build.labels(__version__, settings.revision).set(1)
     app = FastAPI(
         title="Glossline",
         version=__version__,

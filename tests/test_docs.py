@@ -11,11 +11,18 @@ import pytest
 from app.cli import main
 from app.core.errors import all_errors
 from app.core.settings import Settings
+from app.monitoring.disk import DiskCollector
+from app.monitoring.metrics import Metrics
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "RESULTS.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "RESULTS.md", "SECURITY.md", "CHANGELOG.md")),
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
+#: What has variables of its own: they are set for these files, not for the service.
+DEPLOYMENT = ("compose.yaml", "compose.observability.yaml", "deploy/make_env.sh", "deploy/Caddyfile", "Dockerfile")
 #: A path below one of the repository's folders; what a command would make is not among them.
-PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests)/[\w./-]*")
+PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests|deploy)/[\w./-]*")
 #: Commands that have actions, each with options of its own.
 ACTIONS = {
     "admin": ("create", "role", "reset"),
@@ -111,7 +118,8 @@ def test_every_option_that_the_docs_give_a_command_exists(capsys: pytest.Capture
 
 def test_every_setting_that_the_docs_name_exists() -> None:
     """Words such as MAX_UPLOAD_MB in code quotes; TMPDIR, POINTS and the like have no underscore."""
-    others = {"LOG_JSON"} | {"FORWARDED_ALLOW_IPS"}
+    deployment = "\n".join((REPOSITORY / name).read_text(encoding="utf-8") for name in DEPLOYMENT)
+    others = {"FORWARDED_ALLOW_IPS", *re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", deployment)}
     statuses = {"DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED"}
     known = (
         {name.upper() for name in Settings.model_fields} | others | statuses | {"RESOURCE_EXHAUSTED", "NUM_FEATURES"}
@@ -132,3 +140,14 @@ def test_every_error_code_of_the_readme_exists() -> None:
         statuses, codes = row.strip("|").split("|")
         for code in re.findall(r"`([a-z_]+)`", codes):
             assert str(by_code[code]) in statuses, code
+
+
+def test_every_metric_is_described() -> None:
+    page, metrics = texts()["metrics.md"], Metrics()
+    metrics.registry.register(DiskCollector({}))
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in metrics.registry.collect()
+        if family.name.startswith("glossline")
+    }
+    assert {name for name in names if f"`{name}`" not in page} == set()

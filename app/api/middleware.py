@@ -1,4 +1,4 @@
-"""Pure ASGI middleware: request ids and the log line, body size limits, security headers."""
+"""Pure ASGI middleware: request ids and log lines, body size limits, security headers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from loguru import logger
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,7 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem_response
 from app.core.errors import InternalError, MalformedRequest, ServiceError, UploadTooLarge
+from app.core.logging import principal_id
+from app.core.tracing import request_span
 
+if TYPE_CHECKING:
+    from loguru import Logger
+
+#: Where the template of a request's route is in its scope once it has been counted (see request_metrics.py).
+ROUTE = "glossline.route"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 #: Pages load only from this service. Swagger UI sets style attributes, hence 'unsafe-inline' for styles.
@@ -28,7 +36,8 @@ PERMISSIONS_POLICY = "camera=(self), microphone=(self), geolocation=(), display-
 
 
 class RequestContext:
-    """Outermost: gives each request an id, logs one line for it, answers unhandled exceptions with a plain 500."""
+    """Outermost: gives each request and each WebSocket an id, logs one line for it, answers unhandled exceptions with a
+    plain 500. The line of a request names its path, in JSON its route as well; never a query string."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,12 +46,25 @@ class RequestContext:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope["request_id"] = request_id
+        caller = principal_id.set("")  # the door that learns it sets it
+        serve = self._request if scope["type"] == "http" else self._websocket
+        method = scope.get("method", "WEBSOCKET")
+        try:
+            with logger.contextualize(request_id=request_id), request_span(method, Headers(scope=scope)) as span:
+                status = await serve(scope, receive, send, request_id)
+                if span is not None:
+                    route = str(scope.get(ROUTE, ""))
+                    span.update_name(f"{method} {route}".strip())
+                    span.set_attributes({"http.request.method": method, "http.route": route})
+                    span.set_attribute("http.response.status_code", status)
+        finally:
+            principal_id.reset(caller)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        """Returns the status; 0: the client left before there was an answer."""
         began = time.perf_counter()
         status = 0
 
@@ -53,21 +75,46 @@ class RequestContext:
                 _secure(MutableHeaders(scope=message), request_id)
             await send(message)
 
-        with logger.contextualize(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            except Exception:  # noqa: BLE001 - the last place to answer an unexpected error without internals
-                logger.exception("unexpected error on {} {}", scope["method"], scope["path"])
-                if status == 0:
-                    await problem_response(InternalError(), request_id)(scope, receive, send_with_id)
-            finally:
-                logger.info(
-                    "{} {} {} {:.0f} ms",
-                    scope["method"],
-                    scope["path"],
-                    status or "cancelled",
-                    (time.perf_counter() - began) * 1000,
-                )
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:  # noqa: BLE001 - the last place to answer an unexpected error without internals
+            logger.exception("unexpected error on {} {}", scope["method"], scope["path"])
+            if status == 0:
+                await problem_response(InternalError(), request_id)(scope, receive, send_with_id)
+        finally:
+            answer, method = status or "cancelled", scope["method"]
+            line = _line_of(scope, "http_request", began, method=method, status=answer)
+            line.info("{} {} {} {:.0f} ms", method, scope["path"], answer, (time.perf_counter() - began) * 1000)
+        return status
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        """Returns the close code."""
+        began = time.perf_counter()
+        code: int | None = None  # of the side that closed first
+
+        async def noted_receive() -> Message:
+            nonlocal code
+            message = await receive()
+            if message["type"] == "websocket.disconnect" and code is None:
+                code = message.get("code", 1005)
+            return message
+
+        async def noted_send(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "websocket.close" and code is None:
+                code = message.get("code", 1000)
+            await send(message)
+
+        try:
+            await self._app(scope, noted_receive, noted_send)
+        except Exception:
+            code = code or 1011
+            raise
+        finally:
+            status = 1006 if code is None else code
+            line = _line_of(scope, "websocket", began, method="WEBSOCKET", status=status)
+            line.info("WebSocket {} {} {:.1f} s", scope["path"], status, time.perf_counter() - began)
+        return status
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A failed start is reported in one message; the server then exits without a traceback."""
@@ -85,6 +132,12 @@ class RequestContext:
         except Exception:
             if not (failed and scope["app"].state.startup_problem):
                 raise
+
+
+def _line_of(scope: Scope, event: str, began: float, **fields: object) -> Logger:
+    """The logger with the fields of the line about a request or a WebSocket. route: its template, as in the metrics."""
+    duration_ms = round((time.perf_counter() - began) * 1000, 1)
+    return logger.bind(event=event, route=scope.get(ROUTE), duration_ms=duration_ms, **fields)
 
 
 def _secure(headers: MutableHeaders, request_id: str) -> None:

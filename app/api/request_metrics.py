@@ -8,6 +8,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.middleware import ROUTE
 from app.monitoring.metrics import Metrics
 
 UNMATCHED = "unmatched"
@@ -51,7 +52,7 @@ class Measure:
             raise
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            route = self._route(scope)
+            route = scope[ROUTE] = self._route(scope)
             self._metrics.requests.labels(method, route, status).inc()
             self._metrics.request_seconds.labels(method, route).observe(time.perf_counter() - began)
 
@@ -70,7 +71,7 @@ class Measure:
         async def said(message: Message) -> None:
             nonlocal opened, code
             if message["type"] == "websocket.accept":
-                opened = self._route(scope)
+                opened = scope[ROUTE] = self._route(scope)
                 self._metrics.websockets.labels(opened).inc()
                 self._metrics.websockets_open.labels(opened).inc()
             elif message["type"] == "websocket.close" and code is None:
@@ -84,7 +85,8 @@ class Measure:
             raise
         finally:
             if opened is None:
-                self._metrics.websockets_closed.labels(self._route(scope), "refused").inc()
+                route = scope[ROUTE] = self._route(scope)
+                self._metrics.websockets_closed.labels(route, "refused").inc()
             else:
                 self._metrics.websockets_open.labels(opened).dec()
                 self._metrics.websockets_closed.labels(opened, code or "1006").inc()

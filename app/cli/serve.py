@@ -15,21 +15,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.core.settings import load_settings
-    from app.server.serve import serve
+    from app.core.logging import start_failure
+    from app.core.settings import SettingsError, load_settings
+    from app.server.serve import WRONG_SETTINGS, serve
     from app.services.recognition.checkpoint_store import check_checkpoint
     from app.services.recognition.devices import resolve_device
 
     overrides = {name: getattr(args, name) for name in ("host", "port") if getattr(args, name) is not None}
-    settings = load_settings(**overrides)
-    # Checked here as well as in the application: otherwise each worker would fail and be restarted for ever.
-    check_checkpoint(settings)
-    resolve_device(settings.device)
+    try:
+        settings = load_settings(**overrides)
+        # Checked here as well as in the application: otherwise each worker would fail and be restarted for ever.
+        check_checkpoint(settings)
+        resolve_device(settings.device)
+    except SettingsError as problem:
+        sys.stderr.write(start_failure(str(problem)))
+        return WRONG_SETTINGS
     shown = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
-    print(
-        f"Glossline on http://{shown}:{settings.port}  (API: http://{shown}:{settings.port}/docs)\n"
-        f"Try:  curl -F file=@app/signer/samples/hello.mp4 http://{shown}:{settings.port}/api/inference/predict",
-        file=sys.stderr,
-    )
+    if not settings.log_json:
+        print(
+            f"Glossline on http://{shown}:{settings.port}  (API: http://{shown}:{settings.port}/docs)\n"
+            f"Try:  curl -F file=@app/signer/samples/hello.mp4 http://{shown}:{settings.port}/api/inference/predict",
+            file=sys.stderr,
+        )
     serve(settings, args.workers)
     return 0

@@ -28,6 +28,11 @@ def is_loopback(host: str) -> bool:
     return parsed.is_loopback if parsed is not None else host == "localhost"
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an IP address."""
+    return _parse(text) is not None
+
+
 class AddressList:
     """Addresses and networks such as `10.0.0.0/8`; `*` is every address. Raises ValueError for anything else."""
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.ids import NAME
@@ -29,6 +29,7 @@ SECRETS = (
     "metrics_token",
     "stripe_secret_key",
     "stripe_webhook_secret",
+    "sentry_dsn",
 )
 
 
@@ -189,8 +190,10 @@ class Settings(BaseSettings):
         10.0, ge=0, le=1000, description="How long a clip waits for others to share a model call, in ms."
     )
 
-    forwarded_allow_ips: Annotated[list[str], NoDecode] = Field(
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
+        # The second name is uvicorn's.
+        validation_alias=AliasChoices("trusted_proxies", "forwarded_allow_ips"),
         description="Addresses or networks of proxies whose X-Forwarded-For is trusted, comma separated, or *.",
     )
     cors_origins: Annotated[list[str], NoDecode] = Field(
@@ -207,11 +210,17 @@ class Settings(BaseSettings):
         None, min_length=16, description="Token for /metrics in AUTH_MODE=required, from other machines."
     )
     log_json: bool = Field(False, description="One JSON object per log line.")
+    revision: str = Field("", max_length=64, description="Commit that the image was built from, for the metrics.")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, description="http:// address of an OpenTelemetry collector that gets traces (OTLP over HTTP)."
+    )
+    otel_traces_sampler_arg: float = Field(1.0, ge=0, le=1, description="Share of the requests that are traced.")
+    sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported to Sentry.")
 
     @field_validator(
         *("database_url", "training_token", "auth_secret", "redis_url"),
         *("metrics_token", "public_url", "smtp_host", "smtp_user", "smtp_password"),
-        *("plans_file", "stripe_secret_key", "stripe_webhook_secret"),
+        *("plans_file", "stripe_secret_key", "stripe_webhook_secret", "sentry_dsn", "otel_exporter_otlp_endpoint"),
         mode="before",
     )
     @classmethod
@@ -244,7 +253,7 @@ class Settings(BaseSettings):
             raise ValueError("write scheme and host, such as https://captions.example.org")
         return value and value.rstrip("/")
 
-    @field_validator("cors_origins", "allowed_hosts", "forwarded_allow_ips", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -266,7 +275,7 @@ class Settings(BaseSettings):
             raise ValueError("write scheme and host, such as https://api.stripe.com")
         return value.rstrip("/")
 
-    @field_validator("forwarded_allow_ips")
+    @field_validator("trusted_proxies")
     @classmethod
     def _check_proxies(cls, value: list[str]) -> list[str]:
         for entry in value:

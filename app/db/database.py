@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.core.errors import DatabaseUnavailable
+from app.core.tracing import span
 from app.db.embedded import EmbeddedError, EmbeddedPostgres
 from app.db.migrate import upgrade
 
@@ -112,7 +113,7 @@ class Database:
         """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnavailable."""
         if self._engine is None or self.problem is not None:
             raise _unavailable(str(self.problem))
-        with self._translated():
+        with self._translated(), span("database"):
             async with async_sessionmaker(self._engine, expire_on_commit=False)() as session, session.begin():
                 yield session
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -22,6 +22,10 @@ BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 SOURCES = ("clip", "live")
 #: What became of the frames of live sessions.
 FRAMES = ("received", "used", "dropped")
+#: Fine towards 1, where most signs are.
+CONFIDENCE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+#: States of a training job that has ended.
+JOBS_ENDED = ("finished", "stopped", "failed", "lost")
 
 
 class Metrics:
@@ -109,6 +113,40 @@ class Metrics:
         self.stripe_events = counter(
             "glossline_stripe_events", "Webhooks of Stripe: applied, repeated, ignored, refused.", ["outcome"]
         )
+        self.sign_confidence = histogram(
+            "glossline_sign_confidence",
+            "Confidence of each recognised sign, 0 to 1; live: of finished sentences.",
+            ["source"],
+            buckets=CONFIDENCE_BUCKETS,
+        )
+        self.signs_unsure = counter("glossline_signs_unsure", "Of these, signs marked as unsure.", ["source"])
+        for source in SOURCES:
+            self.sign_confidence.labels(source)
+            self.signs_unsure.labels(source)
+
+        self.grpc_calls = counter("glossline_grpc_calls", "gRPC calls ended.", ["method", "status"])
+        self.grpc_seconds = histogram(
+            "glossline_grpc_call_seconds",
+            "From the beginning of a gRPC call to its end, by method; streams last as long as their session.",
+            ["method"],
+            buckets=REQUEST_BUCKETS,
+        )
+
+        self.jobs = gauge("glossline_training_jobs", "Training jobs that this process watches.", ["state"])
+        self.jobs_ended = counter("glossline_training_jobs_ended", "Training jobs that have ended.", ["state"])
+        for state in JOBS_ENDED:
+            self.jobs_ended.labels(state)
+
+        self.database_up = gauge(
+            "glossline_database_up", "Whether the database answers: 1 or 0; -1: this service has none."
+        )
+        self.database_up.set(-1)
+        self.build = gauge("glossline_build_info", "Always 1; what is running.", ["version", "revision"])
+        self.model = gauge(
+            "glossline_model_info",
+            "Always 1; the active recogniser.",
+            ["checkpoint", "backend", "device", "glosses"],
+        )
         self._before_reading: list[Callable[[], None]] = []
 
     def stages(self, source: str) -> OnStage:
@@ -119,6 +157,13 @@ class Metrics:
             observe[stage](seconds)
 
         return on_stage
+
+    def count_signs(self, source: str, signs: Iterable[tuple[float, bool]]) -> None:
+        """Signs that a client gets: confidence, and whether it is marked as unsure. source: one of SOURCES."""
+        for confidence, unsure in signs:
+            self.sign_confidence.labels(source).observe(confidence)
+            if unsure:
+                self.signs_unsure.labels(source).inc()
 
     def before_reading(self, fetch: Callable[[], None]) -> None:
         """`fetch` copies numbers kept elsewhere into these metrics; it runs on the event loop and must be fast."""

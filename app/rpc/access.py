@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from app.core.errors import InvalidRequest
 from app.core.principal import ANONYMOUS, Principal
-from app.rpc.calls import Context, address_of
+from app.rpc.calls import Context, caller
 from app.services.accounts.access import Credentials, check
 from app.services.billing.idempotency import MAX_KEY, Key
 from app.services.container import Services
@@ -22,7 +22,7 @@ async def principal_of(context: Context, services: Services) -> Principal:
     """Metadata `authorization: Bearer TOKEN-OR-KEY` or `x-api-key: KEY`. Raises Unauthenticated, Forbidden,
     TooManyRequests, DatabaseUnavailable."""
     sent = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    principal = await services.access.authenticate(Credentials.of_headers(sent), address_of(context.peer()))
+    principal = await services.access.authenticate(Credentials.of_headers(sent), caller(context, services.settings))
     check(principal, "captions")
     return principal
 

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from app.core.errors import Busy, MalformedRequest, NotReady, ServiceError, UploadTimeout
 from app.core.limits import Place, Places
 from app.rpc.access import CALLER, principal_of
-from app.rpc.calls import ActiveCalls, Context, address_of, refuse
+from app.rpc.calls import ActiveCalls, Context, caller, refuse
 from app.services.container import Services
 
 #: A message that is incomplete after this many seconds is refused; gRPC does not report how much of it has arrived.
@@ -68,7 +68,7 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
                     raise NotReady
                 self._services.clips.check_ready()
                 CALLER.set(await principal_of(context, self._services))
-                async with self._uploads.hold(address_of(context.peer())) as place:
+                async with self._uploads.hold(caller(context, self._services.settings)) as place:
                     message = await _message(context, UPLOAD_S)
                     place.settled = True
                     return await method(message, context)
@@ -78,7 +78,7 @@ class AdmissionInterceptor(grpc.aio.ServerInterceptor):
     def _side_call(self, handler: Any) -> Any:
         async def admitted(requests: object, context: Context) -> Any:
             try:
-                async with self._side_calls.hold(address_of(context.peer())):
+                async with self._side_calls.hold(caller(context, self._services.settings)):
                     if handler.request_streaming:
                         async for answer in handler.stream_stream(requests, context):
                             await context.write(answer)

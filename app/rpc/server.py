@@ -30,7 +30,7 @@ REFUSALS = 512
 async def rpc_server(services: Services, host: str, port: int) -> AsyncIterator[int]:
     """Serve while the block lasts; yields the port (0 requests any). At its end running calls get GRACE_S. Raises
     SettingsError when the server cannot listen on that address."""
-    calls = ActiveCalls()
+    calls = ActiveCalls(services.metrics)
     settings, hub = services.settings, services.captions
     server = grpc.aio.server(
         interceptors=[AdmissionInterceptor(SERVICE, services, calls)],

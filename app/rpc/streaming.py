@@ -13,7 +13,7 @@ from loguru import logger
 
 from app.core.errors import MalformedMessage, ServiceError
 from app.rpc.access import principal_of
-from app.rpc.calls import Context, address_of, refuse
+from app.rpc.calls import Context, caller, refuse
 from app.rpc.messages import command, response
 from app.rpc.status import stream_status
 from app.services.captions.commands import Command
@@ -33,7 +33,7 @@ END_S = 5.0
 async def converse(context: Context, services: Services) -> None:
     """One StreamCaptions call from beginning to end. Raises AbortError when it ends with another status than OK."""
     door = RpcDoor(context)
-    address, recheck = address_of(context.peer()), services.access.recheck
+    address, recheck = caller(context, services.settings), services.access.recheck
     who = partial(principal_of, context, services)
     talk = asyncio.create_task(Conversation(door, services.captions, address, who=who, recheck=recheck).run())
     try:

@@ -6,10 +6,12 @@ The bytes that it holds back are therefore counted here, whatever they are: URL,
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -38,6 +40,17 @@ class _Refused(Exception):
     """Raised in a callback of the parser to stop it."""
 
 
+class _CycleTransport:
+    """A connection as the answer to a request sees it: closing it is up to the protocol."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class BoundedHttp(Connection, HttpToolsProtocol):
     """One HTTP connection. Over a limit, the answer is 431 or 408 in plain text, and the connection is closed."""
 
@@ -48,6 +61,7 @@ class BoundedHttp(Connection, HttpToolsProtocol):
         self._undelivered = 0  # bytes that the parser holds back
         self._upgraded = False
         self._refusal: tuple[HTTPStatus, str] | None = None
+        self._half_closed = False  # nothing more is sent
 
     def data_received(self, data: bytes) -> None:
         self.last_data = time.monotonic()
@@ -90,6 +104,8 @@ class BoundedHttp(Connection, HttpToolsProtocol):
         self._enter(_Phase.BODY)
         self._undelivered = 0
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle.transport is self.transport:  # none for an upgrade
+            self.cycle.transport = cast(Any, _CycleTransport(self.transport, self._close_after_answer))
 
     def on_body(self, body: bytes) -> None:
         self._undelivered = 0
@@ -100,6 +116,8 @@ class BoundedHttp(Connection, HttpToolsProtocol):
         # After LINGERING the next request begins; otherwise the answer is still to come.
         self._enter(_Phase.HEAD if self._phase is _Phase.LINGERING else _Phase.COMPLETE)
         super().on_message_complete()
+        if self._half_closed:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         if self._phase is _Phase.COMPLETE and not self.pipeline:
@@ -107,6 +125,15 @@ class BoundedHttp(Connection, HttpToolsProtocol):
         elif self._phase is _Phase.BODY and not self.pipeline:
             self._enter(_Phase.LINGERING)
         super().on_response_complete()
+
+    def _close_after_answer(self) -> None:
+        """Close the connection. While a body still arrives, only the sending side: a full close would reset the
+        connection, and a client or a proxy that is sending would lose the answer. What arrives is dropped."""
+        if self._phase is _Phase.BODY and self.transport.can_write_eof() and not self.transport.is_closing():
+            self._half_closed = True
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
     def _enter(self, phase: _Phase) -> None:
         self._phase, self._since = phase, time.monotonic()

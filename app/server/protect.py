@@ -65,5 +65,5 @@ def _trusted_proxies(config: uvicorn.Config, settings: Settings) -> list[str]:
     this machine claim any address."""
     given = config.forwarded_allow_ips
     if given in (_UVICORN_PROXIES, os.environ.get("FORWARDED_ALLOW_IPS")):
-        return settings.forwarded_allow_ips
+        return settings.trusted_proxies
     return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from app.core.logging import configure_logging, start_failure
 from app.core.settings import Settings, SettingsError
 
 #: Exit code of a process whose settings cannot be used.
@@ -21,6 +22,7 @@ STARTING_S = 120
 
 def serve(settings: Settings, workers: int = 1) -> None:
     """Run the service until it is stopped; limits on clients are set by `protect`, in each worker."""
+    configure_logging(settings)  # for the lines of a process that only watches its workers
     uvicorn.run(
         "app.main:app",
         host=settings.host,
@@ -37,7 +39,7 @@ def built_or_exit(build: Callable[[], FastAPI]) -> FastAPI:
     try:
         return build()
     except SettingsError as problem:
-        print(f"Glossline cannot start.\n{problem}", file=sys.stderr)
+        sys.stderr.write(start_failure(str(problem)))
         if multiprocessing.parent_process() is not None:
             # One of several workers: its supervisor would restart it again and again, with the same setting.
             os.kill(os.getppid(), signal.SIGTERM)

@@ -13,12 +13,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app import __version__
 from app.core.settings import Settings
 from app.main import create_app
 from app.pipeline.stages import STAGES
 from app.signer import SAMPLES
 from tests.api.test_captions_ws import address, connected, room  # noqa: F401 - fixtures
-from tests.support.exposition import Moved, Series, scrape
+from tests.support.exposition import Moved, Series, scrape, series
 from tests.support.media import jpeg, npz, video
 from tests.support.problems import assert_problem
 
@@ -26,6 +27,35 @@ from tests.support.problems import assert_problem
 SIGNING = SAMPLES / "hello.mp4"
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_what_runs(client: httpx.AsyncClient, application: FastAPI) -> None:
+    found = await scrape(client)
+    host = application.state.services.host
+    glosses = str(len(host.recogniser.vocabulary))
+    labels = {"checkpoint": "tiny", "backend": "torch", "device": "cpu", "glosses": glosses}
+    assert found[series("glossline_model_info", **labels)] == 1
+    assert found[series("glossline_build_info", version=__version__, revision="")] == 1
+    assert found[series("glossline_database_up")] == -1
+    host.checkpoint = "another"
+    try:
+        again = await scrape(client)
+    finally:
+        host.checkpoint = "tiny"
+    assert again[series("glossline_model_info", **labels)] == 0
+    assert again[series("glossline_model_info", **{**labels, "checkpoint": "another"})] == 1
+
+
+async def test_signs_of_clips_are_counted_with_their_confidence(client: httpx.AsyncClient) -> None:
+    before = await scrape(client)
+    answer = await client.post("/api/inference/landmarks", files={"file": ("a.npz", npz())})
+    signs = answer.json()["segments"]
+    assert signs
+    moved = Moved(before, await scrape(client))
+    assert moved("sign_confidence_count", source="clip") == len(signs)
+    assert moved("sign_confidence_sum", source="clip") == pytest.approx(sum(s["confidence"] for s in signs), abs=0.01)
+    assert moved("signs_unsure_total", source="clip") == sum(s["unsure"] for s in signs)
+    assert moved("sign_confidence_count", source="live") == 0
 
 
 async def test_requests_are_counted_by_route_template(client: httpx.AsyncClient) -> None:

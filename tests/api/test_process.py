@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -13,11 +14,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import grpc
 import httpx
 import psutil
 import pytest
@@ -26,48 +27,12 @@ from websockets.sync.client import connect
 
 from tests.support.media import video
 from tests.support.problems import uploads_left
+from tests.support.processes import Service, answers, free_port, start, until
 from tests.support.recognisers import performance
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 FORM_START = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
-
-
-@dataclass(frozen=True)
-class Service:
-    process: subprocess.Popen[bytes]
-    port: int
-    log: Path
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-def start(log: Path, environment: dict[str, str], *options: str) -> Service:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--loop", "uvloop", *options]
-    with log.open("wb") as sink:
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stderr=sink, stdout=sink)
-    return Service(process, port, log)
-
-
-def until(what: Callable[[], bool], seconds: float = 300) -> None:
-    """Wait for something that will happen; the limit only keeps a broken test from hanging."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-
-
-def answers(service: Service) -> bool:
-    assert service.process.poll() is None, service.log.read_text()
-    try:
-        return httpx.get(f"{service.address}/api/health/ready", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +231,48 @@ def test_a_crash_of_the_landmark_process_ends_no_session(service: Service) -> No
     assert answers(service)
     with (ROOT / "app" / "signer" / "samples" / "hello.mp4").open("rb") as clip:
         assert httpx.post(f"{service.address}/api/inference/predict", files={"file": clip}, timeout=300).is_success
+
+
+def test_every_line_of_the_log_is_json(environment: dict[str, str], tmp_path: Path) -> None:
+    """Those of native libraries and of a crash in them included, from the first line to the last."""
+    changes = {"LOG_JSON": "true", "LOG_LEVEL": "DEBUG", "GRPC_PORT": str(free_port()), "GRPC_VERBOSITY": "debug"}
+    running = start(tmp_path / "log", {**environment, **changes, "GRPC_TRACE": "http"})
+    try:
+        until(lambda: answers(running))
+        clip = (ROOT / "app/signer/samples/hello.mp4").read_bytes()
+        assert httpx.post(f"{running.address}/api/inference/predict", files={"file": clip}, timeout=300).is_success
+        with grpc.insecure_channel(f"127.0.0.1:{changes['GRPC_PORT']}") as channel, pytest.raises(grpc.RpcError):
+            channel.unary_unary("/glossline.v1.Captioner/Recognise")(b"", timeout=60)
+        children = psutil.Process(running.process.pid).children()
+        os.kill(next(c.pid for c in children if "app.services.landmarks.child" in c.cmdline()), signal.SIGSEGV)
+        assert httpx.post(f"{running.address}/api/inference/predict", files={"file": clip}, timeout=300).is_success
+        running.process.send_signal(signal.SIGTERM)
+        running.process.wait(60)
+    finally:
+        running.process.kill()
+        running.process.wait(10)
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert all({"time", "level", "event", "message"} <= set(line) for line in lines)
+    native = [line for line in lines if line["event"] == "native"]
+    assert any("Segmentation fault" in line["message"] for line in native)
+    assert any(re.match(r"(chttp2|server|hpack|frame|flow|tcp|http2|grpc)", line.get("source", "")) for line in native)
+    assert {"http_request", "grpc_call"} <= {line["event"] for line in lines}
+
+
+def test_settings_that_cannot_be_used_are_one_line_of_json(environment: dict[str, str], tmp_path: Path) -> None:
+    for command in (["-m", "uvicorn", "app.main:app"], ["-m", "app", "serve"]):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**os.environ, **environment, "LOG_JSON": "true", "MAX_BATCH": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        [line] = [json.loads(line) for line in done.stderr.splitlines()]
+        assert line["level"] == "CRITICAL"
+        assert "MAX_BATCH='0'" in line["message"]
 
 
 def test_live_sessions_are_ended_in_order_before_the_process_stops(environment: dict[str, str], tmp_path: Path) -> None:

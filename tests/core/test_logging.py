@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from loguru import logger
 
-from app.core.logging import configure_logging
+from app.core.logging import configure_logging, principal_id, redacted
 from app.core.settings import Settings
 
 
@@ -52,9 +53,63 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(Settings(_env_file=None, log_json=True))
     with logger.contextualize(request_id="abc123"):
         logger.warning("hello")
-    record = json.loads(capsys.readouterr().err)["record"]
-    assert record["extra"]["request_id"] == "abc123"
-    assert record["level"]["name"] == "WARNING"
+        logger.bind(event="session_end", signs=3, reason=None).info("over")
+        principal = principal_id.set("user-7")
+        try:
+            raise ValueError("wrong")
+        except ValueError:
+            logger.exception("failed")
+        finally:
+            principal_id.reset(principal)
+    plain, ended, failed = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert datetime.fromisoformat(plain.pop("time")).utcoffset() == timedelta(0)
+    logger_name = "tests.core.test_logging"
+    assert plain == {
+        "level": "WARNING",
+        "event": "log",
+        "message": "hello",
+        "logger": logger_name,
+        "request_id": "abc123",
+    }
+    assert (ended["event"], ended["signs"]) == ("session_end", 3)
+    assert "reason" not in ended
+    assert "principal_id" not in ended
+    assert failed["principal_id"] == "user-7"
+    assert "ValueError: wrong" in failed["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Bearer abcdefghij", "Authorization: Bearer ***"),
+        ("sent bearer abc.def-ghi_123=", "sent bearer ***"),
+        ("postgresql://glossline:hunter2@db/x is lost", "postgresql://glossline:***@db/x is lost"),
+        ("redis://:hunter2@cache:6379", "redis://:***@cache:6379"),
+        ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln is refused", "token *** is refused"),
+        ("whsec_abc123 and sk_live_abc123", "whsec_*** and sk_live_***"),
+        ("GET /ws?ticket=abc&vocabulary=core", "GET /ws?ticket=***&vocabulary=core"),
+        ('{"password": "open sesame", "email": "a@b.org"}', '{"password": ***, "email": "a@b.org"}'),
+        ("AUTH_SECRET='abc'", "AUTH_SECRET=***"),
+        ("TRAINING_TOKEN=(hidden): too short", "TRAINING_TOKEN=(hidden): too short"),
+        ("the token is not valid", "the token is not valid"),
+        ("GET /api/health 200 1 ms", "GET /api/health 200 1 ms"),
+    ],
+)
+def test_credentials_are_masked(capsys: pytest.CaptureFixture[str], text: str, shown: str) -> None:
+    assert redacted(text) == shown
+    configure_logging(Settings(_env_file=None, log_json=True))
+    logger.info(text)
+    logger.bind(why=text).info("")
+    plain, bound = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert (plain["message"], bound["why"]) == (shown, shown)
+
+
+def test_a_message_may_ask_to_stay_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(_env_file=None, log_json=True))
+    logger.bind(unredacted=True).warning("no mail server: reset the password at https://x/?token=abc")
+    line = json.loads(capsys.readouterr().err)
+    assert line["message"].endswith("?token=abc")
+    assert "unredacted" not in line
 
 
 def test_the_servers_own_lines_come_through_and_its_access_log_does_not(capsys: pytest.CaptureFixture[str]) -> None:

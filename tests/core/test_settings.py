@@ -31,6 +31,15 @@ def test_environment_beats_the_file_and_arguments_beat_both(monkeypatch: pytest.
     assert load_settings(port=9003).port == 9003
 
 
+@pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"])
+def test_trusted_proxies_have_two_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "127.0.0.1, 10.0.0.0/8")
+    assert load_settings().trusted_proxies == ["127.0.0.1", "10.0.0.0/8"]
+    monkeypatch.setenv(name, "proxy.local")
+    with pytest.raises(SettingsError, match=r"TRUSTED_PROXIES='proxy.local': .* not a valid address"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -140,6 +149,8 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
         "STRIPE_SECRET_KEY",
         "STRIPE_WEBHOOK_SECRET",
         "STRIPE_PRICES",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "SENTRY_DSN",
         "DATASETS_DIR",
         "CONFIGS_DIR",
         "RUNS_DIR",

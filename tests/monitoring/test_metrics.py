@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY, generate_latest
 
+from app.monitoring.disk import DiskCollector
 from app.monitoring.gpu import GpuCollector
 from app.monitoring.metrics import Metrics
 from app.pipeline.stages import STAGES
@@ -32,7 +35,7 @@ def test_stages_tell_their_time_under_their_source() -> None:
 def test_names_carry_units_and_labels_are_few() -> None:
     metrics = Metrics()
     for family in metrics.registry.collect():
-        if family.type == "histogram" and "batch" not in family.name:
+        if family.type == "histogram" and not re.search("batch|confidence", family.name):
             assert family.name.endswith("_seconds"), family.name
         assert family.documentation
 
@@ -64,3 +67,22 @@ def test_without_a_card_nothing_is_said_and_none_is_asked_before_a_scrape() -> N
     assert not asked
     assert b"gpu" not in generate_latest(metrics.registry)
     assert asked == [1]
+
+
+def test_the_disks_of_the_folders_are_measured(tmp_path: Path) -> None:
+    metrics = Metrics()
+    metrics.registry.register(DiskCollector({"data": tmp_path, "runs": tmp_path / "not/there/yet"}))
+    found = parse(generate_latest(metrics.registry).decode())
+    for folder in ("data", "runs"):
+        free = found[series("glossline_disk_free_bytes", folder=folder)]
+        assert 0 < free < found[series("glossline_disk_total_bytes", folder=folder)]
+
+
+def test_signs_and_the_share_of_unsure_ones() -> None:
+    metrics = Metrics()
+    metrics.count_signs("live", [(0.97, False), (0.42, True), (0.31, True)])
+    found = parse(generate_latest(metrics.registry).decode())
+    assert found[series("glossline_signs_unsure_total", source="live")] == 2
+    assert found[series("glossline_sign_confidence_count", source="live")] == 3
+    assert found[series("glossline_sign_confidence_bucket", source="live", le="0.5")] == 2
+    assert found[series("glossline_sign_confidence_count", source="clip")] == 0

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import numpy as np
@@ -14,7 +15,8 @@ import websockets
 from fastapi import FastAPI
 from google.protobuf.json_format import MessageToDict
 
-from app.rpc.calls import address_of
+from app.core.settings import Settings
+from app.rpc.calls import address_of, caller
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from app.services.captions.commands import MAX_MESSAGE
@@ -337,3 +339,21 @@ async def test_a_client_that_never_reads_is_noticed_and_its_session_dropped(
 )
 async def test_the_address_of_a_peer(peer: str, address: str | None) -> None:
     assert address_of(peer) == address
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("ipv4:10.0.0.2:5000", ["203.0.113.7"], "203.0.113.7"),
+        ("ipv4:10.0.0.2:5000", ["6.6.6.6, 203.0.113.7", "10.0.0.3"], "203.0.113.7"),  # two proxies, and an invention
+        ("ipv4:10.0.0.2:5000", ["6.6.6.6, unknown"], "10.0.0.2"),
+        ("ipv4:10.0.0.2:5000", ["10.0.0.3"], "10.0.0.2"),
+        ("ipv4:10.0.0.2:5000", [], "10.0.0.2"),
+        ("ipv4:203.0.113.9:5000", ["203.0.113.7"], "203.0.113.9"),  # no proxy of ours
+        ("unix:/socket", ["203.0.113.7"], None),
+    ],
+)
+async def test_the_address_of_a_caller_behind_proxies(peer: str, forwarded: list[str], address: str | None) -> None:
+    context = Mock(peer=lambda: peer, invocation_metadata=lambda: [("x-forwarded-for", one) for one in forwarded])
+    assert caller(context, Settings(_env_file=None, trusted_proxies=["10.0.0.0/8"])) == address
+    assert caller(context, Settings(_env_file=None)) == address_of(peer)

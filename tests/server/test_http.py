@@ -136,3 +136,27 @@ async def test_slow_uploads_give_way_and_have_a_deadline(host: str) -> None:
     assert all(a.startswith(b"HTTP/1.1 408 ") and b'"code":"upload_timeout"' in a for a in answers)
     assert sum(b"other requests needed its place" in a for a in answers) == 1
     assert sum(b"not complete after 6 seconds" in a for a in answers) == 3
+
+
+async def test_a_refusal_reaches_a_client_that_is_still_sending(host: str) -> None:
+    """Closing at once would reset the connection, and what the client, or a proxy, has not read yet would be lost."""
+    head = b"POST /api/inference/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n"
+    reader, writer = await opened(host, head)
+    for _ in range(16):  # the answer is there meanwhile, and is not read
+        writer.write(bytes(1 << 20))
+        await asyncio.wait_for(writer.drain(), 60)
+        await asyncio.sleep(0.02)
+    answer = await asyncio.wait_for(reader.read(), 60)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close\r\n" in answer.lower()
+    assert b'"code":"upload_too_large"' in answer
+
+    async def send_on() -> None:
+        while True:
+            writer.write(bytes(1 << 16))
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(ConnectionError):  # it does not read for ever
+        await asyncio.wait_for(send_on(), 60)
+    writer.close()

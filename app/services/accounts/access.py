@@ -11,6 +11,7 @@ from typing import cast
 from pydantic import SecretStr
 
 from app.core.errors import DatabaseUnavailable, Forbidden, Unauthenticated
+from app.core.logging import principal_id
 from app.core.network import address_key, is_loopback
 from app.core.principal import ALL_SCOPES, Principal, Role
 from app.core.settings import Settings
@@ -57,6 +58,7 @@ class Access:
                 await self._limits.request(f"key/{principal.key_id}")
         elif not is_loopback(where):
             await self._limits.request(f"address/{address_key(where)}")
+        principal_id.set(str(principal.key_id or principal.user_id or ""))
         return principal
 
     async def recheck(self, principal: Principal) -> None:

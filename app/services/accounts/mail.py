@@ -41,7 +41,9 @@ class Mailer:
         base = settings.public_url or f"http://{host}:{settings.port}"
         link = f"{base}/account#reset={token}"  # after #: it stands in no log of a server
         if not self.by_mail:
-            logger.warning("password reset, in place of a mail, because SMTP_HOST is unset: {}", link)
+            logger.bind(unredacted=True).warning(
+                "password reset, in place of a mail, because SMTP_HOST is unset: {}", link
+            )
             return
         minutes = settings.password_reset_minutes
         self._send(

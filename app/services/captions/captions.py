@@ -30,6 +30,8 @@ class Captions:
         """interim: whether to send partials; model: id of the checkpoint."""
         self.segments = 0
         """Number of finished sentences."""
+        self.signs = 0
+        """Number of signs in them."""
         self.pause_s = math.inf
         """Capture time of the frame with which the sentence ends unless another sign comes."""
         self._interim, self._model = interim, model
@@ -64,6 +66,7 @@ class Captions:
         if update.ended is not None and update.segments:
             event = Final(**self._content(update, lag_ms), reason=_REASONS[update.ended])
             self.segments += 1
+            self.signs += len(update.segments)
         elif self._interim and (update.ended is None or self._shown):  # at the end, what was sent has been retracted
             event = Partial(**self._content(update, lag_ms))
         self._revision, self._shown = (self._revision, shown) if update.ended is None else (0, ())

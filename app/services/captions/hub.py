@@ -25,7 +25,7 @@ from app.services.billing.credits import Credits, Reservation
 from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.charging import AHEAD_S, LiveCharge
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
-from app.services.captions.events import Config, Limits, Ready, RecogniserInfo, VocabularyInUse
+from app.services.captions.events import Config, Final, Limits, Ready, RecogniserInfo, VocabularyInUse
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
@@ -180,6 +180,7 @@ class LiveHub:
             self._open_camera,
             on_lag=self.metrics.caption_lag.observe,
             principal=principal,
+            on_final=self._count_signs,
         )
         if self._credits is not None and reservation is not None and reservation.plan is not None:
             session.charge = LiveCharge(self._credits, reservation, reservation.plan, session)
@@ -270,6 +271,7 @@ class LiveHub:
                 self._count_frames(entry)
                 if entry.session.charge is not None:
                     entry.session.charge.close()
+                _log_end(entry.session)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -278,6 +280,9 @@ class LiveHub:
 
     def count_event(self, event: Event) -> None:
         self.metrics.live_events.labels(event.type).inc()
+
+    def _count_signs(self, final: Final) -> None:
+        self.metrics.count_signs("live", ((sign.confidence, sign.unsure) for sign in final.gloss))
 
     def _count_frames(self, entry: _Entry) -> None:
         """Frames are counted when the metrics are read and when a session ends: counting each would cost too much."""
@@ -334,6 +339,22 @@ class LiveHub:
 
 def _owns(principal: Principal, session: LiveSession) -> bool:
     return principal.user_id is not None and session.principal.user_id == principal.user_id
+
+
+def _log_end(session: LiveSession) -> None:
+    usage, why = session.usage(), session.failed.code if session.failed is not None else None
+    ended = logger.bind(event="session_end", session_id=session.id, signs=session.signs, reason=why)
+    ended.bind(**usage.model_dump()).info(
+        "live session {} ended{} after {:.1f} s: {} frames received, {} used, {} dropped; {} signs in {} sentences",
+        session.id,
+        f" ({why})" if why is not None else "",
+        usage.seconds,
+        usage.received,
+        usage.used,
+        usage.dropped,
+        session.signs,
+        usage.segments,
+    )
 
 
 def _ready(session: LiveSession) -> Ready:

@@ -25,7 +25,7 @@ from app.services.captions.captions import Captions
 from app.services.captions.charging import LiveCharge
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import ChangeVocabulary, Command, Flush, Landmarks, Pause, Picture, Start
-from app.services.captions.events import Done, FoundLandmarks, Stats, Usage, VocabularyChanged, VocabularyInUse
+from app.services.captions.events import Done, Final, FoundLandmarks, Stats, Usage, VocabularyChanged, VocabularyInUse
 from app.services.captions.frames import FrameQueue
 from app.services.captions.meter import Meter
 from app.services.captions.turn import Change, LiveTurn, TurnResult
@@ -66,9 +66,11 @@ class LiveSession:
         now: Callable[[], float] = time.monotonic,
         on_lag: Callable[[float], object] = lambda seconds: None,
         principal: Principal = ANONYMOUS,
+        on_final: Callable[[Final], object] = lambda final: None,
     ) -> None:
         """start: the settings in use. open_camera: called when the first image arrives. on_lag: called with the
-        seconds from the arrival of the newest frame to the captions that have read it."""
+        seconds from the arrival of the newest frame to the captions that have read it. on_final: called with each
+        finished sentence."""
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
         self.start = start
@@ -90,7 +92,7 @@ class LiveSession:
         self._stream, self._lane, self._now = stream, lane, now
         self._open_camera = open_camera
         self._camera: Camera | None = None
-        self._on_lag = on_lag
+        self._on_lag, self._on_final = on_lag, on_final
         self._clock = StreamClock(start.fps)
         self._frames = FrameQueue()
         self._captions = Captions(start.interim, stream.recogniser.model_id)
@@ -382,6 +384,8 @@ class LiveSession:
         self._lag_due = False
         for update in outcome:
             event = self._captions.event(update, self._lag_ms)
+            if isinstance(event, Final):
+                self._on_final(event)
             if event is not None:
                 self.send_event(event)
         if not self._flush_asked:
@@ -397,6 +401,11 @@ class LiveSession:
         credits = self.charge.credits_remaining if self.charge is not None else None
         numbers = asdict(self.counters)
         return Stats(**numbers, lag_ms=round(self._lag_ms, 1), fps=fps, credits_remaining=credits)
+
+    @property
+    def signs(self) -> int:
+        """Signs in the finished sentences."""
+        return self._captions.signs
 
     def usage(self) -> Usage:
         seconds = round(self._now() - self.began, 2)

@@ -114,6 +114,11 @@ class ModelHost:
     def _update_metrics(self) -> None:
         self._metrics.waiting.labels("clips").set(self._scheduler.clips.waiting)
         self._metrics.waiting.labels("sessions").set(self.live.waiting)
+        recogniser = self.recogniser
+        glosses = str(len(recogniser.whole.vocabulary))
+        self._metrics.model.clear()  # of a recogniser that was replaced
+        backend = self._settings.inference_backend
+        self._metrics.model.labels(self.checkpoint, backend, str(recogniser.device), glosses).set(1)
 
 
 async def _load(settings: Settings, entry: CheckpointEntry, thread: ThreadPoolExecutor) -> Recogniser:

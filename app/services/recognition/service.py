@@ -21,6 +21,7 @@ from loguru import logger
 from app.core.errors import InvalidLandmarks, NotReady
 from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
+from app.core.tracing import span
 from app.monitoring.metrics import Metrics
 from app.pipeline.caption import Caption, CaptionWarning
 from app.pipeline.clip_reading import ClipReading
@@ -146,7 +147,8 @@ class ClipService:
         with self.limit.enter():
             self._running.add(cancel)
             try:
-                keypoints = await _in(self._extract_threads, in_thread)
+                with span("extraction"):
+                    keypoints = await _in(self._extract_threads, in_thread)
             finally:
                 cancel.set()
                 self._running.discard(cancel)
@@ -157,12 +159,15 @@ class ClipService:
         if any(warning.code == "no_person" for warning in warnings):
             recognition = clips.nothing_seen(keypoints, recogniser.fps)
         else:
-            reading = await _in(self._clip_thread, lambda: ClipReading(recogniser, keypoints))
-            await self._host.read(reading)
-            recognition = await _in(self._clip_thread, reading.recognition)
+            with span("model", frames=len(keypoints)):
+                reading = await _in(self._clip_thread, lambda: ClipReading(recogniser, keypoints))
+                await self._host.read(reading)
+            with span("decoding"):
+                recognition = await _in(self._clip_thread, reading.recognition)
             for stage, seconds in recognition.stage_s.items():
                 self._on_stage(stage, seconds)
             self._metrics.clips_read.inc()
+            self._metrics.count_signs("clip", ((s.confidence, s.unsure) for s in recognition.segments))
         seconds = time.perf_counter() - began
         read_by = recogniser.model_id, recogniser.reads, recogniser.sign_language
         return ClipResult(recognition, warnings, seconds, *read_by)

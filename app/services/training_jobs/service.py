@@ -28,6 +28,7 @@ from app.core import errors
 from app.core.settings import Settings
 from app.db.database import Database
 from app.db.models.training import ACTIVE, TrainingJob
+from app.monitoring.metrics import Metrics
 from app.services.training_jobs import job_log, process, repository
 from app.services.training_jobs.plan import Plan, check_gpus, make_plan, new_id
 from app.services.training_jobs.request import TrainingRequest
@@ -43,9 +44,12 @@ AWAY_S = 120.0
 class TrainingJobs:
     """Watches jobs from its creation until `close`. Needs a running event loop; use from that one."""
 
-    def __init__(self, settings: Settings, database: Database, serving: Callable[[], str | None]) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, serving: Callable[[], str | None], metrics: Metrics | None = None
+    ) -> None:
         """serving: returns the device of the recogniser."""
         self._settings, self._database, self._serving = settings, database, serving
+        self._metrics = metrics or Metrics()
         self._host = platform.node() or "localhost"
         self.owner = f"{self._host}/{os.getpid()}/{process.started_at(os.getpid()) or 0:.2f}"
         self._children: dict[str, subprocess.Popen[bytes]] = {}
@@ -216,6 +220,7 @@ class TrainingJobs:
             reason = f"The process could not be started: {problem.strerror or problem}."
             async with self._database.session() as session:
                 await repository.change(session, job.id, state="failed", reason=reason, finished_at=_now())
+            self._log_end(job, "failed", reason)
             raise errors.TrainingUnavailable(
                 f"{reason} Make sure that RUNS_DIR can be written and its disk is not full."
             ) from problem
@@ -256,6 +261,7 @@ class TrainingJobs:
                 starting = set(self._being_started)  # before the query, whose answer is older than what follows it
                 async with self._database.session() as session:
                     jobs = await repository.owned_by(session, self.owner)
+                self._count(jobs)
                 if not jobs:  # a start wakes this; otherwise the next heartbeat
                     rest = HEARTBEAT_S
                 for job in jobs:
@@ -269,6 +275,11 @@ class TrainingJobs:
                 async with asyncio.timeout(rest):
                     await self._look.wait()
             self._look.clear()
+
+    def _count(self, jobs: Sequence[TrainingJob]) -> None:
+        """jobs: the active ones of this process."""
+        for state in ACTIVE:
+            self._metrics.jobs.labels(state).set(sum(job.state == state for job in jobs))
 
     async def _heartbeat(self) -> None:
         async with self._database.session() as session:
@@ -347,13 +358,19 @@ class TrainingJobs:
         if child is not None:
             await asyncio.to_thread(child.wait)
         self._told.pop(job.id, None)
-        logger.info("training job {} is {}{}", job.id, found.state, f": {reason}" if reason else "")
+        self._log_end(job, found.state, reason)
 
     async def _lose(self, job: TrainingJob) -> None:
         reason = f"The machine that ran it ({job.host}) has been silent for over {AWAY_S:g} seconds."
         async with self._database.session() as session:
             await repository.change(session, job.id, self.owner, state="lost", reason=reason, finished_at=_now())
-        logger.warning("training job {} is lost: {}", job.id, reason)
+        self._log_end(job, "lost", reason)
+
+    def _log_end(self, job: TrainingJob, state: str, reason: str | None) -> None:
+        self._metrics.jobs_ended.labels(state).inc()
+        line = logger.bind(event="training_job_end", job_id=job.id, state=state)
+        level = "WARNING" if state in ("failed", "lost") else "INFO"
+        line.log(level, "training job {} is {}{}", job.id, state, f": {reason}" if reason else "")
 
 
 async def _to_the_end(work: Coroutine[Any, Any, Any]) -> Any:

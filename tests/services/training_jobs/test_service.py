@@ -20,6 +20,8 @@ from app.core import errors
 from app.core.settings import Settings
 from app.db.database import Database
 from app.db.models.training import ACTIVE, TrainingJob
+from app.monitoring.metrics import Metrics
+from app.monitoring.summary import value
 from app.services.training_jobs import process
 from app.services.training_jobs import repository as training_jobs
 from app.services.training_jobs import service as module
@@ -70,10 +72,12 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @asynccontextmanager
-async def service(settings: Settings, database_url: str, **changes: Any) -> AsyncIterator[TrainingJobs]:
+async def service(
+    settings: Settings, database_url: str, metrics: Metrics | None = None, **changes: Any
+) -> AsyncIterator[TrainingJobs]:
     database = Database(database_url, settings.data_dir)
     await database.open()
-    jobs = TrainingJobs(settings.model_copy(update=changes), database, lambda: "cpu")
+    jobs = TrainingJobs(settings.model_copy(update=changes), database, lambda: "cpu", metrics)
     try:
         yield jobs
     finally:
@@ -102,12 +106,17 @@ def processes(job_id: str) -> list[int]:
 
 async def test_a_job_from_start_to_finish(settings: Settings, database_url: str, script: Callable[[str], None]) -> None:
     script("ends")
-    async with service(settings, database_url) as jobs:
+    metrics = Metrics()
+    async with service(settings, database_url, metrics) as jobs:
         job = await jobs.begin(REQUEST)
         assert job.state == "starting"
         assert (await until(jobs, job.id, "running")).progress == {"step": 5, "steps": 9}
         done = await until(jobs, job.id, "finished")
         assert (done.exit_code, done.reason, done.log_tail) == (0, None, None)
+        async with asyncio.timeout(60):
+            while value(metrics.jobs_ended.labels("finished")) != 1:  # noqa: ASYNC110 - counted after it is recorded
+                await asyncio.sleep(0.05)
+        assert value(metrics.jobs_ended.labels("failed")) == 0
         assert done.started_at is not None
         assert done.finished_at is not None
         asked = json.loads((jobs.run_folder(job.id) / "job.json").read_text())
@@ -191,9 +200,11 @@ async def test_a_run_folder_that_cannot_be_made_leaves_a_failed_job(
     settings: Settings, database_url: str, script: Callable[[str], None], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    async with service(settings, database_url, runs_dir=tmp_path / "file") as jobs:
+    metrics = Metrics()
+    async with service(settings, database_url, metrics, runs_dir=tmp_path / "file") as jobs:
         with pytest.raises(errors.TrainingUnavailable, match="RUNS_DIR"):
             await jobs.begin(REQUEST)
+        assert value(metrics.jobs_ended.labels("failed")) == 1
         (job,), _ = await jobs.page(5, 0, None)
         assert job.state == "failed"
         assert "could not be started" in str(job.reason)
