@@ -12,6 +12,7 @@ import functools
 import importlib
 import queue
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -59,7 +60,17 @@ output_stream: "{block}_present"
 #: differently from Holistic and from every recording the recogniser was trained on.
 _STEP_US = 33_333
 #: Seconds. An image takes about 50 ms; one that takes this long will never return.
-_STALLED_S = 60.0
+_STALLED_S = 30.0
+
+
+class GraphStalled(ExtractionFailed):
+    """No answer to an image: seen a few times in thousands of clips, on busy machines, for no known reason. The same
+    images go through another graph."""
+
+    def __init__(self, images: Sequence[Any]) -> None:
+        """images: the packets of the images without an answer, in their order."""
+        super().__init__("the landmark graph stopped: no answer")
+        self.images = images
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +140,7 @@ class HolisticGraph:
 
     def _start(self) -> None:
         self._clock = 0
-        self._pending: deque[int] = deque()
+        self._pending: deque[tuple[int, Any]] = deque()  # time and packet of each image
         self._found: dict[tuple[str, int], Any] = {}
         try:
             with chatter_filtered():
@@ -170,19 +181,25 @@ class HolisticGraph:
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise InvalidImage("bad_dimensions", f"expected uint8 (height, width, 3), got {rgb.dtype} {rgb.shape}")
         check_dimensions(rgb.shape[1], rgb.shape[0])
-        self._clock += _STEP_US
-        packet = self._mp.bindings.packet_creator.create_image_frame(
-            np.ascontiguousarray(rgb), image_format=self._mp.bindings.ImageFormat.SRGB, copy=True
+        self.send_packet(
+            self._mp.bindings.packet_creator.create_image_frame(
+                np.ascontiguousarray(rgb), image_format=self._mp.bindings.ImageFormat.SRGB, copy=True
+            )
         )
+
+    def send_packet(self, packet: Any) -> None:
+        """Send an image again that another graph has not answered, see `GraphStalled`. Raises ExtractionFailed."""
+        self._clock += _STEP_US
         try:
             self._graph.add_packet_to_input_stream("image", packet.at(self._clock))
         except RuntimeError as error:
             raise ExtractionFailed(f"the landmark graph refused an image: {error}") from error
-        self._pending.append(self._clock)
+        self._pending.append((self._clock, packet))
 
     def receive(self) -> NDArray[np.float32]:
-        """Landmarks of the oldest image not yet received, float32 (75, 3) as in Keypoints; waits for them."""
-        timestamp = self._pending.popleft()
+        """Landmarks of the oldest image not yet received, float32 (75, 3) as in Keypoints; waits for them. Raises
+        ExtractionFailed, and GraphStalled, after which the graph is of no use."""
+        timestamp = self._pending[0][0]
         points = np.zeros((NUM_KEYPOINTS, 3), np.float32)
         getter = self._mp.bindings.packet_getter
         for block, where in _BLOCKS.items():
@@ -190,6 +207,7 @@ class HolisticGraph:
                 continue
             landmarks = getter.get_proto(self._packet(block, timestamp)).landmark
             points[where] = [(point.x, point.y, point.visibility if where == POSE else 1.0) for point in landmarks]
+        self._pending.popleft()
         return points
 
     def _packet(self, stream: str, timestamp: int) -> Any:
@@ -197,7 +215,9 @@ class HolisticGraph:
             try:
                 arrived, when, packet = self._arrivals.get(timeout=_STALLED_S)
             except queue.Empty:
-                reason = self._graph.get_combined_error_message() if self._graph.has_error() else "no answer"
+                if not self._graph.has_error():
+                    raise GraphStalled([image for _, image in self._pending]) from None
+                reason = self._graph.get_combined_error_message()
                 raise ExtractionFailed(f"the landmark graph stopped: {reason}") from None
             self._found[arrived, when] = packet
         return self._found.pop((stream, timestamp))

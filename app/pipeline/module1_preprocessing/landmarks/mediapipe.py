@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, LandmarksUnavailable
-from app.pipeline.module1_preprocessing.landmarks.holistic_graph import HolisticGraph
+from app.pipeline.module1_preprocessing.landmarks.holistic_graph import GraphStalled, HolisticGraph
 from app.pipeline.module1_preprocessing.landmarks.native_log import chatter_filtered
 
 #: Incremented whenever a change here makes the same images give other landmarks or crops.
@@ -39,7 +39,7 @@ class MediaPipeTrack:
     def __init__(self, graph: HolisticGraph, give_back: Callable[[HolisticGraph, bool], None]) -> None:
         """give_back: called at the end with the graph, and whether it still works."""
         self._graph: HolisticGraph | None = graph
-        self._give_back, self._works = give_back, True
+        self._give_back, self._works, self._replaced = give_back, True, False
         self._quiet = ExitStack()
         if not _quiet_done.is_set():  # MediaPipe writes warnings once in the life of a process
             self._quiet.enter_context(chatter_filtered())
@@ -53,9 +53,23 @@ class MediaPipeTrack:
             graph.send(rgb)
 
     def receive(self) -> NDArray[np.float32]:
+        try:
+            with self._running() as graph:
+                return graph.receive()
+        except GraphStalled as stalled:
+            if self._replaced:
+                raise
+            self._replace_graph(stalled.images)
         with self._running() as graph:
-            points = graph.receive()
-        return points
+            return graph.receive()
+
+    def _replace_graph(self, unanswered: Sequence[Any]) -> None:
+        """Go on with a new graph, once, from the images that the old one did not answer."""
+        old, self._graph, self._works, self._replaced = self._graph, HolisticGraph(), True, True
+        if old is not None:  # a graph that hangs may never close
+            threading.Thread(target=old.close, name="closing-landmark-graph", daemon=True).start()
+        for packet in unanswered:
+            self._graph.send_packet(packet)
 
     def close(self) -> None:
         graph, self._graph = self._graph, None

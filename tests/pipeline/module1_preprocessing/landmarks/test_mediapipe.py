@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import queue
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine, MediaPipeTrack
 from app.pipeline.module1_preprocessing.video import Frame, InvalidVideo, read_frames
 
+SAMPLE = Path(__file__).parents[4] / "app/signer/samples/hello.mp4"
 BLANK = np.full((120, 160, 3), 128, np.uint8)
 
 
@@ -142,6 +145,29 @@ def test_a_graph_is_kept_for_the_next_stream_and_a_broken_one_is_not() -> None:
         with closing(engine.open()) as third:
             assert third._graph is not graph
             assert len(find_landmarks(blank_clip(1), third)) == 1
+
+
+def silenced(track: MediaPipeTrack) -> None:
+    """From now on the track's graph answers nothing more."""
+    assert track._graph is not None
+    track._graph._arrivals = queue.SimpleQueue()
+
+
+def test_images_without_an_answer_go_through_another_graph_once(
+    engine: MediaPipeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = list(itertools.islice(read_frames(SAMPLE), 12))
+    with closing(engine.open()) as track:
+        whole = find_landmarks(frames, track).points
+    assert whole.any()
+    monkeypatch.setattr(holistic_graph, "_STALLED_S", 3.0)
+    with MediaPipeEngine(1) as other, closing(other.open()) as track:
+        silenced(track)
+        np.testing.assert_array_equal(find_landmarks(frames, track).points, whole)
+        silenced(track)
+        track.send(BLANK)
+        with pytest.raises(ExtractionFailed, match="no answer"):
+            track.receive()
 
 
 def test_a_closed_engine_lets_open_streams_finish() -> None:
