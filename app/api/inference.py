@@ -94,6 +94,15 @@ VocabularyQuery = Annotated[
 ]
 
 
+SaveQuery = Annotated[
+    bool,
+    Query(
+        description="Keep the answer in the history of the account (GET /api/history); never the video or landmarks. "
+        "Without an account: 401, because nothing would be stored."
+    ),
+]
+
+
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is cancelled if the client disconnects. Raises ClientDisconnect then.
 
@@ -152,6 +161,7 @@ async def predict(
     vocabulary: VocabularyQuery = None,
     format: answers.FormatQuery = None,
     key: IdempotencyKey = None,
+    save: SaveQuery = False,
 ) -> Prediction | Response:
     """Upload a video of a person signing and get the recognised signs.
 
@@ -161,7 +171,7 @@ async def predict(
     the connection stops the work.
     """
     services.clips.check_ready()
-    paying = await payment(services, principal, key)
+    paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
         read_with = await _checked(vocabulary, services)
         async with receive_file(incoming) as upload:
@@ -197,10 +207,11 @@ async def frames(
     vocabulary: VocabularyQuery = None,
     format: answers.FormatQuery = None,
     key: IdempotencyKey = None,
+    save: SaveQuery = False,
 ) -> Prediction | Response:
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
     services.clips.check_ready()
-    paying = await payment(services, principal, key)
+    paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
         if (given := _media_type(request)) != "application/json":
             raise errors.UnsupportedMediaType(
@@ -267,10 +278,11 @@ async def landmarks(
     vocabulary: VocabularyQuery = None,
     format: answers.FormatQuery = None,
     key: IdempotencyKey = None,
+    save: SaveQuery = False,
 ) -> Prediction | Response:
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
     services.clips.check_ready()
-    paying = await payment(services, principal, key)
+    paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
         read_with = await _checked(vocabulary, services)
 

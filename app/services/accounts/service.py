@@ -234,6 +234,26 @@ class Accounts:
             now = await self._mine(session, user_id)
             now.totp_on, now.totp_secret, now.totp_step = False, None, None
 
+    # -- the end of an account ----------------------------------------------------------------------------------------
+
+    async def remove(self, user_id: UUID, password: str) -> None:
+        """Delete the account with all that belongs to it; the ledger keeps its entries, without the account. Raises
+        BadCredentials, TooManyRequests, Busy, SubscriptionRunning; Forbidden where no admin would be left."""
+        await self._limits.sign_in(f"user/{user_id}")
+        user = await self.get(user_id)
+        matches, _ = await self._passwords.matches(password, user.password_hash)
+        if not matches:
+            raise errors.BadCredentials("The password is wrong. The account was not deleted.")
+        async with self._database.session() as session:
+            admins = await repository.number_of_admins(session)
+            now = await self._mine(session, user_id)
+            if now.role == "admin" and admins == 1:
+                raise errors.Forbidden("This is the only admin. Make somebody else an admin first.")
+            if await repository.pays(session, user_id):
+                raise errors.SubscriptionRunning
+            await session.delete(now)
+        logger.info("account {} was deleted by its owner", user_id)
+
     def _check_code(self, user: User, code: str | None) -> None:
         """Note the code as used. Raises SecondFactorRequired, BadCredentials."""
         if code is None:

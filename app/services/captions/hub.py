@@ -26,10 +26,12 @@ from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.charging import AHEAD_S, LiveCharge
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
 from app.services.captions.events import Config, Limits, Ready, RecogniserInfo, VocabularyInUse
+from app.services.captions.recording import LiveRecord
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
 from app.services.conversation.events import Closing, Event
+from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.vocabularies import reading_with
 
@@ -69,10 +71,11 @@ class LiveHub:
         landmarks: LandmarkEngine,
         metrics: Metrics,
         credits: Credits | None = None,
+        history: History | None = None,
     ) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
-        credits: pay for sessions; None: all are free."""
-        self._credits = credits
+        credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it."""
+        self._credits, self._history = credits, history
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
@@ -179,18 +182,37 @@ class LiveHub:
         )
         if self._credits is not None and reservation is not None and reservation.plan is not None:
             session.charge = LiveCharge(self._credits, reservation, reservation.plan, session)
+        not_saved = self._keep(session) if start.save else None
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
         self.streams.in_use += 1
         session.send_event(_ready(session))
-        if start.save:
-            session.warn("not_available", "save: this service keeps no history; nothing is saved.")
+        if not_saved is not None:
+            session.warn("not_available", not_saved)
         for target in start.targets:
             if session.charge is not None and target not in session.charge.plan.languages:
                 session.warn("plan_limit", f"The plan {session.charge.plan.title} has no translation to '{target}'.")
             elif target != "en":
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
+
+    def _keep(self, session: LiveSession) -> str | None:
+        """Record its captions; why not, where that is impossible."""
+        try:
+            history, owner = checked_owner(self._history, session.principal)
+        except (errors.Unauthenticated, errors.DatabaseUnavailable) as problem:
+            session.start = session.start.model_copy(update={"save": False})
+            return problem.detail
+        session.record = LiveRecord(
+            owner,
+            history.writer.put,
+            session.warn,
+            live_session=session.id,
+            sign_language=session.start.sign_language,
+            model=session.recogniser.model_id,
+            vocabulary=session.recogniser.reads,
+        )
+        return None
 
     async def _reserved(self, start: Start, principal: Principal) -> Reservation | None:
         """Credits for the beginning of a session. One that its client has lost makes room for the next one of the same
@@ -264,8 +286,13 @@ class LiveHub:
                 await entry.session.close()
             finally:
                 self._count_frames(entry)
-                if entry.session.charge is not None:
-                    entry.session.charge.close()
+                charge, used_s = entry.session.charge, entry.session.used_s
+                if charge is not None:
+                    charge.close()
+                if entry.session.record is not None:
+                    paid = self._credits is not None and charge is not None
+                    cost = self._credits.plans.credits("live", used_s) if self._credits and paid else 0
+                    entry.session.record.end(used_s, cost)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
