@@ -22,6 +22,7 @@ from app.api import (
     openapi,
     pages,
     problems,
+    signs,
     training,
     users,
     vocabulary,
@@ -201,7 +202,8 @@ async def _lifespan(app: FastAPI, settings: Settings, metrics: Metrics, socketio
     protect_server(settings)
     removed = await asyncio.to_thread(remove_leftovers)
     if removed:
-        logger.info("removed {} uploads that killed processes had left in the temporary directory", removed)
+        what = "upload" if removed == 1 else "uploads"
+        logger.info("removed {} {} that killed processes had left in the temporary directory", removed, what)
     try:
         async with exiting_in_time(), _services(settings, metrics) as services:
             app.state.services = services
@@ -248,6 +250,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(vocabulary.router)
+    app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(training.router)
     app.include_router(auth.router)

@@ -31,6 +31,7 @@ from app.training.corpora.glosses.train import Run, open_bank
 from app.training.corpora.signs.clips import load_signs, signs_of
 from app.training.corpora.signs.phrases import PhraseConfig, PhraseSampler, signer_book
 from app.training.corpora.signs.source import PhraseBatches
+from app.training.loop.distributed import Ranks
 
 
 def per_second(make: Callable[[], object], seconds: float) -> float:
@@ -61,7 +62,7 @@ def step_ms(run: Run, steps: int) -> float:
         if len(spent) == steps + 3:
             break
         begun = time.perf_counter()
-        run._step(batch.to(run.device), generator)
+        run.train_step(batch.to(run.device), generator)
         if run.device.type == "cuda":
             torch.cuda.synchronize()
         spent.append(1000 * (time.perf_counter() - begun))
@@ -100,7 +101,7 @@ def main() -> None:
     bank = open_bank(args.data)
     settings = replace(Settings(), batch_size=args.batch_size, workers=0)
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(bank, settings, Path(folder), torch.device("cpu"))
+        run = Run(bank, [settings], Path(folder))
         composer = Composer(bank, find_strokes(bank), bank.of(split="train"), run.vocabulary, settings.recipe)
         rng = np.random.default_rng(1)
         after = per_second(lambda: composer.draw(rng), args.seconds)
@@ -108,7 +109,7 @@ def main() -> None:
         took = step_ms(run, args.steps)
         print(f"a step of {args.batch_size} phrases, all included but composing: {took:.0f} ms on one CPU thread")
         if torch.cuda.is_available():
-            fast = Run(bank, settings, Path(folder), torch.device("cuda"))
+            fast = Run(bank, [settings], Path(folder), Ranks(0, 1, torch.device("cuda", 0)))
             print(f"the same: {step_ms(fast, 50):.1f} ms on {torch.cuda.get_device_name()}")
 
 

@@ -46,6 +46,7 @@ class Session:
     messages: list[bytes]
     points: np.ndarray | None
     fps: float
+    vocabulary: str | None = None
     sent_at: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
     server_lags: list[float] = field(default_factory=list)
@@ -76,7 +77,7 @@ class Session:
         await asyncio.sleep(wait_s)
         try:
             async with websockets.connect(url, compression=None, open_timeout=60, ping_timeout=None) as socket:
-                await socket.send(json.dumps({"type": "start", "fps": self.fps}))
+                await socket.send(json.dumps({"type": "start", "fps": self.fps, "vocabulary": self.vocabulary}))
 
                 async def listen() -> None:
                     async for text in socket:
@@ -175,6 +176,7 @@ def offline(url: str, session: Session) -> list[str]:
     assert session.points is not None
     pose, left, right = session.points[:, :33], session.points[:, 33:54, :2], session.points[:, 54:, :2]
     body = {"fps": session.fps, "pose": pose.tolist(), "left": left.tolist(), "right": right.tolist()}
+    body["vocabulary"] = session.vocabulary
     answer = httpx.post(f"http://{parts.netloc}/api/inference/landmarks", json=body, timeout=120)
     answer.raise_for_status()
     glosses: list[str] = answer.json()["gloss"]
@@ -211,6 +213,7 @@ async def main() -> int:
     parser.add_argument("--still", type=float, default=0, help="seconds without a movement behind each clip (jpeg)")
     parser.add_argument("--compare", type=int, default=10, help="sessions compared with the offline answer")
     parser.add_argument("--clips-beside", type=int, default=0, help="clips of 120 s of landmarks posted at once")
+    parser.add_argument("--vocabulary", help="name of the vocabulary to read with; default: that of the service")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 
@@ -225,7 +228,12 @@ async def main() -> int:
     kind = 3 if args.kind == "landmarks" else 1
     period = 1e6 / args.fps
     sessions = [
-        Session([HEADER.pack(1, kind, 0, i, round(i * period)) + p for i, p in enumerate(own)], track, args.fps)
+        Session(
+            [HEADER.pack(1, kind, 0, i, round(i * period)) + p for i, p in enumerate(own)],
+            track,
+            args.fps,
+            args.vocabulary,
+        )
         for own, track in zip(payloads, tracks, strict=True)
     ]
     server = Server(args.url)

@@ -363,7 +363,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, help="folder with .mp4 files")
     parser.add_argument("--max-clips", type=int, default=8, help="evenly spread over the folder (default 8)")
     parser.add_argument("--max-frames", type=int, default=100, help="of each clip (default 100)")
-    parser.add_argument("--checkpoint", type=Path, default=REPOSITORY / "checkpoints/asl-everyday")
+    parser.add_argument("--checkpoint", type=Path, default=REPOSITORY / "checkpoints/asl-large")
     parser.add_argument("--rounds", type=int, default=2, help="pairs for each clip (default 2)")
     arguments = parser.parse_args()
 

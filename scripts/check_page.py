@@ -3,9 +3,10 @@
     python scripts/check_page.py --url http://localhost:8000 --clip sign.mp4 --axe axe.min.js --shots /tmp/shots
 
 The clip plays as the browser's camera, with still seconds behind the sign so that the sentence ends; without one a
-sample performance is captioned. --axe names axe-core's script and reports what it finds in light and dark: before
-anything runs, during live captions, and with an answer on the page. Needs `pip install playwright` and a Chromium; not
-part of the tests. Ends with 1 when something is wrong.
+sample performance is captioned. Captions and the file are read with --vocabulary, and captions with another one for a
+moment. --axe names axe-core's script and reports what it finds in light and dark: before anything runs, during live
+captions, and with an answer on the page. Needs `pip install playwright` and a Chromium; not part of the tests. Ends
+with 1 when something is wrong.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Check:
     def __init__(self, page: Any, name: str, url: str, axe: Path | None, shots: Path | None) -> None:
         self.page, self.name, self.axe, self.shots = page, name, axe, shots
         self.faults: list[str] = []
+        self.vocabulary = ""
         host = urlsplit(url).netloc
         page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
         page.on("console", lambda message: message.type == "error" and self.faults.append(f"console: {message.text}"))
@@ -79,19 +81,49 @@ class Check:
         else:
             self.page.select_option("#sample", "hello.mp4")
             self.page.click("#watch")
+        self.is_announced()
         self.page.wait_for_selector("#live-gloss span", timeout=30_000)
         self.look("live")
         self.page.wait_for_selector("#history li", timeout=30_000)
         print(f"{self.name}: signs {self.text('#live-gloss')!r}, said {self.text('#history')!r}")
         print(f"  {self.text('#facts')}")
         self.look("said")
+        if camera:  # in the middle of a session; a sample ends by itself
+            before = self.vocabulary
+            self.choose("all")
+            self.is_announced()
+            self.choose(before)
+            self.is_announced()
         if self.page.is_visible("#live-stop"):
             self.page.click("#live-stop")
         self.page.wait_for_selector("#state[data-state=off]", timeout=20_000)
 
+    def choose(self, vocabulary: str) -> None:
+        """Another vocabulary in the settings; the list of signs follows."""
+        known = self.page.evaluate("fetch('/api/vocabularies').then((answer) => answer.json())")
+        glosses = {one["name"]: one["glosses"] for one in known["vocabularies"]}
+        if vocabulary not in glosses:
+            self.faults.append(f"there is no vocabulary {vocabulary!r} to choose, but {', '.join(glosses)}")
+            return
+        self.page.evaluate("document.querySelector('#settings').open = true")
+        self.page.select_option("#set-vocabulary", vocabulary)
+        self.vocabulary = vocabulary
+        if ", ".join(glosses[vocabulary]) not in (self.page.text_content("#vocabulary") or ""):
+            self.faults.append(f"the list of signs does not follow the vocabulary {vocabulary}")
+
+    def is_announced(self) -> None:
+        """The live captions say that they read with the chosen vocabulary."""
+        try:
+            self.page.wait_for_selector(f"#live-status:has-text('({self.vocabulary})')", state="attached", timeout=5000)
+        except Exception:  # noqa: BLE001 - playwright's own, which is imported only to run
+            self.faults.append(f"{self.vocabulary} was chosen, but live captions say {self.text('#live-status')!r}")
+
     def upload(self, clip: Path) -> None:
         self.page.set_input_files("#file", str(clip))
-        self.page.click("#send")
+        with self.page.expect_response("**/api/inference/predict", timeout=60_000) as answer:
+            self.page.click("#send")
+        if (used := answer.value.json().get("vocabulary")) != self.vocabulary:
+            self.faults.append(f"{self.vocabulary} was chosen, but the file was read with {used}")
         self.page.wait_for_selector("#result:not([hidden])", timeout=60_000)
         print(f"{self.name}: the file says {self.text('#sentence')!r}; {self.text('#status')}")
         self.look("answer")
@@ -101,6 +133,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--url", default="http://localhost:8000")
     parser.add_argument("--clip", type=Path, help="a video of a sign, played as the camera and then sent as a file")
+    parser.add_argument("--vocabulary", default="core", help="chosen in the settings before anything is read")
     parser.add_argument("--still", type=float, default=3.0, help="seconds the last picture of the clip is held")
     parser.add_argument("--axe", type=Path, help="axe-core's axe.min.js")
     parser.add_argument("--shots", type=Path, help="folder for pictures of the page")
@@ -127,6 +160,7 @@ def main() -> int:
             )
             check = Check(context.new_page(), f"{scheme}-{width}", options.url, options.axe, options.shots)
             check.look("idle")
+            check.choose(options.vocabulary)
             check.live(camera=options.clip is not None)
             check.upload(options.clip or SAMPLE)
             faults += [f"{check.name}: {fault}" for fault in check.faults]

@@ -1,6 +1,6 @@
 """A checkpoint as ONNX, compared with the network itself: python scripts/export_onnx.py [CHECKPOINT] [--data DATA].
 
-CHECKPOINT is a folder (default checkpoints/asl-everyday); the export goes into its folder onnx/, where
+CHECKPOINT is a folder (default checkpoints/asl-large); the export goes into its folder onnx/, where
 INFERENCE_BACKEND=onnx looks for it. Ends with 1 when a probability differs by more than 1e-4.
 Needs requirements-onnx.txt.
 """

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("checkpoint", type=Path, nargs="?", default=REPOSITORY / "checkpoints/asl-everyday")
+    made.add_argument("checkpoint", type=Path, nargs="?", default=REPOSITORY / "checkpoints/asl-large")
     made.add_argument("--out", type=Path, help="folder to write to; default: one in the checkpoint")
     made.add_argument("--data", type=Path, help="compare on dev clips of this corpus, not on the prototype signer")
     made.add_argument("--clips", type=int, default=200, help="at most so many of them, evenly spread")
@@ -35,7 +35,7 @@ def clips(data: Path | None, at_most: int) -> list[Keypoints]:
     """Raises CorpusError."""
     if data is None:
         signer = prototypes.load()
-        return [*signer.values(), *map(signer.phrase, prototypes.PHRASES)]
+        return [*(signer[gloss] for gloss in prototypes.CORE), *map(signer.phrase, prototypes.PHRASES)]
     from app.training.corpora.signs.clips import load_signs
 
     dev = load_signs(data, "dev")

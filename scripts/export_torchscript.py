@@ -2,7 +2,7 @@
 
     python scripts/export_torchscript.py [CHECKPOINT] [--format torchscript|torch-export] [--data DATA]
 
-CHECKPOINT is a folder (default checkpoints/asl-everyday); the export goes into a folder in it, named after the format.
+CHECKPOINT is a folder (default checkpoints/asl-large); the export goes into a folder in it, named after the format.
 Ends with 1 when a probability differs by more than 1e-4.
 """
 

@@ -31,6 +31,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
@@ -62,6 +63,28 @@ VIDEO_SEEDS = (
 PATIENCE_S = 120.0
 #: gRPC's statuses that say that the server is at fault.
 RPC_FAULTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
+#: What clients name as the vocabulary, good and bad: names, lists of glosses, and what is neither.
+VOCABULARIES: tuple[Any, ...] = (
+    None,
+    "everyday",
+    "core",
+    "all",
+    ["HELLO", "thank you", "NAME", "HELLO"],
+    ["HELLO"],
+    "evryday",
+    "custom",
+    "",
+    "\0" * 50_000,
+    [],
+    [""],
+    ["HELO", "MOTER"],
+    [f"GLOSS-{number}" for number in range(4_000)],
+    ["HELLO"] * 10_000,
+    [""] * 30_000,
+    7,
+    {"name": "core"},
+    [["HELLO"]],
+)
 
 
 def made_up_landmarks(frames: int) -> dict[str, np.ndarray]:
@@ -165,6 +188,20 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return bytes(out)
 
 
+def as_text(vocabulary: Any) -> str:
+    """As a query or a form has it."""
+    return ",".join(map(str, vocabulary)) if isinstance(vocabulary, list) else str(vocabulary)
+
+
+def as_message(vocabulary: Any) -> pb.Vocabulary:
+    """As gRPC has it, where anything but glosses is a name."""
+    if vocabulary is None:
+        return pb.Vocabulary()
+    if isinstance(vocabulary, list):
+        return pb.Vocabulary(glosses=pb.Glosses(gloss=map(str, vocabulary)))
+    return pb.Vocabulary(name=str(vocabulary))
+
+
 class Fuzzer:
     """Sends cases to one service and counts what came back."""
 
@@ -212,38 +249,48 @@ class Fuzzer:
         good = chance.choice(self.seeds[kind])
         return good if chance.random() < 0.02 else mutated(good, chance)
 
-    async def _post(self, route: str, sent: bytes, **content: Any) -> tuple[str, bytes]:
+    async def _post(self, route: str, sent: bytes, chance: random.Random, **content: Any) -> tuple[str, bytes]:
+        """With a vocabulary in the query, or for a file in the form, now and then."""
+        place, asked = chance.choice(["query", "form", "", ""]), as_text(chance.choice(VOCABULARIES))
+        if place == "query":
+            route += f"?vocabulary={quote(asked)[:60_000]}"
+        elif place == "form" and "files" in content:
+            content["data"] = {"vocabulary": asked}
         async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
             answer = await client.post(f"http://{self.host}/api/inference/{route}", **content)
         return str(answer.status_code), sent
 
     async def _video(self, chance: random.Random) -> tuple[str, bytes]:
         data = self._bad("video", chance)
-        return await self._post("predict", data, files={"file": ("clip.mp4", data)})
+        return await self._post("predict", data, chance, files={"file": ("clip.mp4", data)})
 
     async def _frames(self, chance: random.Random) -> tuple[str, bytes]:
         frames = [base64.b64encode(self._bad("image", chance)).decode() for _ in range(chance.randrange(1, 4))]
-        data = json.dumps({"frames": frames, "fps": chance.choice([25, 1, 240, 0, -1, None, "x", 1e300])}).encode()
+        fps = chance.choice([25, 1, 240, 0, -1, None, "x", 1e300])
+        data = json.dumps({"frames": frames, "fps": fps, "vocabulary": chance.choice(VOCABULARIES)}).encode()
         data = mutated(data, chance) if chance.random() < 0.2 else data
-        return await self._post("frames", data, content=data, headers={"content-type": "application/json"})
+        return await self._post("frames", data, chance, content=data, headers={"content-type": "application/json"})
 
     async def _landmark_file(self, chance: random.Random, kind: str) -> tuple[str, bytes]:
         data = self._bad(kind, chance)
-        return await self._post("landmarks", data, files={"file": (f"clip.{kind}", data)})
+        return await self._post("landmarks", data, chance, files={"file": (f"clip.{kind}", data)})
 
     async def _json_body(self, chance: random.Random) -> tuple[str, bytes]:
         data = self._bad("json", chance)
-        if chance.random() < 0.2:
+        if chance.random() < 0.3:
+            good = {**json.loads(self.seeds["json"][0]), "vocabulary": chance.choice(VOCABULARIES)}
+            data = json.dumps(good).encode()
+        elif chance.random() < 0.2:
             deep = chance.choice([10, 1000, 50_000])
             data = chance.choice([b"[" * deep, b'{"points":' * deep, b'{"fps":' + b"9" * deep + b"}", b'"\\ud800"' * 3])
-        return await self._post("landmarks", data, content=data, headers={"content-type": "application/json"})
+        return await self._post("landmarks", data, chance, content=data, headers={"content-type": "application/json"})
 
     def _message(self, chance: random.Random) -> str | bytes:
         """One message of a live client, good or hostile."""
         points = stacked(chance.randrange(1, 9))
         time_us = chance.choice([chance.randrange(10**7), 0, 2**63, 2**64 - 1])
         image = self._bad("image", chance)
-        match chance.randrange(8):
+        match chance.randrange(10):
             case 0:
                 return HEADER.pack(1, 3, 0, 0, time_us) + points.tobytes()
             case 1:
@@ -270,6 +317,9 @@ class Fuzzer:
                 return chance.choice(
                     ["[" * 20_000, '{"type":' * 5000, "9" * 5000, "NaN", '"\\ud800"', "{}", "null", ""]
                 )
+            case 7 | 8:  # before the first frame, or in the middle of a session
+                kind = chance.choice(["start", "vocabulary", "vocabulary"])
+                return json.dumps({"type": kind, "vocabulary": chance.choice(VOCABULARIES)})
             case _:
                 return chance.randbytes(chance.randrange(200))
 
@@ -296,15 +346,28 @@ class Fuzzer:
     async def _socketio(self, chance: random.Random) -> tuple[str, bytes]:
         sent = b""
         try:
-            address = f"ws://{self.host}/socket.io/?EIO=4&transport=websocket"
+            asked = quote(as_text(chance.choice(VOCABULARIES))[:2000])
+            query = f"&vocabulary={asked}" if chance.random() < 0.3 else ""
+            address = f"ws://{self.host}/socket.io/?EIO=4&transport=websocket{query}"
             async with websockets.connect(address, open_timeout=60) as ws:
                 await ws.recv()
                 await ws.send("40")
                 for _ in range(chance.randrange(1, 15)):
                     image = base64.b64encode(self._bad("image", chance)).decode()
                     good = "42" + json.dumps(["frame", {"image": image}])
+                    change = "42" + json.dumps(["vocabulary", {"vocabulary": chance.choice(VOCABULARIES)}])
                     packet = chance.choice(
-                        [good, mutated(good.encode(), chance).decode("latin-1"), "42[]", "451-[]", "41", "4", "99", "2"]
+                        [
+                            good,
+                            change,
+                            mutated(good.encode(), chance).decode("latin-1"),
+                            "42[]",
+                            "451-[]",
+                            "41",
+                            "4",
+                            "99",
+                            "2",
+                        ]
                     )
                     sent += packet.encode() + b"\n"
                     await ws.send(packet)
@@ -315,7 +378,9 @@ class Fuzzer:
         return str(ws.close_code or "gone") if "ws" in locals() else "refused", sent
 
     async def _grpc(self, chance: random.Random) -> tuple[str, bytes]:
-        kind = chance.choice(["video", "frames", "landmarks", "raw"])
+        kind = chance.choice(["video", "frames", "landmarks", "raw", "stream"])
+        if kind == "stream":
+            return await self._grpc_stream(chance)
         data = self._bad("video" if kind == "video" else "image", chance)
         match kind:
             case "video":
@@ -332,10 +397,12 @@ class Fuzzer:
             try:
                 if kind == "raw":
                     call = channel.unary_unary("/glossline.v1.Captioner/Recognise")
-                    data = mutated(pb.RecogniseRequest(clip=clip).SerializeToString(), chance)
+                    asked = pb.RecogniseRequest(clip=clip, vocabulary=as_message(chance.choice(VOCABULARIES)))
+                    data = mutated(asked.SerializeToString(), chance)
                     await call(data, timeout=PATIENCE_S)
                 else:
-                    await CaptionerStub(channel).Recognise(pb.RecogniseRequest(clip=clip), timeout=PATIENCE_S)
+                    asked = pb.RecogniseRequest(clip=clip, vocabulary=as_message(chance.choice(VOCABULARIES)))
+                    await CaptionerStub(channel).Recognise(asked, timeout=PATIENCE_S)
             except grpc.aio.AioRpcError as error:
                 # The gRPC library itself answers INTERNAL to bytes that are not a message; none of our code has run.
                 own = not (
@@ -343,6 +410,32 @@ class Fuzzer:
                 )
                 return (error.code().name if own else "not a message"), data
         return "OK", data
+
+    async def _grpc_stream(self, chance: random.Random) -> tuple[str, bytes]:
+        """A stream that changes its vocabulary between landmarks."""
+        first = pb.Start(vocabulary=as_message(chance.choice(VOCABULARIES)))
+        messages = [pb.StreamCaptionsRequest(start=first)] if chance.random() < 0.5 else []
+        for _ in range(chance.randrange(1, 20)):
+            points = pb.PackedPoints(float16=stacked(8).tobytes())
+            change = as_message(chance.choice(VOCABULARIES))
+            messages.append(
+                chance.choice(
+                    [
+                        pb.StreamCaptionsRequest(landmarks=pb.Landmarks(points=points)),
+                        pb.StreamCaptionsRequest(vocabulary=change),
+                        pb.StreamCaptionsRequest(flush=pb.Flush()),
+                    ]
+                )
+            )
+        messages.append(pb.StreamCaptionsRequest(stop=pb.Stop()))
+        sent = b"".join(message.SerializeToString() for message in messages)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.grpc_port}") as channel:
+            try:
+                async for _ in CaptionerStub(channel).StreamCaptions(iter(messages), timeout=PATIENCE_S):
+                    pass
+            except grpc.aio.AioRpcError as error:
+                return error.code().name, sent
+        return "OK", sent
 
 
 class Watch:

@@ -1,4 +1,4 @@
-"""Real clips of single signs against their labels: python scripts/score_clips.py [FOLDER] [--checkpoint ID] [--json].
+"""Real clips of single signs against their labels: python scripts/score_clips.py [FOLDER] [--vocabulary NAME] [--json].
 
 FOLDER (default ../shared/samples) holds the clips and samples.csv with the columns file and gloss. Right means that the
 whole answer is exactly that one gloss. Clips whose gloss is not in the vocabulary are shown but do not count.
@@ -16,23 +16,30 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+from app.pipeline.checkpoint import CheckpointError  # noqa: E402
 from app.pipeline.module1_preprocessing.landmarks.engine import find_landmarks  # noqa: E402
 from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine  # noqa: E402
 from app.pipeline.module1_preprocessing.video import read_frames  # noqa: E402
+from app.pipeline.module3_sequence.vocabularies import UnknownVocabulary  # noqa: E402
 from app.pipeline.recogniser import Recogniser  # noqa: E402
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=REPOSITORY.parent / "shared/samples")
-    parser.add_argument("--checkpoint", default="asl-everyday", help="id under checkpoints/")
+    parser.add_argument("--checkpoint", default="asl-large", help="id under checkpoints/")
+    parser.add_argument("--vocabulary", help="name of the vocabulary to read with; default: the recogniser's own")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     table = args.folder / "samples.csv"
     if not table.is_file():
         print(f"no {table}; name the folder that holds the clips and samples.csv", file=sys.stderr)
         return 2
-    recogniser = Recogniser.load(REPOSITORY / "checkpoints" / args.checkpoint)
+    try:
+        recogniser = Recogniser.load(REPOSITORY / "checkpoints" / args.checkpoint).reading_with(args.vocabulary)
+    except (CheckpointError, UnknownVocabulary) as problem:
+        print(problem, file=sys.stderr)
+        return 2
     results = []
     with table.open(newline="", encoding="utf-8") as f, MediaPipeEngine(1) as engine:
         for row in csv.DictReader(f):
@@ -58,7 +65,7 @@ def main() -> int:
     if args.json:
         print(json.dumps({"right": right, "of": len(counted), "clips": results}, indent=1))
     else:
-        print(f"{right} of {len(counted)} right ({recogniser.model_id})")
+        print(f"{right} of {len(counted)} right ({recogniser.model_id}, {recogniser.reads})")
     return 0
 
 

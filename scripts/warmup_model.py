@@ -32,7 +32,7 @@ def main() -> int:
     try:
         settings = load_settings(**given)
         check_checkpoint(settings)
-        recogniser = load_recogniser(settings, threads=1)
+        recogniser = load_recogniser(settings, threads=1).reading_with()
         marks.append(time.perf_counter())
         recogniser.warm_up()
         marks.append(time.perf_counter())
@@ -42,7 +42,7 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 2
     load, warm_up, clip_s = (b - a for a, b in itertools.pairwise(marks))
-    print(f"{recogniser.model_id} on {recogniser.device}, backend {settings.inference_backend}")
+    print(f"{recogniser.model_id} ({recogniser.reads}) on {recogniser.device}, backend {settings.inference_backend}")
     print(f"loaded in {load:.2f} s, first call {warm_up * 1e3:.0f} ms")
     print(f"a clip of {clip.duration_s:.1f} s in {clip_s * 1e3:.0f} ms: {' '.join(answer.gloss) or '(nothing)'}")
     return 0

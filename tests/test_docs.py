@@ -20,7 +20,7 @@ PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests)/[
 ACTIONS = {
     "admin": ("create", "role", "reset"),
     "dataset": ("import", "report"),
-    "glosses": ("pack", "train", "evaluate"),
+    "glosses": ("pack", "train", "lm", "evaluate"),
 }
 MADE_BY_COMMANDS = {"checkpoints/my-signs", "checkpoints/step-", "checkpoints/best"}
 

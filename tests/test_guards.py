@@ -27,6 +27,7 @@ from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from app.rpc.server import rpc_server
 from app.services.accounts.tokens import Token
+from app.services.conversation import conversation
 from tests.conftest import fresh_database
 from tests.support.accounts import Person, client_of, guarded, key_of, person, running
 from tests.support.problems import assert_problem
@@ -70,6 +71,8 @@ HTTP: dict[str, set[str]] = {
     "GET /labels": CAPTIONS,
     "GET /api/labels": CAPTIONS,
     "GET /api/vocabularies": CAPTIONS,
+    "GET /api/signs": CAPTIONS,
+    "GET /api/signs/{glosses}": CAPTIONS,
     "POST /api/training/start": TRAINING,
     "GET /api/training/status": TRAINING,
     "GET /api/training/jobs": TRAINING,
@@ -147,7 +150,12 @@ async def people(app: FastAPI) -> dict[str, Person]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def keys(app: FastAPI, people: dict[str, Person]) -> dict[str, str]:
-    return {who: await key_of(app, people[who.partition("'s ")[0]], who.partition("'s ")[2]) for who in KEYS}
+    """Made straight away: some routes end the sign-ins with which they could be made."""
+    services, made = app.state.services, {}
+    for who in KEYS:
+        owner, _, scope = who.partition("'s ")
+        _, made[who] = await services.keys.create(UUID(people[owner].id), who, {scope}, None)
+    return made
 
 
 async def token_of(app: FastAPI, who: str, people: Mapping[str, Person], keys: Mapping[str, str]) -> str | None:
@@ -291,15 +299,16 @@ async def test_a_ticket_opens_one_websocket(
 
 
 async def test_a_ticket_has_the_scopes_of_the_key_that_asked_and_ends_with_it(
-    host: str, app: FastAPI, people: dict[str, Person], keys: dict[str, str]
+    host: str, app: FastAPI, keys: dict[str, str]
 ) -> None:
     ticket = await ticket_of(app, keys["user's history"])
     event, code = await talk(f"ws://{host}/ws/stream?ticket={ticket}", {})
     assert (event["code"], code) == ("forbidden", 4401)
-    key = await key_of(app, people["user"], "captions")
+    bob = await person(app)
+    key = await key_of(app, bob, "captions")
     ticket = await ticket_of(app, key)
-    mine = await app.state.services.keys.all_of(UUID(people["user"].id))
-    await app.state.services.keys.revoke(UUID(people["user"].id), mine[0].id)
+    mine = await app.state.services.keys.all_of(UUID(bob.id))
+    await app.state.services.keys.revoke(UUID(bob.id), mine[0].id)
     _, code = await talk(f"ws://{host}/ws/stream?ticket={ticket}", {})
     assert code == 4401
 
@@ -317,6 +326,33 @@ async def test_a_session_of_somebody_else_cannot_be_resumed(host: str, keys: dic
         assert (event["code"], code) == ("unknown_session", 4400)
         event, code = await talk(address, headers, start, {"type": "stop"})
         assert (event["type"], code) == ("ready", 1000)
+
+
+@pytest.mark.parametrize("end", ["signed out everywhere", "key revoked", "disabled"])
+async def test_a_live_session_ends_soon_after_its_sign_in_or_key(
+    host: str, app: FastAPI, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(conversation, "RECHECK_S", 0.2)
+    accounts, keys = app.state.services.accounts, app.state.services.keys
+    bob = await person(app)
+    key = await key_of(app, bob, "captions")
+    sent = {"X-API-Key": key} if end == "key revoked" else bob.headers
+    async with websockets.connect(f"ws://{host}/api/ws/stream", additional_headers=sent) as socket:
+        assert json.loads(await socket.recv())["type"] == "ready"
+        await asyncio.sleep(1)
+        assert socket.close_code is None
+        if end == "signed out everywhere":
+            await accounts.sign_out_everywhere(UUID(bob.id))
+        elif end == "disabled":
+            await accounts.change(UUID(bob.id), None, True)
+        else:
+            await keys.revoke(UUID(bob.id), (await keys.all_of(UUID(bob.id)))[0].id)
+        last: dict[str, Any] = {}
+        with contextlib.suppress(ConnectionClosed):
+            async with asyncio.timeout(60):
+                while True:
+                    last = json.loads(await socket.recv())
+        assert (last["type"], last["code"], socket.close_code) == ("error", "unauthenticated", 4401)
 
 
 # -- Socket.IO -------------------------------------------------------------------------------------------------------

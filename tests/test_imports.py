@@ -121,14 +121,14 @@ def test_the_pipeline_needs_no_web_framework_database_or_settings() -> None:
     assert wrong == []
 
 
-def test_services_and_doors_read_run_folders_and_nothing_else_of_the_training() -> None:
+def test_services_and_doors_read_run_folders_and_kinds_of_configs_and_nothing_else_of_the_training() -> None:
     found = {
         other
         for module, others in imports().items()
         for other in others
         if part(module) in ("services", "api", "rpc") and part(other) == "training"
     }
-    assert found <= {"app.training.run_folder"}
+    assert found <= {"app.training.run_folder", "app.training.kinds"}
 
 
 def test_run_folders_are_read_without_pytorch() -> None:

@@ -20,6 +20,8 @@ from app.db.database import Database
 from app.main import create_app
 from app.pipeline.checkpoint import CheckpointError
 from app.services.accounts.service import Accounts
+from app.services.billing.credits import Credits
+from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
 from app.services.landmarks.process import LandmarkProcess
@@ -32,7 +34,8 @@ from tests.support.problems import assert_problem
 
 #: In the order in which they are built.
 PARTS: tuple[type[Any], ...] = (
-    Database, Accounts, LandmarkProcess, ModelHost, ClipService, LiveHub, TrainingJobs, ActiveCheckpoint,
+    Database, Accounts, Credits, StripeBilling, LandmarkProcess, ModelHost, ClipService, LiveHub, TrainingJobs,
+    ActiveCheckpoint,
 )  # fmt: skip
 
 
@@ -73,6 +76,9 @@ def settings(tiny_settings: Settings, database_url: str, tmp_path: Path) -> Sett
         "training": True,
         "database_url": database_url,
         "auth_secret": "s" * 32,
+        "stripe_secret_key": "sk_test_1",
+        "stripe_webhook_secret": "whsec_test",
+        "stripe_prices": "pro=price_1",
         "runs_dir": tmp_path / "runs",
         "extractor_workers": 1,
     }
@@ -106,8 +112,8 @@ async def test_what_needs_a_database_is_not_there_without_one(tiny_settings: Set
     async with app.router.lifespan_context(app):
         services = app.state.services
         assert services.database is services.checkpoint is services.training is None
-        assert services.accounts is services.keys is None
-    assert closed == ["LiveHub", "ClipService", "ModelHost", "LandmarkProcess"]
+        assert services.accounts is services.keys is services.stripe is None
+    assert closed == ["LiveHub", "ClipService", "ModelHost", "LandmarkProcess", "Credits"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +148,7 @@ async def test_a_broken_checkpoint_ends_the_start_and_closes_the_rest(
     with pytest.raises(CheckpointError):
         async with app.router.lifespan_context(app):
             pass
-    assert closed == ["LandmarkProcess", "Accounts", "Database"]
+    assert closed == ["LandmarkProcess", "StripeBilling", "Credits", "Accounts", "Database"]
     assert app.state.startup_problem
 
 

@@ -95,22 +95,36 @@ class SocketIODoor:
             return
         scope = environ["asgi.scope"]
         services, address = services_of(scope), client_address(scope)
-        hub = services.captions
+        hub, settings = services.captions, _settings_in(scope)
         try:
             hub.check_room()
             principal = await socket_principal(services, socket_credentials(scope, auth), address)
+            await hub.check_vocabulary(settings.get("vocabulary"))
         except ServiceError as problem:
             hub.count_refusal(problem)
             raise socketio.exceptions.ConnectionRefusedError(
                 problem.detail, {"code": problem.code, "close": close_code(problem)}
             ) from None
-        client = _Client(self._server, sid, _settings_in(scope))
+        if not self._server.has(
+            sid
+        ):  # it left meanwhile, which the library does not say of clients that are connecting
+            raise socketio.exceptions.ConnectionRefusedError("The client is gone.")
+        client = _Client(self._server, sid, settings)
 
         async def who() -> Principal:
             return principal
 
         # A client of this kind waits for `status` before its first frame, so no `start` is waited for; it still counts.
-        talk = Conversation(client, hub, address, 0, LiveSession.answer_every_frame, Start(**client.settings), who)
+        talk = Conversation(
+            client,
+            hub,
+            address,
+            0,
+            LiveSession.answer_every_frame,
+            Start(**client.settings),
+            who,
+            services.access.recheck,
+        )
         task = asyncio.create_task(talk.run(), name=f"socketio-{sid}")
         self._clients[sid] = client, task
         task.add_done_callback(lambda _: self._clients.pop(sid, None))
@@ -154,6 +168,16 @@ class _Server(socketio.AsyncServer):
         except Exception:  # noqa: BLE001 - the library raises whatever a broken packet makes of its parser
             self._binary_packet.pop(eio_sid, None)
             await self.hang_up(eio_sid)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        await super()._handle_eio_disconnect(eio_sid, reason)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and reason == self.reason.CLIENT_DISCONNECT:
+            socket.queue.put_nowait(None)  # answers the client's poll, for which it waits before it closes
+
+    def has(self, sid: str) -> bool:
+        """Whether a client that is connected or connecting has not left."""
+        return bool(self.manager.eio_sid_from_sid(sid, "/") in self.environ)
 
     async def hang_up(self, eio_sid: str) -> None:
         """Close a connection without waiting for its client to read, as the library would."""

@@ -31,7 +31,7 @@ async def stream(websocket: WebSocket) -> None:
     async def who() -> Principal:
         return await socket_principal(services, socket_credentials(websocket.scope), address)
 
-    await Conversation(door, services.captions, address, who=who).run()
+    await Conversation(door, services.captions, address, who=who, recheck=services.access.recheck).run()
 
 
 def close_code(problem: ServiceError | None) -> Close:

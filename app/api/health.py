@@ -22,6 +22,7 @@ from app.monitoring.summary import by_label, distribution, value
 from app.pipeline.stages import STAGES
 from app.services.recognition.checkpoint_store import checkpoint_ids
 from app.services.recognition.devices import cuda_available
+from app.services.recognition.vocabularies import reading_with
 
 router = APIRouter()
 
@@ -104,14 +105,18 @@ async def system(services: ServicesDep) -> answers.System:
     dependencies=[needs("captions")],
 )
 async def models(services: ServicesDep) -> answers.Models:
-    recogniser, loaded = services.host.recogniser, services.host.checkpoint
+    """`vocabulary_size` is that of the default vocabulary, which a request without one is read with."""
+    loaded = services.host.checkpoint
+    recogniser = await reading_with(services.host.recogniser, None)
     ids = await asyncio.to_thread(checkpoint_ids, services.settings.checkpoint_dir)
     return answers.Models(
         models=[
             answers.Model(
                 id=name,
                 loaded=name == loaded,
+                vocabulary=recogniser.reads if name == loaded else None,
                 vocabulary_size=len(recogniser.vocabulary) if name == loaded else None,
+                glosses=len(recogniser.whole.vocabulary) if name == loaded else None,
                 sign_language=recogniser.sign_language if name == loaded else None,
                 served=_served(services.metrics) if name == loaded else None,
             )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
@@ -84,14 +85,37 @@ def _body(content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-VocabularyQuery = Annotated[
-    str | None,
-    Query(
-        description="Name of a vocabulary (GET /api/vocabularies), or glosses separated by commas, to read with; "
-        "default: `everyday` where the recogniser has it, else all it knows.",
-        examples=["all"],
-    ),
-]
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the query of every route here says."""
+
+    vocabulary: Vocabulary
+    form: answers.Format | None
+
+    async def check(self, services: Services) -> None:
+        """Raise UnknownVocabulary, before the body is received."""
+        await services.clips.check_vocabulary(self.vocabulary)
+
+    def unless(self, own: Vocabulary) -> Vocabulary:
+        """The vocabulary to read with, where the body has its own: that goes before."""
+        return self.vocabulary if own is None else own
+
+
+def _asked(
+    vocabulary: Annotated[
+        str | None,
+        Query(
+            description="Name of a vocabulary (GET /api/vocabularies), or glosses separated by commas, to read with; "
+            "default: `everyday` where the recogniser has it, else all it knows.",
+            examples=["all"],
+        ),
+    ] = None,
+    format: answers.FormatQuery = None,
+) -> Asked:
+    return Asked(None if vocabulary is None else from_text(vocabulary), format)
+
+
+QueryDep = Annotated[Asked, Depends(_asked)]
 
 
 SaveQuery = Annotated[
@@ -158,8 +182,7 @@ async def predict(
     services: ServicesDep,
     uploads: UploadsDep,
     principal: CurrentPrincipal,
-    vocabulary: VocabularyQuery = None,
-    format: answers.FormatQuery = None,
+    query: QueryDep,
     key: IdempotencyKey = None,
     save: SaveQuery = False,
 ) -> Prediction | Response:
@@ -173,23 +196,16 @@ async def predict(
     services.clips.check_ready()
     paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
-        read_with = await _checked(vocabulary, services)
+        await query.check(services)
         async with receive_file(incoming) as upload:
-            read_with = read_with if upload.vocabulary is None else from_text(upload.vocabulary)
+            read_with = query.unless(None if upload.vocabulary is None else from_text(upload.vocabulary))
 
             async def work() -> Prediction | Response:
                 seconds = None if paying.free else await services.clips.video_seconds(upload.path)
                 process = partial(services.clips.process_video, upload.path, read_with)
-                return await paying.answer(request, Clip(seconds, read_with, upload.path, process), format)
+                return await paying.answer(request, Clip(seconds, read_with, upload.path, process), query.form)
 
             return await unless_gone(request, work())
-
-
-async def _checked(vocabulary: str | None, services: Services) -> Vocabulary:
-    """The vocabulary of the query. Raises UnknownVocabulary, before the body is received."""
-    read_with = None if vocabulary is None else from_text(vocabulary)
-    await services.clips.check_vocabulary(read_with)
-    return read_with
 
 
 @router.post(
@@ -204,8 +220,7 @@ async def frames(
     services: ServicesDep,
     uploads: UploadsDep,
     principal: CurrentPrincipal,
-    vocabulary: VocabularyQuery = None,
-    format: answers.FormatQuery = None,
+    query: QueryDep,
     key: IdempotencyKey = None,
     save: SaveQuery = False,
 ) -> Prediction | Response:
@@ -217,19 +232,19 @@ async def frames(
             raise errors.UnsupportedMediaType(
                 f"The content type of the body is {given[:80] or 'missing'}. Send application/json."
             )
-        read_with = await _checked(vocabulary, services)
+        await query.check(services)
         body = await receive_body(
             incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
 
         async def work() -> Prediction | Response:
             pictures, times, own = await asyncio.to_thread(_read_frames, body, services.settings.max_duration_s)
-            wanted = read_with if own is None else own
+            wanted = query.unless(own)
 
             async def read(_: float) -> ClipResult:
                 return await services.clips.process_frames(decoded(pictures, times), wanted)
 
-            return await paying.answer(request, Clip(times[-1], wanted, body, read), format)
+            return await paying.answer(request, Clip(times[-1], wanted, body, read), query.form)
 
         return await unless_gone(request, work())
 
@@ -275,8 +290,7 @@ async def landmarks(
     services: ServicesDep,
     uploads: UploadsDep,
     principal: CurrentPrincipal,
-    vocabulary: VocabularyQuery = None,
-    format: answers.FormatQuery = None,
+    query: QueryDep,
     key: IdempotencyKey = None,
     save: SaveQuery = False,
 ) -> Prediction | Response:
@@ -284,17 +298,17 @@ async def landmarks(
     services.clips.check_ready()
     paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
-        read_with = await _checked(vocabulary, services)
+        await query.check(services)
 
         async def work(source: Upload | bytearray) -> Prediction | Response:
             keypoints, own = await asyncio.to_thread(_read_landmarks, source)
-            wanted = read_with if own is None else own
+            wanted = query.unless(own)
 
             async def read(_: float) -> ClipResult:
                 return await services.clips.process_landmarks(keypoints, wanted)
 
             content = source.path if isinstance(source, Upload) else source
-            return await paying.answer(request, Clip(keypoints.duration_s, wanted, content, read), format)
+            return await paying.answer(request, Clip(keypoints.duration_s, wanted, content, read), query.form)
 
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."

@@ -141,7 +141,7 @@ def _checkpoint() -> Finding:
         recogniser = load_recogniser(settings)
     except CheckpointError as problem:
         return Finding("missing", "checkpoint", str(problem))
-    return Finding("ok", "checkpoint", f"{recogniser.model_id}, {len(recogniser.vocabulary)} glosses, loads")
+    return Finding("ok", "checkpoint", f"{recogniser.model_id} loads, {recogniser.knows}")
 
 
 def _landmarks() -> Finding:

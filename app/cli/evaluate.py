@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--split", help="which split of the corpus (default: dev; test for BOSTON-104)")
     parser.add_argument("--vocabulary", help="a name or GLOSS,GLOSS to read with (default: all glosses)")
     parser.add_argument("--lm", type=Path, help="gloss language model (default: the checkpoint's own)")
+    parser.add_argument("--lm-weight", type=float, help="its weight, 0: without it (default: the checkpoint's own)")
     parser.add_argument("--full", action="store_true", help="also evaluate live, as a stream")
     parser.add_argument("--live", action="store_true", help="only compare live captions with offline answers")
     parser.add_argument("--window", type=int, help="frames of a live window")
@@ -46,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.live and (args.full or args.model_card or args.out):
         args.usage_error("--live prints a comparison only; use --full for the whole report including live figures")
+    if args.lm_weight is not None and not 0 <= args.lm_weight < math.inf:
+        args.usage_error(f"--lm-weight is 0 or more, got {args.lm_weight}")
     try:
         shape = {name: getattr(args, name) for name in ("window", "stride") if getattr(args, name) is not None}
         stream = StreamConfig(**shape)
@@ -86,18 +90,23 @@ def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> Ev
     from app.training.evaluation.decoders import language_model
 
     if reads_tracks(folder):
-        if args.full or args.live or args.lm:
+        if args.full or args.live or args.lm or args.lm_weight is not None:
             raise CheckpointError(
                 "a checkpoint of tracks reads whole sentences, with and without its own language model; omit --full, "
-                "--live and --lm"
+                "--live, --lm and --lm-weight"
             )
         if corpus_kind(args.data) != "boston104":
             raise CorpusError(f"this checkpoint reads {TRACKS}; pass --data with the folder of BOSTON-104")
         return evaluate_boston104(folder, args.data, args.split or "test")
-    recogniser, split = Recogniser.load(folder), args.split or "dev"
+    recogniser, split = Recogniser.load(folder, lm_weight=args.lm_weight), args.split or "dev"
+    if args.lm:
+        recogniser.lm = language_model(args.lm, recogniser.vocabulary)
+    if args.lm_weight and recogniser.lm is None:
+        raise CheckpointError(
+            f"{folder.name} has no gloss language model that --lm-weight could weigh; pass one as --lm"
+        )
     if args.vocabulary:
         recogniser = recogniser.reading_with(from_text(args.vocabulary))
-    lm = language_model(folder, recogniser.vocabulary, args.lm)
     live = stream if args.full else None
     without_images = recogniser.config.model.rgb is not None and recogniser.backend.rgb is None
     title = f"{recogniser.model_id}, {split} split, beam {recogniser.config.decoder.beam}" + (
@@ -107,11 +116,11 @@ def measured(folder: Path, args: argparse.Namespace, stream: StreamConfig) -> Ev
         case "signs" if args.live:
             return compare_live(recogniser, args.data, split, stream)
         case "signs":
-            report = evaluate_signs(recogniser, args.data, split, title, lm, live)
+            report = evaluate_signs(recogniser, args.data, split, title, live)
         case "manifest" if args.live:
             raise CorpusError("--live compares on the signs corpus; for a manifest use --full")
         case "manifest":
-            report = evaluate_manifest(recogniser, args.data, split, title, lm, live)
+            report = evaluate_manifest(recogniser, args.data, split, title, live)
         case _:
             raise CorpusError("BOSTON-104 has no landmarks, only three tracks; use --checkpoint boston104")
     return replace(report, figures={"checkpoint": recogniser.model_id, "split": split, **report.figures})

@@ -44,6 +44,28 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     measuring = actions.add_parser("evaluate", parents=[source, computing], help="dev figures of a checkpoint")
     measuring.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
     measuring.add_argument("--greedy", action="store_true", help="without the checkpoint's decoder settings")
+    measuring.add_argument("--lm-weight", type=float, help="of the gloss language model, default: the checkpoint's own")
+
+    counting = actions.add_parser("lm", help="count the checkpoint's gloss language model, and show its perplexity")
+    counting.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
+    counting.add_argument("--aslg", type=Path, help="folder of ASLG-PC12, whose fitting clauses are counted as well")
+    counting.add_argument(
+        "--order", type=int, default=2, help="glosses it looks at, the next one included (default: 2)"
+    )
+    counting.add_argument("--out", type=Path, help="file to write, default: gloss_lm.json in the checkpoint")
+
+    joining = actions.add_parser("join", help="put a second network of few glosses beside a checkpoint's")
+    joining.add_argument("--checkpoint", type=Path, required=True, help="folder of the large network")
+    joining.add_argument("--expert", type=Path, required=True, help="folder of the other, whose glosses it knows")
+    joining.add_argument("--weight", type=float, default=0.5, help="how much it counts (the large one counts 1)")
+    joining.add_argument("--out", type=Path, required=True, help="folder to write")
+
+    fitting = actions.add_parser(
+        "calibrate",
+        parents=[source, computing],
+        help="fit the confidence of each vocabulary of a checkpoint on the dev signers, and write its dev figures",
+    )
+    fitting.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint, which is changed")
     parser.set_defaults(run=run)
 
 
@@ -58,6 +80,12 @@ def run(args: argparse.Namespace) -> int:
                 return _pack(args)
             case "train":
                 return _train(args)
+            case "lm":
+                return _count(args)
+            case "join":
+                return _join(args)
+            case "calibrate":
+                return _calibrate(args)
             case _:
                 return _evaluate(args)
     except (CheckpointError, ConfigError, CorpusError) as error:
@@ -76,27 +104,14 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from app.training.corpora.glosses.settings import Settings, changed
-    from app.training.corpora.glosses.train import Run, open_bank
-    from app.training.errors import ConfigError
-    from app.training.loop.signals import stop_on_signal
-    from app.training.run_folder import FINISHED, STOPPED, has_checkpoint
+    from app.training.corpora.glosses.launch import train_glosses
+    from app.training.corpora.glosses.settings import Plan, Settings, changed
+    from app.training.loop.distributed import joined
 
-    settings = changed(Settings(), args.set)
-    if has_checkpoint(args.out) and not args.resume:
-        raise ConfigError(f"{args.out} already holds checkpoints; --resume goes on from them, or name another --out")
-    device = _device(args)
-    wanted = Run(open_bank(args.data), settings, args.out, device)
-    if not (args.resume and wanted.resume()) and args.init:
-        wanted.start_from(args.init)
-    weights = sum(p.numel() for p in wanted.model.parameters()) / 1e6
-    wanted.log({"clips": len(wanted.bank.clips), "labels": len(wanted.vocabulary), "weights_m": round(weights, 2)})
-    with stop_on_signal() as stop:
-        if not wanted.train(stop):
-            return STOPPED
-    wanted.log({"trained": wanted.step, "seconds": round(wanted.spent, 1)})
-    _show(wanted.finish())
-    return FINISHED
+    plan = Plan((changed(Settings(), args.set),))
+    _device(args)
+    with joined(args.device) as ranks:
+        return train_glosses(plan, args.data, args.out, ranks, args.init, args.resume)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
@@ -105,11 +120,54 @@ def _evaluate(args: argparse.Namespace) -> int:
     from app.training.corpora.glosses.train import dev_figures, open_bank
 
     device = _device(args)
-    recogniser = Recogniser.load(args.checkpoint, str(device))
+    recogniser = Recogniser.load(args.checkpoint, str(device), lm_weight=args.lm_weight)
     everyday = recogniser.vocabularies.get(DEFAULT)
     useful = None if everyday is None else frozenset(everyday)
     how = None if args.greedy else recogniser.config
-    _show(dev_figures(recogniser.model, open_bank(args.data), recogniser.vocabulary, device, how, useful))
+    bank = open_bank(args.data)
+    _show(dev_figures(recogniser.model, bank, recogniser.vocabulary, device, how, useful, recogniser.lm))
+    return 0
+
+
+def _count(args: argparse.Namespace) -> int:
+    from app.pipeline.checkpoint import read_config
+    from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, MAX_ORDER
+    from app.pipeline.module3_sequence.vocabularies import read_vocabularies
+    from app.training.corpora.aslg.everyday import aslg_sentences
+    from app.training.corpora.glosses.sentences import counted, everyday_sentences, perplexity
+    from app.training.errors import ConfigError
+
+    if not 1 <= args.order <= MAX_ORDER:
+        raise ConfigError(f"--order is 1 to {MAX_ORDER}, got {args.order}")
+    glosses = read_config(args.checkpoint).vocabulary
+    kept = everyday_sentences()
+    clauses = aslg_sentences(args.aslg, glosses) if args.aslg else []
+    lm = counted([*kept.counted, *clauses], glosses, args.order)
+    path = args.out or args.checkpoint / LANGUAGE_MODEL
+    lm.save(path)
+    print(f"{len(kept.counted)} sentences, {len(clauses)} clauses of ASLG; {path.stat().st_size} bytes in {path}")
+    for name, own in read_vocabularies(args.checkpoint, glosses).items():
+        narrow = lm.narrowed(own)
+        for kind, sentences in (("sentences", kept.others), ("fillings", kept.same_patterns)):
+            fitting = [sentence for sentence in sentences if set(sentence) <= set(own)]
+            if fitting:
+                print(f"{name}: perplexity {perplexity(narrow, fitting):.1f} on {len(fitting)} {kind} kept apart")
+    return 0
+
+
+def _join(args: argparse.Namespace) -> int:
+    from app.training.corpora.glosses.release import join
+
+    join(args.checkpoint, args.expert, args.weight, args.out)
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> int:
+    from app.training.corpora.glosses.release import calibrate
+    from app.training.corpora.glosses.train import open_bank
+
+    config = calibrate(args.checkpoint, open_bank(args.data), _device(args))
+    _show({name: {"temperature": of["temperature"], **of["dev"]} for name, of in config.vocabularies.items()})
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`prototypes`: build the prototype signer's averaged signs from the training clips of the signs corpus."""
+"""`prototypes`: build the prototype signer's averaged signs from the training clips of the corpora."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from loguru import logger
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("prototypes", help="build the prototype signer from recordings of the signs corpus")
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.npz and clips.csv")
-    parser.add_argument("--out", type=Path, default=Path("app/signer/assets/prototypes.json.gz"))
-    parser.add_argument("--gloss", nargs="*", help="only these (default: all but NONE and the letters)")
-    parser.add_argument("--candidates", type=int, default=60, help="candidate clips per gloss")
+    parser = commands.add_parser("prototypes", help="build the prototype signer from recordings of single signs")
+    parser.add_argument("--data", type=Path, required=True, help="folder with signs/ and, for all glosses, wlasl/")
+    parser.add_argument("--out", type=Path, default=Path("app/signer/assets/prototypes.zip"))
+    parser.add_argument("--gloss", nargs="*", help="only these (default: the vocabulary, and signs/ without letters)")
+    parser.add_argument("--vocabulary", default="everyday", help="vocabulary of the checkpoint")
+    parser.add_argument(
+        "--checkpoint", type=Path, default=Path("checkpoints/asl-large"), help="reads the prototypes made from wlasl/"
+    )
+    parser.add_argument("--candidates", type=int, default=60, help="candidate clips per gloss of signs/")
     parser.add_argument("--per-signer", type=int, default=6)
     parser.add_argument("--keep", type=float, default=0.4, help="fraction of the candidates that is averaged")
     parser.add_argument("--at-most", type=int, default=20, help="maximum number of clips averaged per gloss")
@@ -23,35 +27,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    import gzip
-    import json
-
-    import numpy as np
-
     from app.core.settings import SettingsError
-    from app.pipeline.keypoints import LEFT_HAND, POSE, RIGHT_HAND
-    from app.signer.making.build import Recording, make_prototypes
-    from app.training.corpora.signs.clips import NONE, load_signs
+    from app.pipeline.checkpoint import CheckpointError
+    from app.pipeline.recogniser import Recogniser
+    from app.signer.store import write
+    from app.training.corpora.prototypes import Choices, make_all
     from app.training.errors import CorpusError
 
     logger.remove()
     logger.add(sys.stderr, level="INFO")
+    chosen = Choices(*(getattr(args, name) for name in ("candidates", "per_signer", "keep", "at_most", "seed")))
+    recogniser = None
     try:
-        clips = load_signs(args.data, "train")
-    except CorpusError as problem:
+        if (args.data / "wlasl").is_dir():
+            recogniser = Recogniser.load(args.checkpoint).reading_with(args.vocabulary)
+        body, signs = make_all(args.data, args.gloss, recogniser, chosen)
+    except (CorpusError, CheckpointError) as problem:
         raise SettingsError(str(problem)) from problem
-    wanted = args.gloss or sorted({c.gloss for c in clips if c.gloss != NONE and not c.gloss.startswith("FS-")})
-    recordings: dict[str, list[Recording]] = {gloss: [] for gloss in wanted}
-    for clip in clips:
-        if clip.gloss in recordings:
-            points = clip.points.astype(np.float64)
-            hands = points[:, LEFT_HAND, :2], points[:, RIGHT_HAND, :2]
-            recordings[clip.gloss].append(Recording(clip.signer, points[:, POSE], *hands))
-    if missing := [gloss for gloss, found in recordings.items() if not found]:
-        raise SettingsError(f"no training clip of {', '.join(missing)} in {args.data}")
-    chosen = {name: getattr(args, name) for name in ("candidates", "per_signer", "keep", "at_most", "seed")}
-    text = json.dumps(make_prototypes(recordings, **chosen), separators=(",", ":"))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    logger.info("{} glosses, {:.0f} kB in {}", len(recordings), args.out.stat().st_size / 1000, args.out)
+    write(args.out, body, signs)
+    logger.info("{} glosses, {:.0f} kB in {}", len(signs), args.out.stat().st_size / 1000, args.out)
     return 0

@@ -100,6 +100,6 @@ def _list(signer: PrototypeSigner, wanted: list[tuple[str, ...]]) -> None:
     for glosses in [*rows, *([] if wanted else PHRASES)]:
         ready = SAMPLES / sample_name(glosses)
         about = signer.about(glosses[0])
-        counts = f"{about.signers:>9}{about.clips:>7}" if len(glosses) == 1 else f"{'':>16}"
+        counts = f"{about.origin.signers:>9}{about.origin.clips:>7}" if len(glosses) == 1 else f"{'':>16}"
         seconds = signer.phrase(glosses).duration_s
         print(f"{' '.join(glosses):<24}{seconds:>8.1f}{counts}  {ready if ready.exists() else '-'}")

@@ -18,12 +18,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "checkpoint.",
     )
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see configs/")
-    parser.add_argument("--data", type=Path, required=True, help="folder of a corpus; its kind is detected")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder of a corpus (or corpora), see docs",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for log, checkpoints and weights of this run")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="overrides, e.g. optim.steps=100")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the network (0 = torch's default)")
-    parser.add_argument("--workers", type=int, default=1, help="data loader processes (0 = none)")
+    parser.add_argument("--workers", type=int, help="data loader processes (0 = none; default: the config's, or 1)")
     parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="finished runs to distil into this one")
     parser.add_argument("--init", type=Path, help="finished run whose weights this one starts from")
     parser.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")

@@ -167,6 +167,10 @@ class UnknownCheckpoint(ServiceError, status=404, title="Unknown checkpoint"):
     example = "There is no checkpoint with this id. GET /api/training/checkpoints lists all checkpoints."
 
 
+class UnknownSign(ServiceError, status=404, title="No performance of this sign"):
+    example = "There is no performance of MOTER (nearest: MOTHER, OTHER). GET /api/signs lists the signs there are."
+
+
 class MethodNotAllowed(ServiceError, status=405, title="Method not allowed"):
     example = "DELETE is not supported here. The header Allow lists the supported methods."
 

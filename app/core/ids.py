@@ -21,8 +21,8 @@ def names_in(folder: Path, wanted: Callable[[Path], bool]) -> list[str]:
 
 
 def dataset_names(root: Path) -> list[str]:
-    """Datasets directly under `root`: folders with a table in them."""
-    return names_in(root, lambda entry: entry.is_dir() and any(entry.glob("*.csv")))
+    """Datasets directly under `root`: folders with a table in them, or with folders that have one."""
+    return names_in(root, lambda entry: entry.is_dir() and (any(entry.glob("*.csv")) or any(entry.glob("*/clips.csv"))))
 
 
 def config_names(root: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
@@ -16,7 +16,7 @@ ALL_SCOPES = frozenset(SCOPES)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """One per request or connection; a token or key that is revoked later does not change it."""
+    """One per request or connection. It does not change; long connections are checked again, see `Access.recheck`."""
 
     user_id: UUID | None
     """The account; None: anonymous, in AUTH_MODE=open, or the holder of TRAINING_TOKEN."""
@@ -27,6 +27,8 @@ class Principal:
     """The API key that was sent; None without one."""
     address: str
     """Where the connection comes from; empty where the server does not say."""
+    sign_in: int = field(default=0, compare=False)
+    """The account's `sign_ins_from` when this was made: a larger one means that it has signed out everywhere."""
 
     def has_role(self, role: Role) -> bool:
         """Whether this is of that role or one above it."""

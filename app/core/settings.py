@@ -63,13 +63,19 @@ class Settings(BaseSettings):
     grpc_port: int = Field(0, ge=0, le=65535, description="Port of the gRPC service on HOST; 0 or unset = no gRPC.")
 
     checkpoint: Annotated[str, AfterValidator(_checkpoint_id)] = Field(
-        "asl-everyday", description="Id of the recogniser to serve: a folder in CHECKPOINT_DIR."
+        "asl-large", description="Id of the recogniser to serve: a folder in CHECKPOINT_DIR."
     )
     checkpoint_dir: Path = Field(_REPOSITORY / "checkpoints", description="Folder that holds the checkpoints.")
     device: Annotated[str, AfterValidator(_device)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
     use_amp: bool = Field(True, description="bfloat16 autocast on CUDA; the CPU always computes in float32.")
     inference_backend: Literal["torch", "onnx"] = Field(
         "torch", description="torch, or onnx: the checkpoint's ONNX export on ONNX Runtime."
+    )
+    gloss_lm_weight: float | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Weight of the gloss language model, where the checkpoint has one; 0 = off, unset = its own.",
     )
     torch_threads: int | None = Field(None, ge=1, le=256, description="CPU threads of one model call; unset = 1.")
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
+from app.pipeline.module3_sequence.sign_times import TimeWeights
 from app.pipeline.whole_files import whole_file, write_whole
 
 FORMAT = 1
@@ -61,7 +62,8 @@ class DecoderConfig:
     stride: int = 128
     """Frames between the starts of such passes."""
     lm_weight: float = 0.0
-    """Weight of the gloss language model, where evaluation uses one; captions use none."""
+    """Weight of the gloss language model beside the weights (`gloss_lm.json`), with `stretch` or a beam; 0: signs are
+    read without it."""
     length_bonus: float = 0.0
     """Log units per sign, in addition to the language model."""
     stretch: float = 0.0
@@ -69,6 +71,8 @@ class DecoderConfig:
     second_look: float = 0.0
     """Where nothing was decoded in a clip or sentence: log units by which the blank may exceed the best sign for that
     sign to be read all the same; 0: nothing is read."""
+    second_confidence: float = 0.0
+    """Least confidence of such a sign: people who only move their hands resemble every sign a little."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class CheckpointConfig:
     temperature: float = 1.0
     """Calibrates confidence, fitted on dev."""
     decoder: DecoderConfig = DecoderConfig()
+    times: TimeWeights = field(default_factory=TimeWeights)
+    """How the times of signs follow from lattice and hands."""
     vocabularies: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What is different when it is read with a named vocabulary: "temperature", "decoder" (fields of DecoderConfig).
     Beside them "dev": what was measured."""
@@ -103,6 +109,20 @@ class CheckpointConfig:
         own = self.vocabularies.get(name, {})
         decoder = replace(self.decoder, **own.get("decoder", {}))
         return replace(self, vocabulary=glosses, temperature=own.get("temperature", self.temperature), decoder=decoder)
+
+    @property
+    def wants_lm(self) -> bool:
+        """Whether it weighs a gloss language model in some vocabulary."""
+        named = (own.get("decoder", {}).get("lm_weight") for own in self.vocabularies.values())
+        return any((self.decoder.lm_weight, *named))
+
+    def weighing_lm(self, weight: float) -> Self:
+        """With this weight of the gloss language model, whatever the vocabulary."""
+        named = {
+            name: own | {"decoder": own.get("decoder", {}) | {"lm_weight": weight}}
+            for name, own in self.vocabularies.items()
+        }
+        return replace(self, decoder=replace(self.decoder, lm_weight=weight), vocabularies=named)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -116,6 +136,7 @@ class CheckpointConfig:
             "model": self.model.to_dict(),
             "temperature": self.temperature,
             "decoder": asdict(self.decoder),
+            **({"times": self.times.to_dict()} if self.times != TimeWeights() else {}),
             **({"vocabularies": self.vocabularies} if self.vocabularies else {}),
             "provenance": self.provenance,
         }
@@ -154,6 +175,7 @@ class CheckpointConfig:
             "model": cls.network.config_type.from_dict(values["model"]).without_pretrained(),
             "temperature": float(values["temperature"]),
             "decoder": DecoderConfig(**values["decoder"]),
+            "times": TimeWeights.from_dict(values.get("times", {})),
             "vocabularies": dict(values.get("vocabularies", {})),
             "provenance": dict(values.get("provenance", {})),
         }

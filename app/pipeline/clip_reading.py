@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.movement import hand_movement
 from app.pipeline.recogniser import ClipLattice, Recogniser, Recognition, WindowOutput, window_starts
 from app.pipeline.stages import FEATURES, Stopwatch
 from app.pipeline.step_cache import FrameRange
@@ -26,6 +27,7 @@ class ClipReading:
         decoder = recogniser.config.decoder
         with self._watch.stage(FEATURES):
             features = recogniser.features(clip)
+            self._movement = hand_movement(features)
         self._waiting = deque(
             WindowJob(start, features[start : start + decoder.window], True)
             for start in window_starts(len(features), decoder.window, decoder.stride)
@@ -56,4 +58,4 @@ class ClipReading:
 
     def recognition(self) -> Recognition:
         """The answer, once every window has been applied."""
-        return self.recogniser.recognition(self._clip, *self._lattice.result(), self._watch)
+        return self.recogniser.recognition(self._clip, *self._lattice.result(), self._watch, self._movement)

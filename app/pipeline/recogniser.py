@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -17,14 +17,18 @@ from app.pipeline.backends.base import Backend, TorchBackend
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_checkpoint
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.crops import num_views, to_channels_first
+from app.pipeline.module1_preprocessing.movement import hand_movement
 from app.pipeline.module1_preprocessing.normalise import LEFT_FEATURES, NUM_FEATURES, RIGHT_FEATURES, normalise
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, nearest_frames, resample
 from app.pipeline.module3_sequence.confidence import token_confidence
 from app.pipeline.module3_sequence.decoders import BeamDecoder, DecodedToken, Decoder, GreedyDecoder
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import SignModel
+from app.pipeline.module3_sequence.neighbours import SignContext
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel, checkpoint_lm
+from app.pipeline.module3_sequence.sign_times import Evidence, sign_times
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
-from app.pipeline.module3_sequence.stretches import reread, second_look
+from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look, settled
 from app.pipeline.module3_sequence.vocabularies import (
     ALL,
     UnknownVocabulary,
@@ -113,8 +117,10 @@ class Recogniser:
         amp: bool = False,
         backend: Backend | None = None,
         vocabularies: Mapping[str, tuple[str, ...]] | None = None,
+        lm: NgramModel | None = None,
     ) -> None:
-        """backend: what computes in place of `model`; vocabularies: the named ones, beside that of all glosses."""
+        """backend: what computes in place of `model`; vocabularies: the named ones, beside that of all glosses; lm: a
+        gloss language model over all of them, used where the decoder settings give it a weight."""
         self.config = config
         self.vocabularies = {ALL: config.vocabulary, **(vocabularies or {})}
         self.reads = ALL
@@ -122,6 +128,7 @@ class Recogniser:
         self._whole: Recogniser | None = None  # not itself: without a cycle, one that was replaced is freed at once
         self._columns: NDArray[np.intp] | None = None  # None: all
         self._named: WeakValueDictionary[str, Recogniser] = WeakValueDictionary()
+        self.lm = lm
         self.model = model.eval()
         self.device = device
         self.backend: Backend = backend or TorchBackend(self.model, device, amp)
@@ -134,8 +141,10 @@ class Recogniser:
         amp: bool = False,
         threads: int | None = None,
         backend: Literal["torch", "onnx"] = "torch",
+        lm_weight: float | None = None,
     ) -> Recogniser:
-        """Load `folder`; `threads` sets the CPU threads of a call. Raises CheckpointError with what to do."""
+        """Load `folder`; `threads` sets the CPU threads of a call, `lm_weight` the weight of the gloss language model
+        where there is one, in place of the checkpoint's own. Raises CheckpointError with what to do."""
         if threads:
             torch.set_num_threads(threads)
         exported: Backend | None = None
@@ -146,9 +155,14 @@ class Recogniser:
         config, model = load_checkpoint(folder, device if exported is None else "cpu")
         try:
             vocabularies = read_vocabularies(folder, config.vocabulary)
-        except UnknownVocabulary as problem:
+            lm = checkpoint_lm(folder, config.vocabulary)
+        except (UnknownVocabulary, InvalidNgramModel) as problem:
             raise CheckpointError(str(problem)) from problem
-        return cls(config, model, device, amp, exported, vocabularies)
+        if lm is None and config.wants_lm:
+            raise CheckpointError(f"{folder} weighs a language model but has no {LANGUAGE_MODEL}; fetch it again")
+        if lm_weight is not None:
+            config = config.weighing_lm(lm_weight)
+        return cls(config, model, device, amp, exported, vocabularies, lm)
 
     def reading_with(self, wanted: str | Sequence[str] | None = None) -> Recogniser:
         """This recogniser with the vocabulary of this name or with these glosses, by default "everyday" where there is
@@ -165,6 +179,7 @@ class Recogniser:
         view._columns = None if name == ALL else columns_of(glosses, whole.vocabulary)
         like = min((len(own), other) for other, own in self.vocabularies.items() if len(own) >= len(glosses))[1]
         view.config = whole.config.reading(name if name in self.vocabularies else like, glosses)
+        view.lm = None if whole.lm is None else whole.lm.narrowed(glosses)
         if name in self.vocabularies:
             whole._named[name] = view
         return view
@@ -191,6 +206,12 @@ class Recogniser:
         return self.config.vocabulary
 
     @property
+    def knows(self) -> str:
+        """How many glosses, and how many of them it reads by default, in words."""
+        default, known = self.reading_with(), len(self.whole.vocabulary)
+        return f"{known} glosses" + (f", {len(default.vocabulary)} of them by default" if default.reads != ALL else "")
+
+    @property
     def sign_language(self) -> str:
         return self.config.sign_language
 
@@ -208,14 +229,23 @@ class Recogniser:
             features = self.features(clip)
         with watch.stage(TEMPORAL):
             ((lattice, attention),) = self.lattices([features])
-        return self.recognition(clip, lattice, attention, watch)
+        return self.recognition(clip, lattice, attention, watch, hand_movement(features))
 
     def recognition(
-        self, clip: Keypoints, lattice: NDArray[np.float32], attention: dict[str, float], watch: Stopwatch
+        self,
+        clip: Keypoints,
+        lattice: NDArray[np.float32],
+        attention: dict[str, float],
+        watch: Stopwatch,
+        movement: NDArray[np.float32],
     ) -> Recognition:
-        """The answer for a clip, given its whole lattice (S, 1 + vocabulary) and its `attention`; `watch` times it."""
+        """The answer for a clip, given its whole lattice (S, 1 + vocabulary), its `attention` and the `hand_movement`
+        of its features; `watch` times it."""
         with watch.stage(DECODING):
-            segments = self.read(lattice, self.new_decoder())
+            read = self.read(lattice, self.new_decoder(), movement)
+            # The last frame of the model's grid may reach beyond the clip.
+            end_s = clip.duration_s
+            segments = tuple(replace(s, end_s=end_s) if s.end_s > end_s + 1e-6 else s for s in read)
         with watch.stage(LANGUAGE):
             sentence = to_english([s.gloss for s in segments], self.sign_language)
         return Recognition(
@@ -272,7 +302,7 @@ class Recogniser:
     @property
     def step_dim(self) -> int:
         """Width of a row of `steps`."""
-        return self.model.config.model_dim + 1
+        return self.model.config.short_dim + 1
 
     @torch.inference_mode()
     def steps(self, windows: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
@@ -310,19 +340,49 @@ class Recogniser:
             out.append(self.narrow(WindowOutput(log_probs, rows[:, -1])))
         return out
 
+    def with_decoder(self, **changes: Any) -> Recogniser:
+        """This recogniser with other fields of its DecoderConfig; it shares the network."""
+        view = copy.copy(self)
+        view._whole = self.whole
+        view.config = replace(self.config, decoder=replace(self.config.decoder, **changes))
+        return view
+
     def new_decoder(self) -> Decoder:
-        beam = self.config.decoder.beam
-        return BeamDecoder(beam) if beam > 1 else GreedyDecoder()
+        config = self.config.decoder
+        if config.beam < 2:
+            return GreedyDecoder()
+        if self.lm is None or not config.lm_weight or config.stretch:  # with stretches it has its say in `readings`
+            return BeamDecoder(config.beam)
+        return BeamDecoder(config.beam, self.lm, config.lm_weight, config.length_bonus)
 
-    def read(self, lattice: NDArray[np.float32], decoder: Decoder) -> tuple[GlossSegment, ...]:
-        """The signs of a whole lattice (S, 1 + vocabulary), by a decoder that is new or reset."""
+    @property
+    def around(self) -> SignContext | None:
+        """What the neighbours of a sign say about it when it is decided by its whole stretch."""
+        weight = self.config.decoder.lm_weight
+        return SignContext(self.lm, weight) if self.lm is not None and weight else None
+
+    def read(
+        self, lattice: NDArray[np.float32], decoder: Decoder, movement: NDArray[np.float32] | None = None
+    ) -> tuple[GlossSegment, ...]:
+        """The signs of a whole lattice (S, 1 + vocabulary), by a decoder that is new or reset.
+
+        movement: `hand_movement` (T, MOVEMENT_DIM) of the same frames; without it the times are those of CTC's peaks.
+        """
         decoder.feed(lattice)
-        return self.joined(self.readings(self.tokens(decoder, lattice), lattice))
+        peaks = self.joined(self.last_readings(decoder, lattice))
+        return peaks if movement is None or not peaks else self.timed(peaks, Evidence(lattice, movement))
 
-    def tokens(self, decoder: Decoder, lattice: NDArray[np.float32], first_step: int = 0) -> tuple[DecodedToken, ...]:
-        """What was decoded of a lattice that has ended; where that is nothing, what a second look finds."""
-        tokens, bias = decoder.best().tokens, self.config.decoder.second_look
-        return second_look(lattice, bias, first_step) if bias and not tokens else tokens
+    def last_readings(
+        self, decoder: Decoder, lattice: NDArray[np.float32], first_step: int = 0
+    ) -> list[tuple[DecodedToken, float]]:
+        """`readings` of what was decoded of a lattice that has ended; where that is nothing, of what a second look
+        finds."""
+        if tokens := decoder.best().tokens:
+            return self.readings(tokens, lattice, first_step)
+        config = self.config.decoder
+        found = second_look(lattice, config.second_look, first_step) if config.second_look else ()
+        readings = self.readings(found, lattice, first_step)
+        return [(token, confidence) for token, confidence in readings if confidence >= config.second_confidence]
 
     def readings(
         self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0
@@ -333,12 +393,32 @@ class Recogniser:
         """
         config = self.config
         if config.decoder.stretch:
-            return reread(tokens, lattice, config.decoder.stretch, config.temperature, first_step)
+            return reread(tokens, lattice, config.decoder.stretch, config.temperature, first_step, self.around)
         return [(token, token_confidence(lattice, token, config.temperature, first_step)) for token in tokens]
 
+    def live_readings(
+        self,
+        tokens: Sequence[DecodedToken],
+        committed: int,
+        lattice: NDArray[np.float32],
+        final: int,
+        first_step: int,
+        known: KnownEvidence,
+    ) -> tuple[list[tuple[DecodedToken, float]], int]:
+        """`readings` of a sentence that goes on, and how many of the first are final.
+
+        committed: how many of the tokens are; final: of the rows. known: of this sentence.
+        """
+        config = self.config
+        if not config.decoder.stretch:
+            return self.readings(tokens, lattice, first_step), committed
+        evidence = known.of(tokens, lattice, config.decoder.stretch, first_step, final)
+        readings = decided(tokens, evidence, config.temperature, self.around)
+        return readings, settled(tokens[:committed], evidence, self.around)
+
     def joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
-        """The same as signs with times; those under the threshold are left out, and repetitions of one sign that were
-        decoded as several are merged."""
+        """The same as signs with the times of their peaks; those under the threshold are left out, and repetitions of
+        one sign that were decoded as several are merged."""
         config = self.config
         out = []
         for token, confidence in readings:
@@ -347,6 +427,18 @@ class Recogniser:
                 times = token.start_step * STEP_S, token.end_step * STEP_S
                 out.append(GlossSegment(gloss, *times, confidence, confidence < config.decoder.unsure))
         return merged(out, config.decoder.merge_s)
+
+    def timed(self, peaks: Sequence[GlossSegment], evidence: Evidence, free_from: int = 0) -> tuple[GlossSegment, ...]:
+        """The signs of `joined` with the times at which they are signed, see `sign_times`."""
+        tokens = [
+            DecodedToken(1 + self.vocabulary.index(p.gloss), round(p.start_s / STEP_S), round(p.end_s / STEP_S))
+            for p in peaks
+        ]
+        times = sign_times(tokens, evidence, self.config.times, free_from)
+        return tuple(
+            replace(peak, start_s=start / MODEL_FPS, end_s=end / MODEL_FPS)
+            for peak, (start, end) in zip(peaks, times, strict=True)
+        )
 
 
 class ClipLattice:

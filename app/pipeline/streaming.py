@@ -10,7 +10,7 @@ import itertools
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS
+from app.pipeline.module1_preprocessing.movement import MOVEMENT_DIM, hand_movement
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normaliser
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, nearest
 from app.pipeline.module3_sequence.lattice import GlobalLattice
+from app.pipeline.module3_sequence.sign_times import REACH, Evidence
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR
+from app.pipeline.module3_sequence.stretches import KnownEvidence
 from app.pipeline.module3_sequence.vocabularies import ALL
 from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import STEP_S, GlossSegment, Recogniser, WindowOutput
@@ -32,6 +35,8 @@ from app.pipeline.step_cache import FrameRange, StepCache
 CONTEXT = 16
 #: Without signing, rows older than this many steps are dropped.
 IDLE_STEPS = 32
+#: Rows before a sentence that are kept: its first sign may begin there, though it is read in the sentence.
+BEFORE_STEPS = REACH // TIME_DIVISOR + 1
 #: A step with at least this blank probability belongs to no sign.
 SURELY_BLANK = 0.9
 
@@ -209,6 +214,10 @@ class CaptionStream:
         self._steps = StepCache(recogniser.step_dim)
         self._decoder = recogniser.new_decoder()
         self._next: Recogniser | None = None
+        self._movement, self._last_movement = _FrameBuffer(MOVEMENT_DIM), None  # as long as signs may get times of it
+        self._free_from = 0  # first frame that no sign of an earlier sentence takes
+        self._final: tuple[GlossSegment, ...] = ()  # of the running sentence
+        self._before = self._rows = self._no_rows()
         self.signing = False
         """Whether the running sentence has a sign so far."""
         self._next_window = 0  # first frame of the next full window
@@ -217,11 +226,17 @@ class CaptionStream:
         self._next_preview = self.config.partial_every  # frames that must be there for the next partial
         self._begin_sentence(0)
 
+    def _no_rows(self) -> NDArray[np.float32]:
+        return np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)
+
     def _begin_sentence(self, step: int) -> None:
-        self._first_step = step
-        self._rows = np.zeros((0, 1 + len(self.recogniser.vocabulary)), np.float32)  # final rows from _first_step on
+        self._first_step, self._final = step, ()
+        self._before = np.concatenate([self._before, self._rows])[-BEFORE_STEPS:]  # rows up to _first_step
+        self._rows = self._no_rows()  # final rows from _first_step on
+        self._movement.forget_before((step - BEFORE_STEPS) * TIME_DIVISOR)
         self._rgb_sum, self._rgb_steps = 0.0, 0  # gates of the images in the windows taken for this sentence
         self._decoder.reset(step)
+        self._known = KnownEvidence()
         self.signing = False
 
     def read_next_with(self, recogniser: Recogniser) -> None:
@@ -257,6 +272,9 @@ class CaptionStream:
     def add_features(self, features: NDArray[np.float32]) -> None:
         """Frames that are on the model's grid and normalised already, rows as `Recogniser.features` makes them."""
         self._buffer.append(features)
+        if len(movement := hand_movement(features, self._last_movement)):
+            self._movement.append(movement)
+            self._last_movement = movement[-1]
 
     def next_job(self, partial: bool = True) -> WindowJob | None:
         """The window to read next, if any: full ones first, in order; with `partial`, then a preview of what is new."""
@@ -307,8 +325,10 @@ class CaptionStream:
             start = self._next_window - self.config.stride  # where the last window was: the next may not be before
             context = end // TIME_DIVISOR * TIME_DIVISOR - CONTEXT
             self._next_window = max(start, context)
-        tokens = self.recogniser.tokens(self._decoder, self._rows, self._first_step)
-        segments = self.recogniser.joined(self.recogniser.readings(tokens, self._rows, self._first_step))
+        peaks = self.recogniser.joined(self.recogniser.last_readings(self._decoder, self._rows, self._first_step))
+        segments = self._timed(peaks, self._rows, end)
+        if segments:
+            self._free_from = round(segments[-1].end_s * MODEL_FPS)
         self._on_stage(DECODING, time.perf_counter() - began)
         vocabulary, step = self.recogniser.reads, self._decoder.steps
         done = StreamUpdate(
@@ -318,6 +338,7 @@ class CaptionStream:
             self.recogniser, self._next = self._next, None
             self._decoder = self.recogniser.new_decoder()
             self._lattice.relabel()
+            self._before = self._rows = self._no_rows()
         self._begin_sentence(step)
         self._buffer.forget_before(self._next_window)
         return done
@@ -356,6 +377,29 @@ class CaptionStream:
             self._decoder.feed(rows)
             self._rows = np.concatenate([self._rows, rows])
 
+    def _timed(self, peaks: Sequence[GlossSegment], table: NDArray[np.float32], end: int) -> tuple[GlossSegment, ...]:
+        """The signs of the sentence with the times at which they are signed, of what is known up to frame `end`.
+
+        table: its rows.
+        """
+        # The times of final signs are known, but for the end of the last one, which a repetition may move.
+        known = self._final[:-1] if len(peaks) >= len(self._final) else ()
+        peaks = peaks[len(known) :]
+        if not peaks:
+            return known
+        end = min(end, self._movement.end)  # up to three frames less than the steps cover
+        if known:
+            skipped = round(peaks[0].start_s / STEP_S) - self._first_step
+            rows, step = table[skipped:], self._first_step + skipped
+        else:
+            rows, step = np.concatenate([self._before, table]), self._first_step - len(self._before)
+        first = max(self._movement.start, step * TIME_DIVISOR - 1)
+        evidence = Evidence(rows, self._movement.get(first, end), step, first)
+        timed = self.recogniser.timed(peaks, evidence, self._free_from)
+        if self._final and len(peaks) + len(known) >= len(self._final):
+            timed = (replace(timed[0], start_s=self._final[-1].start_s), *timed[1:])
+        return (*known, *timed)
+
     def _rgb(self, provisional: WindowOutput | None = None) -> float:
         total, steps = self._rgb_sum, self._rgb_steps
         if provisional is not None:
@@ -374,11 +418,17 @@ class CaptionStream:
             decoder = decoder.copy()
             decoder.feed(pending)
         table = np.concatenate([self._rows, pending]) if len(pending) else self._rows
-        readings = self.recogniser.readings(decoder.best().tokens, table, self._first_step)
-        settled = len(self._decoder.committed())
-        if self.recogniser.config.decoder.stretch:
-            settled = max(settled - 1, 0)  # the stretch of the last one goes on until another follows
-        segments, final = self.recogniser.joined(readings), self.recogniser.joined(readings[:settled])
+        committed = len(self._decoder.committed())
+        readings, settled = self.recogniser.live_readings(
+            decoder.best().tokens, committed, table, len(self._rows), self._first_step, self._known
+        )
+        peaks = self.recogniser.joined(readings)
+        # A sign ends when another follows.
+        whole = self.recogniser.joined(readings[: min(settled, max(committed - 1, 0))])
+        if whole and whole[-1].end_s < peaks[len(whole) - 1].end_s:
+            whole = whole[:-1]  # the next one repeats it
+        segments = self._timed(peaks, table, end)
+        self._final = final = segments[: max(len(self._final), len(whole))]
         pause_s = max(s.end_s for s in segments) + self.config.endpoint_s if segments else None
         self.signing = bool(segments)
         self._on_stage(DECODING, time.perf_counter() - began)

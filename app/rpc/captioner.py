@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from loguru import logger
 
 from app.core.errors import InternalError, InvalidRequest, ServiceError
-from app.rpc.access import CALLER, key_of, principal_of
+from app.rpc.access import CALLER, key_of
 from app.rpc.calls import ActiveCalls, Context
 from app.rpc.clips import recognise
 from app.rpc.glossline.v1 import captioner_pb2 as pb
@@ -46,7 +46,7 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
         async with self._calls.call(context, "StreamCaptions"):
-            await converse(context, self._services.captions, lambda: principal_of(context, self._services))
+            await converse(context, self._services)
 
     async def _result(self, clip: pb.Clip, read_with: Vocabulary, places: asyncio.Semaphore) -> pb.ClipResult:
         """A bad clip does not affect the others."""

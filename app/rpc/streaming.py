@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -11,12 +12,12 @@ from google.protobuf.message import DecodeError
 from loguru import logger
 
 from app.core.errors import MalformedMessage, ServiceError
-from app.core.principal import Principal
+from app.rpc.access import principal_of
 from app.rpc.calls import Context, address_of, refuse
 from app.rpc.messages import command, response
 from app.rpc.status import stream_status
 from app.services.captions.commands import Command
-from app.services.captions.hub import LiveHub
+from app.services.container import Services
 from app.services.conversation.commands import Stop
 from app.services.conversation.conversation import ClientDisconnected, Conversation
 from app.services.conversation.events import Event
@@ -29,11 +30,12 @@ CANCEL_TOLD_S = 0.1
 END_S = 5.0
 
 
-async def converse(context: Context, hub: LiveHub, who: Callable[[], Awaitable[Principal]]) -> None:
-    """One StreamCaptions call from beginning to end. who: tells whose call it is. Raises AbortError when it ends with
-    another status than OK."""
+async def converse(context: Context, services: Services) -> None:
+    """One StreamCaptions call from beginning to end. Raises AbortError when it ends with another status than OK."""
     door = RpcDoor(context)
-    talk = asyncio.create_task(Conversation(door, hub, address_of(context.peer()), who=who).run())
+    address, recheck = address_of(context.peer()), services.access.recheck
+    who = partial(principal_of, context, services)
+    talk = asyncio.create_task(Conversation(door, services.captions, address, who=who, recheck=recheck).run())
     try:
         await asyncio.shield(talk)
     except asyncio.CancelledError:  # how gRPC reports that the client is gone

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
-import gzip
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -27,8 +26,9 @@ from app.pipeline.keypoints import (
     Keypoints,
 )
 from app.signer.performance import FPS, Performance, performed
+from app.signer.store import Origin, read_index, read_sign
 
-ASSET = Path(__file__).parent / "assets" / "prototypes.json.gz"
+ASSET = Path(__file__).parent / "assets" / "prototypes.zip"
 #: The glosses with eight or more signers behind them: those that are shipped as video.
 CORE = (
     "HELLO", "THANK-YOU", "I-LOVE-YOU", "NO", "PLEASE", "YES", "HELP", "GOODBYE",
@@ -49,14 +49,10 @@ _BODY = 25
 
 
 class UnknownGloss(KeyError):
-    """No prototype of that gloss; the message lists what there is."""
+    """No prototype of that gloss; the message has the nearest ones."""
 
     def __str__(self) -> str:
         return str(self.args[0])
-
-
-class InvalidPrototypes(ValueError):
-    """The prototype file is not what this version reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +60,13 @@ class Prototype:
     """One averaged sign, without rest at its ends."""
 
     gloss: str
-    signers: int
-    """Number of signers whose recordings were averaged."""
-    clips: int
-    """Number of recordings that were averaged."""
-    sign: Performance
+    origin: Origin
+    read: Callable[[], Performance]
+    """Reads the sign from where it is stored."""
+
+    @property
+    def sign(self) -> Performance:
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +92,14 @@ class PrototypeSigner(Mapping[str, Keypoints]):
         """What is stored about a gloss. Raises UnknownGloss."""
         found = self.prototypes.get(gloss)
         if found is None:
-            raise UnknownGloss(f"no prototype of {gloss!r}; there are: {', '.join(self.prototypes)}")
+            listed = f"`python -m app samples` lists the {len(self)} there are"
+            raise UnknownGloss(f"no prototype of {self.with_nearest(gloss)}; {listed}")
         return found
+
+    def with_nearest(self, gloss: str) -> str:
+        """An unknown gloss, with the nearest known ones in brackets if there are any."""
+        near = difflib.get_close_matches(gloss[:40], list(self.prototypes), 3)
+        return f"{gloss[:40]} (nearest: {', '.join(near)})" if near else gloss[:40]
 
     def phrase(self, glosses: Sequence[str]) -> Keypoints:
         """Several signs with natural transitions, from rest to rest. Raises UnknownGloss; ValueError for no gloss."""
@@ -128,34 +132,11 @@ class PrototypeSigner(Mapping[str, Keypoints]):
         return Keypoints.at_rate(points.astype(np.float32), FPS, DEFAULT_ASPECT)
 
 
-def _sign(entry: Mapping[str, object]) -> Performance:
-    def real(name: str) -> NDArray[np.float64]:
-        return np.asarray(entry[name], np.float64) / 1000
-
-    nose, elbows, wrists = real("nose"), real("elbows"), real("wrists")
-    frames = len(nose)
-    hands, raised = np.zeros((frames, 2, NUM_HAND, 2)), np.zeros((frames, 2))
-    for side, name in enumerate(("left", "right")):
-        if isinstance(part := entry.get(name), dict):
-            shapes, start = np.asarray(part["points"], np.float64) / 1000, int(part["start"])
-            at = np.clip(np.arange(frames) - start, 0, len(shapes) - 1)
-            hands[:, side] = shapes[at]
-            raised[start : start + len(shapes), side] = 1.0
-    for side in range(2):
-        if not raised[:, side].any():
-            hands[:, side] = hands[:, 1 - side] * [-1, 1]
-    return Performance(nose, elbows, wrists, hands, raised)
-
-
 @functools.cache
 def load(path: Path = ASSET) -> PrototypeSigner:
-    """Reads a prototype file (.json or .json.gz). Raises InvalidPrototypes, FileNotFoundError."""
-    raw = path.read_bytes()
-    content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
-    if content.get("format") != 1:
-        raise InvalidPrototypes(f"{path} has format {content.get('format')!r}, this version reads format 1")
+    """Opens a file of prototypes; each sign is read when asked for. Raises InvalidPrototypes, FileNotFoundError."""
+    body, origins = read_index(path)
     glosses = {
-        gloss: Prototype(gloss, entry["signers"], entry["clips"], _sign(entry))
-        for gloss, entry in content["glosses"].items()
+        gloss: Prototype(gloss, origin, functools.partial(read_sign, path, gloss)) for gloss, origin in origins.items()
     }
-    return PrototypeSigner(np.asarray(content["body"], np.float64) / 1000, MappingProxyType(glosses))
+    return PrototypeSigner(body, MappingProxyType(glosses))

@@ -16,6 +16,7 @@ from app.pipeline.module3_sequence.losses import LossConfig
 from app.pipeline.module3_sequence.model import ModelConfig
 from app.training.augment import AugmentConfig
 from app.training.errors import ConfigError
+from app.training.kinds import read_yaml
 
 T = TypeVar("T")
 
@@ -136,7 +137,7 @@ class TrainConfig:
     def own(self, kind: type[T]) -> T:
         """A corpus' own settings: a dataclass whose fields are sections of the file. Raises ConfigError."""
         names = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        return _build(kind, {key: value for key, value in self.sections.items() if key in names}, "")
+        return build(kind, {key: value for key, value in self.sections.items() if key in names}, "")
 
     def model_config(
         self, labels: int, imposed: dict[str, Any] | None = None, kind: type[ModelConfig] = ModelConfig
@@ -156,7 +157,9 @@ class TrainConfig:
         return (set(self.glosses) or set(there)) - set(self.without) - letters
 
 
-def _build(kind: Any, values: Any, where: str) -> Any:
+def build(kind: Any, values: Any, where: str) -> Any:
+    """A dataclass from parsed YAML; where: prefix of its settings' names. Raises ConfigError for unknown names and
+    wrong types."""
     if not isinstance(values, dict):
         raise ConfigError(f"{where} should be a mapping of settings, got {values!r}")
     hints = get_type_hints(kind)
@@ -166,7 +169,7 @@ def _build(kind: Any, values: Any, where: str) -> Any:
     built = {}
     for key, value in values.items():
         if dataclasses.is_dataclass(hints[key]):
-            built[key] = _build(hints[key], value, f"{where}{key}.")
+            built[key] = build(hints[key], value, f"{where}{key}.")
         else:
             built[key] = _checked(hints[key], value, where + key)
     return kind(**built)
@@ -215,14 +218,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     An override of `optim.steps` switches the config's `optim.epochs` off, and says so. Sections that are not fields of
     TrainConfig are left to the corpus; `app.training.corpora.opening` refuses those that no corpus knows.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} should be a mapping of settings, got {values!r}")
+    values = read_yaml(path)
+    if (kind := values.pop("kind", "corpus")) != "corpus":
+        raise ConfigError(f"{path} is of kind {kind}; here a config of one corpus is needed (kind: corpus, or no kind)")
     _move(values, path)
-    changes = dict(_parsed(override) for override in overrides)
+    changes = dict(parsed(override) for override in overrides)
     if changes.get("optim.steps") is not None and not changes.get("optim.epochs"):
         optim = values.get("optim")
         if isinstance(optim, dict) and optim.pop("epochs", 0):
@@ -230,9 +230,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     elif "optim.steps" in changes:
         raise ConfigError("optim.steps and optim.epochs were both given, but each sets the length of the run; give one")
     for key, value in changes.items():
-        _put(values, key, value)
+        put(values, key, value)
     known = {f.name for f in dataclasses.fields(TrainConfig)} - {"sections"}
-    config: TrainConfig = _build(TrainConfig, {key: value for key, value in values.items() if key in known}, "")
+    config: TrainConfig = build(TrainConfig, {key: value for key, value in values.items() if key in known}, "")
     return replace(config, sections={key: value for key, value in values.items() if key not in known})
 
 
@@ -243,10 +243,10 @@ def _move(values: dict[str, Any], path: Path) -> None:
         if isinstance(values.get(section), dict) and name in values[section]:
             if new_name in (values.get(now) or {}):
                 raise ConfigError(f"{path} has both {new} and its old name {old}; remove {old}")
-            _put(values, new, values[section].pop(name))
+            put(values, new, values[section].pop(name))
 
 
-def _parsed(override: str) -> tuple[str, Any]:
+def parsed(override: str) -> tuple[str, Any]:
     """Key and value of "optim.steps=100". Raises ConfigError."""
     key, equals, text = override.partition("=")
     if not equals:
@@ -257,7 +257,7 @@ def _parsed(override: str) -> tuple[str, Any]:
         raise ConfigError(f"override {override!r} is not YAML: {error}") from error
 
 
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
+def put(values: dict[str, Any], key: str, value: Any) -> None:
     """Set values["a"]["b"] for the key "a.b", with groups made as needed. Raises ConfigError."""
     target: Any = values
     *parents, last = key.split(".")

@@ -9,3 +9,7 @@ class ConfigError(ValueError):
 
 class CorpusError(RuntimeError):
     """The corpus folder is missing or invalid; the message says what to do."""
+
+
+class TrainingFailed(RuntimeError):
+    """The run cannot continue; the message says why and what to change."""

@@ -12,8 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from app.training.config import load_config
+from app.training.corpora.glosses.settings import load_plan
 from app.training.corpora.opening import check_sections, corpus_kind
 from app.training.errors import ConfigError, CorpusError
+from app.training.kinds import config_kind
 from app.training.run_folder import FAILED, FINISHED, REFUSED, missing_packages
 from app.training.train import TrainRun, train
 
@@ -30,8 +32,11 @@ def train_on_cluster(run: TrainRun, address: str, processes: int, gpus: bool) ->
         # What can be refused at once is, before a cluster is asked for anything.
         if missing := missing_packages():
             raise ConfigError(missing)
-        check_sections(load_config(run.config, run.overrides))
-        corpus_kind(run.data)
+        if config_kind(run.config) == "glosses":
+            load_plan(run.config, run.overrides)
+        else:
+            check_sections(load_config(run.config, run.overrides))
+            corpus_kind(run.data)
         ray.init(address=address)
     except (ConfigError, CorpusError, ConnectionError) as error:
         print(f"error: {error}", file=sys.stderr)

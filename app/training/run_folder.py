@@ -49,8 +49,9 @@ def write_json(path: Path, value: Any) -> None:
 class RunFiles:
     """Writes the files in `folder` for the first of several processes; for the others (`main` false) does nothing."""
 
-    def __init__(self, folder: Path, main: bool = True) -> None:
-        self.folder, self.main = folder, main
+    def __init__(self, folder: Path, main: bool = True, curves: bool = True) -> None:
+        """curves: also write the numbers of log.jsonl for TensorBoard, which has to be installed."""
+        self.folder, self.main, self.curves = folder, main, curves
         self._curves: Any = None
         self._status: dict[str, Any] = dict.fromkeys(_COUNTS, 0)
         if main:
@@ -72,6 +73,8 @@ class RunFiles:
             return
         with (self.folder / METRICS).open("a", encoding="utf-8") as f:
             f.write(json.dumps(_finite({"time": _now(), "step": step, **entry})) + "\n")
+        if not self.curves:
+            return
         if self._curves is None:
             self._curves = self._writer()
         group = "dev" if "wer" in entry else "train"
@@ -92,7 +95,8 @@ class RunFiles:
             except ValueError:
                 continue  # a line that a kill cut short
         write_whole(path, "".join(kept))
-        self._curves = self._writer(purge_step=step + 1)
+        if self.curves:
+            self._curves = self._writer(purge_step=step + 1)
 
     def _writer(self, **options: Any) -> Any:
         # Imported here: it takes seconds, which a refused run can save.

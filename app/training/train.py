@@ -7,7 +7,6 @@ import runpy
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from loguru import logger
@@ -18,9 +17,10 @@ from app.training import run_folder
 from app.training.config import TrainConfig, load_config
 from app.training.corpora.opening import open_source
 from app.training.errors import ConfigError, CorpusError
+from app.training.kinds import config_kind
 from app.training.loop.distributed import Ranks, joined
+from app.training.loop.ending import run_to_end
 from app.training.loop.random_state import seed_all
-from app.training.loop.signals import stop_on_signal
 from app.training.loop.trainer import CSLRTrainer
 from app.training.release.final import finished_run, write_final
 from app.training.source import Source
@@ -42,8 +42,8 @@ class TrainRun:
     """auto, cpu, cuda or cuda:N."""
     threads: int = 0
     """CPU threads of the network; 0 = PyTorch's default."""
-    workers: int = 1
-    """Processes that make batches; 0 = none."""
+    workers: int | None = None
+    """Processes that make batches; 0 = none; None = as the config says, or 1."""
     teachers: tuple[Path, ...] = ()
     """Finished runs to distil into this one."""
     init: Path | None = None
@@ -79,6 +79,8 @@ def _train(run: TrainRun, ranks: Ranks) -> int:
     """Config, corpus, network, trainer; then the loop."""
     if missing := run_folder.missing_packages():
         raise ConfigError(missing)
+    if config_kind(run.config) == "glosses":
+        return _train_glosses(run, ranks)
     config = load_config(run.config, run.overrides)
     if run_folder.has_checkpoint(run.out) and not run.resume:
         raise ConfigError(
@@ -110,7 +112,7 @@ def _train(run: TrainRun, ranks: Ranks) -> int:
         ranks,
         teachers=teachers,
         teacher_weight=config.teacher_weight,
-        workers=run.workers,
+        workers=1 if run.workers is None else run.workers,
         on_best=lambda best, step, figures: write_final(run.out, about, source, best, step, figures),
     )
     if ranks.main:
@@ -133,7 +135,31 @@ def _train(run: TrainRun, ranks: Ranks) -> int:
             *(trainer.config.steps, trainer.config.batch_size, trainer.epoch_steps),
             *(trainer.config.log_every, trainer.config.eval_every, trainer.config.save_every),
         )
-    return _loop(trainer, about, files, ranks)
+
+    def finish(ended: str | None) -> str | None:
+        # The best on dev is already saved; a run that was never evaluated on dev saves its last weights.
+        if ranks.main and math.isinf(trainer.plateau.best):
+            write_final(run.out, about, source, trainer.averaged_model(), trainer.step, {})
+        bad = trainer.plateau.bad
+        return f"ended early: {bad} evaluations without a better dev WER" if ended == "patience" else None
+
+    return run_to_end(trainer, files, finish)
+
+
+def _train_glosses(run: TrainRun, ranks: Ranks) -> int:
+    """The large vocabulary. Raises ConfigError, CorpusError."""
+    from app.training.corpora.glosses.launch import train_glosses
+    from app.training.corpora.glosses.settings import load_plan
+
+    if run.teachers:
+        raise ConfigError(
+            "--teachers is for configs without kind: glosses; here set teachers and objective.distil in the config"
+        )
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    workers = () if run.workers is None else (f"workers={run.workers}",)
+    plan = load_plan(run.config, (*workers, *run.overrides))
+    return train_glosses(plan, run.data, run.out, ranks, run.init, run.resume)
 
 
 def _new_model(run: TrainRun, config: TrainConfig, source: Source) -> tuple[SignModel, list[str]]:
@@ -147,42 +173,6 @@ def _new_model(run: TrainRun, config: TrainConfig, source: Source) -> tuple[Sign
         return network(wanted), []
     except (WeightsUnavailable, ValueError) as error:
         raise ConfigError(f"model: {error}") from error
-
-
-def _loop(trainer: CSLRTrainer, about: dict[str, Any], files: run_folder.RunFiles, ranks: Ranks) -> int:
-    """Train, and say in status.json how it ended."""
-    trainer.report("starting")
-    try:
-        with stop_on_signal() as stop:
-            ended = trainer.run(stop)
-        # The best on dev is already saved; a run that was never evaluated on dev saves its last weights.
-        if ranks.main and math.isinf(trainer.plateau.best):
-            write_final(files.folder, about, trainer.source, trainer.averaged_model(), trainer.step, {})
-    except OSError as error:
-        _fail(trainer, f"{error.strerror or error} ({error.filename})" if error.filename else str(error))
-        logger.error("the run ends at step {}: {}", trainer.step, error)
-        return run_folder.FAILED
-    except BaseException as error:
-        _fail(trainer, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-        raise
-    finally:
-        files.close()
-    match ended:
-        case "signal":
-            trainer.report("stopped", f"stopped by a signal after step {trainer.step}; --resume continues from there")
-            return run_folder.STOPPED
-        case "patience":
-            trainer.report("finished", f"ended early: {trainer.plateau.bad} evaluations without a better dev WER")
-        case _:
-            trainer.report("finished")
-    return run_folder.FINISHED
-
-
-def _fail(trainer: CSLRTrainer, reason: str) -> None:
-    try:
-        trainer.report("failed", reason)
-    except OSError as error:
-        logger.error("status.json cannot say that the run failed ({}): {}", reason, error)
 
 
 if __name__ == "__main__":

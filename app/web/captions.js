@@ -2,9 +2,9 @@
 
 import { copy, el, make, percent, readFrom } from "./dom.js";
 import { readAloud } from "./settings.js";
+import { clock, subtitles, written } from "./subtitles.js";
 
 const said = []; // { start_ms, end_ms, sentence, unsure: glosses }
-const QUESTION = "\u00a0[?]"; // behind a sentence with unsure signs, as in the service's own subtitles
 
 // Times of a new session begin at 0 and follow those of the one before.
 export const nextStart = () => (said.length ? said.at(-1).end_ms + 1000 : 0);
@@ -60,27 +60,7 @@ function shown() {
   el("scroll").tabIndex = el("scroll").scrollHeight > el("scroll").clientHeight ? 0 : -1; // scrolls by keyboard too
 }
 
-function clock(ms, comma) {
-  const pad = (n, width) => String(n).padStart(width, "0");
-  const s = Math.floor(ms / 1000);
-  const time = [Math.floor(s / 3600), Math.floor(s / 60) % 60, s % 60].map((n) => pad(n, 2)).join(":");
-  return `${time}${comma}${pad(ms % 1000, 3)}`;
-}
-
-const written = ({ sentence, unsure }) => (unsure.length ? sentence + QUESTION : sentence);
-
-function asFile(kind) {
-  if (kind === "txt") return said.map(written).join("\n") + "\n";
-  const comma = kind === "srt" ? "," : ".";
-  const cues = said.map((line, i) => {
-    const { start_ms, end_ms } = line;
-    const number = kind === "srt" ? `${i + 1}\n` : "";
-    // A short sign stays long enough to be read, but not into the next line.
-    const until = Math.max(end_ms, Math.min(start_ms + 1000, said[i + 1]?.start_ms ?? Infinity));
-    return `${number}${clock(start_ms, comma)} --> ${clock(until, comma)}\n${written(line)}\n`;
-  });
-  return (kind === "vtt" ? "WEBVTT\n\n" : "") + cues.join("\n");
-}
+const asFile = (kind) => (kind === "txt" ? said.map(written).join("\n") + "\n" : subtitles(said, kind));
 
 el("copy-text").addEventListener("click", () => copy(asFile("txt"), el("history"), el("live-status"), "Captions"));
 for (const button of document.querySelectorAll("[data-download]")) {

@@ -2,6 +2,7 @@
 
 import { copy, el, make } from "./dom.js";
 import { follow, listVocabularies } from "./settings.js";
+import { glossButton } from "./signs.js";
 
 const LISTED = 40; // signs that are shown without being asked for
 
@@ -14,13 +15,18 @@ try {
   el("model").textContent = ready.model ?? ready.detail;
   el("device").textContent = ready.device ?? "";
   listVocabularies(known);
-  follow("vocabulary", (wanted) => {
+  follow("vocabulary", async (wanted) => {
     const read = known.vocabularies.find(({ name }) => name === wanted)
       ?? known.vocabularies.find(({ name }) => name === known.default);
     const list = make("details", "");
     list.open = read.size <= LISTED;
     const title = make("summary", `${read.name}, ${read.size} ${read.size === 1 ? "sign" : "signs"}`);
-    list.append(title, document.createTextNode(read.glosses.join(", ")));
+    const glosses = await Promise.all(read.glosses.map(glossButton));
+    list.append(title, ...glosses.flatMap((gloss, i) => {
+      const entry = make("span", "");
+      entry.append(gloss, i + 1 < glosses.length ? "," : "");
+      return [entry, " "];
+    }));
     el("vocabulary").replaceChildren(list);
   });
 } catch {

@@ -2,6 +2,7 @@
 
 import { complain, el, make, percent, readFrom } from "./dom.js";
 import { vocabulary } from "./settings.js";
+import { glossButton } from "./signs.js";
 
 let sending = null;
 let previewUrl = null;
@@ -27,6 +28,7 @@ function showResult(answer) {
     const row = document.createElement("tr");
     const name = make("th", segment.gloss);
     name.scope = "row";
+    glossButton(segment.gloss).then((button) => name.replaceChildren(button));
     row.append(name, make("td", `${segment.start_s.toFixed(2)} s`), make("td", `${segment.end_s.toFixed(2)} s`),
       make("td", segment.unsure ? `${percent(segment.confidence)}, unsure` : percent(segment.confidence),
         segment.unsure ? "unsure" : ""));

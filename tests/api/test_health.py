@@ -46,7 +46,8 @@ async def test_models_and_labels(client: httpx.AsyncClient) -> None:
     assert model.pop("served").keys() == {
         "clips", "clip_calls", "clips_per_call", "windows", "window_calls", "windows_per_call",
     }  # fmt: skip
-    assert model == {"id": "tiny", "loaded": True, "vocabulary_size": len(GLOSSES), "sign_language": "ase"}
+    sizes = {"vocabulary": "all", "vocabulary_size": len(GLOSSES), "glosses": len(GLOSSES)}
+    assert model == {"id": "tiny", "loaded": True, **sizes, "sign_language": "ase"}
     assert (await client.get("/labels")).json() == {str(n): gloss.lower() for n, gloss in enumerate(GLOSSES)}
     body = (await client.get("/api/labels")).json()
     assert body["model"] == "tiny"

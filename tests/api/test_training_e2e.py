@@ -22,6 +22,7 @@ from app.signer import SAMPLES
 from tests.api.test_process import Service, answers, start, until
 from tests.conftest import database_folder
 from tests.db.test_embedded import server_pid
+from tests.support.glosses_corpus import write_corpora
 from tests.support.media import signer
 from tests.support.recognisers import performance
 from tests.support.training_api import write_inputs
@@ -30,6 +31,15 @@ pytestmark = pytest.mark.slow
 REQUEST = {"dataset": "tiny", "config": "tiny", "device": "cpu"}
 #: Steps that nobody waits for.
 LONG = {**REQUEST, "overrides": {"optim.steps": 100_000, "optim.save_every": 5, "optim.eval_every": 100_000}}
+LARGE = """
+kind: glosses
+batch_size: 2
+workers: 0
+save_every: 2
+recipe: {fluent: 0.0, single: 1.0}
+model: {model_dim: 16, hand_dim: 8, body_dim: 8, hidden: 8, layers: 1, body: head, norm: layer}
+stages: {first: {steps: 4}, second: {steps: 3000, seconds: 20}}
+"""
 ENDED = ("stopped", "finished", "failed", "lost")
 
 
@@ -192,6 +202,29 @@ def test_stop_resume_and_a_killed_process(environment: dict[str, str], tmp_path:
         assert failed["log_tail"]
         until(lambda: processes(job_id) == [], 30)
         assert model(service)["model"] == "tiny"  # the service never noticed
+
+
+def test_a_job_of_the_large_vocabulary_with_two_processes(environment: dict[str, str], tmp_path: Path) -> None:
+    """Started, stopped in its second stage, resumed, finished and activated."""
+    people = [
+        (word, who, "dev" if who == "eve" else "train") for who in ("ann", "bob", "eve") for word in ("book", "go")
+    ]
+    write_corpora(tmp_path / "datasets" / "both", people)
+    (tmp_path / "configs" / "large.yaml").write_text(LARGE)
+    wanted = {"dataset": "both", "config": "large", "device": "cpu", "nproc": 2, "seed": 3}
+    with running(environment, tmp_path / "log") as service:
+        job_id = api(service, "POST", "/start", wanted)["id"]
+        trains(service, job_id, 8)
+        api(service, "POST", f"/jobs/{job_id}/stop")
+        stopped = wait_for(service, job_id, "stopped")
+        assert (stopped["resumable"], stopped["progress"]["steps"]) == (True, 3004)
+        assert 8 <= stopped["progress"]["step"] < 3004
+        api(service, "POST", f"/jobs/{job_id}/resume")
+        wait_for(service, job_id, "finished")
+        assert api(service, "GET", f"/jobs/{job_id}/metrics")["lines"][-1]["trained"] > stopped["progress"]["step"]
+        api(service, "POST", f"/checkpoints/{job_id}/activate")
+        assert model(service)["model"] == job_id
+        assert processes(job_id) == []
 
 
 def test_a_job_outlives_a_killed_service_and_is_stopped_by_an_orderly_end(

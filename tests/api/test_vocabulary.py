@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
+import numpy as np
 import pytest
 import pytest_asyncio
+import socketio
 from fastapi import FastAPI
 
 from app.core.settings import Settings
-from app.main import create_app
+from app.pipeline.keypoints import LEFT_HAND, RIGHT_HAND
+from app.services.captions.commands import BINARY_HEADER
+from tests.api.test_captions_socketio import Client as SocketIOClient
 from tests.api.test_captions_socketio import connected as socketio_connected
 from tests.api.test_captions_ws import connected
 from tests.conftest import GLOSSES, VOCABULARIES
 from tests.support.media import jpeg, npz, video
 from tests.support.problems import assert_problem
 from tests.support.recognisers import performance
-from tests.support.serving import served
+from tests.support.serving import client_of, running, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 LANDMARKS, FRAMES, PREDICT = (f"/api/inference/{name}" for name in ("landmarks", "frames", "predict"))
@@ -30,15 +36,13 @@ TOO_MANY = [f"GLOSS-{number}" for number in range(10_000)]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def application(tiny_settings: Settings, vocabulary_checkpoints: Path) -> AsyncIterator[FastAPI]:
-    app = create_app(tiny_settings.model_copy(update={"checkpoint_dir": vocabulary_checkpoints}))
-    async with app.router.lifespan_context(app):
+    async with running(tiny_settings.model_copy(update={"checkpoint_dir": vocabulary_checkpoints})) as app:
         yield app
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def client(application: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://glossline", timeout=60) as session:
+    async with client_of(application) as session:
         yield session
 
 
@@ -221,10 +225,65 @@ async def test_a_socketio_connection_names_its_vocabulary_in_its_query(host: str
         assert client.captions("ready")[-1]["vocabulary"]["name"] == "custom"
         await client.sio.emit("vocabulary", {"vocabulary": "core"})
         assert (await client.caption("vocabulary"))["vocabulary"]["name"] == "core"
-    async with socketio_connected(f"http://{host}?vocabulary=cor") as client:
-        error = await client.caption("error")
-        assert (error["code"], error["fatal"]) == ("unknown_vocabulary", True)
-        await client.gone.wait()
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("evryday", "did you mean 'everyday'"),
+        ("", "There is no vocabulary ''"),
+        (",", "The list of glosses is empty"),
+        ("HELO,YOU", "HELO (nearest: HELLO)"),
+    ],
+    ids=["name", "no name", "empty", "unknown"],
+)
+async def test_a_socketio_client_with_a_wrong_vocabulary_is_refused_as_it_connects(
+    host: str, application: FastAPI, transport: str, asked: str, says: str
+) -> None:
+    sio = socketio.AsyncClient(reconnection=False)
+    refusals: list[dict[str, Any]] = []
+    sio.on("connect_error", refusals.append)
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await asyncio.wait_for(sio.connect(f"http://{host}?vocabulary={asked}", transports=[transport]), 20)
+    assert says in refusals[0]["message"]
+    assert refusals[0]["data"] == {"code": "unknown_vocabulary", "close": 4400}
+    assert application.state.services.captions.streams.in_use == 0
+
+
+async def test_ten_thousand_glosses_in_the_query_of_a_socketio_client(host: str) -> None:
+    """Over polling, since the request line of a WebSocket's handshake is limited to 8 KiB."""
+    sio = socketio.AsyncClient(reconnection=False)
+    refusals: list[dict[str, Any]] = []
+    sio.on("connect_error", refusals.append)
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await asyncio.wait_for(sio.connect(f"http://{host}?vocabulary={'A,' * 10_000}", transports=["polling"]), 20)
+    assert "more than 5000 glosses" in refusals[0]["message"]
+
+
+async def test_a_socketio_client_that_leaves_while_its_glosses_are_looked_up_takes_no_place(
+    host: str, application: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = application.state.services.captions
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(vocabulary: object) -> None:
+        asked.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(hub, "check_vocabulary", slow)
+    opened = hub.metrics.live_opened._value.get()
+    url = f"http://{host}/socket.io/?EIO=4&transport=polling"
+    async with aiohttp.ClientSession() as http:
+        sid = json.loads((await (await http.get(url)).text())[1:])["sid"]
+        connecting = asyncio.create_task(http.post(f"{url}&sid={sid}", data=b"40"))
+        await asyncio.wait_for(asked.wait(), 10)
+        await http.post(f"{url}&sid={sid}", data=b"1")  # the transport is closed
+        go_on.set()
+        await connecting
+    await asyncio.sleep(0.1)
+    assert hub.metrics.live_opened._value.get() == opened
+    assert hub.streams.in_use == 0
 
 
 async def test_the_answer_of_predict_is_documented_in_all_its_forms(client: httpx.AsyncClient) -> None:
@@ -234,3 +293,93 @@ async def test_the_answer_of_predict_is_documented_in_all_its_forms(client: http
         assert set(answers) == {"application/json", "text/vtt", "application/x-subrip"}
         assert {parameter["name"] for parameter in paths[route]["post"]["parameters"]} == {"vocabulary", "format"}
     assert json.dumps(paths[PREDICT]).count("unknown_vocabulary") >= 1
+
+
+def handless(frames: int = 60) -> np.ndarray:
+    points = performance(frames)
+    points[:, LEFT_HAND] = points[:, RIGHT_HAND] = 0
+    return points
+
+
+@pytest.mark.parametrize("vocabulary", [None, "all", "core", ["HELLO", "YOU"]], ids=str)
+async def test_where_no_hand_appears_nothing_is_read(
+    client: httpx.AsyncClient, host: str, vocabulary: str | list[str] | None
+) -> None:
+    body = {"fps": 25, "points": handless().round(4).tolist(), "vocabulary": vocabulary}
+    answer = (await client.post(LANDMARKS, json=body)).json()
+    assert (answer["gloss"], answer["sentence"]) == ([], "")
+    assert [warning["code"] for warning in answer["warnings"]] == ["no_hands"]
+    async with connected(f"ws://{host}/ws/stream") as live:
+        await live.send(type="start", vocabulary=vocabulary)
+        for start in range(0, 60, 10):
+            await live.landmarks(handless()[start : start + 10], start * 40_000)
+        await live.send(type="stop")
+        done = await live.until("done")
+    assert (done["usage"]["used"], done["usage"]["segments"]) == (60, 0)
+    assert not [event for event in live.events if event["type"] == "final"]
+
+
+@pytest.mark.parametrize("transport", ["websocket", "socketio"])
+async def test_a_change_in_the_middle_of_a_sentence_is_for_the_next_one(host: str, transport: str) -> None:
+    begun, ended = {"vocabulary": "core", "endpoint_ms": 10_000}, {"vocabulary": ["YOU", "NAME"]}
+    if transport == "websocket":
+        async with connected(f"ws://{host}/ws/stream") as client:
+            await client.send(type="start", **begun)
+            await client.perform(60)
+            assert (await client.until("partial"))["gloss"]  # the sentence has begun
+            await client.send(type="vocabulary", **ended)
+            await client.until("vocabulary")
+            await client.perform(60, start_us=2_400_000, seed=1)
+            await client.send(type="flush")
+            await client.until("final")
+            await client.perform(60, start_us=4_800_000, seed=2)
+            await client.send(type="stop")
+            await client.until("done")
+            finals = [event for event in client.events if event["type"] == "final"]
+    else:
+        async with socketio_connected(f"http://{host}") as sio:
+            await sio.caption("ready")
+            await sio.sio.emit("start", begun)
+            await sio.until(lambda: len(sio.captions("ready")) == 2)
+            await perform_over_socketio(sio, 0)
+            assert (await sio.caption("partial"))["gloss"]
+            await sio.sio.emit("vocabulary", ended)
+            await sio.caption("vocabulary")
+            await perform_over_socketio(sio, 1)
+            await sio.sio.emit("flush")
+            await sio.caption("final")
+            await perform_over_socketio(sio, 2)
+            await sio.sio.emit("stop")
+            await sio.caption("done")
+            finals = sio.captions("final")
+    assert [final["vocabulary"] for final in finals] == ["core", "custom"]
+    assert {gloss["gloss"] for gloss in finals[0]["gloss"]} <= set(VOCABULARIES["core"])
+    assert {gloss["gloss"] for gloss in finals[1]["gloss"]} <= {"YOU", "NAME"}
+
+
+async def perform_over_socketio(client: SocketIOClient, turn: int) -> None:
+    for start in range(0, 60, 10):
+        header = BINARY_HEADER.pack(1, 3, 0, 0, (turn * 60 + start) * 40_000)
+        points = performance(60, turn)[start : start + 10].astype("<f2")
+        await client.sio.emit("message", header + points.tobytes())
+
+
+async def test_a_recogniser_without_vocabularies_has_its_own_labels(tiny_settings: Settings) -> None:
+    """At each door that can name one."""
+    async with running(tiny_settings) as plain, client_of(plain) as client, served(plain) as address:
+        known = (await client.get("/api/vocabularies")).json()
+        assert (known["default"], [one["name"] for one in known["vocabularies"]]) == ("all", ["all"])
+        assert len((await client.get("/labels")).json()) == len(GLOSSES)
+        for asked, reads in ((None, "all"), ("all", "all"), (["you", "NAME"], "custom")):
+            answer = await client.post(LANDMARKS, json=landmarks_json(vocabulary=asked))
+            assert answer.json()["vocabulary"] == reads
+        refused = await client.post(LANDMARKS, json=landmarks_json(vocabulary="everyday"))
+        assert_problem(refused, 422, "unknown_vocabulary")
+        assert "There is no vocabulary 'everyday', but all" in refused.json()["detail"]
+        async with connected(f"ws://{address}/ws/stream") as live:
+            await live.send(type="start", vocabulary="everyday")
+            assert await live.closed() == 4400
+        async with socketio_connected(f"http://{address}") as sio:
+            assert (await sio.caption("ready"))["vocabulary"] == {"name": "all", "glosses": len(GLOSSES)}
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await asyncio.wait_for(socketio.AsyncClient().connect(f"http://{address}?vocabulary=everyday"), 20)

@@ -86,10 +86,30 @@ def test_labels(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == [f"{n}\t{gloss}" for n, gloss in enumerate(GLOSSES, start=1)]
 
 
+def test_labels_follow_the_vocabulary(
+    vocabulary_checkpoints: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHECKPOINT_DIR", str(vocabulary_checkpoints))
+    for options, glosses in (
+        ([], VOCABULARIES["everyday"]),
+        (["--vocabulary", "core"], VOCABULARIES["core"]),
+        (["--vocabulary", "all"], GLOSSES),
+        (["--vocabulary", "what,thank you"], ("THANK-YOU", "WHAT")),
+    ):
+        assert main(["labels", *options]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines == [f"{1 + GLOSSES.index(gloss)}\t{gloss}" for gloss in glosses]  # numbered as in /api/labels
+    for wrong, says in (("cor", "did you mean 'core'"), ("HELO,YOU", "nearest: HELLO"), ("", "no vocabulary ''")):
+        assert main(["labels", "--vocabulary", wrong]) == 2
+        assert says in capsys.readouterr().err
+    assert main(["doctor"]) == 0
+    assert "tiny loads, 5 glosses, 4 of them by default" in capsys.readouterr().out
+
+
 def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
-    assert "tiny, 5 glosses" in said
+    assert "tiny loads, 5 glosses\n" in said
     assert "tensorboard" in said
     monkeypatch.setattr(run_folder, "PACKAGES", ("no_such_package",))
     monkeypatch.setenv("CHECKPOINT", "none-such")

@@ -93,6 +93,7 @@ def test_a_manifest_is_read_in_every_way_and_goes_into_the_card(
         (["--split", "test"], "the split 'test'"),
         (["--live"], "use --full"),
         (["--lm", "nowhere.json"], r"cannot use the gloss language model nowhere.json"),
+        (["--lm-weight", "0.3"], r"has no gloss language model that --lm-weight could weigh"),
         (["--checkpoint", "unicorn"], "no checkpoint 'unicorn'"),
     ],
 )
@@ -125,17 +126,19 @@ def test_a_card_that_is_not_there_is_an_error_not_a_crash(
 
 def test_the_checkpoints_own_decoder_speaks_for_it_and_a_sure_language_model_is_heard(checkpoint: Path) -> None:
     recogniser = Recogniser.load(checkpoint)
-    assert next(iter(decoders(recogniser, None))) == "beam 3"
+    assert next(iter(decoders(recogniser))) == "beam 3"
     greedy_only = Recogniser.load(tiny_checkpoint(checkpoint.parent / "greedy", beam=1))
-    assert list(decoders(greedy_only, None)) == ["greedy", "beam 2"]
+    assert list(decoders(greedy_only)) == ["greedy", "beam 2"]
     example = Example(np.zeros((8, 0), np.float32), ("HELLO",), "ann")
     # Two steps between HELLO and YOU, a little in favour of YOU; the language model has only ever heard HELLO.
     table_ = np.log(np.array([[0.02, 0.45, 0.03, 0.5]] * 2, np.float32))
-    lm = NgramModel.fit([[1]] * 50, VOCABULARY, 1)
-    found = decoders(recogniser, lm)
-    said = {name: answers_of(recogniser, d, [example], [table_])[0].predicted[0].gloss for name, d in found.items()}
+    recogniser.lm = NgramModel.fit([[1]] * 50, VOCABULARY, 1)
+    found = decoders(recogniser)
+    said = {name: answers_of(way, [example], [table_])[0].predicted[0].gloss for name, way in found.items()}
     assert [said["beam 3"], said["greedy"]] == ["YOU", "YOU"]
     assert said[list(found)[2]] == "HELLO"
+    weighing = recogniser.with_decoder(lm_weight=0.7)
+    assert next(iter(decoders(weighing))) == "beam 3 + LM (weight 0.7, bonus 0)"
 
 
 def test_live_reading_of_clips_within_one_window_is_the_offline_one(checkpoint: Path, corpus: Path) -> None:
@@ -148,11 +151,10 @@ def test_live_reading_of_clips_within_one_window_is_the_offline_one(checkpoint: 
     assert live["clips"] != errors([])
 
 
-def test_a_language_model_of_other_glosses_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_language_model_of_other_glosses_is_refused(tmp_path: Path) -> None:
     NgramModel.fit([[1]], ("CAT",), 1).save(tmp_path / "cat.json")
     with pytest.raises(CheckpointError, match="another vocabulary"):
-        language_model(checkpoint, VOCABULARY, tmp_path / "cat.json")
-    assert language_model(checkpoint, VOCABULARY, None) is None
+        language_model(tmp_path / "cat.json", VOCABULARY)
 
 
 def test_a_recogniser_that_reads_pictures_is_measured_with_them(

@@ -13,6 +13,8 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / "root" / name).mkdir(parents=True)
         (tmp_path / "root" / name / "clips.csv").write_text("file\n")
     (tmp_path / "root" / "notes").mkdir()
+    (tmp_path / "root" / "both" / "wlasl").mkdir(parents=True)
+    (tmp_path / "root" / "both" / "wlasl" / "clips.csv").touch()
     for name in ("tiny.yaml", "large.v2.yaml", "notes.txt", "-x.yaml"):
         (tmp_path / "root" / name).touch()
     (tmp_path / "elsewhere").mkdir()
@@ -25,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_what_has_a_name_and_lies_in_the_folder_counts(root: Path) -> None:
-    assert dataset_names(root) == ["phoenix-2014", "signs"]
+    assert dataset_names(root) == ["both", "phoenix-2014", "signs"]
     assert config_names(root) == ["large.v2", "tiny"]
 
 

@@ -17,8 +17,8 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_defaults_are_usable() -> None:
     settings = load_settings()
-    assert settings.checkpoint == "asl-everyday"
-    assert settings.checkpoint_path == settings.checkpoint_dir / "asl-everyday"
+    assert settings.checkpoint == "asl-large"
+    assert settings.checkpoint_path == settings.checkpoint_dir / "asl-large"
     assert settings.max_upload_bytes == 200 * 1024 * 1024
     assert settings.extractor_workers >= 1
 
@@ -119,6 +119,7 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
     # Those that depend on the machine or the folder are shown by way of example.
     machine = {
         "CHECKPOINT_DIR",
+        "GLOSS_LM_WEIGHT",
         "TORCH_THREADS",
         "EXTRACTOR_WORKERS",
         "MAX_CLIENTS_PER_ADDRESS",

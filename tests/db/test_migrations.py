@@ -58,7 +58,18 @@ USER = (
 )
 
 
-@pytest.mark.parametrize(("version", "rows"), [("0001", JOB), ("0002_accounts", f"{JOB};{USER}")])
+CREDITS = (
+    "INSERT INTO ledger (user_id, kind, amount) VALUES ('00000000-0000-0000-0000-000000000001', 'adjust', 10);"
+    "INSERT INTO ledger (user_id, kind, amount) VALUES ('00000000-0000-0000-0000-000000000001', 'debit', -3);"
+    "INSERT INTO subscriptions (user_id, plan, source, status) "
+    "VALUES ('00000000-0000-0000-0000-000000000001', 'pro', 'admin', 'active')"
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "rows"),
+    [("0001", JOB), ("0002_accounts", f"{JOB};{USER}"), ("0003_credits", f"{JOB};{USER};{CREDITS}")],
+)
 async def test_rows_of_an_earlier_version_survive_the_way_up_and_back(
     empty_database: str, version: str, rows: str
 ) -> None:

@@ -10,6 +10,7 @@ import torch
 from app.pipeline.image_reader import ImageReader
 from app.pipeline.keypoints import InvalidKeypoints, Keypoints
 from app.pipeline.module1_preprocessing.crops import Cropper, to_channels_first
+from app.pipeline.module1_preprocessing.movement import hand_movement
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
 from app.pipeline.module1_preprocessing.resample import nearest_frames
 from app.pipeline.module3_sequence.steps import BLANK
@@ -65,7 +66,8 @@ def test_clips_with_and_without_pictures_share_a_pass(recogniser: Recogniser) ->
     together = recogniser.lattices([recogniser.features(clip) for clip in clips])
     for clip, (lattice, attention) in zip(clips, together, strict=True):
         alone = recogniser.recognise(clip)
-        assert recogniser.recognition(clip, lattice, attention, Stopwatch()).gloss == alone.gloss
+        movement = hand_movement(recogniser.features(clip))
+        assert recogniser.recognition(clip, lattice, attention, Stopwatch(), movement).gloss == alone.gloss
         assert attention == pytest.approx(alone.attention, abs=1e-5)
     assert [attention["rgb"] > 0 for _, attention in together] == [True, False, True]
     stripped = recogniser.recognise(replace(clips[0], rgb_features=None))

@@ -16,7 +16,9 @@ from app.pipeline.checkpoint import (
     read_config,
 )
 from app.pipeline.keypoints import Keypoints
+from app.pipeline.module1_preprocessing.movement import hand_movement
 from app.pipeline.module1_preprocessing.normalise import normalise
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, NgramModel
 from app.pipeline.recogniser import GlossSegment, Recogniser, hand_near, merged, window_starts
 from app.pipeline.stages import Stopwatch
 from tests.support.recognisers import VOCABULARY, performance, tiny_checkpoint, varied
@@ -86,7 +88,7 @@ def test_a_batch_gives_the_same_answers_as_one_by_one(recogniser: Recogniser) ->
     clips = [varied(n, n) for n in (10, 64, 33, 100)]
     together = recogniser.lattices([recogniser.features(clip) for clip in clips])
     for clip, (lattice, attention) in zip(clips, together, strict=True):
-        result = recogniser.recognition(clip, lattice, attention, Stopwatch())
+        result = recogniser.recognition(clip, lattice, attention, Stopwatch(), hand_movement(recogniser.features(clip)))
         alone = recogniser.recognise(clip)
         assert alone.gloss == result.gloss
         assert alone.frame_count == len(clip)
@@ -102,7 +104,7 @@ def test_segments_are_in_order_inside_the_clip_and_confidence_is_a_probability(r
     for a, b in itertools.pairwise(result.segments):
         assert a.end_s <= b.start_s + 1e-9
     for s in result.segments:
-        assert 0 <= s.start_s < s.end_s <= clip.duration_s + 0.16
+        assert 0 <= s.start_s < s.end_s <= clip.duration_s + 1e-6
         assert 0 <= s.confidence <= 1
     assert result.sentence[-1] in ".?!"
     assert result.attention == {"rgb": 0.0, "pose": 1.0}
@@ -205,6 +207,62 @@ def test_a_whole_lattice_is_read_by_stretches_and_looked_at_again_where_the_conf
     (segment,) = again.read(lattice, again.new_decoder())
     assert (segment.gloss, segment.start_s) == (VOCABULARY[1], pytest.approx(4 * 0.16))
     assert [s.gloss for s in again.read(hidden, again.new_decoder())] == [VOCABULARY[1]]
+
+    # A second look keeps only what it is sure enough of: 0.8 here. What was decoded at once is kept either way.
+    for least, found in ((0.79, [VOCABULARY[1]]), (0.81, [])):
+        settings = {"beam": 1, "stretch": 0.4, "second_look": 3.0, "second_confidence": least}
+        surer = Recogniser.load(tiny_checkpoint(tmp_path / str(least), **settings))
+        assert [s.gloss for s in surer.read(hidden, surer.new_decoder())] == found
+        assert [s.gloss for s in surer.read(lattice, surer.new_decoder())] == [VOCABULARY[1]]
+
+
+def test_a_language_model_decides_between_signs_that_look_alike_and_can_be_switched_off(tmp_path: Path) -> None:
+    # The second sign is HELLO or NAME, a little more like HELLO; NAME follows YOU, HELLO does not.
+    blank, you, either = [0.97, 0.01, 0.01, 0.01], [0.01, 0.01, 0.02, 0.96], [0.01, 0.5, 0.47, 0.02]
+    lattice = np.log(np.array([blank, you, blank, either, blank], np.float32))
+    folder = tiny_checkpoint(tmp_path / "tiny", beam=1, stretch=0.2, lm_weight=0.3)
+    with pytest.raises(CheckpointError, match=r"weighs a language model but has no gloss_lm\.json"):
+        Recogniser.load(folder)
+    NgramModel.fit([[3, 2]] * 20 + [[1]] * 20, VOCABULARY, 2).save(folder / LANGUAGE_MODEL)
+
+    def said(recogniser: Recogniser) -> list[str]:
+        return [s.gloss for s in recogniser.read(lattice, recogniser.new_decoder())]
+
+    assert VOCABULARY == ("HELLO", "NAME", "YOU")
+    assert said(Recogniser.load(folder)) == ["YOU", "NAME"]
+    assert said(Recogniser.load(folder, lm_weight=0.0)) == ["YOU", "HELLO"]
+    assert said(Recogniser.load(folder).with_decoder(lm_weight=0.0)) == ["YOU", "HELLO"]
+    # With a beam and without stretches the search itself weighs it.
+    searched = tiny_checkpoint(tmp_path / "searched", beam=5)
+    NgramModel.fit([[3, 2]] * 20 + [[1]] * 20, VOCABULARY, 2).save(searched / LANGUAGE_MODEL)
+    assert said(Recogniser.load(searched)) == ["YOU", "HELLO"]
+    assert said(Recogniser.load(searched, lm_weight=0.3)) == ["YOU", "NAME"]
+
+
+def test_a_vocabulary_narrows_the_language_model_and_may_weigh_it_by_itself(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny", beam=1, stretch=0.2, lm_weight=0.3)
+    lm = NgramModel.fit([[3, 2], [1, 3]], VOCABULARY, 2)
+    lm.save(folder / LANGUAGE_MODEL)
+    (folder / "vocabularies").mkdir()
+    (folder / "vocabularies" / "few.txt").write_text("HELLO\nYOU")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"vocabularies": {"few": {"decoder": {"lm_weight": 0.0}}}}))
+    recogniser = Recogniser.load(folder)
+    few, own = recogniser.reading_with("few"), recogniser.reading_with(["NAME", "HELLO"])
+    assert (few.config.decoder.lm_weight, own.config.decoder.lm_weight) == (0.0, 0.0)
+    assert (few.around, recogniser.around is not None) == (None, True)
+    assert few.lm is not None
+    assert own.lm is not None
+    assert few.lm.vocabulary == ("HELLO", "YOU")
+    assert list(own.lm.log_probs((1,))) == list(lm.narrowed(["HELLO", "NAME"]).log_probs((1,)))
+    assert Recogniser.load(folder, lm_weight=0.5).reading_with("few").config.decoder.lm_weight == 0.5
+
+
+def test_a_damaged_language_model_is_refused(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "tiny")
+    (folder / LANGUAGE_MODEL).write_text("{}")
+    with pytest.raises(CheckpointError, match="is not a glossline-ngram file"):
+        Recogniser.load(folder)
 
 
 def test_reading_with_fewer_glosses_masks_the_others(recogniser: Recogniser) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +15,30 @@ from torch import Tensor
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import nearest_frames, resample
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, NgramModel
+from app.pipeline.module3_sequence.sign_times import REACH
 from app.pipeline.module3_sequence.steps import steps_in
-from app.pipeline.recogniser import Recogniser
-from app.pipeline.streaming import CaptionStream, FrameGrid, StreamConfig, run_jobs
+from app.pipeline.recogniser import GlossSegment, Recogniser
+from app.pipeline.streaming import BEFORE_STEPS, CaptionStream, FrameGrid, StreamConfig, run_jobs
 from tests.support.recognisers import VOCABULARY, performance, tiny_checkpoint, varied
 from tests.support.streams import push
 
 BY_STRETCHES = {"beam": 1, "stretch": 0.3, "second_look": 4.0, "merge_s": 0.5}
+WITH_LM = {"lm_weight": 2.0}
+WAYS = {
+    "by peaks": {},
+    "by stretches": BY_STRETCHES,
+    "by peaks, with a language model": WITH_LM,
+    "by stretches, with a language model": BY_STRETCHES | WITH_LM,
+}
 
 
-@pytest.fixture(scope="module", params=[{}, BY_STRETCHES], ids=["by peaks", "by stretches"])
+@pytest.fixture(scope="module", params=WAYS.values(), ids=WAYS)
 def recogniser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
-    return Recogniser.load(tiny_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny", **request.param))
+    folder = tiny_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny", **request.param)
+    if "lm_weight" in request.param:
+        NgramModel.fit([[1, 2, 3, 1], [3, 2], [2, 1, 3]], VOCABULARY, 2).save(folder / LANGUAGE_MODEL)
+    return Recogniser.load(folder)
 
 
 def give_images_a_weight(recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +88,11 @@ def test_an_empty_sentence_gets_a_second_look_when_it_ends(tmp_path: Path) -> No
     updates = [push(stream, points, float(t)) for points, t in zip(clip.points, clip.times, strict=True)]
     assert not any(update.segments for update in updates if update)
     assert len(stream.finish().final) == len(again.recognise(clip).segments) == 1
+    again.config = replace(again.config, decoder=replace(again.config.decoder, second_confidence=1.0))
+    stream = CaptionStream(again, StreamConfig(window=64, stride=64), clip.aspect)
+    for points, t in zip(clip.points, clip.times, strict=True):
+        push(stream, points, float(t))
+    assert stream.finish().final == again.recognise(clip).segments == ()
 
 
 def test_files_and_streams_share_one_forward_path(recogniser: Recogniser) -> None:
@@ -109,6 +129,69 @@ def test_a_stream_settles_and_never_takes_back_a_final_sign(recogniser: Recognis
     assert done.ended
     assert not done.partial
     assert [s.gloss for s in done.final][: len(settled)] == settled
+
+
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"beam": 1, "stretch": 0.3, "second_look": 4.0}, {"merge_s": 0.3}],
+    ids=["by peaks", "by stretches", "merged"],
+)
+def with_pauses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recogniser:
+    """Says several signs with something between them."""
+    folder = tiny_checkpoint(tmp_path_factory.mktemp("ckpt") / "tiny", **request.param, blank_bias=-12.0)
+    return Recogniser.load(folder)
+
+
+def times(segments: Sequence[GlossSegment]) -> list[tuple[str, float, float]]:
+    return [(s.gloss, s.start_s, s.end_s) for s in segments]
+
+
+@pytest.mark.parametrize("frames", [65, 150, 700])
+def test_live_signs_have_the_times_of_the_whole_clip(with_pauses: Recogniser, frames: int) -> None:
+    clip = varied(frames, frames)
+    decoder = with_pauses.config.decoder
+    stream = CaptionStream(with_pauses, StreamConfig(decoder.window, decoder.stride, endpoint_s=60), clip.aspect)
+    final: list[tuple[str, float, float]] = []
+    for points, time_s in zip(clip.points, clip.times, strict=True):
+        if update := push(stream, points, float(time_s)):
+            assert times(update.final)[: len(final)] == final, "the times of a final sign have changed"
+            final = times(update.final)
+    offline = with_pauses.recognise(clip)
+    assert offline.segments
+    assert times(stream.finish().final) == times(offline.segments)
+    assert final == times(offline.segments)[: len(final)]
+    assert final or frames < 500
+
+
+def test_signs_of_one_sentence_do_not_reach_into_another(with_pauses: Recogniser) -> None:
+    points = varied(500, 5).points
+    stream = CaptionStream(with_pauses, StreamConfig(endpoint_s=0.32, max_sentence_s=3.0))
+    sentences = []
+    for i, frame in enumerate(points):
+        update = push(stream, frame, i / 25)
+        if update and update.ended:
+            sentences.append(update.final)
+            assert all(s.end_s <= update.until_s for s in update.final)
+        assert stream._movement.end - stream._movement.start <= 25 * 3.0 + REACH + 128
+        assert len(stream._before) <= BEFORE_STEPS
+    sentences.append(stream.finish().final)
+    assert sum(bool(signs) for signs in sentences) > 2
+    everything = [s for signs in sentences for s in signs]
+    assert all(s.start_s < s.end_s for s in everything)
+    assert all(a.end_s <= b.start_s + 1e-9 for a, b in itertools.pairwise(everything))
+
+
+def test_the_pause_that_ends_a_sentence_runs_from_the_peak_of_its_last_sign(recogniser: Recogniser) -> None:
+    """However long the sign itself is thought to last: a sentence ends no later than it did."""
+    clip = varied(60, 7)
+    stream = CaptionStream(recogniser, StreamConfig(window=64, stride=64, partial_every=60), clip.aspect)
+    stream.add_features(recogniser.features(clip))
+    job = stream.next_job()
+    assert job is not None
+    update = stream.apply(job, run_jobs(recogniser, [(stream, job)])[0])
+    decoder = recogniser.new_decoder()
+    peaks = recogniser.read(recogniser.lattices([recogniser.features(clip)])[0][0], decoder)
+    assert update.pause_s == pytest.approx(peaks[-1].end_s + 1.2)
 
 
 def test_a_stream_reports_the_weight_of_the_images_as_the_whole_clip_does(

@@ -9,9 +9,9 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from app.core.settings import Settings
-from app.main import create_app
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.server import rpc_server
+from tests.support.serving import running
 
 #: A client of its own for each channel: without this, gRPC shares connections between channels of one process.
 OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
@@ -19,8 +19,7 @@ OPTIONS = [("grpc.use_local_subchannel_pool", 1)]
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def application(tiny_settings: Settings) -> AsyncIterator[FastAPI]:
-    app = create_app(tiny_settings)
-    async with app.router.lifespan_context(app):
+    async with running(tiny_settings) as app:
         yield app
 
 

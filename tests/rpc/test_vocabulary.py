@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from app.core.settings import Settings
-from app.main import create_app
+from app.pipeline.keypoints import LEFT_HAND, RIGHT_HAND
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from app.rpc.server import rpc_server
@@ -18,6 +18,7 @@ from tests.conftest import VOCABULARIES
 from tests.rpc.conftest import OPTIONS
 from tests.rpc.test_streaming import Client
 from tests.support.recognisers import performance
+from tests.support.serving import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CLIP = pb.Clip(landmarks=pb.ClipLandmarks(points=pb.PackedPoints(float32=performance(60).astype("<f4").tobytes())))
@@ -25,9 +26,8 @@ CLIP = pb.Clip(landmarks=pb.ClipLandmarks(points=pb.PackedPoints(float32=perform
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stub(tiny_settings: Settings, vocabulary_checkpoints: Path) -> AsyncIterator[CaptionerStub]:
-    app = create_app(tiny_settings.model_copy(update={"checkpoint_dir": vocabulary_checkpoints}))
     async with (
-        app.router.lifespan_context(app),
+        running(tiny_settings.model_copy(update={"checkpoint_dir": vocabulary_checkpoints})) as app,
         rpc_server(app.state.services, "127.0.0.1", 0) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}", OPTIONS) as channel,
     ):
@@ -88,3 +88,43 @@ async def test_a_stream_chooses_and_changes_its_vocabulary(stub: CaptionerStub) 
     await stream.send(stop=pb.Stop())
     await stream.until("done")
     assert [event for event in stream.events if event["type"] == "final"][-1]["vocabulary"] == "custom"
+
+
+async def test_a_change_in_the_middle_of_a_sentence_is_for_the_next_one(stub: CaptionerStub) -> None:
+    stream = Client(stub.StreamCaptions())
+    await stream.send(start=pb.Start(vocabulary=pb.Vocabulary(name="core"), endpoint_ms=10_000))
+    await stream.perform(60)
+    assert (await stream.until("partial"))["gloss"]  # the sentence has begun
+    await stream.send(vocabulary=glosses("NAME", "YOU"))
+    await stream.until("vocabulary")
+    await stream.perform(60, start_us=2_400_000, seed=1)
+    await stream.send(flush=pb.Flush())
+    await stream.until("final")
+    await stream.perform(60, start_us=4_800_000, seed=2)
+    await stream.send(stop=pb.Stop())
+    await stream.until("done")
+    finals = [event for event in stream.events if event["type"] == "final"]
+    assert [final["vocabulary"] for final in finals] == ["core", "custom"]
+    assert {gloss["gloss"] for gloss in finals[0]["gloss"]} <= set(VOCABULARIES["core"])
+
+
+@pytest.mark.parametrize("vocabulary", [pb.Vocabulary(), pb.Vocabulary(name="all"), glosses("HELLO")], ids=str)
+async def test_where_no_hand_appears_nothing_is_read(stub: CaptionerStub, vocabulary: pb.Vocabulary) -> None:
+    points = performance(60)
+    points[:, LEFT_HAND] = points[:, RIGHT_HAND] = 0
+    packed = pb.PackedPoints(float32=points.astype("<f4").tobytes())
+    clip = pb.Clip(landmarks=pb.ClipLandmarks(points=packed))
+    answer = await stub.Recognise(pb.RecogniseRequest(clip=clip, vocabulary=vocabulary))
+    assert (list(answer.gloss), [warning.code for warning in answer.warnings]) == ([], ["no_hands"])
+
+
+async def test_a_recogniser_without_vocabularies_has_its_own_labels(tiny_settings: Settings) -> None:
+    async with (
+        running(tiny_settings) as app,
+        rpc_server(app.state.services, "127.0.0.1", 0) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}", OPTIONS) as channel,
+    ):
+        plain = CaptionerStub(channel)
+        assert (await plain.Recognise(pb.RecogniseRequest(clip=CLIP))).vocabulary == "all"
+        with pytest.raises(grpc.aio.AioRpcError, match="There is no vocabulary 'everyday', but all"):
+            await plain.Recognise(pb.RecogniseRequest(clip=CLIP, vocabulary=pb.Vocabulary(name="everyday")))

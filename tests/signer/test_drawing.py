@@ -172,7 +172,7 @@ def test_command_renders_with_landmarks(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_command_refuses_what_it_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["samples", "--render", str(tmp_path), "--phrase", "HELLO XYZ"]) == 2
-    assert "no prototype of 'XYZ'" in capsys.readouterr().err
+    assert "no prototype of XYZ" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

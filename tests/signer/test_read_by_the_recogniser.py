@@ -1,4 +1,4 @@
-"""The whole path on the project's own videos: pixels, real MediaPipe, the shipped recogniser, a sentence."""
+"""The whole path on the project's own videos: pixels, real MediaPipe, the shipped recognisers, a sentence."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ pytestmark = [pytest.mark.golden, pytest.mark.slow]
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def recogniser() -> Recogniser:
-    return Recogniser.load(REPOSITORY / "checkpoints/asl-everyday")
+@pytest.fixture(scope="module", params=["asl-large", "asl-everyday"])
+def recogniser(request: pytest.FixtureRequest) -> Recogniser:
+    """As the service reads by default, with the default checkpoint and with the small one."""
+    return Recogniser.load(REPOSITORY / "checkpoints" / request.param).reading_with()
 
 
 def test_single_signs_are_read(recogniser: Recogniser, seen: dict[tuple[str, ...], Keypoints]) -> None:
     answers = {gloss: recogniser.recognise(seen[(gloss,)]).gloss for gloss in CORE}
     wrong = {gloss: answer for gloss, answer in answers.items() if answer != [gloss]}
     assert len(CORE) == 16
-    assert len(wrong) <= 2, wrong
+    # GOOD looks like THANK-YOU to both; among 288 signs HOW looks like NEAR, and IX-1 like HEARING.
+    assert len(wrong) <= (2 if recogniser.model_id == "asl-everyday" else 3), wrong
 
 
 def test_phrases_are_read(recogniser: Recogniser, seen: dict[tuple[str, ...], Keypoints]) -> None:
@@ -38,6 +40,15 @@ def test_phrases_are_read(recogniser: Recogniser, seen: dict[tuple[str, ...], Ke
     errors = corpus_errors(answers.items())
     assert len(PHRASES) == 6
     assert errors.wer <= 0.2, (errors, answers)
+
+
+def test_the_everyday_vocabulary_is_read_from_its_performances() -> None:
+    reader = Recogniser.load(REPOSITORY / "checkpoints/asl-large").reading_with("everyday")
+    signer = load()
+    answers = {gloss: reader.recognise(signer[gloss]).gloss for gloss in reader.vocabulary}
+    wrong = {gloss: answer for gloss, answer in answers.items() if answer != [gloss]}
+    assert len(answers) == 288
+    assert len(wrong) <= 10, wrong
 
 
 def shown(recogniser: Recogniser, picture: np.ndarray, frames: int = 60) -> list[str]:

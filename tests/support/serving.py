@@ -1,4 +1,4 @@
-"""An application behind a real socket, for clients that need one."""
+"""A running application: without a socket, and behind a real one for clients that need it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 
 from app.core.settings import Settings
 from app.main import create_app
 from app.server.protect import protect
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The application with these settings, started."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+def client_of(application: FastAPI) -> httpx.AsyncClient:
+    """A client that talks to a running application without a socket."""
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://glossline", timeout=60)
 
 
 @asynccontextmanager

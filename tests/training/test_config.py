@@ -8,12 +8,15 @@ from loguru import logger
 from app.training.augment import AugmentConfig
 from app.training.config import OptimConfig, load_config
 from app.training.corpora.boston104.source import BostonSections
+from app.training.corpora.glosses.settings import load_plan
 from app.training.corpora.opening import check_sections
 from app.training.corpora.signs.phrases import PhraseConfig
 from app.training.corpora.signs.source import SignsConfig
 from app.training.errors import ConfigError
+from app.training.kinds import config_kind, read_yaml
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+OF_A_CORPUS = [path for path in sorted(CONFIGS.glob("*.yaml")) if config_kind(path) == "corpus"]
 
 
 def load(tmp_path: Path, text: str = "{}", *overrides: str) -> OptimConfig:
@@ -77,7 +80,7 @@ def test_numbers_as_yaml_and_people_write_them(tmp_path: Path) -> None:
     assert (config.clip_norm, config.learning_rate, config.milestones) == (1.0, 0.001, (0.25,))
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", OF_A_CORPUS, ids=lambda p: p.stem)
 def test_the_shipped_settings_are_accepted(path: Path) -> None:
     assert load_config(path).model_config(labels=3).labels == 3
 
@@ -140,5 +143,16 @@ def test_a_config_may_serve_several_corpora_but_not_none(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_config_says_what_it_is_for(path: Path) -> None:
-    check_sections(load_config(path))
-    assert len(load_config(path).description) > 40
+    if config_kind(path) == "corpus":
+        check_sections(load_config(path))
+    else:
+        load_plan(path)
+    assert len(read_yaml(path)["description"]) > 40
+
+
+def test_a_config_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is of kind glosses; here a config of one corpus"):
+        load_config(CONFIGS / "asl_large.yaml")
+    (tmp_path / "odd.yaml").write_text("kind: other\n")
+    with pytest.raises(ConfigError, match="kind should be corpus"):
+        config_kind(tmp_path / "odd.yaml")

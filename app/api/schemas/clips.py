@@ -30,7 +30,7 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
         }
     ],
     "processing_time_s": 1.84,
-    "model": "asl-everyday",
+    "model": "asl-large",
     "vocabulary": "all",
 }
 

@@ -131,7 +131,9 @@ class Model(BaseModel):
 
     id: str
     loaded: bool = Field(description="Whether this checkpoint is the active one.")
-    vocabulary_size: int | None = Field(description="Number of glosses; known for the loaded one.")
+    vocabulary: str | None = Field(description="Name of the default vocabulary; known for the loaded one.")
+    vocabulary_size: int | None = Field(description="Glosses of the default vocabulary; known for the loaded one.")
+    glosses: int | None = Field(description="Glosses of all vocabularies; known for the loaded one.")
     sign_language: str | None = Field(description="ISO 639-3 code, `ase` for ASL; known for the loaded one.")
     served: Served | None = Field(description="Work done so far; null for checkpoints that are not loaded.")
 

@@ -22,7 +22,7 @@ class Labels(BaseModel):
     """The glosses of one vocabulary of the active recogniser."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"model": "asl-everyday", "labels": [{"id": 1, "gloss": "AGAIN"}]}]}
+        json_schema_extra={"examples": [{"model": "asl-large", "labels": [{"id": 1, "gloss": "AGAIN"}]}]}
     )
 
     model: str = Field(description="Id of the active checkpoint.")
@@ -48,7 +48,7 @@ class Vocabularies(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "model": "asl-everyday",
+                    "model": "asl-large",
                     "default": "all",
                     "vocabularies": [
                         {"name": "all", "default": True, "size": 2, "glosses": ["AGAIN", "DRINK"], "dev": None}

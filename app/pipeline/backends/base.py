@@ -25,11 +25,11 @@ class Backend(Protocol):
         """What the RGB encoder makes of each frame's crops: uint8 (N, 3 * views, S, S) -> (N, rgb_dim)."""
 
     def encode_frames(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """(B, T, NUM_FEATURES), lengths in frames, multiples of 4 -> (B, T / 4, model_dim) and gates (B, T, 2). With
+        """(B, T, NUM_FEATURES), lengths in frames, multiples of 4 -> (B, T / 4, short_dim) and gates (B, T, 2). With
         `rgb`, rows of `encode_images` stand behind the features, NaN where a frame has no image."""
 
     def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
-        """(B, S, model_dim), lengths in steps -> logits (B, S, 1 + labels)."""
+        """(B, S, short_dim), lengths in steps -> logits (B, S, 1 + labels)."""
 
 
 class TorchBackend:

@@ -35,7 +35,7 @@ _EXAMPLE = (2, 64)  # rows and frames of what the graphs are traced with; 1 woul
 
 
 class EncodeFrames(nn.Module):
-    """First half over whole rows: features (B, T, NUM_FEATURES) -> (B, T / 4, model_dim)."""
+    """First half over whole rows: features (B, T, NUM_FEATURES) -> (B, T / 4, short_dim)."""
 
     def __init__(self, model: SignModel) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class EncodeFrames(nn.Module):
 
 
 class Classify(nn.Module):
-    """Second half over whole rows: (B, S, model_dim) -> logits (B, S, 1 + labels)."""
+    """Second half over whole rows: (B, S, short_dim) -> logits (B, S, 1 + labels)."""
 
     def __init__(self, model: SignModel) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def export_checkpoint(checkpoint: Path, format: Format, out: Path | None = None)
     rows, frames = _EXAMPLE
     examples = {
         "shorten": (EncodeFrames(model), torch.zeros(rows, frames, NUM_FEATURES)),
-        "classify": (Classify(model), torch.zeros(rows, frames // TIME_DIVISOR, model.config.model_dim)),
+        "classify": (Classify(model), torch.zeros(rows, frames // TIME_DIVISOR, model.config.short_dim)),
     }
     with _plain_attention(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing and the exporter warn of what the parity check measures

@@ -57,7 +57,8 @@ def confidence(evidence: NDArray[np.float64], label: int, temperature: float) ->
 def negative_log_likelihood(logits: NDArray[np.float64], labels: NDArray[np.int64], temperature: float) -> float:
     """Mean of -log softmax(logits / temperature)[label]; logits (N, V) finite, labels (N,) in 0..V-1."""
     scaled = logits / temperature
-    return float(np.mean(np.logaddexp.reduce(scaled, axis=1) - scaled[np.arange(len(labels)), labels]))
+    scaled -= scaled.max(axis=1, keepdims=True)
+    return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(labels)), labels]))
 
 
 def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

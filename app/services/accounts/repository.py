@@ -96,14 +96,19 @@ async def valid_keys(session: AsyncSession, user_id: UUID) -> int:
 
 async def key_of(session: AsyncSession, digest: bytes) -> tuple[ApiKey, User] | None:
     """A valid key and whose it is; its use is noted."""
-    query = select(ApiKey, User).join(User, User.id == ApiKey.user_id).where(ApiKey.digest == digest, _KEY_VALID)
+    old = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - _USE_NOTED)
+    query = select(ApiKey, User, old).join(User, User.id == ApiKey.user_id).where(ApiKey.digest == digest, _KEY_VALID)
     found = (await session.execute(query)).one_or_none()
     if found is None:
         return None
-    key, owner = found
-    noted = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - _USE_NOTED)
-    await session.execute(update(ApiKey).where(ApiKey.id == key.id, noted).values(last_used_at=func.now()))
+    key, owner, is_old = found
+    if is_old:
+        await session.execute(update(ApiKey).where(ApiKey.id == key.id, old).values(last_used_at=func.now()))
     return key, owner
+
+
+async def is_valid_key(session: AsyncSession, key_id: UUID) -> bool:
+    return await session.scalar(select(ApiKey.id).where(ApiKey.id == key_id, _KEY_VALID)) is not None
 
 
 async def revoke_key(session: AsyncSession, user_id: UUID, key_id: UUID) -> bool:
@@ -123,10 +128,8 @@ async def take_ticket(session: AsyncSession, digest: bytes) -> tuple[User, UUID 
     found = (await session.execute(taken.returning(Ticket.user_id, Ticket.key_id, Ticket.scopes))).one_or_none()
     if found is None:
         return None
-    if found.key_id is not None:
-        valid = await session.scalar(select(ApiKey.id).where(ApiKey.id == found.key_id, _KEY_VALID))
-        if valid is None:
-            return None
+    if found.key_id is not None and not await is_valid_key(session, found.key_id):
+        return None
     owner = await user(session, found.user_id)
     return None if owner is None else (owner, found.key_id, found.scopes)
 

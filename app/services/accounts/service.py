@@ -144,6 +144,16 @@ class Accounts:
             raise errors.Unauthenticated("This access token is not valid any more. Sign in again.")
         return user
 
+    async def check_standing(self, user_id: UUID, key_id: UUID | None, number: int) -> None:
+        """Raises Unauthenticated: the account is gone or disabled, the key is not valid any more, or without a key the
+        account has signed out everywhere since `number`."""
+        async with self._database.session() as session:
+            user = await repository.user(session, user_id)
+            valid = key_id is None or await repository.is_valid_key(session, key_id)
+        signed_out = user is not None and key_id is None and number < user.sign_ins_from
+        if user is None or user.disabled_at is not None or not valid or signed_out:
+            raise errors.Unauthenticated("The sign-in or key that this session began with is not valid any more.")
+
     async def get(self, user_id: UUID) -> User:
         """Raises Unauthenticated where the account is gone."""
         async with self._database.session() as session:

@@ -33,7 +33,7 @@ from app.services.conversation.commands import Resume
 from app.services.conversation.events import Closing, Event
 from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
-from app.services.recognition.vocabularies import reading_with
+from app.services.recognition.vocabularies import Vocabulary, reading_with
 
 #: Seconds within which a client may resume its session.
 RESUME_S = 30.0
@@ -130,6 +130,10 @@ class LiveHub:
             raise errors.Full(
                 f"{self.streams.in_use} live sessions are open, the limit of this service. Try again later."
             )
+
+    async def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Raise UnknownVocabulary if no session can be read with this one now."""
+        await reading_with(self._host.recogniser, vocabulary)
 
     def attempt(self, address: str | None) -> None:
         """Count an attempt of this address to connect. Raises TooManyAttempts."""

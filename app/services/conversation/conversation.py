@@ -24,6 +24,8 @@ FIRST_MESSAGE_S = 1.0
 SEND_S = 20.0
 #: Seconds between two `stats`, and to the first one.
 STATS_S, FIRST_STATS_S = 5.0, 1.0
+#: Seconds between two checks of whether the client may still use the service.
+RECHECK_S = 60.0
 #: Seconds to send the events that are queued when a session ends.
 LAST_EVENTS_S = 2.0
 #: Messages that a client may send in a burst, and per second in the long run: enough for three cameras.
@@ -137,6 +139,10 @@ async def _anonymous() -> Principal:
     return ANONYMOUS
 
 
+async def _stays(principal: Principal) -> None:
+    pass
+
+
 class Conversation(Generic[S]):
     """One connection and the session it carries."""
 
@@ -149,14 +155,15 @@ class Conversation(Generic[S]):
         on_open: Callable[[S], None] | None = None,
         default: Start | None = None,
         who: Callable[[], Awaitable[Principal]] = _anonymous,
+        recheck: Callable[[Principal], Awaitable[None]] = _stays,
     ) -> None:
         """address: of the client, for limits; None if unknown. first_message_s: seconds to wait for a `start` before
         the defaults apply. on_open: called with each session that this connection gets. default: applies where the
-        client sends no `start`. who: tells who the client is, once it is admitted; its ServiceError ends the
-        connection."""
+        client sends no `start`. who: tells who the client is, once it is admitted. recheck: whether
+        it still is that one, asked from time to time. Their ServiceErrors end the connection."""
         self._door, self._sessions, self._address = door, sessions, address
         self._first_message_s, self._on_open, self._default = first_message_s, on_open, default
-        self._who, self._principal = who, ANONYMOUS
+        self._who, self._recheck, self._principal = who, recheck, ANONYMOUS
         self._session: S | None = None
         self._number = 0
         self._started = False  # the client sent `start`
@@ -316,6 +323,7 @@ class Conversation(Generic[S]):
     async def _watch(self, session: S, sender: asyncio.Task[None]) -> None:
         """Send statistics until the session has to end; raises the error that ends it."""
         sent_at = time.monotonic() - STATS_S + FIRST_STATS_S
+        checked_at = time.monotonic()
         while True:
             await asyncio.wait({sender}, timeout=0.2)
             if sender.done():
@@ -324,6 +332,9 @@ class Conversation(Generic[S]):
             if session.failed is not None:
                 raise session.failed
             self._check_mine(session)
+            if time.monotonic() - checked_at >= RECHECK_S:
+                checked_at = time.monotonic()
+                await self._recheck(self._principal)
             if time.monotonic() - sent_at >= STATS_S:
                 sent_at = time.monotonic()
                 session.outbox.put(session.stats())

@@ -24,9 +24,12 @@ def load_recogniser(settings: Settings, threads: int | None = None, folder: Path
             amp=settings.use_amp,
             threads=settings.torch_threads or threads,
             backend=settings.inference_backend,
+            lm_weight=settings.gloss_lm_weight,
         )
     except OnnxUnavailable as problem:
         raise SettingsError(f"INFERENCE_BACKEND=onnx: {problem}; or set INFERENCE_BACKEND=torch.") from problem
+    if settings.gloss_lm_weight and recogniser.lm is None:
+        logger.warning("checkpoint {} has no gloss language model; GLOSS_LM_WEIGHT has no effect", recogniser.model_id)
     if recogniser.config.model.rgb is not None and recogniser.backend.rgb is None:
         logger.warning(
             "checkpoint {} was trained on images and landmarks, but only landmarks are read here (figure: wer_pose). "

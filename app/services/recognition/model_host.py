@@ -75,9 +75,9 @@ class ModelHost:
             thread.shutdown(wait=False, cancel_futures=True)
             raise
         logger.info(
-            "recogniser {} ({} glosses) ready on {} after {:.1f} s",
+            "recogniser {} ({}) ready on {} after {:.1f} s",
             recogniser.model_id,
-            len(recogniser.vocabulary),
+            recogniser.knows,
             recogniser.device,
             time.perf_counter() - began,
         )

@@ -17,8 +17,10 @@ from app.pipeline.clip_reading import ClipReading
 from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.services.recognition.windows import MAX_WINDOWS, Turn, Window, WindowReader
 
-#: Sessions in one round.
-MAX_SESSIONS = 24
+#: Sessions in one round: their windows fit one call of the network.
+MAX_SESSIONS = MAX_WINDOWS
+#: Windows of clips, which are longer, in one round.
+CLIP_WINDOWS = 16
 #: Windows of clips in one round while sessions are being read: a session waits for no more than that.
 CLIP_WINDOWS_BESIDE_LIVE = 4
 #: Seconds for which a session counts as being read after its last turn.
@@ -218,7 +220,7 @@ class Scheduler:
 
     async def _clip_round(self) -> None:
         beside_live = self.live.waiting or time.monotonic() - self._live_at < LIVE_S
-        windows = CLIP_WINDOWS_BESIDE_LIVE if beside_live else MAX_WINDOWS
+        windows = CLIP_WINDOWS_BESIDE_LIVE if beside_live else CLIP_WINDOWS
         clips = [self.clips.pop()[0] for _ in range(min(self.clips.waiting, self._batch, windows))]
         share = windows // len(clips)
         batch = [(clip, clip.take_work(share)) for clip in clips]

@@ -16,6 +16,7 @@ from app.core.errors import GpuInUse, InvalidRequest, TrainingUnavailable, Unkno
 from app.core.ids import config_names, dataset_names
 from app.core.settings import Settings
 from app.services.training_jobs.request import TrainingRequest
+from app.training.kinds import ConfigKind, config_kind
 from app.training.run_folder import missing_packages
 
 
@@ -44,6 +45,12 @@ def make_plan(settings: Settings, request: TrainingRequest, run: Path, *, resume
     if missing := missing_packages():
         raise TrainingUnavailable(missing)
     config, data = _config(settings.configs_dir, request.config), _dataset(settings.datasets_dir, request.dataset)
+    kind = _kind(config)
+    if kind == "glosses" and request.num_epochs is not None:
+        raise InvalidRequest(
+            f"num_epochs: the config '{config.stem}' counts steps, not passes over a dataset; leave num_epochs out, "
+            f"and give the overrides 'steps' or 'seconds' instead."
+        )
     gpus = _gpus(request)
     device = "cpu" if not gpus else "cuda" if request.nproc > 1 else f"cuda:{gpus[0]}"
     command = [sys.executable, "-m"]
@@ -52,7 +59,7 @@ def make_plan(settings: Settings, request: TrainingRequest, run: Path, *, resume
     command += ["app", "train", "--config", str(config), "--data", str(data), "--out", str(run), "--device", device]
     if resume:
         command.append("--resume")
-    changes = [f"{key}={_yaml(value)}" for key, value in request.settings().items()]
+    changes = [f"{key}={_yaml(value)}" for key, value in request.settings(kind).items()]
     return Plan([*command, *(["--set", *changes] if changes else [])], gpus)
 
 
@@ -95,7 +102,7 @@ def _dataset(folder: Path, name: str) -> Path:
     if name not in known:
         raise UnknownDataset(
             f"There is no dataset '{name}' in DATASETS_DIR ({_list(known)}). A dataset is a folder there that "
-            "holds its table, clips.csv for example; links are not followed."
+            "holds its table, clips.csv for example, or folders that do; links are not followed."
         )
     return folder.resolve() / name
 
@@ -105,6 +112,16 @@ def _config(folder: Path, name: str) -> Path:
     if name not in known:
         raise UnknownConfig(f"There is no config '{name}' in CONFIGS_DIR ({_list(known)}).")
     return folder.resolve() / f"{name}.yaml"
+
+
+def _kind(config: Path) -> ConfigKind:
+    try:
+        return config_kind(config)
+    except ValueError:  # the message has the path
+        raise InvalidRequest(
+            f"config: '{config.stem}' cannot be used: it should be a mapping of settings in YAML, with kind: glosses "
+            f"or without a kind."
+        ) from None
 
 
 def _list(known: list[str]) -> str:

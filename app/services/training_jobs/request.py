@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from app.core.ids import NAME
+from app.training.kinds import ConfigKind
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z][a-z0-9_]{0,40}){0,4}")
 #: Settings that have a field of their own, and the field's name.
@@ -20,7 +21,7 @@ _FIELDS = {
 }
 MAX_OVERRIDES = 64
 #: Settings that the trainer would open as a file, and the names that may be given for them.
-_NAMED_FILES = {"model.rgb.weights": ("default",)}
+_NAMED_FILES = {"model.rgb.weights": ("default",), "teachers": ()}
 
 
 def _name_alone(value: object) -> object:
@@ -89,9 +90,10 @@ class TrainingRequest(BaseModel):
                 _check_value(key, part)
         return value
 
-    def settings(self) -> dict[str, Any]:
-        """All changes to the config, by the config's setting names."""
-        fields = {key: getattr(self, field) for key, field in _FIELDS.items()}
+    def settings(self, kind: ConfigKind = "corpus") -> dict[str, Any]:
+        """All changes to the config, by the setting names of its kind."""
+        short = kind == "glosses"
+        fields = {key.removeprefix("optim.") if short else key: getattr(self, f) for key, f in _FIELDS.items()}
         return {**{key: value for key, value in fields.items() if value is not None}, **self.overrides}
 
 
@@ -99,8 +101,11 @@ def _check_value(key: str, value: object) -> None:
     if isinstance(value, str):
         if len(value) > 200 or not value.isprintable():
             raise ValueError(f"'{key}': strings are limited to 200 printable characters")
-        if key in _NAMED_FILES and value not in _NAMED_FILES[key]:
-            raise ValueError(f"'{key}': over the network only {', '.join(_NAMED_FILES[key])} or null is allowed")
+        # A stage's own settings are named stages.NAME.SETTING.
+        setting = key.split(".", 2)[-1] if key.startswith("stages.") else key
+        if setting in _NAMED_FILES and value not in _NAMED_FILES[setting]:
+            allowed = " or ".join([*_NAMED_FILES[setting], "null"])
+            raise ValueError(f"'{key}': over the network only {allowed} is allowed")
         # Glosses may hold any character; everything else that looks like a path could be read as one.
         if key not in ("glosses", "without") and ("/" in value or "\\" in value or value.startswith((".", "~"))):
             raise ValueError(f"'{key}': paths cannot be given over the network")

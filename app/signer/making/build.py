@@ -9,14 +9,14 @@ barycentre, then average body and hand shapes frame by frame over the aligned cl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from loguru import logger
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_ELBOW, NOSE, RIGHT_ELBOW
+from app.signer.making.arms import Elbows
 from app.signer.making.barycentre import Barycentre, alignment_weights, barycentre, common_clock
 from app.signer.making.clips import (
     BAND,
@@ -37,7 +37,8 @@ from app.signer.making.hands import (
     weighted_median,
     with_bone_lengths,
 )
-from app.signer.performance import FPS, mixed, smoothed
+from app.signer.performance import FPS, Performance, mixed, smoothed
+from app.signer.store import with_both_hands
 
 Float = NDArray[np.float64]
 
@@ -46,6 +47,8 @@ FRAMES = 36
 #: The corpus holds few frames a second (about 10 to 15); this many frames at 25 fps stand for one of them.
 STRETCH = 1.25
 SHORTEST_S, LONGEST_S = 1.0, 1.4
+#: From so many clips on an average is a median.
+MANY = 8
 #: Glosses whose most common form in the corpus is not the ASL citation form, and the number of hands that
 #: distinguishes it: GOOD ends on the other palm (many give a thumbs-up), THANK-YOU is one hand from the chin.
 CITATION_HANDS = {"GOOD": 2, "THANK-YOU": 1}
@@ -75,9 +78,19 @@ class AveragedSign:
     present: NDArray[np.bool_]
     """(T, 2)"""
 
+    def performance(self) -> Performance:
+        """What the prototype signer does."""
+        raised = self.present.astype(np.float64)
+        return with_both_hands(Performance(self.nose, self.elbows, self.wrists, self.hands, raised))
 
-def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int], aligned: Barycentre) -> AveragedSign:
-    """Averages aligned clips frame by frame. clips: all with FRAMES frames; lengths: their frames as recorded."""
+
+def average_group(
+    gloss: str, clips: Sequence[BodyClip], aligned: Barycentre, seconds: float, elbows: Elbows | None = None
+) -> AveragedSign:
+    """Averages aligned clips frame by frame. clips: all with FRAMES frames; seconds: how long the sign lasts.
+
+    elbows: where elbows are, for clips that do not show them.
+    """
     count, frames = len(clips), len(aligned.centre)
     weights = [alignment_weights(p, frames, len(c.body)) for p, c in zip(aligned.paths, clips, strict=True)]
     pick = np.stack([np.rint(w @ np.arange(w.shape[1])).astype(int) for w in weights])
@@ -110,13 +123,14 @@ def average_group(gloss: str, clips: Sequence[BodyClip], lengths: Sequence[int],
     ballots = np.where(seen | ~present[None], votes[:, None, None], votes[:, None, None] * 0.2)
     wrist = np.zeros(wrists.shape[1:])
     for f, s, d in np.ndindex(wrist.shape):
-        wrist[f, s, d] = weighted_median(wrists[:, f, s, d], ballots[:, f, s])
+        # The median of few clips jumps from one to another.
+        middle = weighted_median if count >= MANY else np.average
+        wrist[f, s, d] = middle(wrists[:, f, s, d], weights=ballots[:, f, s])
     wrist = with_amplitude(wrist, wrists)
-    elbow = np.nanmedian(body[:, :, [LEFT_ELBOW, RIGHT_ELBOW]], axis=0)
+    elbow = elbows(wrist) if elbows else np.nanmedian(body[:, :, [LEFT_ELBOW, RIGHT_ELBOW]], axis=0)
     nose = np.nanmedian(body[:, :, NOSE] - np.nanmedian(body[:, :, NOSE], axis=1, keepdims=True), axis=0)
 
     clock = common_clock(aligned.paths, [len(c.body) for c in clips], frames)
-    seconds = float(np.clip(np.median(lengths) * STRETCH / FPS, SHORTEST_S, LONGEST_S))
     at = np.interp(np.linspace(0, 1, round(seconds * FPS)), clock, np.arange(frames))
 
     def retimed(values: Float, sigma: float) -> Float:
@@ -205,38 +219,9 @@ def build_gloss(gloss: str, clips: Sequence[BodyClip], keep: float, at_most: int
     aligned = barycentre(
         [features(c) for c in chosen], features(turned[middle]), iterations=8, band=BAND, tolerance=1e-3
     )
-    prototype = average_group(gloss, chosen, [lengths[i] for i in group], aligned)
+    seconds = float(np.clip(np.median([lengths[i] for i in group]) * STRETCH / FPS, SHORTEST_S, LONGEST_S))
+    prototype = average_group(gloss, chosen, aligned, seconds)
     return ended_low(prototype) if gloss in ENDS_LOW else prototype
-
-
-def as_json(prototypes: Iterable[AveragedSign], body: Float) -> dict[str, object]:
-    """The file's content: whole numbers in thousandths of a shoulder width, hands only where present."""
-
-    def whole(values: Float) -> list[object]:
-        return list(np.rint(values * 1000).astype(int).tolist())
-
-    glosses = {}
-    for p in prototypes:
-        entry: dict[str, object] = {
-            "signers": p.signers,
-            "clips": p.clips,
-            "nose": whole(p.nose),
-            "elbows": whole(p.elbows),
-            "wrists": whole(p.wrists),
-        }
-        for side, name in enumerate(("left", "right")):
-            at = np.flatnonzero(p.present[:, side])
-            if len(at):
-                entry[name] = {"start": int(at[0]), "points": whole(p.hands[at[0] : at[-1] + 1, side])}
-        glosses[p.gloss] = entry
-    return {
-        "format": 1,
-        "unit": "1/1000 shoulder width; origin at the shoulder midpoint, x right, y down; hands relative to the wrist",
-        "fps": FPS,
-        "method": "DTW barycentre of training clips of several signers; app/signer/making/build.py",
-        "body": whole(body),
-        "glosses": glosses,
-    }
 
 
 @dataclass(frozen=True)
@@ -252,40 +237,44 @@ class Recording:
     """(T, 21, 2)"""
 
 
+def common_body(recordings: Mapping[str, Sequence[Recording]]) -> Float:
+    """The figure's body (25, 2), from some recordings of every gloss."""
+    of_some = (r for of_gloss in recordings.values() for r in of_gloss[:: max(1, len(of_gloss) // 30)])
+    sample = [read_clip(r.pose, r.left, r.right, r.signer) for r in of_some]
+    return typical_body([clip for clip in sample if clip is not None])
+
+
+def body_clips(recordings: Iterable[Recording], nose_y: float) -> list[BodyClip]:
+    """Those that are usable, for a figure whose nose is that high above its shoulders."""
+    clips = (read_clip(r.pose, r.left, r.right, r.signer, nose_y) for r in recordings)
+    return [clip for clip in clips if clip is not None]
+
+
 def make_prototypes(
     recordings: Mapping[str, Sequence[Recording]],
+    wanted: Collection[str],
+    body: Float,
     *,
     candidates: int,
     per_signer: int,
     keep: float,
     at_most: int,
     seed: int,
-) -> dict[str, object]:
-    """What `app.signer.prototypes.load` reads, as JSON: the prototypes of all glosses and the body they share.
+) -> Iterator[AveragedSign]:
+    """The prototypes of the wanted glosses.
 
     candidates: clips per gloss that may be averaged, at most per_signer of each signer, more where a gloss has few
     signers; keep: share of them that is averaged, at_most clips.
     """
-    of_some = (r for of_gloss in recordings.values() for r in of_gloss[:: max(1, len(of_gloss) // 30)])
-    sample = [read_clip(r.pose, r.left, r.right, r.signer) for r in of_some]
-    body = typical_body([clip for clip in sample if clip is not None])
-    prototypes = []
     for number, (gloss, of_gloss) in enumerate(recordings.items()):
+        if gloss not in wanted:
+            continue
         rng = np.random.default_rng([seed, number])
-        hands, clips = CITATION_HANDS.get(gloss), []
-        for i in choose_clips([r.signer for r in of_gloss], len(of_gloss), len(of_gloss), rng):
-            r = of_gloss[i]
-            clip = read_clip(r.pose, r.left, r.right, r.signer, float(body[NOSE, 1]))
-            if clip is not None and hands in (None, hands_used(clip)):
-                clips.append(clip)
+        order = choose_clips([r.signer for r in of_gloss], len(of_gloss), len(of_gloss), rng)
+        clips = body_clips((of_gloss[i] for i in order), float(body[NOSE, 1]))
+        if hands := CITATION_HANDS.get(gloss):
+            clips = [clip for clip in clips if hands_used(clip) == hands]
         # A gloss of few signers may take more of each, so that there is something to average.
         most = max(per_signer, -(-24 // max(len({c.signer for c in clips}), 1)))
         picks = choose_clips([c.signer for c in clips], candidates, most, rng)
-        p = build_gloss(gloss, [clips[i] for i in picks], keep, at_most)
-        prototypes.append(p)
-        logger.info(
-            "{:17s} {:2d} clips of {:2d} signers, {:.2f} s, spread {:.2f}, liveliness {:.2f}, hands {}",
-            *(gloss, p.clips, p.signers, len(p.wrists) / FPS),
-            *(p.spread, p.liveliness, p.present.mean(axis=0).round(2)),
-        )
-    return as_json(prototypes, body)
+        yield build_gloss(gloss, [clips[i] for i in picks], keep, at_most)

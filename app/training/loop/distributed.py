@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from app.training.errors import ConfigError
 from app.training.evaluation.wer import ErrorCounts
@@ -89,6 +90,21 @@ def device_named(name: str, local_rank: int = 0) -> torch.device:
     if index >= count:
         raise ConfigError(f"--device {name}: this process needs GPU {index}, but PyTorch sees {count} here")
     return torch.device("cuda", index)
+
+
+def averaged_over(ranks: Ranks, net: nn.Module, find_unused: bool = False) -> nn.Module:
+    """`net`, whose gradients are from now on the mean of all ranks', and whose weights are the first rank's.
+
+    find_unused: not every weight has a gradient in every step.
+    """
+    if ranks.world == 1:
+        return net
+    return DistributedDataParallel(
+        net,
+        device_ids=[ranks.device.index] if ranks.device.type == "cuda" else None,
+        forward_sync_buffers=False,  # the shared normalisation keeps them equal
+        find_unused_parameters=find_unused,
+    )
 
 
 #: The Gloo group over all ranks, where the default group is another one.

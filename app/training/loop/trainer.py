@@ -22,10 +22,10 @@ from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 from app.training.batches import Batch
 from app.training.config import OptimConfig
-from app.training.errors import ConfigError
+from app.training.errors import ConfigError, TrainingFailed
 from app.training.loop.batch_norm import share_batch_norm
 from app.training.loop.checkpoints import CheckpointManager, TrainingState, load_state
-from app.training.loop.distributed import Ranks, rows_of_ranks, sum_over_ranks
+from app.training.loop.distributed import Ranks, averaged_over, rows_of_ranks, sum_over_ranks
 from app.training.loop.loss_meter import LossMeter
 from app.training.loop.optimise import Average, make_optimizer, precision
 from app.training.loop.pace import Pace
@@ -37,10 +37,6 @@ from app.training.source import Source
 
 #: status.json is at most this old, in seconds, whatever `log_every` is: steps of a large network take long.
 REPORT_EVERY_S = 5.0
-
-
-class TrainingFailed(RuntimeError):
-    """The run cannot continue; the message says why and what to change."""
 
 
 class CSLRTrainer:
@@ -98,16 +94,9 @@ class CSLRTrainer:
         net: nn.Module = self.model
         if self.config.compile:
             net = torch.compile(net, dynamic=True)  # type: ignore[assignment]
-        if self.ranks.world == 1:
-            return net
         config = self.model.config
-        return DistributedDataParallel(
-            net,
-            device_ids=[self.ranks.device.index] if self.ranks.device.type == "cuda" else None,
-            forward_sync_buffers=False,  # the shared normalisation keeps them equal
-            # Clips without pictures leave out the RGB stream; a classifier of its own has no gradient without a loss.
-            find_unused_parameters=config.rgb is not None or not config.shared_classifier,
-        )
+        # Clips without pictures leave out the RGB stream; a classifier of its own has no gradient without a loss.
+        return averaged_over(self.ranks, net, config.rgb is not None or not config.shared_classifier)
 
     def run(self, stop: StopRequest | None = None) -> str | None:
         """Train from the current step to the last. Returns why it ended before that: "signal", "patience", or None.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 
 from app.pipeline.module1_preprocessing.normalise import BODY_FEATURES, NUM_FEATURES
 from app.pipeline.module3_sequence.losses import LossConfig, ctc, feasible, total_loss
-from app.pipeline.module3_sequence.model import CosineClassifier, ModelConfig, RGBConfig, SignModel
+from app.pipeline.module3_sequence.model import CosineClassifier, ExpertConfig, ModelConfig, RGBConfig, SignModel
 
 TINY = {"labels": 5, "body_dim": 8, "hand_dim": 8, "model_dim": 16}
 #: The kind of network that reads a large vocabulary.
@@ -50,9 +52,64 @@ def test_shoulders_elbows_and_movements_of_the_head_mean_nothing_to_a_network_of
     assert not torch.equal(model(clip, lengths).logits, model(other, lengths).logits)
 
 
-def test_config_survives_a_round_trip() -> None:
-    config = ModelConfig(labels=3, rgb=RGBConfig(backbone="resnet34", weights=None))
-    assert ModelConfig.from_dict(config.to_dict()) == config
+SMALL = ModelConfig(labels=2, body_dim=8, hand_dim=8, model_dim=12)
+EXPERT = ExpertConfig(columns=(4, 2), weight=0.7, model=SMALL)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(labels=3, rgb=RGBConfig(backbone="resnet34", weights=None)),
+        ModelConfig(**TINY, **HEAD_AND_HANDS, expert=EXPERT),
+    ],
+)
+def test_config_survives_a_round_trip_through_json(config: ModelConfig) -> None:
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_an_expert_decides_only_which_of_its_glosses_a_sign_is() -> None:
+    torch.manual_seed(0)
+    model = SignModel(ModelConfig(**TINY, **HEAD_AND_HANDS, expert=EXPERT)).eval()
+    assert model.expert is not None
+    clip, lengths = torch.randn(1, 24, NUM_FEATURES), torch.tensor([24])
+    alone = model(clip, lengths).logits[0].log_softmax(-1)
+    short, _ = model.encode_frames(clip, lengths)
+    assert short.shape[-1] == model.config.short_dim == 16 + 12
+    told = model.classify(short, lengths // 4)[0].log_softmax(-1)
+    expert = model.expert.model(clip, lengths).logits[0].log_softmax(-1)
+    others, known = [0, 1, 3, 5], [4, 2]
+    torch.testing.assert_close(told[:, others], alone[:, others])
+    torch.testing.assert_close(told[:, known].logsumexp(-1), alone[:, known].logsumexp(-1))
+    product = (alone[:, known] + 0.7 * expert[:, 1:]).log_softmax(-1)
+    torch.testing.assert_close(told[:, known].log_softmax(-1), product)
+
+
+def test_an_expert_without_weight_changes_nothing_and_adds_no_buffers_to_a_checkpoint() -> None:
+    torch.manual_seed(0)
+    model = SignModel(ModelConfig(**TINY, expert=replace(EXPERT, weight=0.0))).eval()
+    clip, lengths = torch.randn(2, 24, NUM_FEATURES), torch.tensor([24, 12])
+    short, _ = model.encode_frames(clip, lengths)
+    torch.testing.assert_close(model.classify(short, lengths // 4), model(clip, lengths).logits)
+    assert model.state_dict().keys() == dict(model.named_parameters()).keys() | {
+        name for name, _ in model.named_buffers() if "running" in name or "batches" in name
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"columns": (4,)},
+        {"columns": (4, 4)},
+        {"columns": (0, 1)},
+        {"columns": (4, 6)},
+        {"weight": -1.0},
+        {"weight": float("nan")},
+        {"model": replace(SMALL, expert=ExpertConfig((1, 2), 1.0, SMALL))},
+    ],
+)
+def test_an_expert_that_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expert"):
+        SignModel(ModelConfig(**TINY, expert=replace(EXPERT, **wrong)))
 
 
 def test_the_two_heads_share_one_classifier_unless_told_otherwise() -> None:

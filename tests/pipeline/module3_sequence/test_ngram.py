@@ -72,6 +72,37 @@ def test_saved_and_loaded_it_is_the_same(
         assert sentence_log_prob(loaded, sentence) == sentence_log_prob(model, sentence)
 
 
+@given(corpora, st.integers(1, 4), st.permutations(GLOSSES), st.integers(1, 3), st.lists(labels, max_size=4))
+def test_narrowed_to_fewer_glosses_it_is_the_same_given_that_no_other_is_signed(
+    corpus: list[list[int]], order: int, shuffled: list[str], count: int, before: list[int]
+) -> None:
+    """Against brute force: the whole model's probabilities after the same signs, divided by their sum."""
+    model, kept = NgramModel.fit(corpus, GLOSSES, order), shuffled[:count]
+    whole = [1 + GLOSSES.index(gloss) for gloss in kept]
+    narrow = model.narrowed(kept)
+    assert narrow.vocabulary == tuple(kept)
+    assert narrow.num_labels == 1 + count
+    context, same = model.start(), narrow.start()
+    for label in before:
+        if label in whole:
+            context, same = model.advance(context, label), narrow.advance(same, 1 + whole.index(label))
+    expected = [math.exp(model.log_probs(context)[label]) for label in (END, *whole)]
+    found = [math.exp(value) for value in narrow.log_probs(same)]
+    assert found == pytest.approx([p / math.fsum(expected) for p in expected], rel=1e-12)
+    # Narrowed twice it is the same as narrowed once, and it is saved whole.
+    again = narrow.narrowed(kept[:1])
+    assert list(again.log_probs(())) == pytest.approx(list(model.narrowed(kept[:1]).log_probs(())), rel=1e-12)
+
+
+def test_a_narrowed_model_is_saved_whole_and_knows_no_other_glosses(tmp_path: Path) -> None:
+    model = NgramModel.fit([[1, 2, 3]], GLOSSES, 2)
+    model.narrowed(["WATER"]).save(tmp_path / "lm.json")
+    assert NgramModel.load(tmp_path / "lm.json").vocabulary == tuple(GLOSSES)
+    for glosses in ([], ["WATER", "WATER"], ["COFFEE"]):
+        with pytest.raises(InvalidNgramModel, match="narrowed to glosses of its own vocabulary"):
+            model.narrowed(glosses)
+
+
 def test_unseen_contexts_take_no_memory() -> None:
     model = NgramModel.fit([[1, 2, 3]], GLOSSES, order=3)
     assert model.log_probs((3, 1)) is model.log_probs((2, 1))

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 import redis
+from limits.aio.storage import MemoryStorage
 from pydantic import SecretStr
 
 from app.core.errors import TooManyRequests
 from app.core.settings import Settings
+from app.services.accounts import rate_limits
 from app.services.accounts.rate_limits import RateLimits
 from tests.support.accounts import client_of, guarded, key_of, person, running
 from tests.support.problems import assert_problem
@@ -72,6 +74,21 @@ async def test_each_has_a_limit_of_its_own(tiny_settings: Settings) -> None:
     with pytest.raises(TooManyRequests) as refused:
         await limits.sign_in("user/1")
     assert refused.value.headers["Retry-After"] == "60"
+
+
+async def test_counters_that_nobody_needs_are_removed(tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = RateLimits(tiny_settings)
+    for n in range(500):
+        await limits.request(f"address/{n}")
+    counters = limits._here.storage
+    assert isinstance(counters, MemoryStorage)
+    assert len(counters.storage) == 500
+    later = time.time() + 300
+    monkeypatch.setattr(time, "time", lambda: later)
+    monkeypatch.setattr(rate_limits, "SWEEP_S", 0.0)
+    await limits.request("address/0")
+    assert len(counters.storage) == len(counters.expirations) == 1
+    assert len(counters.locks) <= 1
 
 
 async def test_with_redis_several_processes_count_together(tiny_settings: Settings, redis_url: str) -> None:

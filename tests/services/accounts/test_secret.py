@@ -13,21 +13,21 @@ from app.services.accounts.secret import FILE, Secret
 
 
 def test_without_a_setting_a_random_one_is_kept(tiny_settings: Settings, tmp_path: Path) -> None:
-    settings = tiny_settings.model_copy(update={"data_dir": tmp_path / "data"})
+    settings = tiny_settings.model_copy(update={"data_dir": tmp_path / "data", "auth_secret": None})
     with ThreadPoolExecutor(8) as threads:  # as processes that start together
         made = set(threads.map(lambda _: Secret.of(settings).key("x"), range(16)))
     assert made == {Secret.of(settings).key("x")}
     file = settings.data_dir / FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert os.listdir(settings.data_dir) == [FILE]
-    elsewhere = tiny_settings.model_copy(update={"data_dir": tmp_path / "other"})
+    elsewhere = tiny_settings.model_copy(update={"data_dir": tmp_path / "other", "auth_secret": None})
     assert Secret.of(elsewhere).key("x") not in made
 
 
 def test_a_folder_that_cannot_be_written_is_named(tiny_settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(SettingsError, match="Set AUTH_SECRET"):
-        Secret.of(tiny_settings.model_copy(update={"data_dir": tmp_path / "data"}))
+        Secret.of(tiny_settings.model_copy(update={"data_dir": tmp_path / "data", "auth_secret": None}))
 
 
 def test_what_is_made_for_one_use_is_worth_nothing_for_another(tiny_settings: Settings) -> None:

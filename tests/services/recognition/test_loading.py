@@ -8,6 +8,7 @@ from loguru import logger
 
 from app.core.settings import Settings, SettingsError
 from app.pipeline.backends.export import export_checkpoint
+from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, NgramModel
 from app.services.recognition.loading import load_recogniser
 from tests.services.recognition.test_service import clip
 from tests.support.image_recognisers import image_checkpoint
@@ -46,6 +47,25 @@ def test_auto_is_the_cpu_where_onnx_runtime_has_no_cuda(
     )
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     assert load_recogniser(onnx_settings.model_copy(update={"device": "auto"})).device == "cpu"
+
+
+def test_the_setting_weighs_the_language_model_of_a_checkpoint_that_has_one(
+    tiny_settings: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_settings.checkpoint_path, tmp_path / "tiny")
+    settings = tiny_settings.model_copy(update={"checkpoint_dir": tmp_path, "gloss_lm_weight": 0.5})
+    said: list[str] = []
+    sink = logger.add(lambda message: said.append(message.record["message"]), level="WARNING")
+    try:
+        without = load_recogniser(settings)
+        NgramModel.fit([[1, 2]], without.vocabulary, 2).save(tmp_path / "tiny" / LANGUAGE_MODEL)
+        assert load_recogniser(settings).config.decoder.lm_weight == 0.5
+        unset = settings.model_copy(update={"gloss_lm_weight": None})
+        assert load_recogniser(unset).config.decoder.lm_weight == 0.0
+    finally:
+        logger.remove(sink)
+    assert said == ["checkpoint tiny has no gloss language model; GLOSS_LM_WEIGHT has no effect"]
+    without.recognise(clip())
 
 
 @pytest.mark.slow

@@ -21,13 +21,12 @@ from app.pipeline.clip_reading import ClipReading
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.recogniser import Recogniser
 from app.services.recognition.checkpoint_store import CheckpointEntry
-from app.services.recognition.scheduler import Scheduler
-from app.services.recognition.windows import MAX_WINDOWS
+from app.services.recognition.scheduler import CLIP_WINDOWS, Scheduler
 from tests.support.recognisers import performance
 from tests.support.services import model_host
 
 #: Frames of a clip that takes several rounds: windows of the tiny recogniser are 128 or 256 frames long.
-LONG = 256 * 3 * MAX_WINDOWS
+LONG = 256 * 3 * CLIP_WINDOWS
 
 
 def clip(frames: int) -> Keypoints:
@@ -85,7 +84,7 @@ async def test_a_window_that_does_not_fit_is_tried_in_halves_once(tiny_settings:
 
     def small(recogniser: Recogniser, windows: Sequence[np.ndarray]) -> list[np.ndarray]:
         sizes.append(len(windows))
-        if len(windows) > MAX_WINDOWS // 2:
+        if len(windows) > CLIP_WINDOWS // 2:
             raise MemoryError
         return really(recogniser, windows)
 
@@ -94,7 +93,7 @@ async def test_a_window_that_does_not_fit_is_tried_in_halves_once(tiny_settings:
         reading = ClipReading(host.recogniser, clip(LONG))
         with patch.object(Recogniser, "steps", small):
             await host.read(reading)
-        assert sizes[:3] == [MAX_WINDOWS, MAX_WINDOWS // 2, MAX_WINDOWS // 2]
+        assert sizes[:3] == [CLIP_WINDOWS, CLIP_WINDOWS // 2, CLIP_WINDOWS // 2]
         assert reading.recognition().gloss == expected.gloss
         with patch.object(Recogniser, "steps", side_effect=MemoryError), pytest.raises(OutOfMemory):
             await host.read(ClipReading(host.recogniser, clip(LONG)))

@@ -170,15 +170,15 @@ async def test_a_clip_without_windows_needs_no_call() -> None:
 async def test_a_short_clip_does_not_wait_for_a_long_one() -> None:
     model = Model()
     async with scheduling(model, wait_s=0.0) as scheduler:
-        long = await busy_with(scheduler, model, Clip("long", 10 * module.MAX_WINDOWS))
+        long = await busy_with(scheduler, model, Clip("long", 10 * module.CLIP_WINDOWS))
         short = asyncio.create_task(read(scheduler, Clip("short", 2)))
         await asyncio.sleep(0.01)
         model.may_run.set()
         await short
         assert not long.done()
         await long
-    half = module.MAX_WINDOWS // 2
-    assert model.calls[0] == ["long"] * module.MAX_WINDOWS
+    half = module.CLIP_WINDOWS // 2
+    assert model.calls[0] == ["long"] * module.CLIP_WINDOWS
     assert sorted(model.calls[1]) == [*["long"] * half, *["short"] * 2]
 
 
@@ -211,7 +211,7 @@ async def test_a_session_waits_for_no_more_than_the_call_that_runs() -> None:
         await long
     assert session.delivered == [None]
     beside = module.CLIP_WINDOWS_BESIDE_LIVE
-    assert model.calls[:3] == [["long"] * module.MAX_WINDOWS, ["live"], ["long"] * beside]
+    assert model.calls[:3] == [["long"] * module.CLIP_WINDOWS, ["live"], ["long"] * beside]
     assert all(len(call) <= beside for call in model.calls[2:])  # in case the session comes again
 
 
@@ -278,12 +278,12 @@ async def test_a_caller_that_is_cancelled_while_waiting_costs_no_work() -> None:
 async def test_the_rest_of_a_cancelled_clip_is_not_read() -> None:
     model = Model()
     async with scheduling(model, wait_s=0.0) as scheduler:
-        gone = await busy_with(scheduler, model, Clip("long", 100 * module.MAX_WINDOWS))
+        gone = await busy_with(scheduler, model, Clip("long", 100 * module.CLIP_WINDOWS))
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
         model.may_run.set()
         await read(scheduler, Clip("next"))
-    assert model.calls == [["long"] * module.MAX_WINDOWS, ["next"]]
+    assert model.calls == [["long"] * module.CLIP_WINDOWS, ["next"]]
 
 
 async def test_a_session_that_is_forgotten_has_no_turn() -> None:

@@ -46,6 +46,24 @@ def test_the_command_is_a_list_of_arguments(settings: Settings, tmp_path: Path) 
     assert (made.gpus, made.device) == ((), "cpu")
 
 
+def test_a_config_of_the_large_vocabulary_has_its_own_names_of_settings(settings: Settings, tmp_path: Path) -> None:
+    (settings.datasets_dir / "both" / "wlasl").mkdir(parents=True)
+    (settings.datasets_dir / "both" / "wlasl" / "clips.csv").touch()
+    (settings.configs_dir / "large.yaml").write_text("kind: glosses\n")
+    wanted = {"dataset": "both", "config": "large", "batch_size": 8, "seed": 3, "overrides": {"steps": 5}}
+    command = make_plan(settings, asked(**wanted), tmp_path).command
+    assert command[command.index("--set") :] == ["--set", "batch_size=8", "seed=3", "steps=5"]
+    with pytest.raises(InvalidRequest, match="num_epochs: the config 'large' counts steps"):
+        make_plan(settings, asked(**wanted, num_epochs=2), tmp_path)
+
+
+@pytest.mark.parametrize("text", ["kind: other\n", "- a\n", "{"])
+def test_a_config_that_no_trainer_reads_is_refused(settings: Settings, tmp_path: Path, text: str) -> None:
+    (settings.configs_dir / "wrong.yaml").write_text(text)
+    with pytest.raises(InvalidRequest, match="config: 'wrong' cannot be used"):
+        make_plan(settings, asked(config="wrong"), tmp_path)
+
+
 def test_several_processes_run_under_torchrun_and_a_resumed_job_goes_on(settings: Settings, tmp_path: Path) -> None:
     command = make_plan(settings, asked(nproc=2), tmp_path, resume=True).command
     assert command[1:9] == [

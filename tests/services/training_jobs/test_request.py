@@ -32,6 +32,8 @@ def test_only_what_was_given_differs_from_the_config() -> None:
         "optim.seed": 0,
         "model.dropout": 0.1,
     }
+    glosses = asked(batch_size=4, learning_rate=1e-5, seed=0, overrides={"recipe.cut": 0.1}).settings("glosses")
+    assert glosses == {"batch_size": 4, "learning_rate": 1e-5, "seed": 0, "recipe.cut": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,8 @@ def test_only_what_was_given_differs_from_the_config() -> None:
         ({"overrides": {"optim.epochs": 1}}, "a field of its own: num_epochs"),
         ({"overrides": {"model.rgb.weights": "/etc/passwd"}}, "only default or null is allowed"),
         ({"overrides": {"model.rgb.weights": "..\\x"}}, "only default or null is allowed"),
+        ({"overrides": {"teachers": ["runs"]}}, "only null is allowed"),
+        ({"overrides": {"stages.second.teachers": ["runs"]}}, "only null is allowed"),
         ({"overrides": {"model.x": ["a", "~root"]}}, "paths cannot be given"),
         ({"overrides": {"model.x": {"a": 1}}}, "give a number"),
         ({"overrides": {"model.x": "a\nb"}}, "printable"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -240,7 +238,9 @@ def test_weighted_median_follows_the_weight() -> None:
     assert weighted_median(np.array([3.0, 1.0, 2.0]), np.array([5.0, 1, 1])) == 3
 
 
-def corpus(folder: Path, seed: int) -> None:
+def corpus(data: Path, seed: int) -> None:
+    folder = data / "signs"
+    folder.mkdir()
     rng = np.random.default_rng(seed)
     blocks: list[list[np.ndarray]] = [[], [], []]
     offsets, rows = [0], []
@@ -261,13 +261,14 @@ def corpus(folder: Path, seed: int) -> None:
 
 def test_command_writes_what_the_signer_reads(tmp_path: Path) -> None:
     corpus(tmp_path, 9)
-    out = tmp_path / "made" / "prototypes.json.gz"
+    out = tmp_path / "made" / "prototypes.zip"
     app(["prototypes", "--data", str(tmp_path), "--out", str(out)])
-    content = json.loads(gzip.decompress(out.read_bytes()))
-    assert set(content["glosses"]) == {"ARC", "LOW-ARC"}
-    assert content["glosses"]["ARC"]["signers"] >= 2
-    assert content["glosses"]["ARC"]["clips"] >= 8
     signer = load(out)
+    assert set(signer) == {"ARC", "LOW-ARC"}
+    made = signer.about("ARC").origin
+    assert made.signers >= 2
+    assert made.clips >= 8
+    assert made.corpus == "signs"
     assert signer.about("LOW-ARC").sign.wrists[:, 1, 1].mean() > signer.about("ARC").sign.wrists[:, 1, 1].mean() + 0.3
     assert signer.about("ARC").sign.wrists[:, 1, 1].max() < LOWERED_Y
     first = out.read_bytes()

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from app.training.corpora.boston104.features import TRACK_FPS
 from app.training.corpora.boston104.recogniser import Method, TrackRecogniser
 from app.training.corpora.boston104.sentences import Sentence, load_boston104
 from app.training.evaluation.answers import Answer, errors, tables
 from app.training.evaluation.report import EvaluationReport
 from app.training.evaluation.tables import markdown_table, report_tables, ways_table
+from app.training.evaluation.times import time_figures
 
 #: Ways of reading: name, decoder, with the gloss language model?
 WAYS: tuple[tuple[str, Method, bool], ...] = (
@@ -31,11 +33,13 @@ SETS = ("all", "wording of a training sentence", "new wording")
 def track_figures(
     recogniser: TrackRecogniser, sentences: Sequence[Sentence], training: Sequence[Sentence]
 ) -> dict[str, Any]:
-    """Per way: WER over all, over wordings of `training` sentences and over new ones; tables of the headline way."""
+    """Per way: `time_figures`; WER over all, over wordings of `training` sentences and over new ones. Tables of the
+    headline way."""
     lattices = recogniser.lattices([s.tracks for s in sentences])
     known = {s.glosses for s in training}
     read: dict[str, list[Answer]] = {}
-    ways = {}
+    ways, times = {}, {}
+    signed = [[(s.gloss, s.start / TRACK_FPS, s.end / TRACK_FPS) for s in one.segments] for one in sentences]
     for name, method, with_lm in WAYS:
         answers = read[name] = []
         for sentence, lattice in zip(sentences, lattices, strict=True):
@@ -46,9 +50,11 @@ def track_figures(
         of_new = [a for a in answers if a.reference not in known]
         sets = zip(SETS, (answers, of_known, of_new), strict=True)
         ways[name] = {label: {**errors(part), "sentences": len(part)} for label, part in sets}
+        times[name] = time_figures(zip(signed, (a.predicted for a in answers), strict=True))
     return {
         "headline": HEADLINE,
         "ways": ways,
+        "times": times,
         "tables": tables(read[HEADLINE]),
         "sentences": [
             {
@@ -70,6 +76,14 @@ def report_tracks(figures: dict[str, Any]) -> str:
     parts = [
         f"{figures['checkpoint']}, BOSTON-104, {figures['split']} split, no boundaries given. Sentences: {sizes}.",
         ways_table("WER", figures["ways"], SETS),
+        "Times of the signs that were read right, against the boundaries that were set by hand:",
+        markdown_table(
+            ("way", "overlap (IoU)", "start", "end", "signs"),
+            [
+                (name, f"{row['iou']:.2f}", f"{row['start_ms']} ms", f"{row['end_ms']} ms", str(row["timed"]))
+                for name, row in figures["times"].items()
+            ],
+        ),
         f"What follows is of: {figures['headline']}.",
         report_tables(figures["tables"]),
         markdown_table(("video", "signed", "read"), sentences),

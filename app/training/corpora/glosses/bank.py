@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from loguru import logger
 from numpy.typing import NDArray
 
 from app.training.corpora.glosses.names import NONE, gloss_of, left_out, signs_of
@@ -82,11 +83,14 @@ class Bank:
 def load_bank(data: Path, per_gloss: int | None = None) -> Bank:
     """Read DATA/signs and DATA/wlasl, both splits; letters are left out.
 
-    per_gloss: at most so many clips of a signer's gloss, the first ones. Raises CorpusError.
+    per_gloss: at most so many clips of a signer's gloss, the first ones. Training clips of a sign in which no hand is
+    ever seen are left out, with a warning: they would teach to read a sign from nothing. Those of dev stay, and count
+    as what is missed. Raises CorpusError.
     """
     frames: list[NDArray[np.float16]] = []
     there: list[NDArray[np.bool_]] = []
     clips: list[Clip] = []
+    handless: list[str] = []
     start = 0
     for read in (_signs, _wlasl):
         for split in ("train", "dev"):
@@ -95,12 +99,43 @@ def load_bank(data: Path, per_gloss: int | None = None) -> Bank:
                 taken[gloss, signer] += 1
                 if per_gloss and taken[gloss, signer] > per_gloss:
                     continue
+                if split == "train" and gloss != NONE and not seen[:, 1:].any():
+                    handless.append(f"{gloss} of {signer}")
+                    continue
                 frames.append(_to_body(points, seen, aspect))
                 there.append(seen)
                 corpus = read.__name__.strip("_")
                 clips.append(Clip(gloss, signer, corpus, split, start, start + len(points), fps))
                 start += len(points)
+    if handless:
+        shown = ", ".join(handless[:10]) + (", ..." if len(handless) > 10 else "")
+        logger.warning("{} training clips are left out, because no hand is seen in them: {}", len(handless), shown)
+    if not clips:
+        raise CorpusError(f"{data / 'signs'} and {data / 'wlasl'} hold no clip of a sign")
     return Bank(np.concatenate(frames), np.concatenate(there), tuple(clips))
+
+
+def check_signers(bank: Bank) -> None:
+    """Raises CorpusError where nothing can be learned about, or measured on, other people than those recorded."""
+    train, dev = (
+        {(bank.clips[i].corpus, bank.clips[i].signer) for i in bank.of(split=split)} for split in ("train", "dev")
+    )
+    if not train:
+        raise CorpusError("there is no training clip of a sign: give clips the split train in clips.csv")
+    if len(train | dev) == 1:
+        (_, name) = next(iter(train))
+        raise CorpusError(
+            f"all {len(bank.clips)} clips show one signer ({name}): a network would learn one person's signing, and "
+            f"nothing would say how it reads anybody else. Add recordings of at least one other person, and put all "
+            f"clips of a person into one split (train or dev) in clips.csv"
+        )
+    if both := sorted(name for _, name in train & dev):
+        raise CorpusError(
+            f"{', '.join(both[:10])} {'is' if len(both) == 1 else 'are'} in both train and dev: figures on people who "
+            f"were trained on say nothing. Put all clips of a person into one split in clips.csv"
+        )
+    if len(train) == 1:
+        logger.warning("all training clips show one signer: other people will hardly be read; add recordings of them")
 
 
 def _open(folder: Path, split: str) -> tuple[Any, list[dict[str, str]]]:

@@ -97,22 +97,34 @@ class DeviceBank:
 
 
 def disturb(
-    points: Tensor, there: Tensor, how: Disturbance, generator: torch.Generator, strength: Tensor | None = None
+    points: Tensor,
+    there: Tensor,
+    how: Disturbance,
+    generator: torch.Generator,
+    strength: Tensor | None = None,
+    rows: Tensor | None = None,
+    parts: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """(B, T, 53, 2) and (B, T, 3) -> the same, as another camera would have seen another body.
 
-    strength: (B,) factor of all deviations of a row; None: 1.
+    strength: (B,) factor of all deviations of a row; None: 1. rows, parts: where these are one of `parts` equal shares
+    of a batch, (B,) their numbers in the whole. All is drawn for the whole, so that a phrase is disturbed alike,
+    whatever the number of processes.
     """
     batch, frames = there.shape[:2]
     device = points.device
     if strength is None:
         strength = torch.ones(batch, device=device)
 
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, device=device, generator=generator)
+    def own(drawn: Tensor) -> Tensor:
+        return drawn if rows is None or parts == 1 else drawn[rows]
 
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, device=device, generator=generator) * strength.view(-1, *[1] * (len(shape) - 1))
+    def uniform(count: int, *shape: int) -> Tensor:
+        return own(torch.rand(count * parts, *shape, device=device, generator=generator))
+
+    def normal(count: int, *shape: int) -> Tensor:
+        drawn = own(torch.randn(count * parts, *shape, device=device, generator=generator))
+        return drawn * strength.view(-1, *[1] * len(shape))
 
     swap = uniform(batch, 1, 1) < how.mirror
     points = torch.where(swap[..., None], _flip(_take(points, _MIRROR)), points)
@@ -122,12 +134,12 @@ def disturb(
     wave = torch.sin(2 * math.pi * (0.2 + 0.6 * uniform(batch, 3, 1)) * t + 2 * math.pi * uniform(batch, 3, 1))
     sway = (wave[..., None] * normal(batch, 3, 1, 2)).transpose(1, 2)[:, :, :, None]  # (B, T, 3, 1, 2)
     for k, hand in enumerate((LEFT, RIGHT)):
-        own = points[:, :, hand]
-        wrist = own[:, :, :1]
+        joints = points[:, :, hand]
+        wrist = joints[:, :, :1]
         shape = torch.eye(2, device=device) + how.hand_shape * normal(batch, 2, 2)
-        own = wrist + torch.einsum("btki,bij->btkj", own - wrist, shape)
-        own = own + how.joint * normal(batch, 1, 21, 2)
-        points[:, :, hand] = own + how.hand * normal(batch, 1, 1, 2) + how.drift * sway[:, :, k]
+        joints = wrist + torch.einsum("btki,bij->btkj", joints - wrist, shape)
+        joints = joints + how.joint * normal(batch, 1, 21, 2)
+        points[:, :, hand] = joints + how.hand * normal(batch, 1, 1, 2) + how.drift * sway[:, :, k]
     points[:, :, HEAD] += how.head * (normal(batch, 1, 1, 2) + 0.4 * normal(batch, 1, 5, 2) + 0.5 * sway[:, :, 2])
 
     angle = how.rotation * normal(batch)

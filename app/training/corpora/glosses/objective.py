@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from app.pipeline.module3_sequence.losses import ctc
@@ -73,6 +73,17 @@ def run(model: SignModel, features: Tensor, spans: Tensor) -> Output:
     )
 
 
+class Forward(nn.Module):
+    """`run` as a module's call, which DistributedDataParallel can wrap."""
+
+    def __init__(self, model: SignModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: Tensor, spans: Tensor) -> Output:
+        return run(self.model, features, spans)
+
+
 def mean_logits(classifier: CosineClassifier, hidden: Tensor, spans: Tensor) -> Tensor:
     """(B, S, dim), spans (n, 4) in frames -> (n, classes): the mean of the classifier's logits over each stretch."""
     pooled = stretch_means(F.normalize(hidden, dim=-1), spans)
@@ -118,18 +129,26 @@ def step_labels(batch: int, steps: int, spans: Tensor) -> Tensor:
     return labels.index_reduce_(0, spans[:, 0], inside * spans[:, 3:], "amax")
 
 
-def hidden_glosses(batch: IndexBatch, width: int, share: float) -> Tensor:
+def hidden_glosses(batch: IndexBatch, width: int, share: float, generator: torch.Generator | None = None) -> Tensor:
     """bool (B, width): which columns a phrase is read without; never the blank nor its own signs.
 
     A phrase that is read with fewer glosses (`share` of them) is read with 2 to 50 % of them.
     """
-    device = batch.spans.device
-    rows = len(batch.lengths)
-    kept = 0.02 * 25.0 ** torch.rand(rows, 1, device=device)
-    hidden = (torch.rand(rows, width, device=device) > kept) & (torch.rand(rows, 1, device=device) < share)
+    whole = len(batch.lengths) * batch.parts
+
+    def uniform(columns: int) -> Tensor:
+        return drawn_for(batch.rows, whole, columns, generator)
+
+    kept = 0.02 * 25.0 ** uniform(1)
+    hidden = (uniform(width) > kept) & (uniform(1) < share)
     hidden[:, 0] = False
     hidden[batch.spans[:, 0], batch.spans[:, 3]] = False
     return hidden
+
+
+def drawn_for(numbers: Tensor, whole: int, columns: int, generator: torch.Generator | None) -> Tensor:
+    """(n, columns) uniform: rows `numbers` of what is drawn for a whole batch, alike for any number of processes."""
+    return torch.rand(whole, columns, device=numbers.device, generator=generator)[numbers]
 
 
 def masked(out: Output, hidden: Tensor, rows: Tensor) -> Output:
@@ -168,24 +187,31 @@ def taught(teachers: Sequence[SignModel], features: Tensor, spans: Tensor, hidde
 
 
 def loss(
-    model: SignModel,
+    net: nn.Module,
     features: Tensor,
     batch: IndexBatch,
     weights: Objective,
     amp: torch.dtype,
     teachers: Sequence[SignModel] = (),
+    generator: torch.Generator | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss and its parts (detached). The network computes in `amp`, losses in float32."""
+    """The loss and its parts (detached). The network computes in `amp`, losses in float32.
+
+    net: `Forward`, or what wraps it. For a share of a batch everything is divided by the mean number of phrases, signs
+    or steps of a share, so that the mean of all shares' losses and gradients is that of the whole batch. generator: for
+    what is drawn, at the same point on all processes.
+    """
     hidden = None
     spans = batch.spans
-    if weights.extend and len(spans):
-        share = torch.rand(len(spans), 2, device=spans.device)
-        share = share * (torch.rand(len(spans), 1, device=spans.device) < weights.extend)
-        spans = extended(spans, batch.lengths.to(spans.device, non_blocking=True), share)
+    if weights.extend and len(batch.all_spans):
+        share, chosen = (drawn_for(batch.places, len(batch.all_spans), columns, generator) for columns in (2, 1))
+        lengths = batch.lengths.to(spans.device, non_blocking=True)
+        if len(spans):
+            spans = extended(spans, lengths, share * (chosen < weights.extend))
     with torch.autocast(features.device.type, dtype=amp, enabled=amp != torch.float32):
-        out = run(model, features, spans)
+        out = net(features, spans)
         if weights.masked:
-            hidden = hidden_glosses(batch, out.logits.shape[-1], weights.masked)
+            hidden = hidden_glosses(batch, out.logits.shape[-1], weights.masked, generator)
             out = masked(out, hidden, batch.spans[:, 0])
         target = taught(teachers, features, spans, hidden) if teachers and len(batch.spans) else None
     steps = -(-batch.lengths // TIME_DIVISOR)
@@ -193,21 +219,30 @@ def loss(
     auxiliary = ctc(out.conv_logits, steps, batch.targets, batch.target_lengths)
     total = main + weights.auxiliary * auxiliary
     parts = {"ctc": main.detach(), "aux": auxiliary.detach()}
+    for name, computed in (("stretch", True), ("distil", teachers), ("right", True), ("inside", weights.inside)):
+        if computed:  # a share without signs has the same parts as the others
+            parts[name] = torch.zeros_like(parts["ctc"])
     if len(batch.spans):
         labels = batch.spans[:, 3]
+        # Means over the signs of this share, weighed by how many these are.
+        signs = len(batch.spans) * batch.parts / len(batch.all_spans)
         pooled = out.pooled.float()[:, 1:]
-        stretch = smoothed(pooled, labels - 1, weights.smoothing)
+        stretch = signs * smoothed(pooled, labels - 1, weights.smoothing)
         parts["stretch"] = stretch.detach()
         if target is not None:
             log_probs = F.log_softmax(pooled, dim=-1)
-            distil = -(target.float() * log_probs).sum(-1).mean()
+            distil = -signs * (target.float() * log_probs).sum(-1).mean()
             parts["distil"] = distil.detach()
             stretch = (1 - weights.distil) * stretch + weights.distil * distil
-        parts["right"] = (pooled.argmax(-1) == labels - 1).float().mean()
+        parts["right"] = signs * (pooled.argmax(-1) == labels - 1).float().mean()
         total = total + weights.stretch * stretch
     if weights.inside and len(spans):
         labels = step_labels(len(features), out.logits.shape[1], batch.spans)
-        inside = F.cross_entropy(out.logits[..., 1:].float().flatten(0, 1), labels.flatten() - 1, ignore_index=-1)
+        known = step_labels(len(features) * batch.parts, out.logits.shape[1], batch.all_spans).sign().sum()
+        inside = F.cross_entropy(
+            out.logits[..., 1:].float().flatten(0, 1), labels.flatten() - 1, ignore_index=-1, reduction="sum"
+        )
+        inside = inside * batch.parts / known.clamp_min(1)
         parts["inside"] = inside.detach()
         total = total + weights.inside * inside
     if weights.framewise:

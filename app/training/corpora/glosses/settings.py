@@ -1,16 +1,20 @@
-"""The settings of one run of the large vocabulary: a whole recipe in one dataclass, changed by `name=value`."""
+"""The settings of a run of the large vocabulary: a whole recipe in one YAML file, changed by `name=value`."""
 
 from __future__ import annotations
 
-import json
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+from app.pipeline.module3_sequence.model import ModelConfig
+from app.training.config import build, parsed, put
 from app.training.corpora.glosses.compose import Recipe
 from app.training.corpora.glosses.device import Disturbance
 from app.training.corpora.glosses.objective import Objective
 from app.training.errors import ConfigError
+from app.training.kinds import read_yaml
 
 
 def _network() -> dict[str, Any]:
@@ -28,14 +32,14 @@ def _network() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Settings:
-    """One run."""
+    """One stage of a run."""
 
     steps: int = 8000
     """Optimiser steps at most."""
     seconds: float = 0.0
     """Seconds of training after which the run ends, the schedule with it; 0: no limit."""
     batch_size: int = 384
-    """Phrases a step."""
+    """Phrases a step, over all processes."""
     learning_rate: float = 2e-3
     """At the peak; cosine to almost 0."""
     warm_up: int = 200
@@ -49,7 +53,7 @@ class Settings:
     seed: int = 1
     """Of weights, dropout, phrases and disturbance."""
     workers: int = 2
-    """Processes that compose phrases; 0: none."""
+    """Processes that compose phrases, for each process that trains; 0: none."""
     save_every: int = 1000
     """Steps between checkpoints to resume from; 0: only at the end."""
     recipe: Recipe = field(default_factory=Recipe)
@@ -63,32 +67,96 @@ class Settings:
     model: dict[str, Any] = field(default_factory=_network)
     """Fields of `ModelConfig`."""
 
+    def __post_init__(self) -> None:
+        """Raises ConfigError for numbers that no run can have."""
+        for name, least in (("steps", 1), ("batch_size", 1), ("seconds", 0), ("workers", 0), ("save_every", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} should be {least} or more, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"learning_rate should be over 0, got {self.learning_rate}")
+        if not 0 <= self.average < 1:
+            raise ConfigError(f"average should be 0 or more and under 1, got {self.average}")
+        if self.objective.distil and not self.teachers:
+            raise ConfigError("objective.distil needs teachers: name checkpoint folders in the setting teachers")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole recipe: one network, trained in stage by stage, each from the averaged weights of the one before."""
+
+    stages: tuple[Settings, ...]
+    """In their order."""
+    clips_per_gloss: int | None = None
+    """At most so many clips of a signer's gloss are read; None: all."""
+
 
 def changed(settings: Settings, assignments: Sequence[str]) -> Settings:
-    """Settings with `a.b=value` applied, values in JSON. Raises ConfigError for a field that does not exist."""
+    """Settings with `a.b=value` applied, values in YAML. Raises ConfigError for a field that does not exist."""
+    values = asdict(settings)
     for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"setting {assignment!r} should look like recipe.cut=0.25")
-        settings = _set(settings, path.split("."), text)
+        put(values, *parsed(assignment))
+    return _settings(values, "")
+
+
+def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """Read a config of kind glosses. Raises ConfigError.
+
+    The file holds settings of all stages, and under `stages` by name what is different in each of them. overrides:
+    "batch_size=16" changes all stages, "stages.first.steps=100" one of them.
+    """
+    values = read_yaml(path)
+    own = {name: values.pop(name, None) for name in ("kind", "name", "description", "clips_per_gloss", "stages")}
+    stages = {"": {}} if own["stages"] is None else own["stages"]
+    if not isinstance(stages, dict) or not stages or not all(isinstance(v, dict) for v in stages.values()):
+        raise ConfigError(f"stages should be a mapping of names to settings, got {stages!r}")
+    everywhere: list[tuple[str, Any]] = []
+    alone: dict[str, list[tuple[str, Any]]] = {name: [] for name in stages}
+    for key, value in map(parsed, overrides):
+        if key == "clips_per_gloss":
+            own[key] = value
+        elif key.startswith("stages."):
+            _, name, setting = (*key.split(".", 2), "", "")[:3]
+            if name not in alone or not setting:
+                known = ", ".join(f"stages.{n}" for n in alone if n)
+                raise ConfigError(f"unknown setting {key}; known: {known or 'no stages'}")
+            alone[name].append((setting, value))
+        else:
+            everywhere.append((key, value))
+    common = _merged(asdict(Settings()), values)
+    _settings(_with(common, everywhere), "")  # what is wrong in all stages is named without one
+    built = tuple(
+        _settings(_with(_with(_merged(common, stages[name]), everywhere), alone[name]), f"stages.{name}.")
+        for name in stages
+    )
+    for stage in built[1:]:
+        if stage.model != built[0].model:
+            raise ConfigError("stages: all train one network, so model has to be the same in each of them")
+    most = own["clips_per_gloss"]
+    if most is not None and (type(most) is not int or most < 1):
+        raise ConfigError(f"clips_per_gloss should be a whole number over 0, or null, got {most!r}")
+    return Plan(built, most)
+
+
+def _settings(values: dict[str, Any], where: str) -> Settings:
+    settings: Settings = build(Settings, values, where)
+    try:
+        ModelConfig(labels=1, **settings.model)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}model: {error}") from error
     return settings
 
 
-def _set(owner: Any, path: list[str], text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    if isinstance(owner, dict):
-        return {**owner, path[0]: value}
-    if not is_dataclass(owner) or isinstance(owner, type) or path[0] not in {f.name for f in fields(owner)}:
-        raise ConfigError(f"unknown setting {path[0]!r}")
-    old = getattr(owner, path[0])
-    return replace(owner, **{path[0]: _set(old, path[1:], text) if len(path) > 1 else _like(old, value, path[0])})
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `changes`, groups merged."""
+    out = copy.deepcopy(base)
+    for key, value in changes.items():
+        old = out.get(key)
+        out[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return out
 
 
-def _like(old: Any, value: Any, name: str) -> Any:
-    try:
-        return tuple(value) if isinstance(old, tuple) else type(old)(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"setting {name!r} should be like {old!r}, got {value!r}") from error
+def _with(base: dict[str, Any], changes: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    out = copy.deepcopy(base)
+    for key, value in changes:
+        put(out, key, value)
+    return out

@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.training.corpora.glosses.bank import LEFT, RIGHT, Bank
+from app.training.strokes import stroke_in
 
-#: A hand that comes from less than this under where it signs (shoulder widths) does not come from rest.
-_RISE = 0.25
-#: The stroke begins when the hand has come so far from rest to where it signs.
-_SHARE = 0.7
 #: A hand seen in less of the stroke takes no part in the sign.
 _PART = 0.3
 
@@ -40,30 +37,8 @@ def find_strokes(bank: Bank) -> Strokes:
         h = height[clip.start : clip.end]
         seen = np.flatnonzero(np.isfinite(h))
         a, b = (int(seen[0]), int(seen[-1]) + 1) if len(seen) > 4 else (0, len(h))
-        first, last = _inside(h[a:b])
+        first, last = stroke_in(h[a:b])
         active[i] = clip.start + a, clip.start + b
         stroke[i] = active[i, 0] + first, active[i, 0] + last
         part[i] = bank.there[stroke[i, 0] : stroke[i, 1], 1:].mean(axis=0) >= _PART
     return Strokes(active, stroke, part)
-
-
-def _inside(height: NDArray[np.float32]) -> tuple[int, int]:
-    """(T,) height of the higher hand, -inf where none is seen -> the stroke as [first, end) of it."""
-    frames = len(height)
-    known = np.isfinite(height)
-    if frames < 8 or known.sum() < 6:
-        return 0, frames
-    h = np.interp(np.arange(frames), np.flatnonzero(known), height[known])
-    signing = float(np.median(h[frames // 4 : frames - frames // 4]))
-
-    def rise(track: NDArray[np.float64]) -> int:
-        rest = float(track[:2].mean())
-        if signing - rest < _RISE:
-            return 0
-        return int(np.argmax(track >= rest + _SHARE * (signing - rest)))
-
-    first, end = rise(h), frames - rise(h[::-1])
-    if end - first >= max(5, int(0.35 * frames)):
-        return first, end
-    spare = frames // 3
-    return spare, frames - spare

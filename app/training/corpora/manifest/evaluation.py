@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.module1_preprocessing.normalise import normalise
-from app.pipeline.module3_sequence.ngram import NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
 from app.training.corpora.manifest.cache import PictureConfig
@@ -24,13 +23,13 @@ _FRAMES = 64
 
 
 def evaluate(
-    recogniser: Recogniser, folder: Path, split: str, title: str, lm: NgramModel | None, live: StreamConfig | None
+    recogniser: Recogniser, folder: Path, split: str, title: str, live: StreamConfig | None
 ) -> EvaluationReport:
     """WER of one split by every way of reading; live: also as a stream in windows of this shape. Raises CorpusError."""
     examples, left_out = manifest_examples(folder, split, recogniser)
     if not examples:
         raise CorpusError(f"no clip of the split {split!r} can be used: {left_out[0]['why']}")
-    ways = ways_of(recogniser, {"clips": examples}, lm, live)
+    ways = ways_of(recogniser, {"clips": examples}, live)
     figures = {"corpus": "manifest", "clips": len(examples), "left_out": left_out, **ways}
     head = f"{title}, {len(examples)} clips, {len(left_out)} remarks on others"
     remarks = "".join(f"\n* {one['file'] or 'glosses'}: {one['why']}" for one in left_out)

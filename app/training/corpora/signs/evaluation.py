@@ -16,7 +16,6 @@ import numpy as np
 from app.pipeline.keypoints import DEFAULT_ASPECT, hand_present
 from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module1_preprocessing.resample import resample
-from app.pipeline.module3_sequence.ngram import NgramModel
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import StreamConfig
 from app.training.augment import to_image_coords
@@ -196,7 +195,7 @@ def read_instead(figures: dict[str, Any], gloss: str) -> str:
 
 
 def evaluate(
-    recogniser: Recogniser, folder: Path, split: str, title: str, lm: NgramModel | None, live: StreamConfig | None
+    recogniser: Recogniser, folder: Path, split: str, title: str, live: StreamConfig | None
 ) -> EvaluationReport:
     """Figures of single clips and composed phrases of one split, and WER by every way of reading.
 
@@ -204,7 +203,7 @@ def evaluate(
     """
     evaluation = Evaluation(load_signs(folder, split), recogniser.vocabulary)
     figures = evaluation.figures(recogniser)
-    ways = ways_of(recogniser, evaluation.signed(), lm, live)
+    ways = ways_of(recogniser, evaluation.signed(), live)
     text, card = (
         f"{title}\n\n{report(figures)}\n\n{report_ways(ways, names)}\n\n{report_glosses(figures)}"
         for names in (True, False)

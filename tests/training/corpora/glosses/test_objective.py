@@ -40,6 +40,9 @@ def _batch(rows: int, spans: list[list[int]]) -> IndexBatch:
         torch.zeros(rows, dtype=torch.int64),
         torch.tensor(spans),
         torch.ones(rows),
+        torch.arange(rows),
+        torch.arange(len(spans)),
+        torch.tensor(spans),
     )
 
 
