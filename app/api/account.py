@@ -11,6 +11,7 @@ from app.api.history import HistoryDep
 from app.api.problems import responses
 from app.api.schemas.history import Goodbye
 from app.core import errors
+from app.services.billing import closing
 
 router = APIRouter(prefix="/api/account", tags=["accounts"])
 
@@ -57,4 +58,4 @@ async def remove(body: Goodbye, user_id: SignedInId, accounts: AccountsDep) -> N
     """At once and for good: the account, its keys and its history. The entries of the ledger stay, without anything
     that tells whose they were. A subscription has to be ended first, so that nobody pays for an account that is
     gone."""
-    await accounts.remove(user_id, body.password)
+    await accounts.remove(user_id, body.password, closing.close)

@@ -8,13 +8,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import grpc
 import httpx
 import pytest
 import pytest_asyncio
+import socketio
 import websockets
 from fastapi import FastAPI
 
 from app.core.settings import Settings
+from app.rpc.glossline.v1 import captioner_pb2 as pb
+from app.rpc.glossline.v1 import captioner_pb2_grpc
+from app.rpc.server import rpc_server
 from app.services.history import writer
 from tests.conftest import fresh_database
 from tests.support.accounts import PASSWORD, Person, client_of, guarded, key_of, person, running
@@ -132,6 +137,49 @@ async def test_live_captions_are_kept_with_how_they_came_about(
     assert finals
     assert [line["sentence"] for line in lines] == [final["sentence"] for final in finals]
     assert [line["lag_ms"] for line in lines] == [final["lag_ms"] for final in finals]
+
+
+async def test_over_socketio(app: FastAPI, client: httpx.AsyncClient, host: str) -> None:
+    someone = await person(app)
+    sio = socketio.AsyncClient(reconnection=False)
+    saving: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    def heard(event: dict[str, Any]) -> None:
+        """A `start` replaces the session with the defaults, whose `ready` comes first."""
+        if event["type"] == "ready" and event["config"]["save"] and not saving.done():
+            saving.set_result(event)
+
+    sio.on("caption", heard)
+    await sio.connect(f"http://{host}", auth={"token": someone.access})
+    try:
+        await sio.emit("start", {"save": True})
+        event = await asyncio.wait_for(saving, 20)
+    finally:
+        await sio.disconnect()
+    await app.state.services.history.writer.written()
+    listed = (await client.get("/api/history", headers=someone.headers)).json()["sessions"]
+    assert [entry["live_session"] for entry in listed] == [event["session_id"]]
+
+
+async def test_over_grpc(tiny_settings: Settings, database_url: str) -> None:
+    async with running(guarded(tiny_settings, database_url)) as app, client_of(app) as client:
+        someone = await person(app)
+        metadata = [("authorization", f"Bearer {someone.access}")]
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        async with (
+            rpc_server(app.state.services, "127.0.0.1", 0) as port,
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel,
+        ):
+            call = captioner_pb2_grpc.CaptionerStub(channel).StreamCaptions(metadata=metadata)
+            await call.write(pb.StreamCaptionsRequest(start=pb.Start(save=True)))
+            await call.write(pb.StreamCaptionsRequest(stop=pb.Stop()))
+            await call.done_writing()
+            events = [event async for event in call]
+        ready = events[0].ready
+        assert ready.config.save is True
+        await app.state.services.history.writer.written()
+        listed = (await client.get("/api/history", headers=someone.headers)).json()["sessions"]
+        assert [entry["live_session"] for entry in listed] == [ready.session_id]
 
 
 async def test_subtitles_corrections_and_search(app: FastAPI, client: httpx.AsyncClient) -> None:

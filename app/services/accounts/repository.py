@@ -12,12 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models.accounts import ApiKey, PasswordReset, RefreshToken, Ticket, User
-from app.db.models.credits import Subscription
 
 #: `last_used_at` of a key is written at most this often.
 _USE_NOTED = timedelta(minutes=1)
-#: States of a subscription in which Stripe charges.
-_PAYING = ("active", "trialing", "past_due", "unpaid", "incomplete", "paused")
 _KEY_VALID = ApiKey.revoked_at.is_(None) & or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now())
 
 
@@ -55,13 +52,6 @@ async def number_of_admins(session: AsyncSession) -> int:
     query = select(User.id).where(User.role == "admin", User.disabled_at.is_(None)).order_by(User.id)
     query = query.with_for_update()
     return len((await session.scalars(query)).all())
-
-
-async def pays(session: AsyncSession, user_id: UUID) -> bool:
-    """Whether Stripe goes on charging for this account; its row is locked."""
-    query = select(Subscription).where(Subscription.user_id == user_id, Subscription.source == "stripe")
-    found = await session.scalar(query.with_for_update())
-    return found is not None and found.status in _PAYING and not found.ends_at_period_end
 
 
 # -- refresh tokens --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from loguru import logger
 
@@ -43,6 +44,8 @@ MAX_SESSION_S = 4 * 3600.0
 #: Pings keep a session open without frames for NO_FRAMES_S; when all places are taken, a session without frames for
 #: SILENT_S is ended in favour of a new one.
 NO_FRAMES_S, SILENT_S = 900.0, 30.0
+#: Seconds that a new session waits for another of its account to be settled, where that is in its way.
+SETTLE_S = 5.0
 #: The sign language of a recogniser for which training did not record one (ISO 639-3, undetermined).
 UNDETERMINED = "und"
 
@@ -79,6 +82,7 @@ class LiveHub:
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
+        self._settling: dict[asyncio.Task[None], UUID | None] = {}  # whose sessions have ended and are being paid
         self.draining = False
         """Shutting down: no session can begin."""
         self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
@@ -229,12 +233,15 @@ class LiveHub:
         except errors.PlanLimit:
             entries = list(self._entries.values())
             lost = [entry.session for entry in entries if not entry.connected and _owns(principal, entry.session)]
-            if not lost:
+            settling = [task for task, owner in self._settling.items() if owner == principal.user_id]
+            if not lost and not settling:
                 raise
             for session in lost:
                 await self.drop(session.id)
                 if session.charge is not None:
                     await session.charge.close()
+            if settling:  # such as the session that the `start` of a Socket.IO client replaces
+                await asyncio.wait(settling, timeout=SETTLE_S)
             return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
 
     def _open_camera(self, client: CameraClient) -> Camera:
@@ -292,7 +299,9 @@ class LiveHub:
                 self._count_frames(entry)
                 charge, used_s = entry.session.charge, entry.session.used_s
                 if charge is not None:
-                    charge.close()
+                    settling = charge.close()
+                    self._settling[settling] = entry.session.principal.user_id
+                    settling.add_done_callback(lambda task: self._settling.pop(task, None))
                 if entry.session.record is not None:
                     paid = self._credits is not None and charge is not None
                     cost = self._credits.plans.credits("live", used_s) if self._credits and paid else 0
