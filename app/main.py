@@ -12,7 +12,21 @@ from fastapi.middleware.cors import CORSMiddleware
 from loguru import logger
 
 from app import __version__
-from app.api import auth, billing, health, inference, openapi, pages, problems, signs, training, users, vocabulary
+from app.api import (
+    account,
+    auth,
+    billing,
+    health,
+    history,
+    inference,
+    openapi,
+    pages,
+    problems,
+    signs,
+    training,
+    users,
+    vocabulary,
+)
 from app.api import captions_ws as live
 from app.api import keys as keys_routes
 from app.api import metrics as metrics_route
@@ -50,6 +64,7 @@ from app.services.billing.plans import check_prices, load_plans
 from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
+from app.services.history.service import History
 from app.services.landmarks.process import landmark_engine
 from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial_checkpoint
 from app.services.recognition.checkpoint_store import CheckpointEntry, check_checkpoint, configured_checkpoint
@@ -84,6 +99,10 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         if database is not None and settings.stripe_secret_key is not None:
             stripe = StripeBilling(settings, database, credits.plans, metrics)
             stack.push_async_callback(within, PART_S, "payments", stripe.close)
+        kept: History | None = None
+        if database is not None:
+            kept = History(settings, database)
+            stack.push_async_callback(within, PART_S, "history", kept.close)
         # A thread that decodes an image cannot be stopped; what was opened before it still has to be closed.
         landmarks = landmark_engine(settings.extractor_workers)
         stack.push_async_callback(within, PART_S, "landmarks", partial(asyncio.to_thread, landmarks.close))
@@ -95,7 +114,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         clips = ClipService(settings, host, landmarks, metrics)
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
-        captions = LiveHub(settings, host, landmarks, metrics, credits)
+        captions = LiveHub(settings, host, landmarks, metrics, credits, kept)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
@@ -114,6 +133,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             access=Access(settings, accounts, keys, limits),
             credits=credits,
             stripe=stripe,
+            history=kept,
             host=host,
             clips=clips,
             captions=captions,
@@ -253,6 +273,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(users.router)
     app.include_router(keys_routes.router)
     app.include_router(billing.router)
+    app.include_router(history.router)
+    app.include_router(account.router)
     app.include_router(pages.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
@@ -264,6 +286,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         inference.router.prefix: settings.max_upload_bytes,
         training.router.prefix: training.MAX_BODY_BYTES,
         billing.router.prefix: billing.MAX_BODY_BYTES,
+        history.router.prefix: history.MAX_BODY_BYTES,
         SOCKETIO_PATH: MAX_PACKET,
     }
     app.add_middleware(BodyLimit, limits=limits)

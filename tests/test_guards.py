@@ -52,6 +52,7 @@ WATCHING = {"operator", "admin", "operator's captions", "operator's training", "
     "TRAINING_TOKEN",
 }
 WITH_ACCOUNT = PEOPLE | KEYS
+HISTORY = PEOPLE | {"user's history"}
 OWN = PEOPLE | {"user's account", "admin's account"}
 SIGNED_IN = PEOPLE
 ADMINS = {"admin"}
@@ -100,6 +101,12 @@ HTTP: dict[str, set[str]] = {
     "GET /api/keys": SIGNED_IN,
     "POST /api/keys": SIGNED_IN,
     "DELETE /api/keys/{key_id}": SIGNED_IN,
+    "GET /api/history": HISTORY,
+    "GET /api/history/{session_id}": HISTORY,
+    "DELETE /api/history/{session_id}": HISTORY,
+    "PATCH /api/history/{session_id}/lines/{number}": HISTORY,
+    "GET /api/account/export": SIGNED_IN,
+    "DELETE /api/account": SIGNED_IN,
     "GET /api/billing/plans": EVERYBODY,
     "GET /api/billing/usage": OWN,
     "GET /api/billing/ledger": OWN,
@@ -164,7 +171,7 @@ async def token_of(app: FastAPI, who: str, people: Mapping[str, Person], keys: M
 def refusal(who: str, allowed: set[str] = CAPTIONS) -> tuple[int, str]:
     unknown = who in ("nobody", "METRICS_TOKEN")
     if who == "TRAINING_TOKEN":  # is known, but has no account
-        unknown = allowed in (OWN, SIGNED_IN, ADMINS, WITH_ACCOUNT)
+        unknown = allowed in (OWN, SIGNED_IN, ADMINS, WITH_ACCOUNT, HISTORY)
     return (401, "unauthenticated") if unknown else (403, "forbidden")
 
 

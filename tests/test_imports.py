@@ -32,8 +32,9 @@ PLANNED = {"speech"}
 ROOMS = {
     "accounts": set(),
     "billing": set(),
-    "captions": {"billing", "conversation", "recognition"},
+    "captions": {"billing", "conversation", "history", "recognition"},
     "conversation": set(),
+    "history": {"billing", "recognition"},
     "landmarks": set(),
     "recognition": set(),
     "speech": {"conversation"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
@@ -11,7 +12,7 @@ from python_multipart.multipart import parse_options_header
 
 from app.api.schemas.clips import Prediction
 from app.services.recognition.service import ClipResult
-from app.services.recognition.subtitles import subtitles
+from app.services.recognition.subtitles import Cue, subtitles, to_srt, to_vtt
 
 Format = Literal["json", "srt", "vtt"]
 FormatQuery = Annotated[
@@ -40,7 +41,14 @@ async def answer(request: Request, outcome: ClipResult, asked: Format | None) ->
     wanted = form(request, asked)
     if wanted == "json":
         return Prediction.of(outcome)
-    text = await asyncio.to_thread(subtitles, outcome.caption, outcome.sign_language, wanted)
+    return _subtitles(await asyncio.to_thread(subtitles, outcome.caption, outcome.sign_language, wanted), wanted)
+
+
+def as_subtitles(cues: Sequence[Cue], wanted: Literal["srt", "vtt"]) -> Response:
+    return _subtitles(to_srt(cues) if wanted == "srt" else to_vtt(cues), wanted)
+
+
+def _subtitles(text: str, wanted: Format) -> Response:
     media_type = next(media for media, named in _SUBTITLES.items() if named == wanted)
     return Response(text, headers={"content-type": f"{media_type}; charset=utf-8"})
 

@@ -118,6 +118,15 @@ def _asked(
 QueryDep = Annotated[Asked, Depends(_asked)]
 
 
+SaveQuery = Annotated[
+    bool,
+    Query(
+        description="Keep the answer in the history of the account (GET /api/history); never the video or landmarks. "
+        "Without an account: 401, because nothing would be stored."
+    ),
+]
+
+
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is cancelled if the client disconnects. Raises ClientDisconnect then.
 
@@ -175,6 +184,7 @@ async def predict(
     principal: CurrentPrincipal,
     query: QueryDep,
     key: IdempotencyKey = None,
+    save: SaveQuery = False,
 ) -> Prediction | Response:
     """Upload a video of a person signing and get the recognised signs.
 
@@ -184,7 +194,7 @@ async def predict(
     the connection stops the work.
     """
     services.clips.check_ready()
-    paying = await payment(services, principal, key)
+    paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
         await query.check(services)
         async with receive_file(incoming) as upload:
@@ -212,10 +222,11 @@ async def frames(
     principal: CurrentPrincipal,
     query: QueryDep,
     key: IdempotencyKey = None,
+    save: SaveQuery = False,
 ) -> Prediction | Response:
     """Send the frames of a clip as base64 JPEG, with their rate or their times; at most 64 MiB."""
     services.clips.check_ready()
-    paying = await payment(services, principal, key)
+    paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
         if (given := _media_type(request)) != "application/json":
             raise errors.UnsupportedMediaType(
@@ -281,10 +292,11 @@ async def landmarks(
     principal: CurrentPrincipal,
     query: QueryDep,
     key: IdempotencyKey = None,
+    save: SaveQuery = False,
 ) -> Prediction | Response:
     """Send body landmarks instead of images, which then never leave the device. JSON: at most 16 MiB."""
     services.clips.check_ready()
-    paying = await payment(services, principal, key)
+    paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
         await query.check(services)
 

@@ -21,6 +21,7 @@ TAGS = [
         "description": "Train your own recogniser: jobs, their curves and logs, and the active checkpoint.",
     },
     {"name": "accounts", "description": "Signing in, API keys, and for admins the accounts of others."},
+    {"name": "history", "description": "Captions that an account keeps: list, search, correct, delete."},
     {"name": "billing", "description": "Plans, credits and payments."},
     {"name": "vocabulary", "description": "The signs the recogniser knows."},
     {"name": "health", "description": "Liveness, readiness, system information."},

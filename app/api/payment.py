@@ -21,6 +21,7 @@ from app.services.billing import limits
 from app.services.billing.credits import insufficient
 from app.services.billing.idempotency import MAX_KEY, Answer, Key
 from app.services.container import Services
+from app.services.history.service import checked_owner
 from app.services.recognition.service import ClipResult
 from app.services.recognition.vocabularies import Vocabulary
 
@@ -61,6 +62,9 @@ class Payment:
     upload_limit: int | None
     """Bytes that the plan allows; None: only the limits of the service apply."""
 
+    keep: bool
+    """Whether the answer goes into the history."""
+
     @property
     def free(self) -> bool:
         return not self.services.credits.charges(self.principal)
@@ -71,7 +75,9 @@ class Payment:
         longest_s = self.services.settings.max_duration_s
         credits = self.services.credits
         if self.free:
-            return await answers.answer(request, await clip.read(longest_s), asked)
+            result = await clip.read(longest_s)
+            self._save(result, free=True)
+            return await answers.answer(request, result, asked)
         key = None
         if self.key is not None:
             named = [request.url.path, clip.vocabulary, answers.form(request, asked)]
@@ -88,17 +94,28 @@ class Payment:
             if isinstance(response, Prediction):
                 response = Response(response.model_dump_json(), media_type="application/json")
             charge.answer = Answer(response.headers["content-type"], bytes(response.body))
+        self._save(result, free=False)
         return response
 
+    def _save(self, result: ClipResult, free: bool) -> None:
+        """Once it is paid."""
+        history = self.services.history
+        if self.keep and history is not None:
+            cost = 0 if free else self.services.credits.plans.credits("clip", result.recognition.duration_s)
+            history.save_clip(self.principal, result, cost)
 
-async def payment(services: Services, principal: Principal, key: str | None) -> Payment:
-    """Before the body is received. Raises InsufficientCredits for an account that has nothing left."""
+
+async def payment(services: Services, principal: Principal, key: str | None, save: bool = False) -> Payment:
+    """Before the body is received. Raises InsufficientCredits for an account that has nothing left; to save the
+    answer, Unauthenticated without an account, and DatabaseUnavailable where it cannot be promised."""
+    if save:
+        checked_owner(services.history, principal)
     account = await services.credits.account(principal)
     if account is None:
-        return Payment(services, principal, key, None)
+        return Payment(services, principal, key, None, save)
     if account.available < 1 and key is None:  # with a key, the answer may be there already
         raise insufficient(1, account.available, "clip")
-    return Payment(services, principal, key, int(account.plan.upload_mb * (1 << 20)))
+    return Payment(services, principal, key, int(account.plan.upload_mb * (1 << 20)), save)
 
 
 def _digest(named: str, content: bytes | bytearray | Path) -> bytes:

@@ -203,6 +203,13 @@ class AlreadySubscribed(ServiceError, status=409, title="There is a subscription
     example = "The account has a subscription. POST /api/billing/portal leads to the page where it is changed or ended."
 
 
+class SubscriptionRunning(ServiceError, status=409, title="A subscription is running"):
+    example = (
+        "A subscription is still being paid for this account. End it with POST /api/billing/portal, then delete the "
+        "account."
+    )
+
+
 class IdempotencyInProgress(ServiceError, status=409, title="The first request with this key is running"):
     retry_after_s = 2
     example = "A request with this Idempotency-Key is still being worked on. Ask again in a moment for its answer."

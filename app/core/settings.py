@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         None, description="postgresql:// address of the database; unset = an embedded PostgreSQL in DATA_DIR."
     )
     data_dir: Path = Field(_REPOSITORY / "data", description="Folder of the embedded database.")
+    history_days: int | None = Field(
+        None, ge=1, le=36_500, description="Days that stored captions are kept; unset = until they are deleted."
+    )
     redis_url: SecretStr | None = Field(
         None, description="redis:// address; several processes then share their rate limits. Unset = each has its own."
     )
@@ -220,7 +223,8 @@ class Settings(BaseSettings):
     @field_validator(
         *("database_url", "training_token", "auth_secret", "redis_url"),
         *("metrics_token", "public_url", "smtp_host", "smtp_user", "smtp_password"),
-        *("plans_file", "stripe_secret_key", "stripe_webhook_secret", "sentry_dsn", "otel_exporter_otlp_endpoint"),
+        *("plans_file", "stripe_secret_key", "stripe_webhook_secret", "history_days"),
+        *("sentry_dsn", "otel_exporter_otlp_endpoint"),
         mode="before",
     )
     @classmethod

@@ -15,6 +15,7 @@ from app.services.accounts.service import Accounts
 from app.services.billing.credits import Credits
 from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
+from app.services.history.service import History
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
@@ -38,6 +39,8 @@ class Services:
     """What is used, and what it costs; where nothing is charged, everything is free."""
     stripe: StripeBilling | None
     """None without STRIPE_SECRET_KEY."""
+    history: History | None
+    """Captions that accounts keep."""
     host: ModelHost
     clips: ClipService
     captions: LiveHub

@@ -109,6 +109,12 @@ def admin(address: str, tiny_settings: Settings, postgres: str) -> str:
         "GET /api/keys",
         "POST /api/keys",
         "DELETE /api/keys/{key_id}",
+        "GET /api/history",
+        "GET /api/history/{session_id}",
+        "DELETE /api/history/{session_id}",
+        "PATCH /api/history/{session_id}/lines/{number}",
+        "GET /api/account/export",
+        "DELETE /api/account",
     ],
 )
 def test_answers_are_as_documented(address: str, route: str) -> None:
@@ -131,6 +137,12 @@ def test_answers_are_as_documented(address: str, route: str) -> None:
         "GET /api/keys",
         "POST /api/keys",
         "DELETE /api/keys/{key_id}",
+        "GET /api/history",
+        "GET /api/history/{session_id}",
+        "DELETE /api/history/{session_id}",
+        "PATCH /api/history/{session_id}/lines/{number}",
+        "GET /api/account/export",
+        "DELETE /api/account",
     ],
 )
 def test_answers_to_an_admin_are_as_documented(address: str, admin: str, route: str) -> None:

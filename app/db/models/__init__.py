@@ -3,12 +3,15 @@
 from app.db.models.accounts import ApiKey, PasswordReset, RefreshToken, Ticket, User
 from app.db.models.base import Base
 from app.db.models.credits import Idempotency, LedgerEntry, ReservationRow, StripeEvent, Subscription
+from app.db.models.history import CaptionLine, CaptionSession
 from app.db.models.recognition import CheckpointChoice
 from app.db.models.training import TrainingJob
 
 __all__ = [
     "ApiKey",
     "Base",
+    "CaptionLine",
+    "CaptionSession",
     "CheckpointChoice",
     "Idempotency",
     "LedgerEntry",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -29,6 +29,8 @@ from app.services.accounts.tokens import Token, Tokens
 
 #: Seconds between two removals of rows that have expired.
 CLEAN_S = 600.0
+#: What other parts of the service do at the end of an account.
+Closing = Callable[[AsyncSession, UUID], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,26 @@ class Accounts:
         async with self._database.session() as session:
             now = await self._mine(session, user_id)
             now.totp_on, now.totp_secret, now.totp_step = False, None, None
+
+    # -- the end of an account ----------------------------------------------------------------------------------------
+
+    async def remove(self, user_id: UUID, password: str, first: Closing) -> None:
+        """Delete the account with all that belongs to it; the ledger keeps its entries, without the account. first: has
+        to happen before, in the same transaction. Raises BadCredentials, TooManyRequests, Busy, what `first` raises,
+        and Forbidden where no admin would be left."""
+        await self._limits.sign_in(f"user/{user_id}")
+        user = await self.get(user_id)
+        matches, _ = await self._passwords.matches(password, user.password_hash)
+        if not matches:
+            raise errors.BadCredentials("The password is wrong. The account was not deleted.")
+        async with self._database.session() as session:
+            await first(session, user_id)
+            admins = await repository.number_of_admins(session)
+            now = await self._mine(session, user_id)
+            if now.role == "admin" and admins == 1:
+                raise errors.Forbidden("This is the only admin. Make somebody else an admin first.")
+            await session.delete(now)
+        logger.info("account {} was deleted by its owner", user_id)
 
     def _check_code(self, user: User, code: str | None) -> None:
         """Note the code as used. Raises SecondFactorRequired, BadCredentials."""

@@ -53,7 +53,8 @@ class Start(commands.Start):
     aspect: float | None = Field(default=None, ge=0.1, le=10, allow_inf_nan=False)
     """Width / height of the image; default: that of the first image, 4/3 for landmarks."""
     save: bool = False
-    """Keep the captions. Not available yet: answered by the warning `not_available`."""
+    """Keep the captions in the history of the account. Without one, nothing is stored; the warning `not_available`
+    says so."""
     landmarks: bool = False
     """Send back the landmarks of images, for drawing."""
 

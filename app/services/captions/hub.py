@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from loguru import logger
 
@@ -26,10 +27,12 @@ from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.charging import AHEAD_S, LiveCharge
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
 from app.services.captions.events import Config, Final, Limits, Ready, RecogniserInfo, VocabularyInUse
+from app.services.captions.recording import LiveRecord
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
 from app.services.conversation.events import Closing, Event
+from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.vocabularies import Vocabulary, reading_with
 
@@ -41,6 +44,8 @@ MAX_SESSION_S = 4 * 3600.0
 #: Pings keep a session open without frames for NO_FRAMES_S; when all places are taken, a session without frames for
 #: SILENT_S is ended in favour of a new one.
 NO_FRAMES_S, SILENT_S = 900.0, 30.0
+#: Seconds that a new session waits for another of its account to be settled, where that is in its way.
+SETTLE_S = 5.0
 #: The sign language of a recogniser for which training did not record one (ISO 639-3, undetermined).
 UNDETERMINED = "und"
 
@@ -69,13 +74,15 @@ class LiveHub:
         landmarks: LandmarkEngine,
         metrics: Metrics,
         credits: Credits | None = None,
+        history: History | None = None,
     ) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
-        credits: pay for sessions; None: all are free."""
-        self._credits = credits
+        credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it."""
+        self._credits, self._history = credits, history
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
+        self._settling: dict[asyncio.Task[None], UUID | None] = {}  # whose sessions have ended and are being paid
         self.draining = False
         """Shutting down: no session can begin."""
         self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
@@ -184,18 +191,37 @@ class LiveHub:
         )
         if self._credits is not None and reservation is not None and reservation.plan is not None:
             session.charge = LiveCharge(self._credits, reservation, reservation.plan, session)
+        not_saved = self._keep(session) if start.save else None
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
         self.streams.in_use += 1
         session.send_event(_ready(session))
-        if start.save:
-            session.warn("not_available", "save: this service keeps no history; nothing is saved.")
+        if not_saved is not None:
+            session.warn("not_available", not_saved)
         for target in start.targets:
             if session.charge is not None and target not in session.charge.plan.languages:
                 session.warn("plan_limit", f"The plan {session.charge.plan.title} has no translation to '{target}'.")
             elif target != "en":
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
+
+    def _keep(self, session: LiveSession) -> str | None:
+        """Record its captions; why not, where that is impossible."""
+        try:
+            history, owner = checked_owner(self._history, session.principal)
+        except (errors.Unauthenticated, errors.DatabaseUnavailable) as problem:
+            session.start = session.start.model_copy(update={"save": False})
+            return problem.detail
+        session.record = LiveRecord(
+            owner,
+            history.writer.put,
+            session.warn,
+            live_session=session.id,
+            sign_language=session.start.sign_language,
+            model=session.recogniser.model_id,
+            vocabulary=session.recogniser.reads,
+        )
+        return None
 
     async def _reserved(self, start: Start, principal: Principal) -> Reservation | None:
         """Credits for the beginning of a session. One that its client has lost makes room for the next one of the same
@@ -208,12 +234,15 @@ class LiveHub:
         except errors.PlanLimit:
             entries = list(self._entries.values())
             lost = [entry.session for entry in entries if not entry.connected and _owns(principal, entry.session)]
-            if not lost:
+            settling = [task for task, owner in self._settling.items() if owner == principal.user_id]
+            if not lost and not settling:
                 raise
             for session in lost:
                 await self.drop(session.id)
                 if session.charge is not None:
                     await session.charge.close()
+            if settling:  # such as the session that the `start` of a Socket.IO client replaces
+                await asyncio.wait(settling, timeout=SETTLE_S)
             return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
 
     def _open_camera(self, client: CameraClient) -> Camera:
@@ -269,8 +298,15 @@ class LiveHub:
                 await entry.session.close()
             finally:
                 self._count_frames(entry)
-                if entry.session.charge is not None:
-                    entry.session.charge.close()
+                charge, used_s = entry.session.charge, entry.session.used_s
+                if charge is not None:
+                    settling = charge.close()
+                    self._settling[settling] = entry.session.principal.user_id
+                    settling.add_done_callback(lambda task: self._settling.pop(task, None))
+                if entry.session.record is not None:
+                    paid = self._credits is not None and charge is not None
+                    cost = self._credits.plans.credits("live", used_s) if self._credits and paid else 0
+                    entry.session.record.end(used_s, cost)
                 _log_end(entry.session)
 
     # -- numbers ------------------------------------------------------------------------------------------------------

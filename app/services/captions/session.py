@@ -28,6 +28,7 @@ from app.services.captions.commands import ChangeVocabulary, Command, Flush, Lan
 from app.services.captions.events import Done, Final, FoundLandmarks, Stats, Usage, VocabularyChanged, VocabularyInUse
 from app.services.captions.frames import FrameQueue
 from app.services.captions.meter import Meter
+from app.services.captions.recording import LiveRecord
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.events import Error, Event, Warning
 from app.services.conversation.outbox import Outbox
@@ -78,6 +79,8 @@ class LiveSession:
         """Whose session it is."""
         self.charge: LiveCharge | None = None
         """What pays for it; None: it is free."""
+        self.record: LiveRecord | None = None
+        """Where its captions are kept; None: nowhere."""
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
@@ -388,6 +391,8 @@ class LiveSession:
                 self._on_final(event)
             if event is not None:
                 self.send_event(event)
+                if self.record is not None:
+                    self.record.add(event)
         if not self._flush_asked:
             self._at_rest.set()
         if self._due or self._flush_asked:

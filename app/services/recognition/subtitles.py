@@ -40,7 +40,7 @@ def cues(signs: Sequence[GlossSegment], sign_language: str, duration_s: float) -
     """
     found = [
         (part[0].start_s, part[-1].end_s, text)
-        for run in _runs(signs)
+        for run in runs(signs)
         for part, text in _readable(run, sign_language)
         if text
     ]
@@ -50,7 +50,7 @@ def cues(signs: Sequence[GlossSegment], sign_language: str, duration_s: float) -
     return [Cue(start, end, text) for (start, end), (*_, text) in zip(spans, found, strict=True)]
 
 
-def _runs(signs: Sequence[GlossSegment]) -> list[list[GlossSegment]]:
+def runs(signs: Sequence[GlossSegment]) -> list[list[GlossSegment]]:
     """Signs without a pause between them."""
     runs: list[list[GlossSegment]] = []
     for sign in signs:
@@ -107,6 +107,25 @@ def subtitles(caption: Caption, sign_language: str, form: Literal["srt", "vtt"])
     """The subtitles of a clip as SubRip or WebVTT."""
     write = to_srt if form == "srt" else to_vtt
     return write(cues(caption.signs, sign_language, caption.duration_s))
+
+
+def sentence_cues(sentences: Sequence[tuple[float, float, str]], duration_s: float) -> list[Cue]:
+    """Subtitles of sentences, each with its start and end in seconds; one that is too long for a subtitle is shown in
+    parts, each for its share of the time."""
+    found: list[tuple[float, float, str]] = []
+    for start_s, end_s, text in sentences:
+        lines = _lines(text)
+        parts = ["\n".join(lines[at : at + LINES]) for at in range(0, len(lines), LINES)]
+        per_character_s = (end_s - start_s) / max(1, sum(map(len, parts)))
+        for part in parts:
+            until_s = start_s + per_character_s * len(part)
+            found.append((start_s, until_s, part))
+            start_s = until_s
+    if not found:
+        return []
+    last_s = max(duration_s, found[-1][1], MIN_CUE_S)
+    spans = _spread([(start, end) for start, end, _ in found], [_needed(text) for *_, text in found], last_s)
+    return [Cue(start, end, text) for (start, end), (*_, text) in zip(spans, found, strict=True)]
 
 
 def _clock(seconds: float, decimal_mark: str) -> str:

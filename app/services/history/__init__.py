@@ -1,0 +1,1 @@
+"""Stored captions of the accounts that asked for it."""

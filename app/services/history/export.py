@@ -1,0 +1,94 @@
+"""Everything that is stored of an account, as the pieces of one JSON document; page by page, so that memory stays
+bounded and no transaction waits for a slow reader."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+
+from app.db.database import Database
+from app.db.models import ApiKey, Base, LedgerEntry, Subscription, User
+from app.services.billing import reports
+from app.services.history import repository
+from app.services.history.repository import Query
+
+#: Rows that are held at once.
+PAGE = 200
+#: Never leave the database.
+_SECRET = {"password_hash", "totp_secret", "totp_step", "digest", "search"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def export(database: Database, user: User) -> AsyncIterator[bytes]:
+    """UTF-8. Raises DatabaseUnavailable, which cuts the document short: it is then not valid JSON."""
+    async with database.session() as session:
+        keys = (await session.scalars(select(ApiKey).where(ApiKey.user_id == user.id))).all()
+        subscription = await session.get(Subscription, user.id)
+    beginning = {
+        "account": _columns(user),
+        "api_keys": [_columns(key) for key in keys],
+        "subscription": None if subscription is None else _columns(subscription),
+    }
+    yield _encode(beginning)[:-1] + b',"ledger":['
+    async for piece in _joined(_ledger(database, user.id)):
+        yield piece
+    yield b'],"history":['
+    async for piece in _history(database, user.id):
+        yield piece
+    yield b"]}\n"
+
+
+async def _ledger(database: Database, user_id: UUID) -> AsyncIterator[Sequence[LedgerEntry]]:
+    before: int | None = None
+    while True:
+        async with database.session() as session:
+            found = await reports.entries(session, user_id, PAGE, before)
+        if not found:
+            return
+        yield found
+        before = found[-1].number
+
+
+async def _history(database: Database, user_id: UUID) -> AsyncIterator[bytes]:
+    place, first = None, True
+    while True:
+        async with database.session() as session:
+            listed = await repository.page(session, user_id, Query(before=place), PAGE)
+        if not listed:
+            return
+        for entry in listed:
+            row = entry.session
+            yield (b"" if first else b",") + _encode(_columns(row))[:-1] + b',"lines":['
+            first = False
+            async for piece in _joined(_lines(database, row.id)):
+                yield piece
+            yield b"]}"
+        place = listed[-1].session.started_at, listed[-1].session.id
+
+
+async def _lines(database: Database, session_id: UUID) -> AsyncIterator[Sequence[Base]]:
+    after = -1
+    while True:
+        async with database.session() as session:
+            found = await repository.lines(session, session_id, after, PAGE)
+        if not found:
+            return
+        yield found
+        after = found[-1].number
+
+
+async def _joined(pages: AsyncIterator[Sequence[Base]]) -> AsyncIterator[bytes]:
+    first = True
+    async for rows in pages:
+        yield (b"" if first else b",") + b",".join(_encode(_columns(row)) for row in rows)
+        first = False
+
+
+def _columns(row: Base) -> dict[str, Any]:
+    names = [column.key for column in row.__mapper__.column_attrs]
+    return {name: getattr(row, name) for name in names if name not in _SECRET}
