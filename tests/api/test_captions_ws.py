@@ -384,7 +384,7 @@ async def test_a_lost_connection_is_resumed_without_losing_a_final(address: str)
         done = await client.until("done")
         finals += [event["segment"] for event in client.events if event["type"] == "final"]
     assert finals == list(range(done["usage"]["segments"]))
-    assert len(finals) > 3  # how many there are, the speed of the machine decides
+    assert len(finals) > 1  # how many there are, the speed of the machine decides
     async with connected(address) as client:
         await client.send(type="start", resume={**resume, "last_seq": 0})
         assert await client.closed() == 4400

@@ -140,6 +140,8 @@ async def test_nothing_secret(application: FastAPI, written: Written) -> None:
                 await client.post(path, params={"ticket": SECRET, "token": SECRET}, json=body)
                 await client.get(path, params={"ticket": SECRET, "token": SECRET})
         async with connect(f"ws://{address}/api/ws/stream?ticket={SECRET}", additional_headers=headers) as socket:
+            assert "unauthenticated" in str(await socket.recv())
+        async with connect(f"ws://{address}/api/ws/stream", additional_headers={"Cookie": SECRET}) as socket:
             await socket.send(json.dumps({"type": "start", "token": SECRET, "auth": SECRET}))
             await socket.recv()
             await socket.send(json.dumps({"type": SECRET}))

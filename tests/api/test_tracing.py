@@ -40,7 +40,7 @@ async def test_a_clip_is_traced_through_its_parts(tiny_settings: Settings, datab
             transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client:
                 trace, parent = CLIENT
-                headers = {"traceparent": f"00-{trace}-{parent}-01", "Authorization": f"Bearer {SECRET}"}
+                headers = {"traceparent": f"00-{trace}-{parent}-01", "Cookie": f"session={SECRET}"}
                 answer = await client.post("/api/inference/predict?q=" + SECRET, files={"file": clip}, headers=headers)
                 assert answer.status_code == 200
                 assert (await client.get("/api/training/jobs")).status_code == 200

@@ -291,7 +291,8 @@ async def test_the_answer_of_predict_is_documented_in_all_its_forms(client: http
     for route in (PREDICT, FRAMES, LANDMARKS):
         answers = paths[route]["post"]["responses"]["200"]["content"]
         assert set(answers) == {"application/json", "text/vtt", "application/x-subrip"}
-        assert {parameter["name"] for parameter in paths[route]["post"]["parameters"]} == {"vocabulary", "format"}
+        parameters = {parameter["name"] for parameter in paths[route]["post"]["parameters"]}
+        assert parameters == {"vocabulary", "format", "save", "Idempotency-Key"}
     assert json.dumps(paths[PREDICT]).count("unknown_vocabulary") >= 1
 
 
