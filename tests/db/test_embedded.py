@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -91,7 +92,11 @@ def test_a_server_that_was_killed_is_started_again(folder: Path) -> None:
     os.kill(killed, signal.SIGKILL)
     server.start()
     try:
-        assert server_pid(folder) not in (None, killed)
+        for _ in range(50):  # a process that is being forked shows no command line yet
+            if (again := server_pid(folder)) is not None:
+                break
+            time.sleep(0.1)
+        assert again not in (None, killed)
     finally:
         server.stop()
 
