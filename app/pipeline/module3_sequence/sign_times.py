@@ -88,7 +88,8 @@ class Evidence:
         first_frame: int = 0,
     ) -> None:
         """lattice: (S, V) log-probabilities from step `first_step` on, S >= 1; movement: (T, MOVEMENT_DIM) from frame
-        `first_frame` on, T >= 1. Both cover the peaks of the signs that are asked for."""
+        `first_frame` on, T >= 1. Both cover the peaks of the signs that are asked for, the
+        movement a frame more before the first peak's step, where there is one."""
         self._lattice, self._step = lattice, first_step
         self._height, self._unseen = movement[:, HEIGHT], movement[:, UNSEEN]
         speed = np.concatenate([movement[:1, SPEED], movement[:, SPEED], movement[-1:, SPEED]]).astype(np.float64)
