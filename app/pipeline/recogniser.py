@@ -373,19 +373,23 @@ class Recogniser:
         return peaks if movement is None or not peaks else self.timed(peaks, Evidence(lattice, movement))
 
     def last_readings(
-        self, decoder: Decoder, lattice: NDArray[np.float32], first_step: int = 0
+        self, decoder: Decoder, lattice: NDArray[np.float32], first_step: int = 0, known: KnownEvidence | None = None
     ) -> list[tuple[DecodedToken, float]]:
         """`readings` of what was decoded of a lattice that has ended; where that is nothing, of what a second look
-        finds."""
+        finds. known: of this sentence, where it was read before it ended."""
         if tokens := decoder.best().tokens:
-            return self.readings(tokens, lattice, first_step)
+            return self.readings(tokens, lattice, first_step, known)
         config = self.config.decoder
         found = second_look(lattice, config.second_look, first_step) if config.second_look else ()
         readings = self.readings(found, lattice, first_step)
         return [(token, confidence) for token, confidence in readings if confidence >= config.second_confidence]
 
     def readings(
-        self, tokens: Sequence[DecodedToken], lattice: NDArray[np.float32], first_step: int = 0
+        self,
+        tokens: Sequence[DecodedToken],
+        lattice: NDArray[np.float32],
+        first_step: int = 0,
+        known: KnownEvidence | None = None,
     ) -> list[tuple[DecodedToken, float]]:
         """Tokens with their calibrated confidence; where the config says so, decided by their whole stretch.
 
@@ -393,7 +397,7 @@ class Recogniser:
         """
         config = self.config
         if config.decoder.stretch:
-            return reread(tokens, lattice, config.decoder.stretch, config.temperature, first_step, self.around)
+            return reread(tokens, lattice, config.decoder.stretch, config.temperature, first_step, self.around, known)
         return [(token, token_confidence(lattice, token, config.temperature, first_step)) for token in tokens]
 
     def live_readings(

@@ -325,7 +325,8 @@ class CaptionStream:
             start = self._next_window - self.config.stride  # where the last window was: the next may not be before
             context = end // TIME_DIVISOR * TIME_DIVISOR - CONTEXT
             self._next_window = max(start, context)
-        peaks = self.recogniser.joined(self.recogniser.last_readings(self._decoder, self._rows, self._first_step))
+        readings = self.recogniser.last_readings(self._decoder, self._rows, self._first_step, self._known)
+        peaks = self.recogniser.joined(readings)
         segments = self._timed(peaks, self._rows, end)
         if segments:
             self._free_from = round(segments[-1].end_s * MODEL_FPS)

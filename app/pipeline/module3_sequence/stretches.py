@@ -81,10 +81,12 @@ def reread(
     temperature: float = 1.0,
     first_step: int = 0,
     around: SignContext | None = None,
+    known: KnownEvidence | None = None,
 ) -> list[tuple[DecodedToken, float]]:
     """`decided` tokens of a lattice (S, V). Rows behind the last token belong to its stretch, so it may change until a
-    token follows."""
-    return decided(tokens, KnownEvidence().of(tokens, lattice, weight, first_step, 0), temperature, around)
+    token follows. known: of the same sentence, whose rows are all final now."""
+    evidence = (known or KnownEvidence()).of(tokens, lattice, weight, first_step, len(lattice))
+    return decided(tokens, evidence, temperature, around)
 
 
 def decided(
