@@ -21,9 +21,8 @@ from app.pipeline.module3_sequence.confidence import expected_calibration_error,
 from app.pipeline.module3_sequence.model import ExpertConfig, SignModel
 from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL
 from app.pipeline.module3_sequence.steps import label_ids, to_log_probs
-from app.pipeline.module3_sequence.stretches import stretch_bounds, stretch_evidence
-from app.pipeline.module3_sequence.vocabularies import columns_of
-from app.pipeline.recogniser import Recogniser
+from app.pipeline.module3_sequence.stretches import KnownEvidence
+from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.whole_files import write_whole
 from app.training.corpora.glosses.bank import Bank
 from app.training.corpora.glosses.device import DeviceBank
@@ -145,18 +144,15 @@ def _dev_answers(recogniser: Recogniser, bank: Bank, device: torch.device) -> tu
 
 def _read(whole: Recogniser, name: str, asked: Sequence[_Asked]) -> list[_Read]:
     recogniser = whole.reading_with(name)
-    columns = columns_of(recogniser.vocabulary, whole.vocabulary)
     out = []
     for a in asked:
-        table = torch.from_numpy(a.log_probs[:, columns])
-        log_probs = to_log_probs(table, recogniser.config.decoder.blank_bias - whole.config.decoder.blank_bias).numpy()
+        log_probs = recogniser.narrow(WindowOutput(a.log_probs, np.zeros(len(a.log_probs), np.float32))).log_probs
         decoder = recogniser.new_decoder()
         decoder.feed(log_probs)
         readings = recogniser.last_readings(decoder, log_probs)
         tokens = [token for token, _ in readings]
-        bounds = stretch_bounds(tokens, len(log_probs))
-        weight = recogniser.config.decoder.stretch
-        evidence = [stretch_evidence(t, b, log_probs, weight)[1:] for t, b in zip(tokens, bounds, strict=True)]
+        known = KnownEvidence().of(tokens, log_probs, recogniser.config.decoder.stretch, 0, len(log_probs))
+        evidence = [scores[1:] for scores in known]
         said = [gloss for gloss, _ in itertools.groupby(s.gloss for s in recogniser.joined(readings))]
         out.append(_Read(a, said, evidence))
     return out
