@@ -66,6 +66,29 @@ def admin(address: str, tiny_settings: Settings, postgres: str) -> str:
     return asyncio.run(made())
 
 
+#: Routes whose answers to somebody who has signed in are checked as well.
+TO_AN_ADMIN = (
+    "POST /api/auth/sign-out-everywhere",
+    "POST /api/auth/password",
+    "POST /api/auth/second-factor",
+    "POST /api/auth/second-factor/on",
+    "POST /api/auth/second-factor/off",
+    "POST /api/auth/ticket",
+    "GET /api/users/me",
+    "GET /api/users",
+    "PATCH /api/users/{user_id}",
+    "GET /api/keys",
+    "POST /api/keys",
+    "DELETE /api/keys/{key_id}",
+    "GET /api/history",
+    "GET /api/history/{session_id}",
+    "DELETE /api/history/{session_id}",
+    "PATCH /api/history/{session_id}/lines/{number}",
+    "GET /api/account/export",
+    "DELETE /api/account",
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "route",
@@ -95,26 +118,9 @@ def admin(address: str, tiny_settings: Settings, postgres: str) -> str:
         "POST /api/auth/sign-in",
         "POST /api/auth/refresh",
         "POST /api/auth/sign-out",
-        "POST /api/auth/sign-out-everywhere",
-        "POST /api/auth/password",
         "POST /api/auth/password-reset",
         "POST /api/auth/password-reset/confirm",
-        "POST /api/auth/second-factor",
-        "POST /api/auth/second-factor/on",
-        "POST /api/auth/second-factor/off",
-        "POST /api/auth/ticket",
-        "GET /api/users/me",
-        "GET /api/users",
-        "PATCH /api/users/{user_id}",
-        "GET /api/keys",
-        "POST /api/keys",
-        "DELETE /api/keys/{key_id}",
-        "GET /api/history",
-        "GET /api/history/{session_id}",
-        "DELETE /api/history/{session_id}",
-        "PATCH /api/history/{session_id}/lines/{number}",
-        "GET /api/account/export",
-        "DELETE /api/account",
+        *TO_AN_ADMIN,
     ],
 )
 def test_answers_are_as_documented(address: str, route: str) -> None:
@@ -122,29 +128,7 @@ def test_answers_are_as_documented(address: str, route: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "route",
-    [
-        "POST /api/auth/sign-out-everywhere",
-        "POST /api/auth/password",
-        "POST /api/auth/second-factor",
-        "POST /api/auth/second-factor/on",
-        "POST /api/auth/second-factor/off",
-        "POST /api/auth/ticket",
-        "GET /api/users/me",
-        "GET /api/users",
-        "PATCH /api/users/{user_id}",
-        "GET /api/keys",
-        "POST /api/keys",
-        "DELETE /api/keys/{key_id}",
-        "GET /api/history",
-        "GET /api/history/{session_id}",
-        "DELETE /api/history/{session_id}",
-        "PATCH /api/history/{session_id}/lines/{number}",
-        "GET /api/account/export",
-        "DELETE /api/account",
-    ],
-)
+@pytest.mark.parametrize("route", TO_AN_ADMIN)
 def test_answers_to_an_admin_are_as_documented(address: str, admin: str, route: str) -> None:
     check(address, route, {"Authorization": f"Bearer {admin}"})
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -28,6 +26,7 @@ from app.training.loop.trainer import CSLRTrainer
 from app.training.run_folder import RunFiles
 from tests.support.commands import train
 from tests.support.signs_corpus import write_corpus
+from tests.support.two_processes import run_two
 
 ROOT = Path(__file__).parents[3]
 CONFIG = """
@@ -102,18 +101,7 @@ def as_rank(rank: int, port: int, corpus: tuple[Path, Path], out: Path) -> None:
 def pair(corpus: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that two processes wrote to."""
     out = tmp_path_factory.mktemp("pair")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=as_rank, args=(rank, port, corpus, out)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(240)
-        if process.is_alive():
-            process.kill()
-    assert [p.exitcode for p in processes] == [0, 0]
+    run_two(as_rank, corpus, out)
     return out
 
 

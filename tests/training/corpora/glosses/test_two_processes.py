@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +28,7 @@ from app.training.errors import ConfigError
 from app.training.loop.distributed import ALONE, Ranks, joined
 from app.training.loop.signals import StopRequest
 from tests.support.glosses_corpus import GLOSSES, small_bank
+from tests.support.two_processes import run_two
 
 ROOT = Path(__file__).parents[4]
 #: Without dropout, which each process draws for itself; with all else that is drawn.
@@ -100,18 +99,7 @@ def as_rank(rank: int, port: int, out: Path) -> None:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that two processes wrote to."""
     out = tmp_path_factory.mktemp("pair")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=as_rank, args=(rank, port, out)) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(240)
-        if process.is_alive():
-            process.kill()
-    assert [p.exitcode for p in processes] == [0, 0]
+    run_two(as_rank, out)
     return out
 
 
