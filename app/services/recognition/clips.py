@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import cast
 
 from app.core.errors import ClipTimeout, VideoTooLong
 from app.core.settings import Settings
@@ -82,22 +81,27 @@ class _Watch:
                 "when the service is less busy."
             )
 
-    def over(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The same frames, each checked, with the time that decoding them takes added up."""
+    def over(self, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
+        """The same frames, each checked, with the time that decoding them takes added up. Closing it closes a decoder
+        that is a generator."""
         source = iter(frames)
-        while True:
-            self.check()
-            began = time.perf_counter()
-            try:
-                frame = next(source, None)
-            finally:
-                self.decoding_s += time.perf_counter() - began
-            if frame is None:
-                return
-            self._read_s = frame.time_s
-            self.check()
-            self._options.on_frame()
-            yield frame
+        try:
+            while True:
+                self.check()
+                began = time.perf_counter()
+                try:
+                    frame = next(source, None)
+                finally:
+                    self.decoding_s += time.perf_counter() - began
+                if frame is None:
+                    return
+                self._read_s = frame.time_s
+                self.check()
+                self._options.on_frame()
+                yield frame
+        finally:
+            if isinstance(source, Generator):
+                source.close()  # now, and not when the exception that ended the clip is collected
 
 
 def keypoints_from_frames(
@@ -114,13 +118,14 @@ def keypoints_from_frames(
 
     reader = ImageReader.of(options.recogniser, on_encoded)
     began = time.perf_counter()
-    keypoints = find_landmarks_with_skipping(
-        watch.over(frames),
-        track,
-        options.settings.frame_skip,
-        options.settings.motion_threshold,
-        reader.push if reader is not None else None,
-    )
+    with closing(watch.over(frames)) as watched:
+        keypoints = find_landmarks_with_skipping(
+            watched,
+            track,
+            options.settings.frame_skip,
+            options.settings.motion_threshold,
+            reader.push if reader is not None else None,
+        )
     options.on_stage(DECODE, watch.decoding_s)
     if reader is not None:
         options.on_stage(IMAGES, encoding_s)
@@ -133,8 +138,7 @@ def keypoints_from_video(path: Path, track: LandmarkTrack, options: ClipOptions)
     LandmarksUnavailable, Cancelled, ClipTimeout."""
     watch = _Watch(options)
     frames = read_frames(path, options.limits, on_packet=watch.check)
-    with closing(cast(Generator[Frame, None, None], frames)):
-        return keypoints_from_frames(frames, track, options, watch)
+    return keypoints_from_frames(frames, track, options, watch)
 
 
 def check_duration(duration_s: float, max_s: float) -> None:
