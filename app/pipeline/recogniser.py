@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.pipeline.backends import amx
+from app.pipeline.backends.amx import AmxBackend
 from app.pipeline.backends.base import Backend, TorchBackend
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_checkpoint
 from app.pipeline.keypoints import Keypoints
@@ -131,7 +133,7 @@ class Recogniser:
         self.lm = lm
         self.model = model.eval()
         self.device = device
-        self.backend: Backend = backend or TorchBackend(self.model, device, amp)
+        self.backend: Backend = backend or _backend(self.model, device, amp)
 
     @classmethod
     def load(
@@ -204,7 +206,7 @@ class Recogniser:
     @property
     def amp(self) -> bool:
         """Whether the network computes in bfloat16."""
-        return isinstance(self.backend, TorchBackend) and self.backend.amp
+        return isinstance(self.backend, AmxBackend) or (isinstance(self.backend, TorchBackend) and self.backend.amp)
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
@@ -449,6 +451,12 @@ class Recogniser:
             replace(peak, start_s=start / MODEL_FPS, end_s=end / MODEL_FPS)
             for peak, (start, end) in zip(peaks, times, strict=True)
         )
+
+
+def _backend(model: SignModel, device: str, amp: bool) -> Backend:
+    if amp and amx.suits(model.config, device):
+        return AmxBackend(model)
+    return TorchBackend(model, device, amp)
 
 
 class ClipLattice:

@@ -56,10 +56,15 @@ def _hold_last(x: Tensor, lengths: Tensor) -> Tensor:
 
     Each layer needs this, so that a clip in a padded batch gives exactly the output it gives alone.
     """
-    if bool((lengths == x.shape[2]).all()):
+    if _all_whole(lengths, x.shape[2]):
         return x
     index = torch.minimum(torch.arange(x.shape[2], device=x.device)[None], lengths[:, None] - 1)
     return x.gather(2, index[:, None].expand(-1, x.shape[1], -1))
+
+
+def _all_whole(lengths: Tensor, longest: int) -> bool:
+    """Whether no row is padded. A graph that is traced is for padded rows."""
+    return not torch.jit.is_tracing() and bool((lengths == longest).all())
 
 
 class BiLSTM(nn.Module):
@@ -81,7 +86,7 @@ class BiLSTM(nn.Module):
         self.residual = residual
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        if lengths is None or bool((lengths == x.shape[1]).all()):
+        if lengths is None or _all_whole(lengths, x.shape[1]):
             y = self.lstm(x)[0]
         elif x.device.type == "cpu" and x.dtype == torch.bfloat16:
             y = self._each_direction(x, lengths)
