@@ -21,6 +21,7 @@ PREFIX = "gl_"
 _HINT = len(PREFIX) + 6
 #: Longer ones are not looked at.
 _LONGEST = 200
+GONE = "The account is gone. Sign in with another."
 
 
 class Keys:
@@ -32,10 +33,11 @@ class Keys:
     async def create(
         self, user_id: UUID, name: str, scopes: Collection[str], lifetime: timedelta | None
     ) -> tuple[ApiKey, str]:
-        """A new key and its text, which cannot be shown again. Raises TooManyKeys."""
+        """A new key and its text, which cannot be shown again. Raises TooManyKeys, Unauthenticated."""
         text = PREFIX + secrets.token_urlsafe(32)
         async with self._database.session() as session:
-            await repository.user(session, user_id, lock=True)  # counts and adds one at a time
+            if await repository.user(session, user_id, lock=True) is None:  # counts and adds one at a time
+                raise errors.Unauthenticated(GONE)
             if await repository.valid_keys(session, user_id) >= self._settings.max_api_keys:
                 raise errors.TooManyKeys(
                     f"The account has {self._settings.max_api_keys} API keys, the limit of this service. Revoke one "
@@ -82,6 +84,8 @@ class Keys:
         text = secrets.token_urlsafe(24)
         lifetime = timedelta(seconds=self._settings.ticket_seconds)
         async with self._database.session() as session:
+            if await repository.user(session, principal.user_id, lock=True) is None:  # before the key it is made with
+                raise errors.Unauthenticated(GONE)
             session.add(
                 Ticket(
                     digest=self._secret.digest("ticket", text),
