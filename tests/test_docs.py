@@ -25,7 +25,7 @@ DEPLOYMENT = ("compose.yaml", "compose.observability.yaml", "deploy/make_env.sh"
 PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests|deploy)/[\w./-]*")
 #: Commands that have actions, each with options of its own.
 ACTIONS = {
-    "admin": ("create", "role", "reset"),
+    "admin": ("create", "role", "reset", "second-factor-off"),
     "dataset": ("import", "report"),
     "glosses": ("pack", "train", "join", "calibrate", "lm", "evaluate"),
 }
