@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
+
+from sqlalchemy import func
 
 from app.core import errors
 from app.core.principal import ALL_SCOPES, Principal
@@ -49,7 +51,7 @@ class Keys:
                 hint=text[:_HINT],
                 digest=self._secret.digest("key", text),
                 scopes=sorted(scopes),
-                expires_at=None if lifetime is None else datetime.now(UTC) + lifetime,
+                expires_at=None if lifetime is None else func.now() + lifetime,
             )
             session.add(key)
             await session.flush()
@@ -92,7 +94,7 @@ class Keys:
                     user_id=principal.user_id,
                     key_id=principal.key_id,
                     scopes=sorted(principal.scopes & ALL_SCOPES),
-                    expires_at=datetime.now(UTC) + lifetime,
+                    expires_at=func.now() + lifetime,
                 )
             )
         return text

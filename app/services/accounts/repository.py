@@ -1,5 +1,7 @@
 """Accounts in the database: users, refresh tokens, API keys, tickets, links of password resets.
 
+What expires does so by the clock of the database alone, so that machines whose clocks differ agree.
+
 Locks are taken in one order, so that no two transactions wait for each other: the lock of a user's credits, the row of
 the user (of several, by id), rows that belong to the user. Rows of users are locked so that foreign keys may still be
 checked against them (FOR NO KEY UPDATE): what is written for an account meanwhile does not wait."""

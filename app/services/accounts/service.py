@@ -227,7 +227,7 @@ class Accounts:
                 lifetime = timedelta(minutes=self._settings.password_reset_minutes)
                 session.add(
                     PasswordReset(
-                        digest=self._secret.digest("reset", token), user_id=user.id, expires_at=_now() + lifetime
+                        digest=self._secret.digest("reset", token), user_id=user.id, expires_at=func.now() + lifetime
                     )
                 )
         if user is not None and user.disabled_at is None:
@@ -397,7 +397,7 @@ class Accounts:
         access_s = self._settings.access_token_minutes * 60
         refresh_s = self._settings.refresh_token_days * 86400
         row = RefreshToken(
-            id=uuid4(), user_id=user.id, family=family or uuid4(), expires_at=_now() + timedelta(seconds=refresh_s)
+            id=uuid4(), user_id=user.id, family=family or uuid4(), expires_at=func.now() + timedelta(seconds=refresh_s)
         )
         session.add(row)
         await session.flush()
