@@ -14,7 +14,10 @@ from tests.support.clock import movable_clock
 from tests.support.ledger import balance, credits_of, new_user, opened, rows
 
 #: How far the first of the next month is away.
-TO_THE_NEXT_MONTH = "date_trunc('month', pg_catalog.now() AT TIME ZONE 'UTC') + interval '1 month' - pg_catalog.now() AT TIME ZONE 'UTC'"
+TO_THE_NEXT_MONTH = (
+    "date_trunc('month', pg_catalog.now() AT TIME ZONE 'UTC') + interval '1 month'"
+    " - pg_catalog.now() AT TIME ZONE 'UTC'"
+)
 
 
 async def test_a_month_is_granted_once_when_the_clock_goes_over_its_end_and_back(database_url: str) -> None:
