@@ -163,6 +163,7 @@ async def test_pages_load_only_from_here_and_are_not_kept(client: httpx.AsyncCli
         assert page.status_code == 200, page.text
         assert "script-src 'self'" in page.headers["content-security-policy"]
         assert page.headers["cache-control"] == "no-store"
+        assert page.headers["referrer-policy"] == "same-origin"  # else browsers send their forms with `Origin: null`
         assert "<script>" not in page.text
         assert not re.search(r"\son\w+=", page.text)
         loaded = re.findall(r'(?:src|href)="(http[^"]+)"', page.text)
@@ -277,6 +278,7 @@ async def test_usage_is_a_plot_of_all_accounts(app: FastAPI, client: httpx.Async
     page = await client.get("/admin/usage")
     assert page.text.count("<title>") == 31  # of the page, and of each day
     assert re.search(r"<title>[\d-]+: \d+ for clips, \d+ live, \d+ s</title>", page.text)
+    assert len(re.findall(r'text-anchor="middle">\d\d \w{3}<', page.text)) == 6  # the last day, and each fifth before
     clips, live = re.findall(r"(\d+) for clips, (\d+) live", page.text)[-1]
     assert (int(clips) >= 7, int(live) >= 12) == (True, True)
 

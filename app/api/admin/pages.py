@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqladmin import Admin
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -39,23 +40,23 @@ class _Sessions(async_sessionmaker[AsyncSession]):
         return database.session(read_only=True)
 
 
-class _NotKept:
-    """ASGI middleware: no browser or proxy keeps the pages."""
+class _Headers:
+    """ASGI middleware: no browser or proxy keeps the pages, and browsers say in `Origin` where a form comes from, which
+    under the service's own `no-referrer` they do not. Files, which are sqladmin's, may be kept."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def without_cache(message: Message) -> None:
+        async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = dict(message["headers"])
-                if headers.get(b"content-type", b"").startswith((b"text/html", b"text/plain")) or not headers.get(
-                    b"content-type"
-                ):
-                    message["headers"] = [*message["headers"], (b"cache-control", b"no-store")]
+                headers = MutableHeaders(scope=message)
+                headers["Referrer-Policy"] = "same-origin"
+                if headers.get("content-type", "text/html").startswith("text/html"):
+                    headers["Cache-Control"] = "no-store"
             await send(message)
 
-        await self._app(scope, receive, without_cache)
+        await self._app(scope, receive, with_headers)
 
 
 def install(app: FastAPI) -> None:
@@ -72,9 +73,10 @@ def install(app: FastAPI) -> None:
         session_maker=_Sessions(services),
         base_url=PATH,
         title="Glossline",
+        favicon_url="/web/icon.svg",
         templates_dir=str(TEMPLATES),
         authentication_backend=SignIn(services),
-        middlewares=[Middleware(_NotKept)],
+        middlewares=[Middleware(_Headers)],
     )
     admin.templates.env.globals["form_token"] = lambda request: request.state.form_token
     admin.admin.state.services, admin.admin.state.templates = services, admin.templates

@@ -46,7 +46,7 @@ def bars(days: Sequence[Day]) -> Markup:
                     x + step * 0.1, y, step * 0.8, height, colour
                 )
             )
-        if number % 5 == len(days) % 5 - 1 or len(days) <= 10:
+        if (len(days) - 1 - number) % 5 == 0:
             drawn.append(
                 Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
                     x + step / 2, ground + 16, day.day.strftime("%d %b")
