@@ -115,6 +115,7 @@ HTTP: dict[str, set[str]] = {
     "POST /api/billing/webhook": EVERYBODY,
     "GET /api/billing/users/{user_id}": ADMINS,
     "POST /api/billing/users/{user_id}/credits": ADMINS,
+    "POST /api/billing/users/{user_id}/give-back": ADMINS,
     "POST /api/billing/users/{user_id}/plan": ADMINS,
 }
 #: Pages and their files, which hold nothing of anybody.

@@ -34,7 +34,8 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         "/api/auth/second-factor/off", "/api/users/me", "/api/users", "/api/users/{user_id}", "/api/keys",
         "/api/keys/{key_id}", "/api/billing/plans", "/api/billing/usage", "/api/billing/ledger",
         "/api/billing/checkout", "/api/billing/portal", "/api/billing/webhook", "/api/billing/users/{user_id}",
-        "/api/billing/users/{user_id}/credits", "/api/billing/users/{user_id}/plan", "/api/history",
+        "/api/billing/users/{user_id}/credits", "/api/billing/users/{user_id}/give-back",
+            "/api/billing/users/{user_id}/plan", "/api/history",
         "/api/history/{session_id}", "/api/history/{session_id}/lines/{number}", "/api/account", "/api/account/export",
     }  # fmt: skip
     for path, methods in paths.items():

@@ -36,6 +36,14 @@ def tool(name: str) -> str:
     return found
 
 
+def self_signed(folder: Path, name: str = "DNS:localhost") -> tuple[Path, Path]:
+    """A certificate, which is its own authority, and its key. name: whom it is for, as openssl writes it."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    make = [tool("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    said([*make, "-addext", f"subjectAltName={name}", "-keyout", str(key), "-out", str(certificate)], folder)
+    return certificate, key
+
+
 @contextmanager
 def running(command: list[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """The program, whose output goes to `log`, until the block ends. options: of Popen."""

@@ -101,6 +101,9 @@ class Users(_Answer):
 class UserChange(_Body):
     role: Role | None = None
     disabled: bool | None = Field(None, description="A disabled account can do nothing.")
+    reason: Annotated[
+        str | None, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="For the log.")
+    ] = None
 
 
 class SignedIn(_Answer):

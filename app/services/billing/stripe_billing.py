@@ -209,6 +209,7 @@ class StripeBilling:
                 params={"customer": customer, "status": "all", "limit": 100}
             )
         bought = [found for subscription in listed.data if (found := self._read(subscription)) is not None]
+        await ledger.lock(session, user_id)  # held up to the end of the transaction: Stripe is not asked after this
         row = await _row(session, user_id)
         paid = [subscription for subscription in bought if subscription.status in ledger.PAID]
         if row is not None and row.source == "admin" and not paid:
@@ -224,7 +225,6 @@ class StripeBilling:
                 "ends_at_period_end": best.ends_at_period_end,
             }
             await _write(session, user_id, values, _without(self._plans))
-        await ledger.lock(session, user_id)  # held up to the end of the transaction: Stripe is not asked after this
         await ledger.account(session, user_id, self._plans)
 
     def _read(self, subscription: stripe.Subscription) -> _Bought | None:
