@@ -115,8 +115,8 @@ function notNeeded(known) {
     box.replaceChildren(make("strong", "The service does not answer."), "Reload the page in a moment.");
   } else if (!known.accounts) {
     box.replaceChildren(make("strong", "You need no account here, and there are none."),
-      "Captions of the camera, of samples and of files work without one; nothing is charged and nothing is kept. Whoever runs "
-      + "this service turns accounts on with DATABASE_URL or AUTH_MODE=required.");
+      "Captions of the camera, of samples and of files work without one; nothing is charged and nothing is kept. The people "
+      + "who run this service turn accounts on with DATABASE_URL or AUTH_MODE=required.");
   } else {
     box.replaceChildren(make("strong", "You need no account here."),
       "Captions of the camera, of samples and of files work without one; nothing is charged and nothing is kept. An account "

@@ -1,7 +1,7 @@
 // The history: search it, read a session, correct a line, save it as a file, delete it.
 
 import { act, onClick, onSubmit, say, sure, tell } from "./acting.js";
-import { el, make, number, save } from "./dom.js";
+import { atMinute, el, make, number, save } from "./dom.js";
 import { ask, query, request } from "./session.js";
 import { clock } from "./subtitles.js";
 
@@ -69,7 +69,7 @@ function button(text, className, label, work) {
 function entry(session) {
   const item = document.createElement("li");
   const details = document.createElement("details");
-  const when = new Date(session.started_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+  const when = atMinute(session.started_at);
   const facts = [session.kind === "live" ? "Live" : "File", at(session.duration_s * 1000), plural(session.lines, "sentence", "sentences"),
     session.credits ? plural(session.credits, "credit", "credits") : "", session.lines_lost ? `${session.lines_lost} not kept` : ""];
   const summary = make("summary", "");
@@ -154,10 +154,10 @@ function lineOf(session, line) {
     const words = field("sentence", "What was signed, in English", sentence);
     const signs = field("glosses", "The signs", glosses.join(" "));
     words.required = true;
-    const send_ = make("button", "Save", "small");
+    const submit = make("button", "Save", "small");
     const actions = make("div", "", "actions");
-    actions.append(send_, button("Cancel", "plain small", "", () => {
-      form.replaceWith(row);
+    actions.append(submit, button("Cancel", "plain small", "", () => {
+      item.replaceChildren(...shown);
       edit.focus();
     }));
     if (line.correction) {
@@ -167,7 +167,8 @@ function lineOf(session, line) {
     onSubmit(form, () => send({
       sentence: words.value.trim(), glosses: signs.value.trim() ? signs.value.trim().toUpperCase().split(/[\s,]+/) : [],
     }));
-    row.replaceWith(form);
+    const shown = [...item.childNodes];
+    item.replaceChildren(form);
     words.focus();
   }
   return item;

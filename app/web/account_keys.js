@@ -1,12 +1,10 @@
 // API keys: list, make, show once, revoke.
 
 import { act, onSubmit, say, sure, tell } from "./acting.js";
-import { copy, el, make } from "./dom.js";
+import { atMinute, copy, el, make, onDay } from "./dom.js";
 import { ask } from "./session.js";
 
 const MAY = { captions: "caption", history: "history", account: "read the account", training: "train" };
-const day = (moment) => new Date(moment).toLocaleDateString("en", { dateStyle: "medium" });
-const minute = (moment) => new Date(moment).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
 
 const over = (key) => key.revoked_at !== null || (key.expires_at !== null && new Date(key.expires_at) <= new Date());
 
@@ -24,7 +22,7 @@ async function list() {
   el("keys-rows").replaceChildren(...good.map(row));
   el("keys-old").hidden = bad.length === 0;
   el("keys-over").replaceChildren(...bad.map((key) => make("li",
-    `${key.name} (${key.hint}…): ${key.revoked_at ? `revoked on ${day(key.revoked_at)}` : `expired on ${day(key.expires_at)}`}`)));
+    `${key.name} (${key.hint}…): ${key.revoked_at ? `revoked on ${onDay(key.revoked_at)}` : `expired on ${onDay(key.expires_at)}`}`)));
 }
 
 function row(key) {
@@ -46,8 +44,8 @@ function row(key) {
   const last = make("td", "");
   last.append(button);
   node.append(name, hint, make("td", key.scopes.map((scope) => MAY[scope]).join(", ")),
-    make("td", key.last_used_at ? minute(key.last_used_at) : "never"),
-    make("td", key.expires_at ? day(key.expires_at) : "revoked"), last);
+    make("td", key.last_used_at ? atMinute(key.last_used_at) : "never"),
+    make("td", key.expires_at ? onDay(key.expires_at) : "revoked"), last);
   return node;
 }
 

@@ -1,7 +1,7 @@
 // Credits and plan: what is left, what was used, other plans, the subscription at Stripe.
 
 import { act, onClick, tell } from "./acting.js";
-import { el, make, number } from "./dom.js";
+import { atMinute, el, make, number, onDay } from "./dom.js";
 import { ask, query } from "./session.js";
 import { inWords, plotUsage } from "./usage_plot.js";
 import { showCredits } from "./who.js";
@@ -48,7 +48,7 @@ const price = ({ live, clip }) => (live === clip ? `A second of captions costs $
 function about(subscription) {
   if (!subscription) return "";
   if (subscription.source === "admin") return "The plan was given by an admin.";
-  const until = subscription.period_end && new Date(subscription.period_end).toLocaleDateString("en", { dateStyle: "long" });
+  const until = subscription.period_end && onDay(subscription.period_end);
   if (subscription.status === "past_due") return "The last payment failed. Manage the subscription to pay it.";
   if (!until || subscription.status !== "active") return "";
   return subscription.ends_at_period_end ? `The subscription ends on ${until}.` : `It is paid until ${until} and renews then.`;
@@ -101,9 +101,8 @@ async function loadLedger(again) {
   el("ledger-more").hidden = before === null;
   const rows = page.entries.map((entry) => {
     const node = document.createElement("tr");
-    const when = new Date(entry.created_at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
     const what = [KINDS[entry.kind], SOURCES[entry.source], entry.reason].filter(Boolean).join(", ");
-    node.append(make("td", when, "when"), make("td", what), make("td", `${entry.amount > 0 ? "+" : "−"}${number(Math.abs(entry.amount))}`, "number"),
+    node.append(make("td", atMinute(entry.created_at), "when"), make("td", what), make("td", `${entry.amount > 0 ? "+" : "−"}${number(Math.abs(entry.amount))}`, "number"),
       make("td", number(entry.balance), "number"));
     return node;
   });

@@ -49,6 +49,9 @@ export async function copy(text, source, status, what) {
 
 export const number = (value) => new Intl.NumberFormat("en").format(Math.floor(value));
 
+export const onDay = (moment) => new Date(moment).toLocaleDateString("en-GB", { dateStyle: "medium" });
+export const atMinute = (moment) => new Date(moment).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
 export const percent = (share) => `${Math.round(share * 100)} %`;
 
 // What the recogniser read from: the weights of its two streams, in words if only one of them was used.

@@ -129,6 +129,10 @@ function receive(run, event) {
 function refused(run, code, message) {
   run.fatal = true;
   el("live-warning").hidden = true;
+  if (code === "insufficient_credits") {
+    message = "What was captioned is safe. More credits come with each month, or at once with a larger plan."; // for people
+    credits(0);
+  }
   if (!run.ending) complain(el("live-problem"), TITLES[code] ?? "Captions stopped", message, wayOut(code));
 }
 

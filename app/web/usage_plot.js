@@ -3,32 +3,22 @@
 import { shape, ticks } from "./chart.js";
 import { make, number } from "./dom.js";
 
-const WIDTH = 600, HEIGHT = 220, LEFT = 46, RIGHT = 4, TOP = 10, BOTTOM = 26;
-const DAYS = 30;
+const WIDTH = 600, HEIGHT = 220, LEFT = 58, RIGHT = 4, TOP = 10, BOTTOM = 26;
 const KINDS = [["live", "live captions"], ["clip", "files"]];
 
-// The last 30 days (UTC), oldest first, those without usage too.
-function allDays(used, now = new Date()) {
-  const known = new Map(used.map((day) => [day.day, day]));
-  return Array.from({ length: DAYS }, (_, i) => {
-    const day = new Date(now.getTime() - (DAYS - 1 - i) * 86_400_000).toISOString().slice(0, 10);
-    return known.get(day) ?? { day, live: 0, clip: 0, seconds: 0 };
-  });
-}
-
-export const inWords = (day) => new Date(`${day}T00:00Z`).toLocaleDateString("en", {
+export const inWords = (day) => new Date(`${day}T00:00Z`).toLocaleDateString("en-GB", {
   day: "numeric", month: "short", timeZone: "UTC",
 });
 
-export function plotUsage(figure, used) {
-  const days = allDays(used);
+// days: oldest first, those without usage too.
+export function plotUsage(figure, days) {
   const total = days.reduce((sum, day) => sum + day.live + day.clip, 0);
   const most = days.reduce((best, day) => (day.live + day.clip > best.live + best.clip ? day : best));
   const said = total === 0 ? "Nothing was used in the last 30 days."
     : `${number(total)} credits in the last 30 days, most on ${inWords(most.day)}: ${number(most.live + most.clip)}.`;
   const scale = ticks(0, Math.max(4, most.live + most.clip)), high = scale.at(-1);
   const y = (value) => HEIGHT - BOTTOM - (value / high) * (HEIGHT - TOP - BOTTOM);
-  const step = (WIDTH - LEFT - RIGHT) / DAYS;
+  const step = (WIDTH - LEFT - RIGHT) / days.length;
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Bars: ${said}` });
   for (const value of scale) {
     svg.append(shape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
@@ -45,8 +35,8 @@ export function plotUsage(figure, used) {
       svg.append(bar);
       from += day[kind];
     }
-    if ((DAYS - 1 - i) % 7 === 0) {
-      svg.append(shape("text", { x: LEFT + (i + 0.5) * step, y: HEIGHT - 8, "text-anchor": i + 1 === DAYS ? "end" : "middle" },
+    if ((days.length - 1 - i) % 7 === 0) {
+      svg.append(shape("text", { x: LEFT + (i + 0.5) * step, y: HEIGHT - 8, "text-anchor": i + 1 === days.length ? "end" : "middle" },
         inWords(day.day)));
     }
   });
