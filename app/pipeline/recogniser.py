@@ -28,7 +28,7 @@ from app.pipeline.module3_sequence.neighbours import SignContext
 from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel, checkpoint_lm
 from app.pipeline.module3_sequence.sign_times import Evidence, sign_times
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
-from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look, settled
+from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look
 from app.pipeline.module3_sequence.vocabularies import (
     ALL,
     UnknownVocabulary,
@@ -200,6 +200,11 @@ class Recogniser:
     @property
     def model_id(self) -> str:
         return self.config.model_id
+
+    @property
+    def amp(self) -> bool:
+        """Whether the network computes in bfloat16."""
+        return isinstance(self.backend, TorchBackend) and self.backend.amp
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
@@ -417,8 +422,7 @@ class Recogniser:
         if not config.decoder.stretch:
             return self.readings(tokens, lattice, first_step), committed
         evidence = known.of(tokens, lattice, config.decoder.stretch, first_step, final)
-        readings = decided(tokens, evidence, config.temperature, self.around)
-        return readings, settled(tokens[:committed], evidence, self.around)
+        return decided(tokens, evidence, config.temperature, self.around, committed)
 
     def joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
         """The same as signs with the times of their peaks; those under the threshold are left out, and repetitions of
