@@ -1,7 +1,7 @@
 // A video file: chosen or dropped, sent with progress, answered with its sentence and signs.
 
 import { complain, el, make, percent, readFrom, wayOut } from "./dom.js";
-import { bearer, query, signedIn } from "./session.js";
+import { bearer, mayCaption, query, signedIn } from "./session.js";
 import { settings, vocabulary } from "./settings.js";
 import { glossButton } from "./signs.js";
 import { countCredits } from "./who.js";
@@ -95,9 +95,13 @@ el("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const file = el("file").files[0];
   if (!file || sending) return;
+  clearAnswer();
+  if (!await mayCaption()) {
+    const why = "This service captions only for people who have signed in.";
+    return complain(el("problem"), "Sign in first", why, wayOut("unauthenticated"));
+  }
   const token = await bearer().catch(() => null);
   if (sending) return;
-  clearAnswer();
   el("status").textContent = "Sending the video.";
   progress(0);
   el("sending").hidden = false;

@@ -1,5 +1,5 @@
-"""Programs that check what is shipped for operators, and a browser for the pages. `.ci/run` installs them; elsewhere their
-tests skip and say so."""
+"""Programs that check what is shipped for operators, and a browser for the pages. `.ci/run` installs them; elsewhere
+their tests skip and say so."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from app.core.settings import Settings
 from app.services.accounts import second_factor
+from scripts.check_page import SAMPLE
 from tests.conftest import fresh_database
 from tests.support import stripe_server
 from tests.support.accounts import PASSWORD, guarded, running
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: Credits of a month, so few that a first try uses them up.
-FREE = 8
+FREE = 6
 SLOW_MS = 60_000
 
 
@@ -149,9 +150,13 @@ async def test_from_registering_to_deleting_the_account(page: Any, address: str)
     await page.wait_for_selector("ol#history li:has-text('Hello')")
     await page.wait_for_selector("#state[data-state=off]")
 
-    # Both are in the history: a line is corrected and found, a file saved, a session deleted.
+    await page.set_input_files("#file", SAMPLE)
+    await page.click("#send")
+    await page.wait_for_selector("#sentence:has-text('Hello')")
+
+    # All are in the history, the file first: a line is corrected and found, a file saved, a session deleted.
     await page.goto("/account#history")
-    await page.wait_for_selector("#sessions > li:nth-child(2)")
+    await page.wait_for_selector("#sessions > li:nth-child(3)")
     newest = page.locator("#sessions > li").first
     await newest.locator("summary").click()
     await newest.get_by_role("button", name="Correct: Hello").first.click()
