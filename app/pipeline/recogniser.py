@@ -336,13 +336,15 @@ class Recogniser:
         for place, rows in zip(batch, steps, strict=True):
             place[: len(rows)] = rows
         logits = self.backend.classify(torch.from_numpy(batch[..., :-1]), lengths)
-        table: NDArray[np.float32] = to_log_probs(logits, self.whole.config.decoder.blank_bias).cpu().numpy()
+        if self._columns is not None:
+            logits = logits[..., torch.from_numpy(self._columns)]  # the others masked
+        table: NDArray[np.float32] = to_log_probs(logits, self.config.decoder.blank_bias).cpu().numpy()
         out = []
         for row, rows, frames in zip(table, steps, windows, strict=True):
             log_probs = row[: len(rows)]
             quiet = ~hand_near(frames)
             log_probs[quiet], log_probs[quiet, BLANK] = -50.0, 0.0
-            out.append(self.narrow(WindowOutput(log_probs, rows[:, -1])))
+            out.append(WindowOutput(log_probs, rows[:, -1]))
         return out
 
     def with_decoder(self, **changes: Any) -> Recogniser:

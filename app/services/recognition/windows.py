@@ -72,15 +72,17 @@ class WindowReader:
 
     def _read(self, windows: Sequence[tuple[Turn, Window]]) -> list[WindowOutput]:
         """One call of the network; one of each network while some turns belong to a replaced one."""
-        by_recogniser: dict[Recogniser, list[int]] = {}
+        by_network: dict[Recogniser, list[int]] = {}
         for place, (turn, _) in enumerate(windows):
-            by_recogniser.setdefault(turn.recogniser.whole, []).append(place)
+            by_network.setdefault(turn.recogniser.whole, []).append(place)
         outputs: dict[int, WindowOutput] = {}
-        for recogniser, places in by_recogniser.items():
+        for network, places in by_network.items():
             began = time.perf_counter()
-            whole = run_jobs(recogniser, [windows[place][1] for place in places])
-            for place, output in zip(places, whole, strict=True):
-                outputs[place] = windows[place][0].recogniser.narrow(output)
+            readers = [windows[place][0].recogniser for place in places]
+            same = all(reader is readers[0] for reader in readers)
+            found = run_jobs(readers[0] if same else network, [windows[place][1] for place in places])
+            for place, reader, output in zip(places, readers, found, strict=True):
+                outputs[place] = output if same else reader.narrow(output)
             self._on_stage(TEMPORAL, time.perf_counter() - began)
             self._on_call(len(places))
         return [outputs[place] for place in range(len(windows))]
