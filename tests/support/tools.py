@@ -1,4 +1,5 @@
-"""Programs that check what is shipped for operators. `.ci/run` installs them; elsewhere their tests skip and say so."""
+"""Programs that check what is shipped for operators, and a browser for the pages. `.ci/run` installs them; elsewhere
+their tests skip and say so."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import pytest
 PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "caddy": "caddy",
+    "chromium": "chromium",
     "docker-compose": "docker-compose",
     "nginx": "nginx-light",
     "openssl": "openssl",

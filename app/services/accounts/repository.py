@@ -9,7 +9,7 @@ checked against them (FOR NO KEY UPDATE): what is written for an account meanwhi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -74,6 +74,17 @@ async def number_of_admins(session: AsyncSession) -> int:
 async def refresh_token(session: AsyncSession, token_id: UUID) -> RefreshToken | None:
     """Locked: of two requests with one token, the second sees that it was used. Lock its user first."""
     return await session.scalar(select(RefreshToken).where(RefreshToken.id == token_id).with_for_update())
+
+
+async def seconds_since(session: AsyncSession, moment: datetime) -> float:
+    """By the clock of the database, which all processes share."""
+    return float(await session.scalar(select(func.extract("epoch", func.clock_timestamp() - moment))) or 0)
+
+
+async def use_up(session: AsyncSession, family: UUID) -> None:
+    """The refresh tokens of a sign-in that were not exchanged yet."""
+    unused = update(RefreshToken).where(RefreshToken.family == family, RefreshToken.used_at.is_(None))
+    await session.execute(unused.values(used_at=func.now()))
 
 
 async def revoke_refresh_tokens(session: AsyncSession, user_id: UUID, family: UUID | None = None) -> None:

@@ -137,18 +137,26 @@ class Accounts:
                 now.password_hash = better
             yield session, now
 
-    async def refresh(self, text: str) -> SignIn:
+    async def refresh(self, text: str, grace_s: float = 0.0) -> SignIn:
         """The next pair of tokens. Raises Unauthenticated; with a token that was used before, its whole family is
-        revoked, because one of the two who have it has stolen it."""
+        revoked, because one of the two who have it has stolen it. A token that was used less than `grace_s` seconds
+        ago gets another pair, and the one given out before is used up then: of two who have the token only one can go
+        on, and when the other tries, the family is revoked."""
         token = self._tokens.read("refresh", text)
         async with self._database.session() as session:
             user = await repository.user(session, token.user_id, lock=True)
             row = await repository.refresh_token(session, token.id)
-            stolen = row is not None and row.used_at is not None and row.revoked_at is None
+            good = row is not None and user is not None and row.revoked_at is None
+            stolen = row is not None and good and row.used_at is not None
+            if row is not None and row.used_at is not None and grace_s > 0:
+                stolen = good and await repository.seconds_since(session, row.used_at) >= grace_s
             if row is not None and stolen:
                 await repository.revoke_refresh_tokens(session, row.user_id, row.family)
-            elif row is not None and user is not None and row.revoked_at is None and user.disabled_at is None:
-                row.used_at = func.now()
+            elif row is not None and user is not None and good and user.disabled_at is None:
+                if row.used_at is None:
+                    row.used_at = func.now()
+                else:
+                    await repository.use_up(session, row.family)
                 return await self._signed_in(session, user, row.family)
         if stolen:
             logger.warning("a refresh token of account {} was used twice; that sign-in is revoked", token.user_id)

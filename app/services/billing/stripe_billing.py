@@ -111,8 +111,8 @@ class StripeBilling:
                     "customer": customer,
                     "client_reference_id": str(user_id),
                     "line_items": [{"price": self._prices[plan], "quantity": 1}],
-                    "success_url": f"{here}/?checkout=done",
-                    "cancel_url": f"{here}/?checkout=cancelled",
+                    "success_url": f"{here}/account?checkout=done#plan",
+                    "cancel_url": f"{here}/account?checkout=cancelled#plan",
                 }
             )
         assert page.url is not None
@@ -124,7 +124,7 @@ class StripeBilling:
             customer = await self._customer(session, user_id, await _row(session, user_id))
         with _translated():
             page = await self._client.v1.billing_portal.sessions.create_async(
-                params={"customer": customer, "return_url": f"{here}/"}
+                params={"customer": customer, "return_url": f"{here}/account#plan"}
             )
         return page.url
 
