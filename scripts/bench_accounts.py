@@ -97,7 +97,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def clips(open_: str, required: str, token: str, count: int, vocabulary: str | None) -> list[list[str]]:
+def clips(open_: str, required: str, token: str, counts: dict[str, int], vocabulary: str | None) -> list[list[str]]:
     """Rows of the table, for each kind of clip and of credentials."""
     landmarks = io.BytesIO()
     points = prototypes.load().phrase(["HELLO"]).points
@@ -112,6 +112,8 @@ def clips(open_: str, required: str, token: str, count: int, vocabulary: str | N
             "and Idempotency-Key": lambda: {**bearer(token), "Idempotency-Key": uuid4().hex},
         }
         for route, file in bodies.items():
+            if not counts[route]:
+                continue
             query = {} if vocabulary is None else {"vocabulary": vocabulary}
 
             def ms(
@@ -128,7 +130,7 @@ def clips(open_: str, required: str, token: str, count: int, vocabulary: str | N
                 answer.raise_for_status()
                 return (time.perf_counter() - began) * 1000
 
-            number = count if route == "landmarks" else max(5, count // 10)
+            number = counts[route]
             for way, headers in ways.items():
                 for address in (open_, required):
                     ms(address, headers() if address == required else {})
@@ -169,7 +171,8 @@ def live(open_: str, required: str, tokens: list[str], args: argparse.Namespace)
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=200, help="pairs of requests with landmarks; a tenth of videos")
+    parser.add_argument("--requests", type=int, default=200, help="pairs of requests with landmarks")
+    parser.add_argument("--videos", type=int, default=20, help="pairs of requests with a video")
     parser.add_argument("--sessions", type=int, default=20, help="live sessions at once; 0: none")
     parser.add_argument("--seconds", type=float, default=12, help="of each live session")
     parser.add_argument("--rounds", type=int, default=1, help="of live sessions")
@@ -193,9 +196,10 @@ def main() -> int:
         open_ = stack.enter_context(serving(folder / "open.log", CHECKPOINT=args.checkpoint))
         required = stack.enter_context(serving(folder / "required.log", CHECKPOINT=args.checkpoint, **guarded))
         tokens = accounts(required, guarded, args.accounts)
-        if args.requests:
+        counts = {"landmarks": args.requests, "predict": args.videos}
+        if any(counts.values()):
             print("| clip | pairs | open, ms | required, ms | more, ms | ratio |\n|---|---|---|---|---|---|")
-            for row in clips(open_, required, tokens[0], args.requests, args.vocabulary):
+            for row in clips(open_, required, tokens[0], counts, args.vocabulary):
                 print(f"| {' | '.join(row)} |", flush=True)
         if args.sessions:
             results = live(open_, required, tokens, args)
