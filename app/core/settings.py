@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     )
     checkpoint_dir: Path = Field(_REPOSITORY / "checkpoints", description="Folder that holds the checkpoints.")
     device: Annotated[str, AfterValidator(_device)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
-    use_amp: bool = Field(True, description="bfloat16 autocast on CUDA; the CPU always computes in float32.")
+    use_amp: bool = Field(
+        True, description="bfloat16 where it is faster: on CUDA, and on CPUs with AMX. Elsewhere float32."
+    )
     inference_backend: Literal["torch", "onnx"] = Field(
         "torch", description="torch, or onnx: the checkpoint's ONNX export on ONNX Runtime."
     )

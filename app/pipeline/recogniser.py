@@ -28,7 +28,7 @@ from app.pipeline.module3_sequence.neighbours import SignContext
 from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel, checkpoint_lm
 from app.pipeline.module3_sequence.sign_times import Evidence, sign_times
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
-from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look, settled
+from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look
 from app.pipeline.module3_sequence.vocabularies import (
     ALL,
     UnknownVocabulary,
@@ -202,6 +202,11 @@ class Recogniser:
         return self.config.model_id
 
     @property
+    def amp(self) -> bool:
+        """Whether the network computes in bfloat16."""
+        return isinstance(self.backend, TorchBackend) and self.backend.amp
+
+    @property
     def vocabulary(self) -> tuple[str, ...]:
         return self.config.vocabulary
 
@@ -331,13 +336,15 @@ class Recogniser:
         for place, rows in zip(batch, steps, strict=True):
             place[: len(rows)] = rows
         logits = self.backend.classify(torch.from_numpy(batch[..., :-1]), lengths)
-        table: NDArray[np.float32] = to_log_probs(logits, self.whole.config.decoder.blank_bias).cpu().numpy()
+        if self._columns is not None:
+            logits = logits[..., torch.from_numpy(self._columns)]  # the others masked
+        table: NDArray[np.float32] = to_log_probs(logits, self.config.decoder.blank_bias).cpu().numpy()
         out = []
         for row, rows, frames in zip(table, steps, windows, strict=True):
             log_probs = row[: len(rows)]
             quiet = ~hand_near(frames)
             log_probs[quiet], log_probs[quiet, BLANK] = -50.0, 0.0
-            out.append(self.narrow(WindowOutput(log_probs, rows[:, -1])))
+            out.append(WindowOutput(log_probs, rows[:, -1]))
         return out
 
     def with_decoder(self, **changes: Any) -> Recogniser:
@@ -417,8 +424,7 @@ class Recogniser:
         if not config.decoder.stretch:
             return self.readings(tokens, lattice, first_step), committed
         evidence = known.of(tokens, lattice, config.decoder.stretch, first_step, final)
-        readings = decided(tokens, evidence, config.temperature, self.around)
-        return readings, settled(tokens[:committed], evidence, self.around)
+        return decided(tokens, evidence, config.temperature, self.around, committed)
 
     def joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
         """The same as signs with the times of their peaks; those under the threshold are left out, and repetitions of

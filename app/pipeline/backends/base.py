@@ -32,13 +32,18 @@ class Backend(Protocol):
         """(B, S, short_dim), lengths in steps -> logits (B, S, 1 + labels)."""
 
 
+def fast_bfloat16(device: str) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32: CUDA, and CPUs with AMX."""
+    return device.startswith("cuda") or (device == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16")))
+
+
 class TorchBackend:
-    """The network itself; `amp` computes in bfloat16 on CUDA."""
+    """The network itself; `amp` computes in bfloat16 where `fast_bfloat16` says so."""
 
     def __init__(self, model: SignModel, device: str = "cpu", amp: bool = False) -> None:
         self.model = model.eval()
         self.device = device
-        self.amp = amp and device.startswith("cuda")
+        self.amp = amp and fast_bfloat16(device)
         rgb = model.config.rgb
         self.rgb = rgb if rgb is not None and rgb.backbone != "s3d" else None  # S3D sees whole clips, not frames
 
