@@ -80,15 +80,16 @@ class Session:
         if event["type"] == "error":
             self.problem = f"{event['code']}: {event['message']}"
 
-    async def run(self, url: str, wait_s: float, tickets: bool = False) -> None:
+    async def run(self, url: str, wait_s: float, tickets: asyncio.Semaphore | None = None) -> None:
+        """tickets: so many are fetched at once; the service lets an address begin 64 requests at a time."""
         await asyncio.sleep(wait_s)
-        self.began = time.perf_counter()
         headers = authorization(self.token)
         try:
-            if tickets:
-                async with httpx.AsyncClient(timeout=60) as client:
+            if tickets is not None:
+                async with tickets, httpx.AsyncClient(timeout=60) as client:
                     answer = await client.post(f"http://{urlsplit(url).netloc}/api/auth/ticket", headers=headers)
                 url, headers = f"{url}?ticket={answer.raise_for_status().json()['ticket']}", {}
+            self.began = time.perf_counter()
             connecting = websockets.connect(
                 url, compression=None, open_timeout=60, ping_timeout=None, additional_headers=headers
             )
@@ -278,8 +279,9 @@ async def main() -> int:
         if args.clips_beside
         else None
     )
+    tickets = asyncio.Semaphore(8) if args.tickets else None
     # Spread over one second, as real clients do not all connect at the same instant.
-    await asyncio.gather(*(s.run(args.url, i / len(sessions), args.tickets) for i, s in enumerate(sessions)))
+    await asyncio.gather(*(s.run(args.url, i / len(sessions), tickets) for i, s in enumerate(sessions)))
     took = time.perf_counter() - began
     watching.cancel()
 
