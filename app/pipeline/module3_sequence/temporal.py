@@ -83,7 +83,7 @@ class BiLSTM(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None or bool((lengths == x.shape[1]).all()):
             y = self.lstm(x)[0]
-        elif x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        elif x.device.type == "cpu" and x.dtype == torch.bfloat16:
             y = self._each_direction(x, lengths)
         else:
             packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
@@ -95,7 +95,7 @@ class BiLSTM(nn.Module):
     def _each_direction(self, x: Tensor, lengths: Tensor) -> Tensor:
         """The same as of packed rows, a direction at a time, the second over reversed rows: PyTorch's CPU kernel for
         packed rows is not faster in bfloat16, that for whole rows is. Without dropout."""
-        start = x.new_zeros(1, len(x), self.lstm.hidden_size)
+        start = x.new_zeros(1, x.shape[0], self.lstm.hidden_size)
         for layer in range(self.lstm.num_layers):
             forward, backward = self.lstm.all_weights[2 * layer : 2 * layer + 2]
             there = self._direction(x, forward, start)
