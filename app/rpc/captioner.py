@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import zip_longest
 
 from loguru import logger
 
@@ -16,7 +17,10 @@ from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.messages import vocabulary
 from app.rpc.status import status_of
 from app.rpc.streaming import converse
+from app.services.billing import idempotency
+from app.services.billing.idempotency import Key
 from app.services.container import Services
+from app.services.history.service import checked_owner
 from app.services.recognition.vocabularies import Vocabulary
 
 #: Clips in one RecogniseBatch.
@@ -31,28 +35,37 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
         read_with, key = vocabulary(request.vocabulary), key_of(context, request)
-        return await recognise(request.clip, read_with, self._services, CALLER.get(), key)
+        return await recognise(request.clip, read_with, self._services, CALLER.get(), key, request.save)
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
         if not 1 <= len(request.clips) <= MAX_CLIPS:
             raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are accepted in one call.")
-        read_with = vocabulary(request.vocabulary)
+        read_with, key = vocabulary(request.vocabulary), key_of(context, request)
+        if request.save:
+            checked_owner(self._services.history, CALLER.get())
+        keys = [] if key is None else idempotency.parts(key, len(request.clips))
+        await self._services.credits.check_keys(CALLER.get(), keys)
         await self._services.clips.check_vocabulary(read_with)
         # As many at once as share one call of the model; more would only occupy places that other clients need.
         settings = self._services.settings
         places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
-        results = await asyncio.gather(*(self._result(clip, read_with, places) for clip in request.clips))
+        each = zip_longest(request.clips, keys)
+        work = (self._result(clip, own, read_with, places, request.save) for clip, own in each)
+        results = await asyncio.gather(*work)
         return pb.RecogniseBatchResponse(results=results)
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
         async with self._calls.call(context, "StreamCaptions"):
             await converse(context, self._services)
 
-    async def _result(self, clip: pb.Clip, read_with: Vocabulary, places: asyncio.Semaphore) -> pb.ClipResult:
+    async def _result(
+        self, clip: pb.Clip, key: Key | None, read_with: Vocabulary, places: asyncio.Semaphore, save: bool
+    ) -> pb.ClipResult:
         """A bad clip does not affect the others."""
         async with places:
             try:
-                return pb.ClipResult(recognition=await recognise(clip, read_with, self._services, CALLER.get()))
+                answer = await recognise(clip, read_with, self._services, CALLER.get(), key, save)
+                return pb.ClipResult(recognition=answer)
             except ServiceError as problem:
                 error = problem
             except Exception:  # noqa: BLE001 - an unexpected error of one clip is that clip's answer

@@ -6,20 +6,24 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RecogniseRequest(_message.Message):
-    __slots__ = ("clip", "vocabulary")
+    __slots__ = ("clip", "vocabulary", "save")
     CLIP_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
     clip: Clip
     vocabulary: Vocabulary
-    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
+    save: bool
+    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., save: bool = ...) -> None: ...
 
 class RecogniseBatchRequest(_message.Message):
-    __slots__ = ("clips", "vocabulary")
+    __slots__ = ("clips", "vocabulary", "save")
     CLIPS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
     clips: _containers.RepeatedCompositeFieldContainer[Clip]
     vocabulary: Vocabulary
-    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
+    save: bool
+    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., save: bool = ...) -> None: ...
 
 class Vocabulary(_message.Message):
     __slots__ = ("name", "glosses")
