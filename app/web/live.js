@@ -1,21 +1,23 @@
-// Live captions: images of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
+// Live captions: landmarks or images of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
 
 import { add, clearRunning, count, nextStart, show } from "./captions.js";
 import { complain, el, make, number, wayOut } from "./dom.js";
+import { FrameSource } from "./frame_source.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
 import { follow, listCameras, settings, vocabulary } from "./settings.js";
 import { draw, wipe } from "./skeleton.js";
 import { countCredits, showCredits } from "./who.js";
+import { message } from "./wire.js";
 
-const FRAME_MS = 66;
 const MAX_QUEUED_BYTES = 256 * 1024;
-const HEADER_BYTES = 16;
 const MAX_WAIT_MS = 3000; // between two attempts to reconnect
 const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Reconnecting", ending: "Finishing" };
 const video = el("live-video");
 const skeleton = el("skeleton");
 
 const TRY_AGAIN = { unknown_session: 4400, draining: 1012 }; // too late to resume; the service restarts
+
+const OTHER_WAY = "Choose in the settings that pictures may be sent.";
 
 const TITLES = {
   insufficient_credits: "The credits are used up", plan_limit: "The plan allows no more", credits_low: "Few credits are left",
@@ -94,9 +96,7 @@ function receive(run, event) {
     setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // even without an answer
   } else if (event.type === "landmarks") {
     if (live !== run || run.ending) return;
-    if (settings.skeleton) draw(skeleton, event.points);
-    if (!run.warm && !run.stream) play();
-    run.warm = true;
+    found(run, event.points);
   } else if (event.type === "partial") {
     lag(event);
     if (live === run && settings.partials) show(event, true);
@@ -158,31 +158,40 @@ function lag(event) { el("lag").textContent = `${Math.round(event.lag_ms)} ms`; 
 
 function pictures(used, dropped) { el("pictures").textContent = `${used} read, ${dropped} dropped`; }
 
-// Binary messages: version 1, kind 1 (JPEG), flags, sequence, capture time in microseconds; little-endian.
+// The body in a picture, from the service or from this device.
+function found(run, points) {
+  if (settings.skeleton) draw(skeleton, points);
+  if (!run.warm && !run.stream) play();
+  run.warm = true;
+}
+
 async function frame(run, still = false) {
-  const { canvas, socket } = run;
+  const { socket } = run;
   if (!run.ready || socket.readyState !== WebSocket.OPEN || video.readyState < 2 || run.busy) return;
   if (video.paused && !still) return;
   if (socket.bufferedAmount > MAX_QUEUED_BYTES) { run.skipped += 1; return; }
   run.busy = true;
   try {
-    const scale = Math.min(1, 640 / video.videoWidth);
-    canvas.width = Math.round(video.videoWidth * scale);
-    canvas.height = Math.round(video.videoHeight * scale);
-    const at = performance.now();
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
-    if (!blob || run.ending || socket.readyState !== WebSocket.OPEN) return;
-    const message = new Uint8Array(HEADER_BYTES + blob.size);
-    const head = new DataView(message.buffer);
-    head.setUint8(0, 1);
-    head.setUint8(1, 1);
-    head.setUint32(4, run.sequence++, true);
-    head.setBigUint64(8, BigInt(Math.round(at * 1000)), true);
-    message.set(new Uint8Array(await blob.arrayBuffer()), HEADER_BYTES);
-    socket.send(message);
+    const got = await run.source.next();
+    if (!got || run.ending || socket.readyState !== WebSocket.OPEN) return;
+    socket.send(message(got.kind, run.sequence++, got.at, got.payload));
+    if (got.points) found(run, got.points);
   } finally {
     run.busy = false;
+  }
+}
+
+// What this device sends has changed, or cannot be sent.
+function sends(run, { landmarks, problem }) {
+  if (live !== run || run.ending) return;
+  el("picture").dataset.sends = landmarks ? "landmarks" : "pictures";
+  el("sends").textContent = landmarks ? "this device; pictures stay here" : "the service, in pictures";
+  el("live-warning").hidden = true;
+  if (landmarks === null) {
+    stop();
+    complain(el("live-problem"), "Captions stopped", `${problem} ${OTHER_WAY}`);
+  } else if (problem) {
+    complain(el("live-warning"), landmarks ? "This device is slow" : "Pictures are sent", problem);
   }
 }
 
@@ -195,12 +204,15 @@ async function begin(sample) {
   }
   if (live) stop();
   const run = {
-    canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0,
+    source: null, socket: null, stream: null, session: null, token: null, seq: 0,
     sequence: 0, skipped: 0, attempt: 0, offset_ms: nextStart(),
     again: null, ready: false, opened: false, warm: false, busy: false, ending: false, fatal: false,
     renewed: false,
   };
   live = run;
+  run.source = new FrameSource(video, settings.where, (said) => sends(run, said));
+  const prepared = run.source.open();
+  prepared.catch(() => {}); // awaited below
   el("live-problem").hidden = el("live-warning").hidden = true;
   clearRunning();
   el("caption-hint").hidden = true;
@@ -221,13 +233,23 @@ async function begin(sample) {
     return complain(box, "The camera cannot be used", `${why.replace(/\.$/, "")}. Connect a camera and allow it in the browser, or watch a sample.`);
   }
   if (live !== run || run.ending) return release(run);
+  showState("connecting", "Preparing this device …");
+  try {
+    await prepared;
+  } catch (error) {
+    if (live !== run) return;
+    finish(run);
+    return complain(el("live-problem"), "Body and hands cannot be found on this device", `${error.message} ${OTHER_WAY}`);
+  }
+  if (live !== run || run.ending) return release(run);
+  showState("connecting", "Connecting …");
   skeleton.width = video.videoWidth;
   skeleton.height = video.videoHeight;
   el("picture").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
   el("placeholder").hidden = true;
   video.hidden = false;
   connect(run);
-  run.timer = setInterval(() => frame(run), FRAME_MS);
+  run.source.each(() => frame(run));
 }
 
 async function openSample(name) {
@@ -255,7 +277,7 @@ async function openCamera(run) {
 }
 
 function release(run) {
-  clearInterval(run.timer);
+  run.source.close();
   clearTimeout(run.again);
   el("try-now").hidden = true;
   run.stream?.getTracks().forEach((track) => track.stop());
