@@ -37,6 +37,7 @@ export class FrameSource {
   #acted = 0;
   #took = []; // milliseconds from taking a picture to its landmarks
   #seen = 0;
+  #failed = false; // at the last picture
   #timer; #callback;
 
   constructor(video, where, tell) {
@@ -49,14 +50,12 @@ export class FrameSource {
     if (this.#where === "pictures") return this.#tell({ landmarks: false, problem: null });
     if (this.#where === "auto" && slow) return this.#tell({ landmarks: false, problem: slow });
     const loading = landmarkFinder().then(async (finder) => { await finder.reset(); return finder; });
-    if (this.#where === "device") {
-      this.#use(await loading);
-    } else {
-      await Promise.race([this.#useOrDoWithout(loading), new Promise((done) => { setTimeout(done, LOADING_MS); })]);
-      if (!this.#finder && !this.#closed) {
-        this.#tell({ landmarks: false, problem: "This device is still being prepared; until then pictures are sent." });
-      }
-    }
+    if (this.#where === "device") return this.#use(await loading);
+    let late = false;
+    const patience = new Promise((done) => { setTimeout(() => { late = true; done(); }, LOADING_MS); });
+    await Promise.race([this.#useOrDoWithout(loading), patience]);
+    if (!late || this.#closed) return;
+    this.#tell({ landmarks: false, problem: "This device is still being prepared; until then pictures are sent." });
   }
 
   async #useOrDoWithout(loading) {
@@ -131,10 +130,14 @@ export class FrameSource {
   // null: this picture is lost. After a failure the device is tried once more.
   async #find() {
     try {
-      return (await this.#finder.find(await createImageBitmap(this.#canvas))).points;
+      const { points } = await this.#finder.find(await createImageBitmap(this.#canvas));
+      this.#failed = false;
+      return points;
     } catch (error) {
       if (this.#closed) return null;
-      await landmarkFinder().then((finder) => { this.#finder = finder; }, () => this.#doWithout(error));
+      const again = this.#failed ? Promise.reject(error) : landmarkFinder();
+      this.#failed = true;
+      await again.then((finder) => { this.#finder = finder; }, () => this.#doWithout(error));
       return null;
     }
   }
