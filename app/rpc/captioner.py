@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from loguru import logger
 
@@ -17,7 +17,8 @@ from app.rpc.messages import vocabulary
 from app.rpc.status import status_of
 from app.rpc.streaming import converse
 from app.services.container import Services
-from app.services.recognition.vocabularies import Vocabulary
+from app.services.recognition.vocabularies import Vocabulary, Wanted
+from app.services.signs.reading import found
 
 #: Clips in one RecogniseBatch.
 MAX_CLIPS = 32
@@ -30,29 +31,38 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         self._services, self._calls = services, calls
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
-        read_with, key = vocabulary(request.vocabulary), key_of(context, request)
-        return await recognise(request.clip, read_with, self._services, CALLER.get(), key)
+        key, named = key_of(context, request), vocabulary(request.vocabulary)
+        read_with = await self._wanted(named, request.sign_sets)
+        return await recognise(request.clip, named, read_with, self._services, CALLER.get(), key)
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
         if not 1 <= len(request.clips) <= MAX_CLIPS:
             raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are accepted in one call.")
-        read_with = vocabulary(request.vocabulary)
+        named = vocabulary(request.vocabulary)
+        read_with = await self._wanted(named, request.sign_sets)
         await self._services.clips.check_vocabulary(read_with)
         # As many at once as share one call of the model; more would only occupy places that other clients need.
         settings = self._services.settings
         places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
-        results = await asyncio.gather(*(self._result(clip, read_with, places) for clip in request.clips))
+        results = await asyncio.gather(*(self._result(clip, named, read_with, places) for clip in request.clips))
         return pb.RecogniseBatchResponse(results=results)
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
         async with self._calls.call(context, "StreamCaptions"):
             await converse(context, self._services)
 
-    async def _result(self, clip: pb.Clip, read_with: Vocabulary, places: asyncio.Semaphore) -> pb.ClipResult:
+    async def _wanted(self, named: Vocabulary, sign_sets: Sequence[str]) -> Wanted:
+        """Raises UnknownSignSet, SignsOutdated, InvalidRequest, DatabaseUnavailable."""
+        services = self._services
+        return await found(services.sign_sets, services.host, CALLER.get(), named, sign_sets)
+
+    async def _result(
+        self, clip: pb.Clip, named: Vocabulary, read_with: Wanted, places: asyncio.Semaphore
+    ) -> pb.ClipResult:
         """A bad clip does not affect the others."""
         async with places:
             try:
-                return pb.ClipResult(recognition=await recognise(clip, read_with, self._services, CALLER.get()))
+                return pb.ClipResult(recognition=await recognise(clip, named, read_with, self._services, CALLER.get()))
             except ServiceError as problem:
                 error = problem
             except Exception:  # noqa: BLE001 - an unexpected error of one clip is that clip's answer

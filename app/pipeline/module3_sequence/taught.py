@@ -14,8 +14,8 @@ and what the network itself says keeps its say in everything else. With Q the sh
 
 and the rest is masked, as ever when fewer signs are read. OTHER stands for signs that look like none of those taught;
 it is never shown, and what is hardly more probable than it is unsure. So the known glosses among themselves are read
-exactly as without taught signs, and a lattice of these columns goes through windows, streams and decoders as any other. Steps of
-the convolutions see a fifth of a second around them: a sign looks the same alone and in a sentence, whole or live.
+exactly as without taught signs, and a lattice of these columns goes through windows, streams and decoders as any other.
+Steps of the convolutions see a fifth of a second around them: a sign looks the same alone and in a sentence.
 """
 
 from __future__ import annotations

@@ -6,20 +6,24 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RecogniseRequest(_message.Message):
-    __slots__ = ("clip", "vocabulary")
+    __slots__ = ("clip", "vocabulary", "sign_sets")
     CLIP_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     clip: Clip
     vocabulary: Vocabulary
-    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
+    sign_sets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RecogniseBatchRequest(_message.Message):
-    __slots__ = ("clips", "vocabulary")
+    __slots__ = ("clips", "vocabulary", "sign_sets")
     CLIPS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     clips: _containers.RepeatedCompositeFieldContainer[Clip]
     vocabulary: Vocabulary
-    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
+    sign_sets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Vocabulary(_message.Message):
     __slots__ = ("name", "glosses")
@@ -186,7 +190,7 @@ class StreamCaptionsRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., landmarks: _Optional[_Union[Landmarks, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary", "sign_sets")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +203,7 @@ class Start(_message.Message):
     RESUME_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -211,7 +216,8 @@ class Start(_message.Message):
     resume: Resume
     landmarks: bool
     vocabulary: Vocabulary
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
+    sign_sets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Resume(_message.Message):
     __slots__ = ("session_id", "token", "last_seq")
