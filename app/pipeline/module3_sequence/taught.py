@@ -7,6 +7,8 @@ recordings in the same way:
 
     q = softmax(scale * cos(step, rows of the taught signs and prototypes of the known glosses that are read)),
 
+less a margin for the taught ones,
+
 and what the network itself says keeps its say in everything else. With Q the share of the taught signs in q,
 
     p'(blank) = p(blank)    p'(gloss) = p(gloss) * (1 - Q)    p'(taught t) = (1 - p(blank)) * q(t) * a
@@ -46,6 +48,9 @@ class TaughtConfig:
     """Log units for a difference of one in cosine, > 0."""
     other: float = 0.4
     """The cosine from which on a sign rather is a taught one than some OTHER, -1..1."""
+    margin: float = 0.05
+    """By so much more a sign must look like a taught one than like a known gloss, as cosine: rows of the person who
+    signs lie nearer than prototypes of other people."""
     reach: int = 3
     """Steps before and after a step that are averaged with it before they are compared, >= 0."""
     temperature: float = 1.2
@@ -152,14 +157,15 @@ def with_taught(
     """
     near = smoothed(looks, config.reach)
     cosines = taught.cosines(near).astype(np.float64)
-    own = _log_sum(config.scale * cosines)
+    scores = config.scale * (cosines - config.margin)
+    own = _log_sum(scores)
     others = np.full((len(near), 1), -np.inf) if prototypes is None else _log_sum(config.scale * (near @ prototypes.T))
     total = np.logaddexp(own, others)
     signed = _log_sum(log_probs[:, 1:])
     known = log_probs[:, columns].astype(np.float64)
     known[:, 1:] += np.maximum(others - total, _FLOOR)
     margin = config.scale * (cosines.max(axis=1, keepdims=True) - config.other)
-    mine = signed + np.maximum(config.scale * cosines - total - np.logaddexp(0, -margin), _FLOOR)
+    mine = signed + np.maximum(scores - total - np.logaddexp(0, -margin), _FLOOR)
     other = signed + np.maximum(own - total - np.logaddexp(0, margin), _FLOOR)
     return np.concatenate([known, mine, other], axis=1).astype(np.float32)
 

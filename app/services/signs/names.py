@@ -17,7 +17,7 @@ _LANGUAGE = re.compile(r"[a-z]{3}")
 
 def checked_name(text: str, what: str = "name") -> str:
     """A name as it is kept: composed, without spaces around it. Raises InvalidRequest."""
-    name = " ".join(unicodedata.normalize("NFC", text[: 8 * MAX_NAME]).split(" ")).strip()
+    name = re.sub(" +", " ", unicodedata.normalize("NFC", text[: 8 * MAX_NAME])).strip(" ")
     if len(text) > 8 * MAX_NAME or len(name) > MAX_NAME:
         raise InvalidRequest(f"{what}: a name has at most {MAX_NAME} characters; this one has {len(text)}.")
     # Cc control, Cf format (such as reversed text), Cs half characters, Co private use, Cn none; Zl and Zp end a line.

@@ -131,6 +131,30 @@ def together(recogniser: Recogniser, everybody: People, vocabulary: str, count: 
     return out
 
 
+def divided(recogniser: Recogniser, everybody: People, vocabulary: str, count: int, seed: int) -> dict[str, Tally]:
+    """Half of what each person signs of a vocabulary is taken out of it and taught: the taught signs beside the rest of
+    the vocabulary, and what the same people sign of the rest, before and after. More people than `together` has, but
+    the network was trained on the taught signs too."""
+    everything, rng = recogniser.reading_with(vocabulary).vocabulary, np.random.default_rng(seed)
+    out = {"taught": Tally(), "known before": Tally(), "known after": Tally()}
+    for person in everybody.values():
+        own = sorted(gloss for gloss in everything if len(person.get(gloss, ())) > count)
+        if len(own) < 2:
+            continue
+        rng.shuffle(own)
+        taken = own[: len(own) // 2]
+        rest = [gloss for gloss in everything if gloss not in taken]
+        taught, others = taught_by(person, taken, count, rng)
+        assert taught is not None
+        plain, reader = recogniser.reading_with(rest), recogniser.taught_with(taught, rest)
+        for heard in others:
+            out["taught"].add(heard, answer(reader, heard.output))
+        for heard in (h for gloss in sorted(set(person) & set(rest)) for h in person[gloss]):
+            out["known before"].add(heard, answer(plain, heard.output))
+            out["known after"].add(heard, answer(reader, heard.output))
+    return out
+
+
 def adapted(recogniser: Recogniser, everybody: People, vocabulary: str, count: int, seed: int) -> dict[str, Tally]:
     """People show how they sign glosses of a vocabulary; their other recordings of them, before and after."""
     plain, rng = recogniser.reading_with(vocabulary), np.random.default_rng(seed)
@@ -194,6 +218,8 @@ def evaluate(
         if recogniser.whole.prototypes is not None:
             both = together(recogniser, everybody, vocabulary, count, seed)
             found |= {f"with {vocabulary}: {name}": tally for name, tally in both.items()}
+            halves = divided(recogniser, everybody, vocabulary, count, seed)
+            found |= {f"half of {vocabulary}, the other half taught: {name}": tally for name, tally in halves.items()}
             own = adapted(recogniser, everybody, vocabulary, count, seed)
             found |= {f"{vocabulary}, as I sign it: {name}": tally for name, tally in own.items()}
         found["taught by another person"] = from_another(recogniser, everybody, count, seed)

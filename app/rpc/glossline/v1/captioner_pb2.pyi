@@ -328,7 +328,7 @@ class VocabularyChanged(_message.Message):
     def __init__(self, vocabulary: _Optional[_Union[VocabularyInUse, _Mapping]] = ...) -> None: ...
 
 class Config(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks", "vocabulary")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks", "vocabulary", "sign_sets")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -340,6 +340,7 @@ class Config(_message.Message):
     SAVE_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -351,7 +352,8 @@ class Config(_message.Message):
     save: bool
     landmarks: bool
     vocabulary: str
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ..., vocabulary: _Optional[str] = ...) -> None: ...
+    sign_sets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ..., vocabulary: _Optional[str] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("id", "glosses", "sign_language", "fps")
