@@ -284,6 +284,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(pages.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
+    if settings.admin_pages:
+        from app.api.admin import pages as admin_pages  # imported here: nothing else needs its packages
+
+        admin_pages.install(app)
     problems.install(app, live.PATH)
     openapi.install(app)
     # Added last = outermost: the request context sees everything, refusals of the others included, and the server's

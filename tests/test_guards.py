@@ -99,6 +99,7 @@ HTTP: dict[str, set[str]] = {
     "POST /api/training/jobs/{job_id}/resume": TRAINING,
     "GET /api/training/checkpoints": TRAINING,
     "POST /api/training/checkpoints/{checkpoint_id}/activate": TRAINING,
+    "GET /api/auth/options": EVERYBODY,
     "POST /api/auth/register": EVERYBODY,
     "POST /api/auth/sign-in": EVERYBODY,
     "POST /api/auth/refresh": EVERYBODY,
@@ -131,11 +132,12 @@ HTTP: dict[str, set[str]] = {
     "POST /api/billing/webhook": EVERYBODY,
     "GET /api/billing/users/{user_id}": ADMINS,
     "POST /api/billing/users/{user_id}/credits": ADMINS,
+    "POST /api/billing/users/{user_id}/give-back": ADMINS,
     "POST /api/billing/users/{user_id}/plan": ADMINS,
 }
 #: Pages and their files, which hold nothing of anybody.
 PAGES = {
-    *("GET /", "GET /training", "GET /web/{name}", "GET /samples", "GET /samples/{name}"),
+    *("GET /", "GET /account", "GET /training", "GET /web/{name}", "GET /samples", "GET /samples/{name}"),
     *("GET /docs", "GET /docs/start.js", "GET /docs/static/{name}", "GET /openapi.json"),
 }
 SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS}

@@ -17,6 +17,7 @@ from app.api.schemas.billing import (
     DayOfUsage,
     Entries,
     Entry,
+    GivingBack,
     Page,
     PlanGrant,
     PlanList,
@@ -27,6 +28,7 @@ from app.api.schemas.billing import (
 from app.core import errors
 from app.services.billing import admin, reports
 from app.services.billing.credits import Credits
+from app.services.billing.idempotency import MAX_KEY
 from app.services.billing.stripe_billing import StripeBilling
 
 router = APIRouter(prefix="/api/billing", tags=["billing"])
@@ -61,6 +63,16 @@ def _stripe(services: ServicesDep) -> StripeBilling:
 
 CreditsDep = Annotated[Credits, Depends(_credits)]
 StripeDep = Annotated[StripeBilling, Depends(_stripe)]
+AdjustmentKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=MAX_KEY,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Any text that is new for each change: sent again with it, nothing is changed again.",
+    ),
+]
 
 
 @router.get("/plans", summary="Plans", responses=responses((errors.NotReady, errors.InternalError)))
@@ -164,12 +176,26 @@ async def credits_of_user(user_id: UUID, credits: CreditsDep) -> Balance:
 @router.post(
     "/users/{user_id}/credits",
     summary="Give or take credits",
+    responses=responses((*_OWN, errors.UploadTooLarge, errors.IdempotencyMismatch)),
+    dependencies=[admins_only],
+)
+async def adjust(
+    user_id: UUID, asked: Adjustment, credits: CreditsDep, principal: CurrentPrincipal, key: AdjustmentKey = None
+) -> Balance:
+    """For admins. The reason stands in the ledger, where the user reads it."""
+    account = await admin.adjust(credits, user_id, asked.credits, asked.reason, principal.user_id, key)
+    return Balance.of(account)
+
+
+@router.post(
+    "/users/{user_id}/give-back",
+    summary="Give back what a debit took",
     responses=responses((*_OWN, errors.UploadTooLarge)),
     dependencies=[admins_only],
 )
-async def adjust(user_id: UUID, asked: Adjustment, credits: CreditsDep, principal: CurrentPrincipal) -> Balance:
-    """For admins. The reason stands in the ledger, where the user reads it."""
-    account = await admin.adjust(credits, user_id, asked.credits, asked.reason, principal.user_id)
+async def give_back(user_id: UUID, asked: GivingBack, credits: CreditsDep, principal: CurrentPrincipal) -> Balance:
+    """For admins; once for each debit, so that sending it again changes nothing."""
+    account = await admin.give_back(credits, user_id, asked.number, asked.credits, asked.reason, principal.user_id)
     return Balance.of(account)
 
 
@@ -179,6 +205,6 @@ async def adjust(user_id: UUID, asked: Adjustment, credits: CreditsDep, principa
     responses=responses((*_OWN, errors.UploadTooLarge)),
     dependencies=[admins_only],
 )
-async def give_plan(user_id: UUID, asked: PlanGrant, credits: CreditsDep) -> Balance:
+async def give_plan(user_id: UUID, asked: PlanGrant, credits: CreditsDep, principal: CurrentPrincipal) -> Balance:
     """For admins: a plan without a payment, until another one is given or bought. The free plan takes it back."""
-    return Balance.of(await admin.give_plan(credits, user_id, asked.plan))
+    return Balance.of(await admin.give_plan(credits, user_id, asked.plan, asked.reason, principal.user_id))

@@ -81,7 +81,7 @@ async def system(services: ServicesDep) -> answers.System:
         python=platform.python_version(),
         torch=torch.__version__,
         device=device,
-        amp=device.startswith("cuda") and services.settings.use_amp,
+        amp=services.host.recogniser.amp,
         cpu_count=os.cpu_count() or 1,
         load=answers.Load(
             requests=clips.in_use,

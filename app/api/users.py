@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from app.api.access import OwnId, admins_only
+from app.api.access import CurrentPrincipal, OwnId, admins_only
 from app.api.auth import AccountsDep
 from app.api.problems import responses
 from app.api.schemas import accounts as schemas
@@ -42,6 +42,8 @@ async def users(
     responses=responses((*_ALWAYS, errors.Forbidden, errors.UploadTooLarge)),
     dependencies=[admins_only],
 )
-async def change(user_id: UUID, body: schemas.UserChange, accounts: AccountsDep) -> schemas.User:
+async def change(
+    user_id: UUID, body: schemas.UserChange, accounts: AccountsDep, principal: CurrentPrincipal
+) -> schemas.User:
     """Takes effect with the next request of that account. The only admin cannot be made less."""
-    return schemas.User.of(await accounts.change(user_id, body.role, body.disabled))
+    return schemas.User.of(await accounts.change(user_id, body.role, body.disabled, body.reason, principal.user_id))

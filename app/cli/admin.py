@@ -1,4 +1,4 @@
-"""`admin`: make the first admin, change roles, help somebody who has lost a password."""
+"""`admin`: make the first admin, change roles, help somebody who has lost a password or an authenticator."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     role.add_argument("role", choices=_ROLES)
     reset = actions.add_parser("reset", help="send a link for a new password: by mail, or into this output")
     reset.add_argument("email")
+    factor = actions.add_parser("second-factor-off", help="for somebody who has lost the authenticator")
+    factor.add_argument("email")
     parser.set_defaults(run=run)
 
 
@@ -61,6 +63,9 @@ async def _done(args: argparse.Namespace, accounts: Accounts, password: str) -> 
     if args.action == "role":
         user = await accounts.change(found.id, args.role, None)
         return f"{user.email} has the role '{user.role}'."
+    if args.action == "second-factor-off":
+        await accounts.drop_second_factor(found.id)
+        return f"{found.email} has no second factor any more; all sign-ins have ended."
     await accounts.request_reset(args.email)
     return "A link is on its way." if accounts.by_mail else "SMTP_HOST is unset: the link is in the line above."
 

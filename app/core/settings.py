@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     )
     checkpoint_dir: Path = Field(_REPOSITORY / "checkpoints", description="Folder that holds the checkpoints.")
     device: Annotated[str, AfterValidator(_device)] = Field("auto", description="auto, cpu, cuda or cuda:N.")
-    use_amp: bool = Field(True, description="bfloat16 autocast on CUDA; the CPU always computes in float32.")
+    use_amp: bool = Field(
+        True, description="bfloat16 where it is faster: on CUDA, and on CPUs with AMX. Elsewhere float32."
+    )
     inference_backend: Literal["torch", "onnx"] = Field(
         "torch", description="torch, or onnx: the checkpoint's ONNX export on ONNX Runtime."
     )
@@ -116,6 +118,9 @@ class Settings(BaseSettings):
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
     smtp_tls: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="How mails are encrypted on their way."
+    )
+    smtp_ca: Path | None = Field(
+        None, description="Certificates (PEM) that the mail server's must come from; unset = those of the system."
     )
     smtp_user: str | None = Field(None, description="Account at the mail server.")
     smtp_password: SecretStr | None = Field(None, description="Password of that account.")
@@ -208,6 +213,7 @@ class Settings(BaseSettings):
         "*.NAME for all names below NAME, or * for any.",
     )
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Minimum log level.")
+    admin_pages: bool = Field(False, description="Pages for admins at /admin: accounts, plans, ledger, sessions, jobs.")
     metrics: bool = Field(True, description="Prometheus metrics at /metrics.")
     metrics_token: SecretStr | None = Field(
         None, min_length=16, description="Token for /metrics in AUTH_MODE=required, from other machines."
@@ -222,7 +228,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("database_url", "training_token", "auth_secret", "redis_url"),
-        *("metrics_token", "public_url", "smtp_host", "smtp_user", "smtp_password"),
+        *("metrics_token", "public_url", "smtp_host", "smtp_user", "smtp_password", "smtp_ca"),
         *("plans_file", "stripe_secret_key", "stripe_webhook_secret", "history_days"),
         *("sentry_dsn", "otel_exporter_otlp_endpoint"),
         mode="before",
@@ -337,9 +343,9 @@ class Settings(BaseSettings):
 
     @property
     def uses_database(self) -> bool:
-        """Training jobs, the active checkpoint and accounts are stored there; without training and in AUTH_MODE=open,
-        only if DATABASE_URL is set."""
-        return self.training or self.auth_mode == "required" or self.database_url is not None
+        """Training jobs, the active checkpoint and accounts are stored there; without training and the admin's pages
+        and in AUTH_MODE=open, only if DATABASE_URL is set."""
+        return self.training or self.admin_pages or self.auth_mode == "required" or self.database_url is not None
 
     @property
     def max_upload_bytes(self) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
 from loguru import logger
+from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,6 +27,10 @@ CONNECT_S = 5.0
 STATEMENT_S = 60.0
 #: Seconds between attempts to reconnect.
 RETRY_S = 3.0
+#: How often work is tried that other transactions get in the way of.
+ATTEMPTS = 5
+
+T = TypeVar("T")
 
 
 def async_url(text: str) -> URL:
@@ -109,13 +115,29 @@ class Database:
             self.problem = None
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: committed when the block ends well, else rolled back. Raises DatabaseUnavailable."""
+    async def session(self, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed when the block ends well, else rolled back. read_only: PostgreSQL refuses every
+        change. Raises DatabaseUnavailable."""
         if self._engine is None or self.problem is not None:
             raise _unavailable(str(self.problem))
         with self._translated(), span("database"):
             async with async_sessionmaker(self._engine, expire_on_commit=False)() as session, session.begin():
+                if read_only:
+                    await session.execute(text("SET TRANSACTION READ ONLY"))
                 yield session
+
+    async def repeated(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """`work` in a transaction of its own, once more each time that PostgreSQL ends it, because it and another one
+        wait for each other: for work that touches rows of many kinds. Raises DatabaseUnavailable."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                async with self.session() as session:
+                    return await work(session)
+            except DatabaseUnavailable as problem:
+                if not _is_conflict(problem.__cause__):
+                    raise
+        async with self.session() as session:
+            return await work(session)
 
     async def close(self) -> None:
         self._closed = True
@@ -139,6 +161,11 @@ class Database:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as problem:
             raise self._lost(f"{type(problem).__name__}: {problem}") from problem
         except DBAPIError as problem:
+            if _is_conflict(problem):
+                raise DatabaseUnavailable(
+                    "Two requests that change the same rows were in each other's way, and this one was ended. Nothing "
+                    "was changed; send it again."
+                ) from problem
             if not _about_the_connection(problem):
                 raise
             raise self._lost(str(problem.orig)) from problem
@@ -157,6 +184,11 @@ def _unavailable(why: str) -> DatabaseUnavailable:
         f"The database does not answer ({why}). Start it, or correct DATABASE_URL; the service tries again every few "
         "seconds."
     )
+
+
+def _is_conflict(problem: BaseException | None) -> bool:
+    """SQLSTATE 40: serialization failures and deadlocks."""
+    return isinstance(problem, DBAPIError) and str(getattr(problem.orig, "sqlstate", "")).startswith("40")
 
 
 def _about_the_connection(problem: DBAPIError) -> bool:

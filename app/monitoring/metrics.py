@@ -110,6 +110,7 @@ class Metrics:
             "glossline_credits_wrong_accounts",
             "Accounts whose ledger does not add up (checked every five minutes); anything but 0 is a fault.",
         )
+        self.accounts = gauge("glossline_accounts", "Accounts by their plan (counted every five minutes).", ["plan"])
         self.stripe_events = counter(
             "glossline_stripe_events", "Webhooks of Stripe: applied, repeated, ignored, refused.", ["outcome"]
         )

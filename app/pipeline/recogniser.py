@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from app.pipeline.backends import amx
+from app.pipeline.backends.amx import AmxBackend
 from app.pipeline.backends.base import Backend, TorchBackend
 from app.pipeline.checkpoint import CheckpointConfig, CheckpointError, load_checkpoint
 from app.pipeline.keypoints import Keypoints
@@ -30,7 +32,7 @@ from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramMode
 from app.pipeline.module3_sequence.prototypes import InvalidPrototypes, NoPrototypes, Prototypes, read_prototypes
 from app.pipeline.module3_sequence.sign_times import Evidence, sign_times
 from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, label_ids, steps_in, to_log_probs, whole_steps
-from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look, settled
+from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look
 from app.pipeline.module3_sequence.taught import OTHER, TaughtSigns, embedding, joined_columns, unit, with_taught
 from app.pipeline.module3_sequence.vocabularies import (
     ALL,
@@ -145,7 +147,7 @@ class Recogniser:
         self._rivals: NDArray[np.float32] | None = None  # prototypes of the glosses beside them
         self.model = model.eval()
         self.device = device
-        self.backend: Backend = backend or TorchBackend(self.model, device, amp)
+        self.backend: Backend = backend or _backend(self.model, device, amp)
 
     @classmethod
     def load(
@@ -256,6 +258,11 @@ class Recogniser:
     @property
     def model_id(self) -> str:
         return self.config.model_id
+
+    @property
+    def amp(self) -> bool:
+        """Whether the network computes in bfloat16."""
+        return isinstance(self.backend, AmxBackend) or (isinstance(self.backend, TorchBackend) and self.backend.amp)
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
@@ -380,6 +387,8 @@ class Recogniser:
 
         Where no hand is present, only the blank is possible.
         """
+        if self._taught is not None:  # their columns need those of all glosses
+            return [self.narrow(output) for output in self.whole.decode_steps(steps, windows)]
         if not windows:
             return []
         lengths = [len(rows) for rows in steps]
@@ -387,14 +396,15 @@ class Recogniser:
         for place, rows in zip(batch, steps, strict=True):
             place[: len(rows)] = rows
         logits = self.backend.classify(torch.from_numpy(batch[..., :-1]), lengths)
-        table: NDArray[np.float32] = to_log_probs(logits, self.whole.config.decoder.blank_bias).cpu().numpy()
+        if self._columns is not None:
+            logits = logits[..., torch.from_numpy(self._columns)]  # the others masked
+        table: NDArray[np.float32] = to_log_probs(logits, self.config.decoder.blank_bias).cpu().numpy()
         out = []
         for row, rows, frames in zip(table, steps, windows, strict=True):
             log_probs = row[: len(rows)]
             quiet = ~hand_near(frames)
             log_probs[quiet], log_probs[quiet, BLANK] = SILENT, 0.0
-            short = rows[:, : self.model.config.model_dim]
-            out.append(self.narrow(WindowOutput(log_probs, rows[:, -1], short)))
+            out.append(WindowOutput(log_probs, rows[:, -1], rows[:, : self.model.config.model_dim]))
         return out
 
     @property
@@ -496,8 +506,7 @@ class Recogniser:
         if not config.decoder.stretch:
             return self.readings(tokens, lattice, first_step), committed
         evidence = known.of(tokens, lattice, config.decoder.stretch, first_step, final)
-        readings = decided(tokens, evidence, config.temperature, self.around)
-        return readings, settled(tokens[:committed], evidence, self.around)
+        return decided(tokens, evidence, config.temperature, self.around, committed)
 
     def joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
         """The same as signs with the times of their peaks; those under the threshold are left out, as are OTHER signs
@@ -522,6 +531,12 @@ class Recogniser:
             replace(peak, start_s=start / MODEL_FPS, end_s=end / MODEL_FPS)
             for peak, (start, end) in zip(peaks, times, strict=True)
         )
+
+
+def _backend(model: SignModel, device: str, amp: bool) -> Backend:
+    if amp and amx.suits(model.config, device):
+        return AmxBackend(model)
+    return TorchBackend(model, device, amp)
 
 
 class ClipLattice:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import DEFAULT_ASPECT, NUM_KEYPOINTS
 from app.pipeline.module1_preprocessing.movement import MOVEMENT_DIM, hand_movement
-from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normaliser
+from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES, Normaliser, push_together
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS, interpolate, nearest
 from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.sign_times import REACH, Evidence
@@ -208,8 +208,8 @@ class CaptionStream:
         on_stage: OnStage = no_op_observer,
     ) -> None:
         self.recogniser, self.config = recogniser, config or StreamConfig()
-        self._on_stage = on_stage
-        self._grid, self._normaliser, self._buffer = FrameGrid(), Normaliser(aspect), _FrameBuffer(recogniser.frame_dim)
+        self.on_stage = on_stage
+        self._grid, self.normaliser, self._buffer = FrameGrid(), Normaliser(aspect), _FrameBuffer(recogniser.frame_dim)
         self._lattice = GlobalLattice(self.config.window, self.config.stride)
         self._steps = StepCache(recogniser.step_dim)
         self._decoder = recogniser.new_decoder()
@@ -249,7 +249,7 @@ class CaptionStream:
         """Width / height of the images, where it becomes known late. Raises ValueError once there are frames."""
         if self._grid.start_s is not None:
             raise ValueError("frames have been read in another aspect ratio")
-        self._normaliser = Normaliser(aspect)
+        self.normaliser = Normaliser(aspect)
 
     @property
     def frames(self) -> int:
@@ -262,12 +262,17 @@ class CaptionStream:
         rgb: float32 (k, D), what the recogniser's RGB encoder made of the frames' images, rows of NaN for frames
         without any; None where no frame has any.
         """
-        began = time.perf_counter()
+        (problem,) = add_together([NewFrames(self, points, times, rgb)])
+        if problem is not None:
+            raise problem
+
+    def on_grid(self, new: NewFrames) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """New frames of this stream -> those of the model's grid that are now known (n, 75, 3), with what was made of
+        their images (n, frame_dim - NUM_FEATURES). Raises ValueError when time does not grow."""
+        rgb = new.rgb
         if rgb is None:
-            rgb = np.full((len(points), self.recogniser.frame_dim - NUM_FEATURES), np.nan, np.float32)
-        points, rgb = self._grid.push(points, times, rgb)
-        self.add_features(np.concatenate([self._normaliser.push(points), rgb], axis=1))
-        self._on_stage(FEATURES, time.perf_counter() - began)
+            rgb = np.full((len(new.points), self.recogniser.frame_dim - NUM_FEATURES), np.nan, np.float32)
+        return self._grid.push(new.points, new.times, rgb)
 
     def add_features(self, features: NDArray[np.float32]) -> None:
         """Frames that are on the model's grid and normalised already, rows as `Recogniser.features` makes them."""
@@ -330,7 +335,7 @@ class CaptionStream:
         segments = self._timed(peaks, self._rows, end)
         if segments:
             self._free_from = round(segments[-1].end_s * MODEL_FPS)
-        self._on_stage(DECODING, time.perf_counter() - began)
+        self.on_stage(DECODING, time.perf_counter() - began)
         vocabulary, step = self.recogniser.reads, self._decoder.steps
         done = StreamUpdate(
             segments, (), self._english(segments), end / MODEL_FPS, reason, self._rgb(), vocabulary=vocabulary
@@ -432,7 +437,7 @@ class CaptionStream:
         self._final = final = segments[: max(len(self._final), len(whole))]
         pause_s = max(s.end_s for s in segments) + self.config.endpoint_s if segments else None
         self.signing = bool(segments)
-        self._on_stage(DECODING, time.perf_counter() - began)
+        self.on_stage(DECODING, time.perf_counter() - began)
         return StreamUpdate(
             final,
             segments[len(final) :],
@@ -465,8 +470,41 @@ class CaptionStream:
         if glosses != self._last_sentence[0]:  # most updates change nothing
             began = time.perf_counter()
             self._last_sentence = glosses, to_english(glosses, self.recogniser.sign_language)
-            self._on_stage(LANGUAGE, time.perf_counter() - began)
+            self.on_stage(LANGUAGE, time.perf_counter() - began)
         return self._last_sentence[1]
+
+
+@dataclass(frozen=True, slots=True)
+class NewFrames:
+    """Frames for a stream, see `CaptionStream.add`."""
+
+    stream: CaptionStream
+    points: NDArray[np.float32]
+    times: Sequence[float]
+    rgb: NDArray[np.float32] | None
+
+
+def add_together(new: Sequence[NewFrames]) -> list[ValueError | None]:
+    """`CaptionStream.add` for several streams, each given once, for little more than the price of one. Returns what it
+    would have raised for each."""
+    began = time.perf_counter()
+    problems: list[ValueError | None] = []
+    taken: list[tuple[CaptionStream, NDArray[np.float32], NDArray[np.float32]]] = []
+    for own in new:
+        try:
+            taken.append((own.stream, *own.stream.on_grid(own)))
+        except ValueError as problem:
+            problems.append(problem)
+        else:
+            problems.append(None)
+    if not taken:
+        return problems
+    rows = push_together([(stream.normaliser, points) for stream, points, _ in taken])
+    for (stream, _, rgb), landmarks in zip(taken, rows, strict=True):
+        stream.add_features(np.concatenate([landmarks, rgb], axis=1))
+    for stream, _, _ in taken:
+        stream.on_stage(FEATURES, (time.perf_counter() - began) / len(taken))
+    return problems
 
 
 class WindowSource(Protocol):

@@ -1,21 +1,17 @@
 // Client of /api/training: the token, errors, and a log as server-sent events.
 
-const KEY = "glossline.training.token";
+import { bearer, Refused } from "./session.js";
 
-export class Refused extends Error {
-  constructor(status, problem) {
-    super(problem.detail ?? "The service did not say why.");
-    this.status = status;
-    this.title = problem.title ?? "The service refused";
-    this.code = problem.code ?? "";
-  }
-}
+export { Refused };
+
+const KEY = "glossline.training.token";
 
 // The token is kept until the tab is closed.
 export const keep = (token) => sessionStorage.setItem(KEY, token);
 
-function headers(more = {}) {
-  const token = sessionStorage.getItem(KEY);
+// TRAINING_TOKEN where it was given, else the sign-in of an operator.
+async function headers(more = {}) {
+  const token = sessionStorage.getItem(KEY) ?? await bearer();
   return token ? { ...more, Authorization: `Bearer ${token}` } : more;
 }
 
@@ -25,13 +21,13 @@ async function checked(answer) {
 }
 
 export async function ask(path, body) {
-  const options = body === undefined ? { headers: headers() }
-    : { method: "POST", headers: headers({ "Content-Type": "application/json" }), body: JSON.stringify(body) };
+  const options = body === undefined ? { headers: await headers() }
+    : { method: "POST", headers: await headers({ "Content-Type": "application/json" }), body: JSON.stringify(body) };
   return (await checked(await fetch(`/api/training${path}`, options))).json();
 }
 
 export async function act(path) {
-  return (await checked(await fetch(`/api/training${path}`, { method: "POST", headers: headers() }))).json();
+  return (await checked(await fetch(`/api/training${path}`, { method: "POST", headers: await headers() }))).json();
 }
 
 const wait = (ms, signal) => new Promise((done) => {
@@ -47,7 +43,7 @@ export async function follow(job, signal, on) {
     try {
       const more = last === null ? {} : { "Last-Event-ID": last };
       const answer = await checked(await fetch(`/api/training/jobs/${job}/logs?follow=true&tail=500`,
-        { headers: headers({ Accept: "text/event-stream", ...more }), signal }));
+        { headers: await headers({ Accept: "text/event-stream", ...more }), signal }));
       let rest = "";
       for await (const piece of pieces(answer.body)) {
         const events = (rest + piece).split("\n\n");

@@ -1,6 +1,6 @@
 // The captions on the page: the running sentence, the list of finished ones, and that list as a file.
 
-import { copy, el, make, percent, readFrom } from "./dom.js";
+import { copy, el, make, percent, readFrom, save } from "./dom.js";
 import { readAloud } from "./settings.js";
 import { clock, subtitles, written } from "./subtitles.js";
 
@@ -66,11 +66,7 @@ el("copy-text").addEventListener("click", () => copy(asFile("txt"), el("history"
 for (const button of document.querySelectorAll("[data-download]")) {
   button.addEventListener("click", () => {
     const kind = button.dataset.download;
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([asFile(kind)], { type: "text/plain" }));
-    link.download = `captions.${kind}`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    save(`captions.${kind}`, new Blob([asFile(kind)], { type: "text/plain" }));
   });
 }
 el("clear").addEventListener("click", () => {

@@ -4,7 +4,7 @@ const WIDTH = 480, HEIGHT = 220, LEFT = 44, RIGHT = 12, TOP = 8, BOTTOM = 28;
 const SVG = "http://www.w3.org/2000/svg";
 const STYLES = ["first", "second"];
 
-function shape(name, attributes, text) {
+export function shape(name, attributes, text) {
   const node = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   if (text !== undefined) node.textContent = text;
@@ -12,7 +12,7 @@ function shape(name, attributes, text) {
 }
 
 // Round numbers that span low..high in about four steps.
-function ticks(low, high) {
+export function ticks(low, high) {
   const span = high - low || Math.abs(high) || 1;
   const power = 10 ** Math.floor(Math.log10(span / 4));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => span / size <= 5);

@@ -9,9 +9,31 @@ export function make(tag, text, className = "") {
   return node;
 }
 
-export function complain(box, title, detail) {
+// link: [text, address] of where to go from here.
+export function complain(box, title, detail, link) {
   box.replaceChildren(make("strong", title), document.createTextNode(detail));
+  if (link) {
+    const way = make("a", link[0]);
+    way.href = link[1];
+    box.append(" ", way);
+  }
   box.hidden = false;
+}
+
+// What people can do about a refusal: sign in, or get more credits.
+export function wayOut(code) {
+  if (code === "unauthenticated") return ["Sign in", `/account?next=${encodeURIComponent(location.pathname)}`];
+  if (code === "insufficient_credits" || code === "plan_limit") return ["Credits and plans", "/account#plan"];
+  return undefined;
+}
+
+// A file for the person to keep.
+export function save(name, content) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 // Copies text; if the browser refuses, selects `source` for copying by keyboard. `status` shows the result.
@@ -24,6 +46,11 @@ export async function copy(text, source, status, what) {
     status.textContent = `${what} selected; copy with the keyboard.`;
   }
 }
+
+export const number = (value) => new Intl.NumberFormat("en").format(Math.floor(value));
+
+export const onDay = (moment) => new Date(moment).toLocaleDateString("en-GB", { dateStyle: "medium" });
+export const atMinute = (moment) => new Date(moment).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 export const percent = (share) => `${Math.round(share * 100)} %`;
 

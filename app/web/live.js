@@ -1,9 +1,11 @@
 // Live captions: images of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
 
 import { add, clearRunning, count, nextStart, show } from "./captions.js";
-import { complain, el, make } from "./dom.js";
+import { complain, el, make, number, wayOut } from "./dom.js";
+import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
 import { follow, listCameras, settings, vocabulary } from "./settings.js";
 import { draw, wipe } from "./skeleton.js";
+import { countCredits, showCredits } from "./who.js";
 
 const FRAME_MS = 66;
 const MAX_QUEUED_BYTES = 256 * 1024;
@@ -15,6 +17,11 @@ const skeleton = el("skeleton");
 
 const TRY_AGAIN = { unknown_session: 4400, draining: 1012 }; // too late to resume; the service restarts
 
+const TITLES = {
+  insufficient_credits: "The credits are used up", plan_limit: "The plan allows no more", credits_low: "Few credits are left",
+  unauthenticated: "Sign in again", not_available: "Not all that was asked for", not_saved: "Not everything is kept",
+};
+
 let live = null; // the current run: { socket, stream, ... }
 
 function showState(state, text) {
@@ -25,15 +32,25 @@ function showState(state, text) {
 
 // -- the connection --------------------------------------------------------------------------------------------------
 
-function connect(run) {
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const socket = new WebSocket(`${scheme}://${location.host}/ws/stream`, "glossline.v1");
+async function connect(run) {
+  let address;
+  try {
+    address = await socketAddress("/ws/stream");
+  } catch (problem) {
+    if (problem.status && problem.status < 500 && problem.status !== 429) {
+      refused(run, problem.code, problem.message);
+      return finish(run);
+    }
+    return lost(run, {});
+  }
+  if (live !== run || run.ending) return;
+  const socket = new WebSocket(address, "glossline.v1");
   socket.binaryType = "arraybuffer";
   run.socket = socket;
   socket.addEventListener("open", () => {
     const start = {
       type: "start", endpoint_ms: settings.endpoint_ms, aspect: video.videoWidth / video.videoHeight, landmarks: true,
-      vocabulary: vocabulary(),
+      vocabulary: vocabulary(), save: settings.save && signedIn() !== null,
     };
     if (run.session) start.resume = { session_id: run.session, token: run.token, last_seq: run.seq };
     socket.send(JSON.stringify(start));
@@ -70,7 +87,8 @@ function receive(run, event) {
     Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, opened: true, attempt: 0 });
     el("try-now").hidden = true;
     if (live !== run || run.ending) return;
-    showState("live", `Captions are on: ${event.model.id} reads ${inWords(event.vocabulary)}.`);
+    const kept = event.config.save ? " They are kept in your history." : "";
+    showState("live", `Captions are on: ${event.model.id} reads ${inWords(event.vocabulary)}.${kept}`);
     if (run.stream || run.warm) return play();
     frame(run, true);
     setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // even without an answer
@@ -91,16 +109,44 @@ function receive(run, event) {
   } else if (event.type === "stats") {
     lag(event);
     pictures(event.used, event.dropped + run.skipped);
+    credits(event.credits_remaining);
+  } else if (event.type === "warning") {
+    warn(event);
   } else if (event.type === "error") {
-    if (event.fatal && !(event.code in TRY_AGAIN)) {
-      run.fatal = true;
-      if (!run.ending) complain(el("live-problem"), "Captions stopped", event.message);
+    if (event.code === "unauthenticated" && signedIn() && !run.renewed) {
+      run.renewed = true; // a ticket that came too late, or a sign-in that ended: `connect` asks for another
+    } else if (event.fatal && !(event.code in TRY_AGAIN)) {
+      refused(run, event.code, event.message);
     } else if (event.code === "unknown_vocabulary") {
       el("live-status").textContent = event.message;
     }
   } else if (event.type === "done") {
     pictures(event.usage.used, event.usage.dropped + run.skipped);
     run.socket.close(1000);
+  }
+}
+
+function refused(run, code, message) {
+  run.fatal = true;
+  el("live-warning").hidden = true;
+  if (code === "insufficient_credits") {
+    message = "What was captioned is safe. More credits come with each month, or at once with a larger plan."; // for people
+    credits(0);
+  }
+  if (!run.ending) complain(el("live-problem"), TITLES[code] ?? "Captions stopped", message, wayOut(code));
+}
+
+function credits(left) {
+  el("credits-fact").hidden = left === null || left === undefined;
+  if (el("credits-fact").hidden) return;
+  el("credits").textContent = number(left);
+  showCredits(left);
+}
+
+// Of what is dropped, `pictures` tells.
+function warn({ code, message }) {
+  if (["credits_low", "not_available", "not_saved", "plan_limit"].includes(code)) {
+    complain(el("live-warning"), TITLES[code] ?? "", message, code === "credits_low" ? wayOut("plan_limit") : undefined);
   }
 }
 
@@ -143,14 +189,19 @@ async function frame(run, still = false) {
 // -- beginning and end -----------------------------------------------------------------------------------------------
 
 async function begin(sample) {
+  if (!await mayCaption()) {
+    const why = "This service captions only for people who have signed in.";
+    return complain(el("live-problem"), "Sign in first", why, wayOut("unauthenticated"));
+  }
   if (live) stop();
   const run = {
     canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0,
     sequence: 0, skipped: 0, attempt: 0, offset_ms: nextStart(),
     again: null, ready: false, opened: false, warm: false, busy: false, ending: false, fatal: false,
+    renewed: false,
   };
   live = run;
-  el("live-problem").hidden = true;
+  el("live-problem").hidden = el("live-warning").hidden = true;
   clearRunning();
   el("caption-hint").hidden = true;
   el("facts").hidden = false;
@@ -238,6 +289,7 @@ function finish(run) {
   el("live-stop").hidden = true;
   el("camera").hidden = false;
   if (hadFocus) el("camera").focus();
+  countCredits();
   showState("off", count() ? "Captions are off." : "Captions are off; nothing was recognised.");
 }
 
@@ -253,6 +305,7 @@ follow("partials", (wanted) => {
 follow("vocabulary", () => {
   if (live?.ready && !live.ending) live.socket.send(JSON.stringify({ type: "vocabulary", vocabulary: vocabulary() }));
 });
+followAccount((user) => { el("saving").hidden = user === null; });
 follow("camera", () => { if (live?.stream && !live.ending) begin(null); });
 
 try {

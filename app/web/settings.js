@@ -5,7 +5,7 @@ import { el, make } from "./dom.js";
 const KEY = "glossline.settings";
 export const settings = {
   size: 2, partials: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false, voice: "",
-  rate: 1,
+  rate: 1, save: false,
 };
 const listeners = [];
 const inWords = {

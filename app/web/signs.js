@@ -1,11 +1,12 @@
 // How a sign is made: the prototype signer performs a gloss, or several.
 
-import { complain, el, make } from "./dom.js";
+import { complain, el, make, wayOut } from "./dom.js";
 import { drawFigure } from "./figure.js";
+import { ask, mayCaption } from "./session.js";
 
 let turn = 0; // counts what was asked for, so that an old performance stops
 
-const shown = fetch("/api/signs").then((answer) => answer.json())
+const shown = mayCaption().then((may) => (may ? ask("/api/signs") : { signs: [] }))
   .then(({ signs }) => new Map(signs.map((sign) => [sign.gloss, sign])))
   .catch(() => new Map());
 
@@ -47,10 +48,12 @@ async function show(wanted) {
   const glosses = wanted.trim().split(/[\s,]+/).filter(Boolean).join(",").toUpperCase();
   el("sign-problem").hidden = true;
   if (!glosses) return;
-  const answer = await fetch(`/api/signs/${encodeURIComponent(glosses)}`).catch(() => null);
-  const content = await answer?.json().catch(() => null);
-  if (!answer?.ok || !content) {
-    complain(el("sign-problem"), "This cannot be shown", content?.detail ?? "The service did not answer. Try again.");
+  let content;
+  try {
+    content = await ask(`/api/signs/${encodeURIComponent(glosses)}`);
+  } catch (problem) {
+    const why = problem.status ? problem.message : "The service did not answer. Try again.";
+    complain(el("sign-problem"), "This cannot be shown", why, wayOut(problem.code));
     return;
   }
   el("sign-stage").hidden = false;
@@ -70,5 +73,5 @@ shown.then((signs) => {
     option.value = gloss;
     return option;
   }));
-  el("sign-hint").textContent = `One of ${signs.size} signs, or several: MOTHER WANT WATER.`;
+  el("sign-hint").textContent = signs.size === 0 ? "" : `One of ${signs.size} signs, or several: MOTHER WANT WATER.`;
 });

@@ -1,8 +1,10 @@
 // A video file: chosen or dropped, sent with progress, answered with its sentence and signs.
 
-import { complain, el, make, percent, readFrom } from "./dom.js";
-import { vocabulary } from "./settings.js";
+import { complain, el, make, percent, readFrom, wayOut } from "./dom.js";
+import { bearer, mayCaption, query, signedIn } from "./session.js";
+import { settings, vocabulary } from "./settings.js";
 import { glossButton } from "./signs.js";
+import { countCredits } from "./who.js";
 
 let sending = null;
 let previewUrl = null;
@@ -51,7 +53,7 @@ function progress(share) {
 }
 
 // XMLHttpRequest because fetch does not report upload progress.
-function send(file) {
+function send(file, token) {
   const body = new FormData();
   body.append("file", file);
   if (vocabulary()) body.append("vocabulary", vocabulary());
@@ -66,7 +68,8 @@ function send(file) {
     el("status").textContent = "";
     const answer = request.response ?? { title: "The service did not answer", detail: "Try again." };
     if (request.status === 200) showResult(answer);
-    else complain(el("problem"), answer.title, answer.detail);
+    else complain(el("problem"), answer.title, answer.detail, wayOut(answer.code));
+    countCredits();
   });
   request.addEventListener("error", () => {
     el("status").textContent = "";
@@ -82,23 +85,30 @@ function send(file) {
     el("stop").hidden = true;
     if (hadFocus) el("send").focus();
   });
-  request.open("POST", "/api/inference/predict");
+  request.open("POST", `/api/inference/predict${query({ save: settings.save && signedIn() ? "true" : "" })}`);
+  if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
   request.send(body);
   return request;
 }
 
-el("form").addEventListener("submit", (event) => {
+el("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const file = el("file").files[0];
   if (!file || sending) return;
   clearAnswer();
+  if (!await mayCaption()) {
+    const why = "This service captions only for people who have signed in.";
+    return complain(el("problem"), "Sign in first", why, wayOut("unauthenticated"));
+  }
+  const token = await bearer().catch(() => null);
+  if (sending) return;
   el("status").textContent = "Sending the video.";
   progress(0);
   el("sending").hidden = false;
   el("stop").hidden = false;
   el("stop").focus();
   el("send").disabled = true;
-  sending = send(file);
+  sending = send(file, token);
 });
 
 el("stop").addEventListener("click", () => sending?.abort());

@@ -559,3 +559,6 @@ async def test_metrics(app: FastAPI, client: httpx.AsyncClient) -> None:
     after = app.state.services.metrics.registry.get_sample_value("glossline_credits_debited_total", {"kind": "clip"})
     assert after - before == 3
     assert app.state.services.metrics.registry.get_sample_value("glossline_credits_wrong_accounts") == 0
+    accounts = app.state.services.metrics.registry.get_sample_value("glossline_accounts", {"plan": "free"})
+    assert accounts is not None
+    assert accounts >= 1

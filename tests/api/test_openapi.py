@@ -28,13 +28,15 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         "/api/training/jobs/{job_id}/metrics", "/api/training/jobs/{job_id}/logs", "/api/training/jobs/{job_id}/stop",
         "/api/training/jobs/{job_id}/resume", "/api/training/checkpoints",
         "/api/training/checkpoints/{checkpoint_id}/activate",
-        "/api/auth/register", "/api/auth/sign-in", "/api/auth/refresh", "/api/auth/sign-out", "/api/auth/ticket",
+        "/api/auth/options", "/api/auth/ticket",
+        "/api/auth/register", "/api/auth/sign-in", "/api/auth/refresh", "/api/auth/sign-out",
         "/api/auth/sign-out-everywhere", "/api/auth/password", "/api/auth/password-reset",
         "/api/auth/password-reset/confirm", "/api/auth/second-factor", "/api/auth/second-factor/on",
         "/api/auth/second-factor/off", "/api/users/me", "/api/users", "/api/users/{user_id}", "/api/keys",
         "/api/keys/{key_id}", "/api/billing/plans", "/api/billing/usage", "/api/billing/ledger",
         "/api/billing/checkout", "/api/billing/portal", "/api/billing/webhook", "/api/billing/users/{user_id}",
-        "/api/billing/users/{user_id}/credits", "/api/billing/users/{user_id}/plan", "/api/history",
+        "/api/billing/users/{user_id}/credits", "/api/billing/users/{user_id}/give-back",
+            "/api/billing/users/{user_id}/plan", "/api/history",
         "/api/history/{session_id}", "/api/history/{session_id}/lines/{number}", "/api/account", "/api/account/export",
     }  # fmt: skip
     for path, methods in paths.items():

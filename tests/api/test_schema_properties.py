@@ -114,6 +114,7 @@ TO_AN_ADMIN = (
         "POST /api/training/jobs/{job_id}/resume",
         "GET /api/training/checkpoints",
         "POST /api/training/checkpoints/{checkpoint_id}/activate",
+        "GET /api/auth/options",
         "POST /api/auth/register",
         "POST /api/auth/sign-in",
         "POST /api/auth/refresh",

@@ -43,6 +43,8 @@ def test_the_first_admin_can_sign_in(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main(["admin", "create", "bob@example.org", "--role", "user"]) == 0
     assert main(["admin", "role", "bob@example.org", "operator"]) == 0
     assert "bob@example.org has the role 'operator'" in capsys.readouterr().out
+    assert main(["admin", "second-factor-off", "bob@example.org"]) == 0
+    assert "no second factor any more" in capsys.readouterr().out
     assert main(["admin", "reset", "bob@example.org"]) == 0
     said = capsys.readouterr()
     assert "SMTP_HOST is unset" in said.out

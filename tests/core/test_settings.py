@@ -143,6 +143,7 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
         "REDIS_URL",
         "PUBLIC_URL",
         "SMTP_HOST",
+        "SMTP_CA",
         "SMTP_USER",
         "SMTP_PASSWORD",
         "PLANS_FILE",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.processes import ROOT, free_port
-from tests.support.tools import running, said, tool
+from tests.support.tools import running, said, self_signed, tool
 
 NGINX_MAIN = """
 daemon off;
@@ -80,9 +80,7 @@ def caddy(folder: Path, upstreams: list[str], grpc_upstream: str, max_body_mb: i
 def nginx(folder: Path, upstreams: list[str], grpc_upstream: str, max_body_mb: int) -> Iterator[Proxy]:
     """upstreams: as for `caddy`."""
     program, port, http_port = tool("nginx"), free_port(), free_port()
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    make = [tool("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    said([*make, "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)], folder)
+    certificate, key = self_signed(folder)
     values = {
         "SERVER_NAME": "localhost",
         "HTTP_PORT": f"127.0.0.1:{http_port}",

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 KEY, SECRET = "sk_test_glossline", "whsec_glossline"
 PRICES = {"pro": "price_pro", "enterprise": "price_enterprise"}
@@ -25,6 +25,8 @@ class LocalStripe:
 
     def __init__(self) -> None:
         self.url = ""
+        self.webhook = ""
+        """Where events of its pages are sent; "": nowhere."""
         self.customers: dict[str, dict[str, Any]] = {}
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.charges: dict[str, dict[str, Any]] = {}
@@ -81,13 +83,43 @@ class LocalStripe:
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._checked])
-        app.router.add_post("/v1/customers", self._new_customer)
-        app.router.add_post("/v1/checkout/sessions", self._new_session)
-        app.router.add_post("/v1/billing_portal/sessions", self._new_portal)
-        app.router.add_get("/v1/subscriptions", self._list_subscriptions)
-        app.router.add_delete("/v1/subscriptions/{id}", self._cancel)
-        app.router.add_get("/v1/charges/{id}", self._get_charge)
-        return app
+        app.router.add_post("/customers", self._new_customer)
+        app.router.add_post("/checkout/sessions", self._new_session)
+        app.router.add_post("/billing_portal/sessions", self._new_portal)
+        app.router.add_get("/subscriptions", self._list_subscriptions)
+        app.router.add_delete("/subscriptions/{id}", self._cancel)
+        app.router.add_get("/charges/{id}", self._get_charge)
+        pages = web.Application()
+        for path, page, act in (("/pay/{id}", "Pay", self._pays), ("/portal/{id}", "End the subscription", self._ends)):
+            pages.router.add_get(path, _button(page))
+            pages.router.add_post(path, act)
+        pages.add_subapp("/v1", app)
+        return pages
+
+    # -- pages for people ---------------------------------------------------------------------------------------------
+
+    async def _pays(self, request: web.Request) -> web.StreamResponse:
+        asked = self.sessions[request.match_info["id"]]
+        await self._report(self.pay(request.match_info["id"]))
+        raise web.HTTPSeeOther(asked["success_url"])
+
+    async def _ends(self, request: web.Request) -> web.StreamResponse:
+        asked = self.sessions[request.match_info["id"]]
+        for subscription in self.subscriptions.values():
+            if subscription["customer"] == asked["customer"]:
+                subscription["status"] = "canceled"
+                await self._report(self.event("customer.subscription.deleted", subscription))
+        raise web.HTTPSeeOther(asked["return_url"])
+
+    async def _report(self, event: dict[str, Any]) -> None:
+        """Send the event to the service, as Stripe does; the page goes on when it was taken."""
+        body, signature = signed(event)
+        async with ClientSession() as client:
+            headers = {"Content-Type": "application/json", "Stripe-Signature": signature}
+            async with client.post(self.webhook, data=body, headers=headers) as answer:
+                assert answer.status == 200, await answer.text()
+
+    # -- the API ------------------------------------------------------------------------------------------------------
 
     @web.middleware
     async def _checked(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -129,6 +161,7 @@ class LocalStripe:
         if request["form"]["customer"] not in self.customers:
             return None
         key = self.new_id("bps")
+        self.sessions[key] = request["form"]
         return {"id": key, "object": "billing_portal.session", "url": f"{self.url}/portal/{key}"}
 
     async def _list_subscriptions(self, request: web.Request) -> dict[str, Any]:
@@ -146,6 +179,16 @@ class LocalStripe:
 
     async def _get_charge(self, request: web.Request) -> dict[str, Any] | None:
         return self.charges.get(request.match_info["id"])
+
+
+def _button(text: str) -> Any:
+    """A page with one button, that posts to the same address."""
+
+    async def page(_: web.Request) -> web.Response:
+        html = f"<!doctype html><title>Stripe</title><form method='post'><button>{text}</button></form>"
+        return web.Response(text=html, content_type="text/html")
+
+    return page
 
 
 def _error(status: int, kind: str, message: str) -> web.Response:

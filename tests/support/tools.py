@@ -1,4 +1,5 @@
-"""Programs that check what is shipped for operators. `.ci/run` installs them; elsewhere their tests skip and say so."""
+"""Programs that check what is shipped for operators, and a browser for the pages. `.ci/run` installs them; elsewhere
+their tests skip and say so."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import pytest
 PACKAGES = {
     "amtool": "prometheus-alertmanager",
     "caddy": "caddy",
+    "chromium": "chromium",
     "docker-compose": "docker-compose",
     "nginx": "nginx-light",
     "openssl": "openssl",
@@ -34,6 +36,14 @@ def tool(name: str) -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return found
+
+
+def self_signed(folder: Path, name: str = "DNS:localhost") -> tuple[Path, Path]:
+    """A certificate, which is its own authority, and its key. name: whom it is for, as openssl writes it."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    make = [tool("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    said([*make, "-addext", f"subjectAltName={name}", "-keyout", str(key), "-out", str(certificate)], folder)
+    return certificate, key
 
 
 @contextmanager

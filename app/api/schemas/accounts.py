@@ -32,22 +32,29 @@ class _Answer(BaseModel):
     pass
 
 
-class Registration(_Body):
+class WithCookie(_Body):
+    cookie: bool = Field(
+        False,
+        description="For pages of this service: the refresh token comes in an HttpOnly cookie, not in the answer.",
+    )
+
+
+class Registration(WithCookie):
     email: Email
     password: Password
 
 
-class SignInRequest(_Body):
+class SignInRequest(WithCookie):
     email: Email
     password: Password
     code: Code | None = Field(None, description="Of the second factor, where the account has one.")
 
 
-class RefreshRequest(_Body):
-    refresh_token: str = Field(max_length=4096)
+class RefreshRequest(WithCookie):
+    refresh_token: str | None = Field(None, max_length=4096, description="Not needed where the cookie has it.")
 
 
-class PasswordChange(_Body):
+class PasswordChange(WithCookie):
     old_password: Password
     new_password: Password
 
@@ -101,25 +108,40 @@ class Users(_Answer):
 class UserChange(_Body):
     role: Role | None = None
     disabled: bool | None = Field(None, description="A disabled account can do nothing.")
+    reason: Annotated[
+        str | None, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="For the log.")
+    ] = None
 
 
 class SignedIn(_Answer):
     """Tokens of a sign-in. The refresh token works once, for the next pair; used twice, it ends the sign-in."""
 
     access_token: str
-    refresh_token: str
+    refresh_token: str | None = Field(description="null: it is in the cookie that was asked for.")
     token_type: Literal["Bearer"] = "Bearer"
     expires_in: int = Field(description="Seconds that the access token is valid.")
     user: User
 
     @classmethod
-    def of(cls, found: SignIn) -> SignedIn:
+    def of(cls, found: SignIn, in_cookie: bool) -> SignedIn:
         return cls(
             access_token=found.access_token,
-            refresh_token=found.refresh_token,
+            refresh_token=None if in_cookie else found.refresh_token,
             expires_in=found.expires_in_s,
             user=User.of(found.user),
         )
+
+
+class Options(_Answer):
+    """How people sign in at this service, and what else it offers them."""
+
+    auth_mode: Literal["open", "required"] = Field(description="open: everything but accounts works without one.")
+    accounts: bool = Field(description="Whether there are accounts; they need a database.")
+    registration: bool = Field(description="Whether people may make accounts for themselves.")
+    reset_by: Literal["mail", "log"] = Field(description="Where links of password resets go.")
+    charging: bool = Field(description="Whether captions cost credits.")
+    payments: bool = Field(description="Whether plans can be bought here.")
+    history_days: int | None = Field(description="Days that stored captions are kept; null: until they are deleted.")
 
 
 class ResetSent(_Answer):
@@ -131,7 +153,8 @@ class ResetSent(_Answer):
 
 class SecondFactor(_Answer):
     secret: str = Field(description="Base32, for an authenticator.")
-    uri: str = Field(description="The same as an otpauth:// address, for a QR code.")
+    uri: str = Field(description="The same as an otpauth:// address.")
+    qr: str = Field(description="The address as a QR code: a data: URL of an SVG image.")
 
 
 class Ticket(_Answer):

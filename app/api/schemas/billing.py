@@ -209,3 +209,17 @@ class PlanGrant(_Schema):
     model_config = ConfigDict(extra="forbid")
 
     plan: PlanName
+    reason: Text | None = None
+    """For the log."""
+
+
+class GivingBack(_Schema):
+    """Credits of one debit that an admin gives back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int = Field(ge=1, le=2**53)
+    """Of the debit in the ledger of the account."""
+    credits: int = Field(ge=1, le=MAX_CREDITS)
+    """At most what the debit took; each debit is given back once."""
+    reason: Text

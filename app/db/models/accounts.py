@@ -34,7 +34,8 @@ class User(Base):
     sign_ins_from: Mapped[int] = mapped_column(server_default=text("0"))
     """Access tokens with a lower number are void: it grows with "sign out everywhere" and a new password."""
     totp_secret: Mapped[str | None]
-    """Base32; of a second factor that is on, or that is being set up."""
+    """Of a second factor that is on, or that is being set up: encrypted under AUTH_SECRET; Base32 where an earlier
+    version has written it."""
     totp_on: Mapped[bool] = mapped_column(server_default=text("false"))
     totp_step: Mapped[int | None]
     """The time step of the last code that was accepted: a code counts once."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, DateTime, Double, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, DateTime, Double, ForeignKey, Index, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
-from sqlalchemy.orm import Mapped, deferred, mapped_column
+from sqlalchemy.orm import Mapped, column_property, deferred, mapped_column
 
 from app.db.models.base import Base
 
@@ -53,6 +53,9 @@ class CaptionSession(Base):
     """What it cost."""
     lines_lost: Mapped[int] = mapped_column(server_default=text("0"))
     """Lines that could not be kept, because the database was away for too long."""
+    if TYPE_CHECKING:
+        number_of_lines: Mapped[int]
+        """See below."""
 
 
 class CaptionLine(Base):
@@ -87,3 +90,9 @@ class CaptionLine(Base):
     corrected_at: Mapped[datetime | None] = mapped_column(_MOMENT)
     """None: nobody has corrected it."""
     search: Mapped[Any] = deferred(mapped_column(TSVECTOR, Computed(SEARCHED, persisted=True)))
+
+
+#: Counted only where a query asks for it.
+CaptionSession.number_of_lines = column_property(
+    select(func.count()).where(CaptionLine.session_id == CaptionSession.id).scalar_subquery(), deferred=True
+)

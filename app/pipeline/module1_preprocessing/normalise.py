@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +56,10 @@ class _RunningMedian:
 
 
 def _difference(
-    values: NDArray[np.float32], there: NDArray[np.bool_], last_values: NDArray[np.float32], last_there: np.bool_
+    values: NDArray[np.float32], there: NDArray[np.bool_], before: NDArray[np.float32], there_before: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Twice the first difference, 0 where the part is missing now or was one frame ago."""
-    both = there & np.concatenate([[last_there], there[:-1]])
-    return np.where(both[:, None], 2 * np.diff(values, axis=0, prepend=last_values[None]), 0)
+    """Twice the difference to the frame before, 0 where the part is missing now or was then."""
+    return np.where((there & there_before)[:, None], 2 * (values - before), 0)
 
 
 def _hand(xy: NDArray[np.float32], nose: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,15 +112,29 @@ class BodyFrame:
 
         Both frame by frame, in image heights. The width is at least 0.02; before the first body the midpoint is 0.
         """
-        shoulders = points[:, [kp.LEFT_SHOULDER, kp.RIGHT_SHOULDER], :2] * self._scale
-        width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1, keepdims=True)
-        raw = np.concatenate([shoulders.mean(axis=1), width], axis=1).tolist()
-        steady = np.empty((len(points), 3), np.float32)
-        for t, row in enumerate(raw):
+        return self.push_seen(_shoulders(points, self._scale), there)
+
+    def push_seen(
+        self, seen: NDArray[np.float32], there: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same, given what is seen in each frame: midpoint and width side by side (n, 3)."""
+        steady = np.empty((len(seen), 3), np.float32)
+        for t, row in enumerate(seen.tolist()):
             if there[t]:
                 self._median.push(row)
             steady[t] = self._median.value
         return steady[:, :2], np.maximum(steady[:, 2:], 0.02)
+
+
+def _shoulders(points: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 75, 3) and image width / height and 1, (2,) or one for each frame (n, 1, 2) -> midpoint and width (n, 3)."""
+    shoulders = points[:, [kp.LEFT_SHOULDER, kp.RIGHT_SHOULDER], :2] * scale
+    width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1, keepdims=True)
+    return np.concatenate([shoulders.mean(axis=1), width], axis=1)
+
+
+#: Values of a group of landmarks (n, D), and in which frames it was seen (n,).
+_Group = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
 class Normaliser:
@@ -134,7 +148,7 @@ class Normaliser:
     def __init__(self, aspect: float) -> None:
         self._scale = np.array([aspect, 1], np.float32)
         self._frame = BodyFrame(aspect)
-        self._before: list[tuple[NDArray[np.float32], np.bool_]] | None = None
+        self._before: list[_Group] | None = None  # the last frame
 
     def push(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (n, 75, 3) as in `Keypoints` -> float32 (n, NUM_FEATURES), values in -20..20.
@@ -143,32 +157,64 @@ class Normaliser:
         hand. Each group is a presence flag, its values and twice their first difference; a missing part is flag 0 with
         zeros, the flag being what the encoder masks by.
         """
-        frames = len(points)
-        if frames == 0:
-            return np.zeros((0, NUM_FEATURES), np.float32)
-        body_there = kp.person_present(points)
-        hands_there = kp.hand_present(points) & body_there[:, None]
-        origin, unit = self._frame.push(points, body_there)
-        xy = (points[..., :2] * self._scale - origin[:, None]) / unit[:, None]
+        (rows,) = push_together([(self, points)])
+        return rows
 
-        mouth = (xy[:, kp.MOUTH_LEFT] + xy[:, kp.MOUTH_RIGHT]) / 2
-        body = np.concatenate(
-            [xy[:, _BODY_POINTS].reshape(frames, -1), mouth, xy[:, kp.LEFT_WRIST] - xy[:, kp.RIGHT_WRIST]], axis=1
-        )
-        flip = np.array([-1, 1], np.float32)
-        nose = xy[:, kp.NOSE]
-        groups = [
-            (np.clip(body, -CLIP, CLIP), body_there),
-            (_hand(xy[:, kp.LEFT_HAND] * flip, nose * flip), hands_there[:, 0]),
-            (_hand(xy[:, kp.RIGHT_HAND], nose), hands_there[:, 1]),
-        ]
-        groups = [(np.where(there[:, None], values, 0), there) for values, there in groups]
-        before = self._before or [(values[0], there[0]) for values, there in groups]
-        self._before = [(values[-1], there[-1]) for values, there in groups]
-        columns = []
-        for (values, there), (last_values, last_there) in zip(groups, before, strict=True):
-            columns += [there[:, None], values, _difference(values, there, last_values, last_there)]
-        return np.concatenate(columns, axis=1, dtype=np.float32)
+
+def push_together(
+    pushes: Sequence[tuple[Normaliser, NDArray[np.float32]]],
+) -> list[NDArray[np.float32]]:
+    """`Normaliser.push` of several, each given once, for little more than the price of one."""
+    counts = [len(points) for _, points in pushes]
+    ends = np.cumsum(counts)
+    points = np.concatenate([points for _, points in pushes])
+    if not len(points):
+        return [np.zeros((0, NUM_FEATURES), np.float32) for _ in pushes]
+    parts = [slice(end - count, end) for count, end in zip(counts, ends.tolist(), strict=True)]
+    body_there = kp.person_present(points)
+    hands_there = kp.hand_present(points) & body_there[:, None]
+    scale = np.repeat([own._scale for own, _ in pushes], counts, axis=0)[:, None]
+    seen = _shoulders(points, scale)
+    steady = [own._frame.push_seen(seen[part], body_there[part]) for (own, _), part in zip(pushes, parts, strict=True)]
+    origin, unit = (np.concatenate(values) for values in zip(*steady, strict=True))
+    xy = (points[..., :2] * scale - origin[:, None]) / unit[:, None]
+    groups = _groups(xy, body_there, hands_there)
+
+    before = [
+        (np.concatenate([values[:1], values[:-1]]), np.concatenate([there[:1], there[:-1]])) for values, there in groups
+    ]
+    for (own, _), part in zip(pushes, parts, strict=True):
+        if part.stop == part.start:
+            continue
+        first = own._before or [(values[part.start], there[part.start]) for values, there in groups]
+        for (earlier, there_before), (values, there) in zip(before, first, strict=True):
+            earlier[part.start], there_before[part.start] = values, there
+        own._before = [(values[part.stop - 1], there[part.stop - 1]) for values, there in groups]
+    columns = []
+    for (values, there), of_before in zip(groups, before, strict=True):
+        columns += [there[:, None], values, _difference(values, there, *of_before)]
+    rows = np.concatenate(columns, axis=1, dtype=np.float32)
+    return [rows[part] for part in parts]
+
+
+def _groups(xy: NDArray[np.float32], body_there: NDArray[np.bool_], hands_there: NDArray[np.bool_]) -> list[_Group]:
+    """Points in body units (n, 75, 2), where there is a body (n,) and each hand (n, 2) -> body, left and right hand."""
+    frames = len(xy)
+    mouth = (xy[:, kp.MOUTH_LEFT] + xy[:, kp.MOUTH_RIGHT]) / 2
+    body = np.concatenate(
+        [xy[:, _BODY_POINTS].reshape(frames, -1), mouth, xy[:, kp.LEFT_WRIST] - xy[:, kp.RIGHT_WRIST]], axis=1
+    )
+    flip = np.array([-1, 1], np.float32)
+    nose = xy[:, kp.NOSE]
+    hands = _hand(
+        np.concatenate([xy[:, kp.LEFT_HAND] * flip, xy[:, kp.RIGHT_HAND]]), np.concatenate([nose * flip, nose])
+    )
+    groups = [
+        (np.clip(body, -CLIP, CLIP), body_there),
+        (hands[:frames], hands_there[:, 0]),
+        (hands[frames:], hands_there[:, 1]),
+    ]
+    return [(np.where(there[:, None], values, 0), there) for values, there in groups]
 
 
 def normalise(points: NDArray[np.float32], aspect: float) -> NDArray[np.float32]:

@@ -152,7 +152,6 @@ class Expert(nn.Module):
     """
 
     columns: Tensor
-    sources: Tensor
 
     def __init__(self, config: ExpertConfig, labels: int) -> None:
         """labels: of the large network. Raises ValueError where the columns are not some of them, each once."""
@@ -164,10 +163,7 @@ class Expert(nn.Module):
             raise ValueError(f"an expert of {wanted} labels needs as many different columns of 1..{labels}")
         self.weight = config.weight
         self.model = SignModel(config.model)
-        columns, sources = torch.tensor(config.columns), torch.arange(1 + labels)
-        sources[columns] = 1 + labels + torch.arange(len(columns))
-        self.register_buffer("columns", columns, persistent=False)
-        self.register_buffer("sources", sources, persistent=False)  # where each column of the answer is taken from
+        self.register_buffer("columns", torch.tensor(config.columns), persistent=False)
 
     def forward(self, logits: Tensor, short: Tensor, steps: Tensor | None) -> Tensor:
         """Logits (B, S, 1 + labels) of the large network, and what the expert's first half made (B, S, its model_dim)
@@ -175,7 +171,7 @@ class Expert(nn.Module):
         own = logits.index_select(-1, self.columns).float()
         both = own + self.weight * self.model.classify(short, steps)[..., 1:].float().log_softmax(-1)
         both = both - both.logsumexp(-1, keepdim=True) + own.logsumexp(-1, keepdim=True)
-        return torch.cat([logits, both.to(logits.dtype)], dim=-1).index_select(-1, self.sources)
+        return logits.index_copy(-1, self.columns, both.to(logits.dtype))
 
 
 class SignModel(nn.Module):

@@ -14,6 +14,7 @@ sign can change.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -79,16 +80,17 @@ def begins(tokens: Sequence[DecodedToken]) -> list[bool]:
 
 
 def chosen_together(
-    evidence: Sequence[NDArray[np.float64]], fresh: Sequence[bool], around: SignContext
+    evidence: Sequence[NDArray[np.float64]], fresh: Sequence[bool], around: SignContext, certain: int | None = None
 ) -> tuple[list[int], list[NDArray[np.float64]], int]:
     """The best labels; what every label of each place scores (V,), given the labels chosen before it; and how many of
-    the first labels no further place can change.
+    the first labels nothing behind the first `certain` places can change (by default, behind all of them).
 
     evidence: (V,) log-probabilities of the labels for each place, -inf for the blank, which is never chosen. fresh:
     whether a sentence begins there.
     """
     paths = [_Path(0.0, (), (around.lm.start(),))]
-    for row, first in zip(evidence, fresh, strict=True):
+    settled = 0
+    for place, (row, first) in enumerate(zip(evidence, fresh, strict=True), 1):
         if first:
             best_end = max(paths, key=lambda path: path.score)
             paths = [replace(best_end, contexts=(*best_end.contexts[:-1], around.lm.start()))]
@@ -104,13 +106,18 @@ def chosen_together(
                 if known is None or score > known.score:
                     best[behind, label] = _Path(score, (*path.labels, label), (*path.contexts, behind))
         paths = list(best.values())
+        if place == (len(evidence) if certain is None else certain):
+            settled = _common(paths)
     chosen = max(paths, key=lambda path: path.score)
-    settled = 0
-    while settled < len(chosen.labels) and all(path.labels[settled] == chosen.labels[settled] for path in paths):
-        settled += 1
     before = (None, *chosen.labels)
     scores = [
         row + around.gains(context, None if first else last)
         for row, first, context, last in zip(evidence, fresh, chosen.contexts, before, strict=False)
     ]
     return list(chosen.labels), scores, settled
+
+
+def _common(paths: Sequence[_Path]) -> int:
+    """How many of the first labels are the same in all of them."""
+    places = zip(*(path.labels for path in paths), strict=True)
+    return sum(1 for _ in itertools.takewhile(lambda labels: len(set(labels)) == 1, places))

@@ -91,6 +91,9 @@ class Evidence:
         `first_frame` on, T >= 1. Both cover the peaks of the signs that are asked for, the
         movement a frame more before the first peak's step, where there is one."""
         self._lattice, self._step = lattice, first_step
+        signs = lattice[:, 1:]
+        self._peak = np.maximum(signs.max(axis=1), _SILENT)
+        self._total = np.exp(signs - self._peak[:, None]).sum(axis=1, dtype=np.float64)
         self._height, self._unseen = movement[:, HEIGHT], movement[:, UNSEEN]
         speed = np.concatenate([movement[:1, SPEED], movement[:, SPEED], movement[-1:, SPEED]]).astype(np.float64)
         self._log_speed = np.log((speed[:-2] + speed[1:-1] + speed[2:]) / 3 + 0.01)
@@ -102,48 +105,49 @@ class Evidence:
         first, end = peak_end(one), peak_start(other)
         count = end - first
         share = (np.arange(count) + 0.5) / count
-        way, left, seconds = np.log(share), np.log(1 - share), np.full(count, np.log(count / 25))
-        frames = np.arange(first, end)
-        return (
-            np.stack([*self._of_sign(one.label, first, frames), way, left, seconds], axis=1),
-            np.stack([*self._of_sign(other.label, end, frames), left, way, seconds], axis=1),
-        )
+        after, before = np.ones((count, BETWEEN)), np.ones((count, BETWEEN))
+        self._of_sign(after, one.label, first, first, end)
+        self._of_sign(before, other.label, end, first, end)
+        after[:, 3] = before[:, 4] = np.log(share)
+        after[:, 4] = before[:, 3] = np.log(1 - share)
+        after[:, 5] = before[:, 5] = math.log(count / 25)
+        return after, before
 
     def outside(self, token: DecodedToken, first: int, end: int) -> NDArray[np.float64]:
         """(n, OUTSIDE) evidence in frames [first, end), which begin or end with the token's peak."""
-        frames = np.arange(first, end)
+        out = np.ones((end - first, OUTSIDE))
         peak = peak_start(token) if end == peak_start(token) else peak_end(token)
-        speed = self._log_speed[self._known(frames)]
-        return np.stack([*self._of_sign(token.label, peak, frames), speed], axis=1)
+        self._of_sign(out, token.label, peak, first, end)
+        out[:, 3] = self._log_speed[self._known(first, end)]
+        return out
 
     def absent(self, first: int, end: int) -> NDArray[np.bool_]:
         """(end - first,): in which frames no hand has been seen for long."""
-        return self._unseen[self._known(np.arange(first, end))] > _LOST
+        return self._unseen[self._known(first, end)] > _LOST
 
     def seen_until(self, first: int, end: int) -> int:
         """One past the last of the frames [first, end) in which a hand is seen; `first` where there is none."""
-        seen = np.flatnonzero(self._unseen[self._known(np.arange(first, end))] == 0)
+        seen = np.flatnonzero(self._unseen[self._known(first, end)] == 0)
         return first + int(seen[-1]) + 1 if len(seen) else first
 
-    def _known(self, frames: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Rows of the movement; the ends are held."""
-        return np.minimum(np.maximum(frames - self.first, 0), len(self._height) - 1)
+    def _known(self, first: int, end: int) -> slice | NDArray[np.intp]:
+        """Rows of the movement for the frames [first, end); the ends are held."""
+        if first >= self.first and end <= self.end:
+            return slice(first - self.first, end - self.first)
+        return np.clip(np.arange(first, end) - self.first, 0, len(self._height) - 1)
 
-    def _of_sign(self, label: int, peak: int, frames: NDArray[np.intp]) -> tuple[NDArray[np.float64], ...]:
-        """1, lattice and how far the hands are down, in each frame."""
-        step = (frames - (TIME_DIVISOR - 1) / 2) / TIME_DIVISOR - self._step
+    def _of_sign(self, out: NDArray[np.float64], label: int, peak: int, first: int, end: int) -> None:
+        """The frames [first, end) in columns 1 and 2 of `out`: lattice, and how far the hands are down."""
+        step = (np.arange(first, end) - (TIME_DIVISOR - 1) / 2) / TIME_DIVISOR - self._step
         place = np.minimum(np.maximum(step, 0), len(self._lattice) - 1)
-        low = int(place[0])
-        rows = self._lattice[low : int(place[-1]) + 2, 1:].astype(np.float64)
-        share = np.exp(rows - np.maximum(rows.max(axis=1, keepdims=True), _SILENT))
-        own, rest = share[:, label - 1], share.sum(axis=1) - share[:, label - 1]
-        odds = np.log((own + 1e-12) / (np.maximum(rest, 0) + 1e-12))
+        rows = slice(int(place[0]), int(place[-1]) + 2)
+        own = np.exp(self._lattice[rows, label].astype(np.float64) - self._peak[rows])
+        odds = np.log((own + 1e-12) / (np.maximum(self._total[rows] - own, 0) + 1e-12))
         odds = np.minimum(np.maximum(odds, -_SUREST), _SUREST)
-        lattice = np.interp(place - low, np.arange(len(odds)), odds)
-        around = self._height[self._known(np.arange(peak - _AROUND, peak + _AROUND + 1))]
-        middle = np.sort(around)[_AROUND].astype(np.float64)
-        down = np.minimum(np.maximum(middle - self._height[self._known(frames)], 0), _LOWEST)
-        return np.ones(len(frames)), lattice, down
+        out[:, 1] = np.interp(place - rows.start, np.arange(len(odds)), odds)
+        around = np.sort(self._height[self._known(peak - _AROUND, peak + _AROUND + 1)])
+        down = around[_AROUND].astype(np.float64) - self._height[self._known(first, end)]
+        out[:, 2] = np.minimum(np.maximum(down, 0), _LOWEST)
 
 
 def peak_start(token: DecodedToken) -> int:

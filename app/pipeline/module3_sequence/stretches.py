@@ -86,7 +86,7 @@ def reread(
     """`decided` tokens of a lattice (S, V). Rows behind the last token belong to its stretch, so it may change until a
     token follows. known: of the same sentence, whose rows are all final now."""
     evidence = (known or KnownEvidence()).of(tokens, lattice, weight, first_step, len(lattice))
-    return decided(tokens, evidence, temperature, around)
+    return decided(tokens, evidence, temperature, around)[0]
 
 
 def decided(
@@ -94,30 +94,24 @@ def decided(
     evidence: Sequence[NDArray[np.float64]],
     temperature: float = 1.0,
     around: SignContext | None = None,
-) -> list[tuple[DecodedToken, float]]:
-    """Tokens with the sign that their evidence says, and its probability among the signs at this temperature.
+    committed: int = 0,
+) -> tuple[list[tuple[DecodedToken, float]], int]:
+    """Tokens with the sign that their evidence says, and its probability among the signs at this temperature; and how
+    many of the first decisions no later token can change, given that the first `committed` tokens themselves are final:
+    all of those but the last one, whose stretch goes on until another follows, less those that hang on what that one
+    will be.
 
     around: a gloss language model, with which the signs are chosen together; the probability of a sign is then that
     after the signs before it.
     """
-    labels, scores = [int(row.argmax()) for row in evidence], list(evidence)
+    labels, scores, settled = [int(row.argmax()) for row in evidence], list(evidence), max(committed - 1, 0)
     if around is not None and tokens:
-        labels, scores, _ = chosen_together(evidence, begins(tokens), around)
-    return [
+        labels, scores, settled = chosen_together(evidence, begins(tokens), around, settled)
+    readings = [
         (replace(token, label=label), float(np.exp(_normal(row[1:] / temperature))[label - 1]))
         for token, label, row in zip(tokens, labels, scores, strict=True)
     ]
-
-
-def settled(
-    tokens: Sequence[DecodedToken], evidence: Sequence[NDArray[np.float64]], around: SignContext | None = None
-) -> int:
-    """How many of the first decisions no later token can change, given that the tokens themselves are final: all but
-    the last one, whose stretch goes on until another follows, less those that hang on what that one will be."""
-    known = tokens[:-1]
-    if around is None or not known:
-        return len(known)
-    return chosen_together(evidence[: len(known)], begins(known), around)[2]
+    return readings, settled
 
 
 def second_look(lattice: NDArray[np.floating], bias: float, first_step: int = 0) -> tuple[DecodedToken, ...]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
+
+from sqlalchemy import func
 
 from app.core import errors
 from app.core.principal import ALL_SCOPES, Principal
@@ -21,6 +23,7 @@ PREFIX = "gl_"
 _HINT = len(PREFIX) + 6
 #: Longer ones are not looked at.
 _LONGEST = 200
+GONE = "The account is gone. Sign in with another."
 
 
 class Keys:
@@ -32,10 +35,11 @@ class Keys:
     async def create(
         self, user_id: UUID, name: str, scopes: Collection[str], lifetime: timedelta | None
     ) -> tuple[ApiKey, str]:
-        """A new key and its text, which cannot be shown again. Raises TooManyKeys."""
+        """A new key and its text, which cannot be shown again. Raises TooManyKeys, Unauthenticated."""
         text = PREFIX + secrets.token_urlsafe(32)
         async with self._database.session() as session:
-            await repository.user(session, user_id, lock=True)  # counts and adds one at a time
+            if await repository.user(session, user_id, lock=True) is None:  # counts and adds one at a time
+                raise errors.Unauthenticated(GONE)
             if await repository.valid_keys(session, user_id) >= self._settings.max_api_keys:
                 raise errors.TooManyKeys(
                     f"The account has {self._settings.max_api_keys} API keys, the limit of this service. Revoke one "
@@ -47,7 +51,7 @@ class Keys:
                 hint=text[:_HINT],
                 digest=self._secret.digest("key", text),
                 scopes=sorted(scopes),
-                expires_at=None if lifetime is None else datetime.now(UTC) + lifetime,
+                expires_at=None if lifetime is None else func.now() + lifetime,
             )
             session.add(key)
             await session.flush()
@@ -82,13 +86,15 @@ class Keys:
         text = secrets.token_urlsafe(24)
         lifetime = timedelta(seconds=self._settings.ticket_seconds)
         async with self._database.session() as session:
+            if await repository.user(session, principal.user_id, lock=True) is None:  # before the key it is made with
+                raise errors.Unauthenticated(GONE)
             session.add(
                 Ticket(
                     digest=self._secret.digest("ticket", text),
                     user_id=principal.user_id,
                     key_id=principal.key_id,
                     scopes=sorted(principal.scopes & ALL_SCOPES),
-                    expires_at=datetime.now(UTC) + lifetime,
+                    expires_at=func.now() + lifetime,
                 )
             )
         return text

@@ -78,7 +78,8 @@ class Mailer:
                 username=settings.smtp_user,
                 password=password,
                 use_tls=settings.smtp_tls == "tls",
-                start_tls=settings.smtp_tls == "starttls",
+                start_tls=settings.smtp_tls == "starttls",  # a server that does not offer it gets nothing
+                cert_bundle=None if settings.smtp_ca is None else str(settings.smtp_ca),
                 timeout=TIMEOUT_S,
             )
         except (aiosmtplib.SMTPException, OSError, ValueError) as problem:

@@ -1,17 +1,24 @@
-"""Accounts in the database: users, refresh tokens, API keys, tickets, links of password resets."""
+"""Accounts in the database: users, refresh tokens, API keys, tickets, links of password resets.
+
+What expires does so by the clock of the database alone, so that machines whose clocks differ agree.
+
+Locks are taken in one order, so that no two transactions wait for each other: the lock of a user's credits, the row of
+the user (of several, by id), rows that belong to the user. Rows of users are locked so that foreign keys may still be
+checked against them (FOR NO KEY UPDATE): what is written for an account meanwhile does not wait."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models.accounts import ApiKey, PasswordReset, RefreshToken, Ticket, User
+from app.services.accounts.secret import SEALED
 
 #: `last_used_at` of a key is written at most this often.
 _USE_NOTED = timedelta(minutes=1)
@@ -30,11 +37,12 @@ async def add_user(session: AsyncSession, email: str, password_hash: str, role: 
 
 async def user(session: AsyncSession, user_id: UUID, *, lock: bool = False) -> User | None:
     query = select(User).where(User.id == user_id)
-    return await session.scalar(query.with_for_update() if lock else query)
+    return await session.scalar(query.with_for_update(key_share=True) if lock else query)
 
 
-async def user_by_email(session: AsyncSession, email: str) -> User | None:
-    return await session.scalar(select(User).where(User.email == email))
+async def user_by_email(session: AsyncSession, email: str, *, lock: bool = False) -> User | None:
+    query = select(User).where(User.email == email)
+    return await session.scalar(query.with_for_update(key_share=True) if lock else query)
 
 
 async def users(session: AsyncSession, limit: int, offset: int, email: str | None) -> tuple[Sequence[User], int]:
@@ -47,10 +55,16 @@ async def users(session: AsyncSession, limit: int, offset: int, email: str | Non
     return (await session.scalars(page)).all(), total or 0
 
 
+async def with_plain_second_factor(session: AsyncSession) -> Sequence[User]:
+    """Locked: those whose secret is stored as it is."""
+    query = select(User).where(User.totp_secret.is_not(None), ~User.totp_secret.startswith(SEALED, autoescape=True))
+    return (await session.scalars(query.order_by(User.id).with_for_update(key_share=True))).all()
+
+
 async def number_of_admins(session: AsyncSession) -> int:
     """Those that are not disabled; their rows are locked, so that two cannot remove one another."""
     query = select(User.id).where(User.role == "admin", User.disabled_at.is_(None)).order_by(User.id)
-    query = query.with_for_update()
+    query = query.with_for_update(key_share=True)
     return len((await session.scalars(query)).all())
 
 
@@ -58,8 +72,19 @@ async def number_of_admins(session: AsyncSession) -> int:
 
 
 async def refresh_token(session: AsyncSession, token_id: UUID) -> RefreshToken | None:
-    """Locked: of two requests with one token, the second sees that it was used."""
+    """Locked: of two requests with one token, the second sees that it was used. Lock its user first."""
     return await session.scalar(select(RefreshToken).where(RefreshToken.id == token_id).with_for_update())
+
+
+async def seconds_since(session: AsyncSession, moment: datetime) -> float:
+    """By the clock of the database, which all processes share."""
+    return float(await session.scalar(select(func.extract("epoch", func.clock_timestamp() - moment))) or 0)
+
+
+async def use_up(session: AsyncSession, family: UUID) -> None:
+    """The refresh tokens of a sign-in that were not exchanged yet."""
+    unused = update(RefreshToken).where(RefreshToken.family == family, RefreshToken.used_at.is_(None))
+    await session.execute(unused.values(used_at=func.now()))
 
 
 async def revoke_refresh_tokens(session: AsyncSession, user_id: UUID, family: UUID | None = None) -> None:
@@ -126,12 +151,13 @@ async def take_ticket(session: AsyncSession, digest: bytes) -> tuple[User, UUID 
 
 async def take_reset(session: AsyncSession, digest: bytes) -> User | None:
     """Whose link it is; all links of the account are gone afterwards. None: no such link, or too old."""
-    taken = delete(PasswordReset).where(PasswordReset.digest == digest, PasswordReset.expires_at > func.now())
-    user_id = await session.scalar(taken.returning(PasswordReset.user_id))
-    if user_id is None:
+    of_link = PasswordReset.digest == digest, PasswordReset.expires_at > func.now()
+    user_id = await session.scalar(select(PasswordReset.user_id).where(*of_link))
+    owner = None if user_id is None else await user(session, user_id, lock=True)
+    if owner is None or await session.scalar(delete(PasswordReset).where(*of_link).returning(literal(1))) is None:
         return None
     await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
-    return await user(session, user_id, lock=True)
+    return owner
 
 
 async def remove_expired(session: AsyncSession) -> None:

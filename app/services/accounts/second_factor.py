@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pyotp
+import segno
 
 STEP_S = 30
 #: Steps before and after the current one that count too: clocks differ.
@@ -19,6 +20,12 @@ def address(secret: str, email: str) -> str:
     """The otpauth:// address that an authenticator reads, usually from a QR code."""
     uri: str = pyotp.TOTP(secret).provisioning_uri(name=email, issuer_name="Glossline")
     return uri
+
+
+def qr_code(uri: str) -> str:
+    """The address as a QR code: a data: URL of an SVG image, black on white."""
+    url: str = segno.make(uri, micro=False).svg_data_uri(scale=4, light="#fff", border=4)
+    return url
 
 
 def step_of(secret: str, code: str, last: int | None, now: float | None = None) -> int | None:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import os
 import secrets
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from app.core.settings import Settings, SettingsError
 
 FILE = "auth_secret"
+#: What sealed texts begin with; no other text that is stored in their place does.
+SEALED = "v1."
+_NONCE = 12
+
+
+class CannotOpen(Exception):
+    """The text was sealed with another AUTH_SECRET or for somebody else, or was changed."""
 
 
 class Secret:
@@ -40,6 +54,26 @@ class Secret:
     def digest(self, use: str, text: str) -> bytes:
         """HMAC-SHA256: what is stored of keys, tickets and links, so that the database alone opens nothing."""
         return hmac.digest(self.key(use), text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+    def seal(self, use: str, text: str, owner: str) -> str:
+        """The text encrypted (AES-256-GCM, a key from HKDF), for columns that must be read again; owner: whose it is,
+        so that it is worth nothing in the row of somebody else."""
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = nonce + self._cipher(use).encrypt(nonce, text.encode(), owner.encode())
+        return SEALED + base64.urlsafe_b64encode(sealed).decode()
+
+    def open(self, use: str, sealed: str, owner: str) -> str:
+        """What was sealed. A text that never was comes back as it is. Raises CannotOpen."""
+        if not sealed.startswith(SEALED):
+            return sealed
+        try:
+            content = base64.urlsafe_b64decode(sealed.removeprefix(SEALED))
+            return self._cipher(use).decrypt(content[:_NONCE], content[_NONCE:], owner.encode()).decode()
+        except (InvalidTag, ValueError, binascii.Error) as problem:
+            raise CannotOpen from problem
+
+    def _cipher(self, use: str) -> AESGCM:
+        return AESGCM(HKDF(SHA256(), 32, salt=None, info=f"glossline/{use}".encode()).derive(self._value))
 
 
 def _kept(path: Path) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -24,9 +24,11 @@ from app.services.accounts.emails import normalised
 from app.services.accounts.mail import Mailer
 from app.services.accounts.passwords import Passwords, check_strength
 from app.services.accounts.rate_limits import RateLimits
-from app.services.accounts.secret import Secret
+from app.services.accounts.secret import CannotOpen, Secret
 from app.services.accounts.tokens import Token, Tokens
 
+#: How long a sign-in at the admin's pages lasts.
+ADMIN_S = 1800
 #: Seconds between two removals of rows that have expired.
 CLEAN_S = 600.0
 #: What other parts of the service do at the end of an account.
@@ -90,6 +92,35 @@ class Accounts:
     async def sign_in(self, email: str, password: str, code: str | None) -> SignIn:
         """The answer and its time are the same for an address without an account. Raises BadCredentials,
         SecondFactorRequired, TooManyRequests, Busy."""
+        async with self._proven(email, password, code) as (session, user):
+            return await self._signed_in(session, user)
+
+    async def sign_in_at_admin(self, email: str, password: str, code: str | None) -> str:
+        """A token for the admin's pages, valid for ADMIN_S. Raises as `sign_in` does, and Forbidden for accounts that
+        are not an admin's."""
+        async with self._proven(email, password, code) as (_, user):
+            allowed, token = user.role == "admin", Token(uuid4(), user.id, user.sign_ins_from)
+        if not allowed:
+            raise errors.Forbidden("These pages are for admins. An admin can change the role of an account.")
+        logger.bind(event="admin_sign_in", admin=str(token.user_id)).info("admin {} signed in", token.user_id)
+        return self._tokens.make("admin", token, ADMIN_S)
+
+    async def admin_of(self, text: str) -> tuple[User, UUID]:
+        """Whose token for the admin's pages this is, and its id. Raises Unauthenticated, for somebody who is not an
+        admin any more too."""
+        token = self._tokens.read("admin", text)
+        user = await self._user_of(token)
+        if user.role != "admin":
+            raise errors.Unauthenticated("This account is not an admin's any more.")
+        return user, token.id
+
+    def form_token(self, sign_in: UUID) -> str:
+        """What the forms of the admin's pages send along, so that no other page can: it belongs to one sign-in."""
+        return self._secret.digest("admin-forms", str(sign_in)).hex()
+
+    @contextlib.asynccontextmanager
+    async def _proven(self, email: str, password: str, code: str | None) -> AsyncIterator[tuple[AsyncSession, User]]:
+        """The account, locked, whose password and code these are. Raises as `sign_in` does."""
         address = await self._attempted("sign-in", email)
         async with self._database.session() as session:
             user = await repository.user_by_email(session, address)
@@ -104,20 +135,28 @@ class Accounts:
                 self._check_code(now, code)
             if better is not None:
                 now.password_hash = better
-            return await self._signed_in(session, now)
+            yield session, now
 
-    async def refresh(self, text: str) -> SignIn:
+    async def refresh(self, text: str, grace_s: float = 0.0) -> SignIn:
         """The next pair of tokens. Raises Unauthenticated; with a token that was used before, its whole family is
-        revoked, because one of the two who have it has stolen it."""
+        revoked, because one of the two who have it has stolen it. A token that was used less than `grace_s` seconds
+        ago gets another pair, and the one given out before is used up then: of two who have the token only one can go
+        on, and when the other tries, the family is revoked."""
         token = self._tokens.read("refresh", text)
         async with self._database.session() as session:
+            user = await repository.user(session, token.user_id, lock=True)
             row = await repository.refresh_token(session, token.id)
-            user = None if row is None else await repository.user(session, row.user_id)
-            stolen = row is not None and row.used_at is not None and row.revoked_at is None
+            good = row is not None and user is not None and row.revoked_at is None
+            stolen = row is not None and good and row.used_at is not None
+            if row is not None and row.used_at is not None and grace_s > 0:
+                stolen = good and await repository.seconds_since(session, row.used_at) >= grace_s
             if row is not None and stolen:
                 await repository.revoke_refresh_tokens(session, row.user_id, row.family)
-            elif row is not None and user is not None and row.revoked_at is None and user.disabled_at is None:
-                row.used_at = func.now()
+            elif row is not None and user is not None and good and user.disabled_at is None:
+                if row.used_at is None:
+                    row.used_at = func.now()
+                else:
+                    await repository.use_up(session, row.family)
                 return await self._signed_in(session, user, row.family)
         if stolen:
             logger.warning("a refresh token of account {} was used twice; that sign-in is revoked", token.user_id)
@@ -128,6 +167,7 @@ class Accounts:
         Unauthenticated for what was never a refresh token of this service."""
         token = self._tokens.read("refresh", text)
         async with self._database.session() as session:
+            await repository.user(session, token.user_id, lock=True)
             row = await repository.refresh_token(session, token.id)
             if row is not None:
                 await repository.revoke_refresh_tokens(session, row.user_id, row.family)
@@ -139,11 +179,14 @@ class Accounts:
 
     async def user_of(self, access_token: str) -> User:
         """Whose access token this is. Raises Unauthenticated."""
-        token = self._tokens.read("access", access_token)
+        return await self._user_of(self._tokens.read("access", access_token))
+
+    async def _user_of(self, token: Token) -> User:
+        """Raises Unauthenticated."""
         async with self._database.session() as session:
             user = await repository.user(session, token.user_id)
         if user is None or user.disabled_at is not None or token.number < user.sign_ins_from:
-            raise errors.Unauthenticated("This access token is not valid any more. Sign in again.")
+            raise errors.Unauthenticated("This sign-in is not valid any more. Sign in again.")
         return user
 
     async def check_standing(self, user_id: UUID, key_id: UUID | None, number: int) -> None:
@@ -187,12 +230,12 @@ class Accounts:
         address = await self._attempted("reset", email)
         token = secrets.token_urlsafe(32)
         async with self._database.session() as session:
-            user = await repository.user_by_email(session, address)
+            user = await repository.user_by_email(session, address, lock=True)
             if user is not None and user.disabled_at is None:
                 lifetime = timedelta(minutes=self._settings.password_reset_minutes)
                 session.add(
                     PasswordReset(
-                        digest=self._secret.digest("reset", token), user_id=user.id, expires_at=_now() + lifetime
+                        digest=self._secret.digest("reset", token), user_id=user.id, expires_at=func.now() + lifetime
                     )
                 )
         if user is not None and user.disabled_at is None:
@@ -220,8 +263,9 @@ class Accounts:
             user = await self._mine(session, user_id)
             if user.totp_on:
                 raise errors.Forbidden("The second factor is on. Turn it off before you set it up again.")
-            user.totp_secret, user.totp_step = second_factor.new_secret(), None
-            return user.totp_secret, second_factor.address(user.totp_secret, user.email)
+            secret = second_factor.new_secret()
+            user.totp_secret, user.totp_step = self._secret.seal("totp", secret, str(user_id)), None
+            return secret, second_factor.address(secret, user.email)
 
     async def turn_on_second_factor(self, user_id: UUID, code: str) -> None:
         """Raises InvalidCode, TooManyRequests."""
@@ -230,7 +274,7 @@ class Accounts:
             user = await self._mine(session, user_id)
             if user.totp_secret is None:
                 raise errors.InvalidCode("No second factor is being set up. Begin with POST /api/auth/second-factor.")
-            step = second_factor.step_of(user.totp_secret, code, user.totp_step)
+            step = second_factor.step_of(self._totp_secret(user), code, user.totp_step)
             if step is None:
                 raise errors.InvalidCode
             user.totp_on, user.totp_step = True, step
@@ -257,23 +301,40 @@ class Accounts:
         matches, _ = await self._passwords.matches(password, user.password_hash)
         if not matches:
             raise errors.BadCredentials("The password is wrong. The account was not deleted.")
-        async with self._database.session() as session:
+
+        async def work(session: AsyncSession) -> None:
             await first(session, user_id)
             admins = await repository.number_of_admins(session)
             now = await self._mine(session, user_id)
             if now.role == "admin" and admins == 1:
                 raise errors.Forbidden("This is the only admin. Make somebody else an admin first.")
             await session.delete(now)
+
+        await self._database.repeated(work)
         logger.info("account {} was deleted by its owner", user_id)
 
     def _check_code(self, user: User, code: str | None) -> None:
         """Note the code as used. Raises SecondFactorRequired, BadCredentials."""
         if code is None:
             raise errors.SecondFactorRequired
-        step = second_factor.step_of(user.totp_secret or "", code, user.totp_step)
+        step = second_factor.step_of(self._totp_secret(user), code, user.totp_step)
         if step is None:
             raise errors.BadCredentials("The code is wrong or was used before. Send the newest one.")
         user.totp_step = step
+
+    def _totp_secret(self, user: User) -> str:
+        """Raises BadCredentials where it cannot be read any more."""
+        try:
+            return self._secret.open("totp", user.totp_secret or "", str(user.id))
+        except CannotOpen:
+            logger.error(
+                "the second factor of account {} cannot be read, because AUTH_SECRET has changed. Set the old one, or "
+                "turn it off with: python -m app admin second-factor-off",
+                user.id,
+            )
+            raise errors.BadCredentials(
+                "The second factor of this account cannot be checked any more. Ask the operator to turn it off."
+            ) from None
 
     # -- of admins ----------------------------------------------------------------------------------------------------
 
@@ -282,8 +343,15 @@ class Accounts:
         async with self._database.session() as session:
             return await repository.users(session, limit, offset, email)
 
-    async def change(self, user_id: UUID, role: Role | None, disabled: bool | None) -> User:
-        """Raises NotFound; Forbidden where no admin would be left."""
+    async def change(
+        self,
+        user_id: UUID,
+        role: Role | None,
+        disabled: bool | None,
+        reason: str | None = None,
+        actor: UUID | None = None,
+    ) -> User:
+        """Raises NotFound; Forbidden where no admin would be left. actor: the admin; None: a command."""
         async with self._database.session() as session:
             admins = await repository.number_of_admins(session)
             user = await repository.user(session, user_id, lock=True)
@@ -298,7 +366,22 @@ class Accounts:
                 raise errors.Forbidden("This is the only admin. Make somebody else an admin first.")
             if disabled:
                 await self._end_sign_ins(session, user)
-            return user
+        line = logger.bind(
+            event="admin_action", action="account", admin=str(actor or ""), user=str(user_id), reason=reason or ""
+        )
+        state = "disabled" if user.disabled_at is not None else "enabled"
+        said = actor or "(a command)", user_id, user.role, state, reason or "none"
+        line.info("admin {} changed account {}: role {}, {}; reason: {}", *said)
+        return user
+
+    async def drop_second_factor(self, user_id: UUID) -> None:
+        """For somebody who has lost the authenticator. All sign-ins end. Raises Unauthenticated."""
+        async with self._database.session() as session:
+            user = await self._mine(session, user_id)
+            user.totp_on, user.totp_secret, user.totp_step = False, None, None
+            await self._end_sign_ins(session, user)
+        line = logger.bind(event="admin_action", action="second factor off", admin="", user=str(user_id), reason="")
+        line.info("the second factor of account {} was turned off by a command", user_id)
 
     async def by_email(self, email: str) -> User | None:
         """Raises InvalidEmail."""
@@ -322,7 +405,7 @@ class Accounts:
         access_s = self._settings.access_token_minutes * 60
         refresh_s = self._settings.refresh_token_days * 86400
         row = RefreshToken(
-            id=uuid4(), user_id=user.id, family=family or uuid4(), expires_at=_now() + timedelta(seconds=refresh_s)
+            id=uuid4(), user_id=user.id, family=family or uuid4(), expires_at=func.now() + timedelta(seconds=refresh_s)
         )
         session.add(row)
         await session.flush()
@@ -344,9 +427,17 @@ class Accounts:
             raise errors.Unauthenticated("The account is gone. Sign in with another.")
         return user
 
+    async def _seal_second_factors(self, session: AsyncSession) -> None:
+        """Encrypt those that an earlier version has written as they were."""
+        for user in await repository.with_plain_second_factor(session):
+            assert user.totp_secret is not None
+            user.totp_secret = self._secret.seal("totp", user.totp_secret, str(user.id))
+
     async def _clean(self) -> None:
         while True:
             with contextlib.suppress(errors.DatabaseUnavailable):
+                async with self._database.session() as session:
+                    await self._seal_second_factors(session)
                 async with self._database.session() as session:
                     await repository.remove_expired(session)
             await asyncio.sleep(CLEAN_S)

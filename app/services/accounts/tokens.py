@@ -1,4 +1,4 @@
-"""Signed tokens: access tokens, which say who asks, and refresh tokens, which get the next pair."""
+"""Signed tokens: access tokens, which say who asks, refresh tokens, which get the next pair, and those of admins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ LEEWAY_S = 10
 #: Longer ones are not looked at.
 LONGEST = 2048
 
-Kind = Literal["access", "refresh"]
+#: `admin`: of the pages at /admin, in a cookie.
+Kind = Literal["access", "refresh", "admin"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,8 @@ class Credits:
         """Number of accounts that do not add up, which goes to the metrics too. Raises DatabaseUnavailable."""
         async with self.database.session() as session:
             wrong = await ledger.wrong_accounts(session)
+            for plan, number in (await ledger.accounts_by_plan(session, self.plans)).items():
+                self._metrics.accounts.labels(plan).set(number)
         self._metrics.credits_wrong_accounts.set(wrong)
         if wrong:
             logger.error("the ledger of {} accounts does not add up", wrong)

@@ -67,6 +67,13 @@ LEFT JOIN (
 ) AS open USING (user_id)
 WHERE total <> balance OR last <> entries OR coalesce(held, 0) > balance
 """)
+_BY_PLAN = text(f"""
+SELECT subscriptions.plan, count(*) FROM users LEFT JOIN subscriptions ON subscriptions.user_id = users.id AND (
+    source = 'admin' OR (
+        status IN ('active', 'trialing')
+        AND coalesce(period_end, 'infinity') + interval '{GRACE}' > clock_timestamp()
+    )) GROUP BY subscriptions.plan
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,14 @@ async def _granted(session: AsyncSession, user_id: UUID, monthly: int, plan: str
 async def granted_by(session: AsyncSession, user_id: UUID, plan: str) -> int:
     """Credits that this plan brought in the latest month that was granted."""
     return int(await session.scalar(_GRANTED_BY, {"user": user_id, "plan": plan}) or 0)
+
+
+async def accounts_by_plan(session: AsyncSession, plans: Plans) -> dict[str, int]:
+    """How many users have each plan of the table."""
+    found = dict.fromkeys(plans.plans, 0)
+    for plan, number in await session.execute(_BY_PLAN):
+        found[plans.known(plan or plans.free)] += int(number)
+    return found
 
 
 async def wrong_accounts(session: AsyncSession) -> int:

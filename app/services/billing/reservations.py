@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import psutil
@@ -39,7 +40,16 @@ class Debit:
 
 def this_process() -> str:
     """The name of this process as an owner: machine, id, start; ids are used again."""
-    return f"{platform.node() or 'localhost'}/{os.getpid()}/{psutil.Process().create_time():.2f}"
+    return f"{platform.node() or 'localhost'}/{os.getpid()}/{_start_of(psutil.Process())}"
+
+
+def _start_of(process: psutil.Process) -> str:
+    """Which start of the machine, and seconds since then: neither changes when the clock does."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    except OSError:  # not Linux
+        return f"{process.create_time():.0f}"
+    return f"{boot}+{process.create_time() - psutil.boot_time():.0f}"
 
 
 async def get_open(session: AsyncSession, reservation_id: UUID) -> ReservationRow | None:
@@ -101,7 +111,13 @@ def _dead(owner: str, host: str) -> bool:
         return False
     try:
         process = psutil.Process(int(pid))
-        return abs(process.create_time() - float(began)) > 2 or process.status() == psutil.STATUS_ZOMBIE
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        boot, _, seconds = began.rpartition("+")
+        boot_now, _, seconds_now = _start_of(process).rpartition("+")
+        if boot_now and not boot:  # an owner of an earlier version, by the clock
+            seconds_now, boot = str(process.create_time()), boot_now
+        return boot != boot_now or abs(float(seconds) - float(seconds_now)) > 2
     except psutil.NoSuchProcess:
         return True
     except (psutil.Error, ValueError):

@@ -111,8 +111,8 @@ class StripeBilling:
                     "customer": customer,
                     "client_reference_id": str(user_id),
                     "line_items": [{"price": self._prices[plan], "quantity": 1}],
-                    "success_url": f"{here}/?checkout=done",
-                    "cancel_url": f"{here}/?checkout=cancelled",
+                    "success_url": f"{here}/account?checkout=done#plan",
+                    "cancel_url": f"{here}/account?checkout=cancelled#plan",
                 }
             )
         assert page.url is not None
@@ -124,7 +124,7 @@ class StripeBilling:
             customer = await self._customer(session, user_id, await _row(session, user_id))
         with _translated():
             page = await self._client.v1.billing_portal.sessions.create_async(
-                params={"customer": customer, "return_url": f"{here}/"}
+                params={"customer": customer, "return_url": f"{here}/account#plan"}
             )
         return page.url
 
@@ -209,6 +209,7 @@ class StripeBilling:
                 params={"customer": customer, "status": "all", "limit": 100}
             )
         bought = [found for subscription in listed.data if (found := self._read(subscription)) is not None]
+        await ledger.lock(session, user_id)  # held up to the end of the transaction: Stripe is not asked after this
         row = await _row(session, user_id)
         paid = [subscription for subscription in bought if subscription.status in ledger.PAID]
         if row is not None and row.source == "admin" and not paid:
@@ -224,7 +225,6 @@ class StripeBilling:
                 "ends_at_period_end": best.ends_at_period_end,
             }
             await _write(session, user_id, values, _without(self._plans))
-        await ledger.lock(session, user_id)  # held up to the end of the transaction: Stripe is not asked after this
         await ledger.account(session, user_id, self._plans)
 
     def _read(self, subscription: stripe.Subscription) -> _Bought | None:

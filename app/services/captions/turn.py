@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.pipeline.recogniser import Recogniser, WindowOutput
-from app.pipeline.streaming import CaptionStream, StreamUpdate, WindowJob
+from app.pipeline.streaming import CaptionStream, NewFrames, StreamUpdate, WindowJob
 from app.services.recognition.windows import Window
 
 #: Another vocabulary, and up to which time of the stream frames had come when it was asked for.
@@ -55,6 +55,11 @@ class LiveTurn:
             return self._problem
         return [update for i, update in enumerate(self._updates) if update.ended or i == len(self._updates) - 1]
 
+    def new_frames(self) -> NewFrames | None:
+        if self.change is not None or not len(self.times):  # frames before and after a change are read apart
+            return None
+        return NewFrames(self.stream, self.points, self.times, self.rgb)
+
     def next_windows(self) -> list[Window]:
         try:
             return next(self._plan, [])
@@ -63,22 +68,24 @@ class LiveTurn:
             return []
 
     def _parts(self) -> Iterator[list[Window]]:
-        if self.change is None:
-            yield from self._read(slice(None), partial=not self.flush)
-        else:
+        if self.change is not None:
             recogniser, until_s = self.change
             before = bisect_right(self.times, until_s)
-            yield from self._read(slice(before), partial=True)
+            self._add(slice(before))
+            yield from self._windows(partial=True)
             self.stream.read_next_with(recogniser)
             if not self.stream.signing:
                 yield from self._end_sentence()
-            yield from self._read(slice(before, None), partial=not self.flush)
+            self._add(slice(before, None))
+        yield from self._windows(partial=not self.flush)
         if self.flush:
             yield from self._end_sentence()
 
-    def _read(self, frames: slice, partial: bool) -> Iterator[list[Window]]:
+    def _add(self, frames: slice) -> None:
         if len(self.times[frames]):
             self.stream.add(self.points[frames], self.times[frames], None if self.rgb is None else self.rgb[frames])
+
+    def _windows(self, partial: bool) -> Iterator[list[Window]]:
         while job := self.stream.next_job(partial):
             yield [(self.stream, job)]
 

@@ -99,6 +99,9 @@ class _QueuedClip:
         self._windows = [(self._reading, job) for job in self._reading.next_jobs(windows)]
         return self
 
+    def new_frames(self) -> None:
+        return None
+
     def next_windows(self) -> Sequence[Window]:
         windows, self._windows = self._windows, []
         return windows

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from app.pipeline.recogniser import Recogniser, WindowOutput
 from app.pipeline.stages import TEMPORAL, OnStage
-from app.pipeline.streaming import WindowJob, WindowSource, run_jobs
+from app.pipeline.streaming import NewFrames, WindowJob, WindowSource, add_together, run_jobs
 from app.services.recognition.device_faults import Device, FaultTolerant
 
 #: Windows in one call of the network: twice as many take 1.7 times as long.
@@ -28,6 +28,10 @@ class Turn(Protocol):
     @property
     def outcome(self) -> Any:
         """The result for the client, once there are no more windows."""
+        ...
+
+    def new_frames(self) -> NewFrames | None:
+        """Frames that a stream has to take before `next_windows` is asked; asked for once, at the beginning."""
         ...
 
     def next_windows(self) -> Sequence[Window]:
@@ -53,6 +57,10 @@ class WindowReader:
     def run(self, turns: Sequence[Turn]) -> None:
         """Run all turns to their end together. Their windows share calls of at most MAX_WINDOWS; a failing window fails
         only its own turn."""
+        asked = [(turn, frames) for turn in turns if (frames := turn.new_frames()) is not None]
+        for (turn, _), problem in zip(asked, add_together([frames for _, frames in asked]), strict=True):
+            if problem is not None:
+                turn.fail(problem)
         while windows := [(turn, window) for turn in turns for window in turn.next_windows()]:
             for first in range(0, len(windows), MAX_WINDOWS):
                 part = windows[first : first + MAX_WINDOWS]
@@ -64,15 +72,17 @@ class WindowReader:
 
     def _read(self, windows: Sequence[tuple[Turn, Window]]) -> list[WindowOutput]:
         """One call of the network; one of each network while some turns belong to a replaced one."""
-        by_recogniser: dict[Recogniser, list[int]] = {}
+        by_network: dict[Recogniser, list[int]] = {}
         for place, (turn, _) in enumerate(windows):
-            by_recogniser.setdefault(turn.recogniser.whole, []).append(place)
+            by_network.setdefault(turn.recogniser.whole, []).append(place)
         outputs: dict[int, WindowOutput] = {}
-        for recogniser, places in by_recogniser.items():
+        for network, places in by_network.items():
             began = time.perf_counter()
-            whole = run_jobs(recogniser, [windows[place][1] for place in places])
-            for place, output in zip(places, whole, strict=True):
-                outputs[place] = windows[place][0].recogniser.narrow(output)
+            readers = [windows[place][0].recogniser for place in places]
+            same = all(reader is readers[0] for reader in readers)
+            found = run_jobs(readers[0] if same else network, [windows[place][1] for place in places])
+            for place, reader, output in zip(places, readers, found, strict=True):
+                outputs[place] = output if same else reader.narrow(output)
             self._on_stage(TEMPORAL, time.perf_counter() - began)
             self._on_call(len(places))
         return [outputs[place] for place in range(len(windows))]

@@ -15,6 +15,7 @@ from app.pipeline.module1_preprocessing.normalise import (
     RIGHT_FEATURES,
     Normaliser,
     normalise,
+    push_together,
 )
 from tests.support.recognisers import performance
 
@@ -37,6 +38,21 @@ def test_live_frames_give_exactly_what_the_whole_clip_gives(seed: int, cuts: lis
     bounds = [0, *sorted(cuts), 150]
     parts = [live.push(points[a:b]) for a, b in itertools.pairwise(bounds)]
     np.testing.assert_array_equal(np.concatenate(parts), normalise(points, 4 / 3))
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 1000), sizes=st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), max_size=8))
+def test_several_streams_together_give_what_each_gives_alone(seed: int, sizes: list[list[int]]) -> None:
+    aspects = (4 / 3, 1.0, 16 / 9)
+    clips = [with_gaps(80, seed + i) for i in range(3)]
+    together, alone = [Normaliser(a) for a in aspects], [Normaliser(a) for a in aspects]
+    at = [0, 0, 0]
+    for counts in sizes:
+        parts = [clip[start : start + count] for clip, start, count in zip(clips, at, counts, strict=True)]
+        at = [start + count for start, count in zip(at, counts, strict=True)]
+        rows = push_together(list(zip(together, parts, strict=True)))
+        for own, part, found in zip(alone, parts, rows, strict=True):
+            np.testing.assert_array_equal(found, own.push(part))
 
 
 def test_origin_and_unit_are_the_median_of_the_last_two_seconds() -> None:

@@ -11,6 +11,7 @@ import torch
 from app.pipeline.module1_preprocessing.normalise import BODY_FEATURES, NUM_FEATURES
 from app.pipeline.module3_sequence.losses import LossConfig, ctc, feasible, total_loss
 from app.pipeline.module3_sequence.model import CosineClassifier, ExpertConfig, ModelConfig, RGBConfig, SignModel
+from app.pipeline.module3_sequence.temporal import BiLSTM
 
 TINY = {"labels": 5, "body_dim": 8, "hand_dim": 8, "model_dim": 16}
 #: The kind of network that reads a large vocabulary.
@@ -37,6 +38,21 @@ def test_a_clip_in_a_padded_batch_is_read_exactly_as_alone(network: dict[str, An
     alone = model(clip, torch.tensor([24])).logits[0]
     beside = model(torch.cat([padded, other]), torch.tensor([24, 64])).logits[0, :6]
     torch.testing.assert_close(alone, beside, atol=1e-5, rtol=1e-4)
+
+
+def test_reading_a_direction_at_a_time_is_reading_packed_rows() -> None:
+    torch.manual_seed(0)
+    encoder = BiLSTM(8, 2, 0.0, hidden=12, residual=True).eval()
+    rows, lengths = torch.randn(4, 9, 8), torch.tensor([9, 1, 5, 8])
+    inside = torch.arange(9) < lengths[:, None]
+    with torch.inference_mode():
+        packed = encoder(rows, lengths)
+        assert encoder.out is not None
+        apart = rows + encoder.out(encoder._each_direction(rows, lengths))
+        encoder.lstm.forward = lambda _: pytest.fail("the rows were packed")  # type: ignore[method-assign]
+        short = encoder.bfloat16()(rows.bfloat16(), lengths)
+    torch.testing.assert_close(apart[inside], packed[inside], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(short[inside].float(), packed[inside], atol=0.05, rtol=0.05)
 
 
 def test_shoulders_elbows_and_movements_of_the_head_mean_nothing_to_a_network_of_head_and_hands() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.pipeline.module3_sequence.decoders import DecodedToken
 from app.pipeline.module3_sequence.neighbours import PAUSE_STEPS, SignContext, begins, chosen_together
 from app.pipeline.module3_sequence.ngram import NgramModel
-from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, settled
+from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread
 
 GLOSSES = ("ME", "WANT", "WATER", "WHO")
 V = 1 + len(GLOSSES)
@@ -114,7 +114,10 @@ def test_settled_readings_are_those_of_the_whole_lattice(seed: int) -> None:
     for count in range(1, len(tokens) + 1):
         seen = table[: tokens[count - 1].end_step]
         evidence = KnownEvidence().of(tokens[:count], seen, 0.3, 0, 0)
-        known = settled(tokens[:count], evidence, around)
+        readings, known = decided(tokens[:count], evidence, 1.3, around, count)
         assert known < count
-        assert decided(tokens[:count], evidence, 1.3, around)[:known] == whole[:known]
-    assert settled([], [], around) == 0
+        assert readings[:known] == whole[:known]
+        for committed in range(count):  # as many as if the others had not been decoded yet
+            before = decided(tokens[:committed], evidence[:committed], 1.3, around, committed)[1]
+            assert decided(tokens[:count], evidence, 1.3, around, committed)[1] == before
+    assert decided([], [], around=around) == ([], 0)

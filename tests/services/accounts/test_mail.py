@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from loguru import logger
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.core.errors import BadCredentials, InvalidResetLink, Unauthenticated, WeakPassword
 from app.core.settings import Settings
 from app.db.database import Database
+from app.services.accounts.mail import Mailer
 from app.services.accounts.rate_limits import RateLimits
 from app.services.accounts.secret import Secret
 from app.services.accounts.service import Accounts
 from tests.support.accounts import PASSWORD, guarded
 from tests.support.smtp import mail_server
+from tests.support.tools import self_signed
 
 NEW = "eight loud herons"
 
@@ -127,6 +132,49 @@ async def test_of_two_uses_of_a_link_at_once_one_succeeds(
         )
         assert sum(outcome is None for outcome in outcomes) == 1
         assert sum(isinstance(outcome, InvalidResetLink) for outcome in outcomes) == 3
+
+
+TLS = [
+    ("starttls", "starttls", "IP:127.0.0.1", True, True),
+    ("tls", "tls", "IP:127.0.0.1", True, True),
+    ("starttls", "starttls", "IP:127.0.0.1", False, False),  # an authority that nobody knows
+    ("tls", "tls", "IP:127.0.0.1", False, False),
+    ("starttls", "starttls", "DNS:mail.example.org", True, False),  # somebody else's certificate
+    ("tls", "tls", "DNS:mail.example.org", True, False),
+    ("none", "starttls", "IP:127.0.0.1", True, False),  # the offer of TLS was taken out on the way
+    ("none", "tls", "IP:127.0.0.1", True, False),
+]
+
+
+@pytest.mark.parametrize(("server", "client", "name", "known", "arrives"), TLS)
+async def test_mails_and_passwords_go_only_to_a_server_whose_certificate_is_valid(
+    tiny_settings: Settings,
+    lines: list[str],
+    tmp_path: Path,
+    server: str,
+    client: Any,
+    name: str,
+    known: bool,
+    arrives: bool,
+) -> None:
+    certificate, key = self_signed(tmp_path, name)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    async with mail_server(context, server) as box:
+        smtp: dict[str, Any] = {"smtp_host": "127.0.0.1", "smtp_port": box.port, "smtp_tls": client}
+        smtp |= {"smtp_user": "us", "smtp_password": SecretStr("mail password"), "smtp_from": "us@example.org"}
+        smtp |= {"smtp_ca": certificate} if known else {}
+        mailer = Mailer(tiny_settings.model_copy(update=smtp))
+        mailer.reset("ann@example.org", "token-of-the-link")
+        await asyncio.wait_for(mailer.close(), 60)
+        if arrives:
+            assert [mail["To"] for mail in box.mails] == ["ann@example.org"]
+            (sign_in,) = box.sign_ins
+            assert sign_in.startswith("AUTH PLAIN")
+        else:
+            assert (box.mails, box.recipients, box.sign_ins) == ([], [], [])
+            assert len([line for line in lines if "a mail could not be sent" in line]) == 1
+    assert "token-of-the-link" not in "".join(lines)
 
 
 @pytest.mark.parametrize("broken", ["closed port", "refuses"])

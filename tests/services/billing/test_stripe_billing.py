@@ -82,7 +82,7 @@ async def house(database_url: str) -> AsyncIterator[House]:
 async def test_checkout_makes_one_customer_and_paying_brings_the_plan(house: House) -> None:
     user, customer, session = await house.customer()
     assert house.stripe.customers[customer]["metadata"] == {"user_id": str(user)}
-    assert house.stripe.sessions[session]["success_url"] == "http://here/?checkout=done"
+    assert house.stripe.sessions[session]["success_url"] == "http://here/account?checkout=done#plan"
     await house.billing.checkout(user, "enterprise", "http://here")
     assert len(house.stripe.customers) == 1
     assert await house.state(user) == ("free", "none", FREE)

@@ -56,3 +56,10 @@ def test_one_stream_that_cannot_go_on_fails_alone(recogniser: Recogniser) -> Non
     WindowReader(Device(), lambda stage, seconds: None, lambda windows: None).run([first, second])
     assert isinstance(first.outcome, list)
     assert isinstance(second.outcome, ValueError)
+
+
+def test_a_turn_without_new_frames_or_windows_is_over(recogniser: Recogniser) -> None:
+    stream = CaptionStream(recogniser)
+    idle = LiveTurn(stream, np.zeros((0, 75, 3), np.float32), [])
+    WindowReader(Device(), lambda stage, seconds: None, lambda windows: None).run([idle])
+    assert idle.outcome == []
