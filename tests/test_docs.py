@@ -27,6 +27,7 @@ PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests|de
 ACTIONS = {
     "admin": ("create", "role", "reset", "second-factor-off"),
     "dataset": ("import", "report"),
+    "signs": ("teach", "list", "export", "import", "delete", "prototypes", "evaluate"),
     "glosses": ("pack", "train", "join", "calibrate", "lm", "evaluate"),
 }
 MADE_BY_COMMANDS = {"checkpoints/my-signs", "checkpoints/step-", "checkpoints/best"}

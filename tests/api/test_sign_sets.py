@@ -316,6 +316,12 @@ async def test_sets_of_others_are_not_found(tiny_settings: Settings, postgres: s
                 )
                 assert (await bobs.get(SETS)).json()["sets"][0]["id"] == mine
                 assert (await anns.get(one)).status_code == 200
+                exported = (await anns.get("/api/account/export")).json()["sign_sets"]
+                assert [(one["name"], [sign["gloss"] for sign in one["signs"]]) for one in exported] == [
+                    ("Family", ["GRANDMA"])
+                ]
+                assert len(exported[0]["signs"][0]["recordings"]) == 2
+                assert "share_digest" not in exported[0]
                 for _ in range(2):
                     await made(bobs)
                 limited = await bobs.post(SETS, json={"name": "4", "sign_language": "ase"})
