@@ -57,6 +57,6 @@ async def export(user_id: SignedInId, accounts: AccountsDep, history: HistoryDep
 )
 async def remove(body: Goodbye, user_id: SignedInId, accounts: AccountsDep) -> None:
     """At once and for good: the account, its keys, its history and its sign sets. The entries of the ledger stay,
-    without anything that tells whose they were. A subscription has to be ended first, so that nobody pays for an account that is
-    gone."""
+    without anything that tells whose they were. A subscription has to be ended first, so that nobody pays for an
+    account that is gone."""
     await accounts.remove(user_id, body.password, closing.close)

@@ -266,12 +266,15 @@ async def test_live_captions_read_with_a_set(app: FastAPI, client: httpx.AsyncCl
         await talker.disconnect()
 
 
-async def test_grpc_reads_with_a_set(app: FastAPI, client: httpx.AsyncClient) -> None:
-    set_id = await taught(client, "Rpc", GARDEN=22)
+async def test_grpc_reads_with_a_set(tiny_settings: Settings, database_url: str) -> None:
+    """In an application of its own: the end of a gRPC server ends all live sessions."""
     async with (
+        running(tiny_settings.model_copy(update={"database_url": SecretStr(database_url)})) as app,
+        client_of(app) as client,
         rpc_server(app.state.services, "127.0.0.1", 0) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
+        set_id = await taught(client, "Rpc", GARDEN=22)
         stub = CaptionerStub(channel)
         points = pb.PackedPoints(float32=clip(22, 7).points.astype("<f4").tobytes())
         asked = pb.Clip(landmarks=pb.ClipLandmarks(points=points, fps=25))

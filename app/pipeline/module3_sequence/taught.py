@@ -48,7 +48,7 @@ class TaughtConfig:
     """Log units for a difference of one in cosine, > 0."""
     other: float = 0.4
     """The cosine from which on a sign rather is a taught one than some OTHER, -1..1."""
-    margin: float = 0.05
+    margin: float = 0.06
     """By so much more a sign must look like a taught one than like a known gloss, as cosine: rows of the person who
     signs lie nearer than prototypes of other people."""
     reach: int = 3
