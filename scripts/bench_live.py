@@ -7,7 +7,9 @@ position on: real landmarks of dev signers if --data names the signs corpus, oth
 images from the videos in --clips. Lags are measured by the client: from sending a frame to the partial that covers it,
 and from sending the last frame of a sign to the `final` that contains it. The word error rate compares the live result
 with the answer of POST /api/inference/landmarks for the same frames. With --clips-beside N, clips of two minutes of
-landmarks are posted at once in the middle, to measure their effect on the captions.
+landmarks are posted at once in the middle, to measure their effect on the captions. Where the service asks for
+accounts, --token sends an access token or an API key; several of them are used in turn, and with --tickets each session
+comes with a ticket of its token, as browsers do.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ class Session:
     points: np.ndarray | None
     fps: float
     vocabulary: str | None = None
+    token: str | None = None
+    ready_ms: float | None = None
     sent_at: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
     server_lags: list[float] = field(default_factory=list)
@@ -54,6 +58,7 @@ class Session:
     glosses: list[str] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    began: float = 0.0
 
     def sent(self, stream_ms: float) -> float | None:
         frame = round(stream_ms / 1000 * self.fps) - 1
@@ -68,15 +73,27 @@ class Session:
             self.glosses += [g["gloss"] for g in event["gloss"]]
             if event["reason"] == "endpoint" and (at := self.sent(event["gloss"][-1]["end_ms"])) is not None:
                 self.final_lags.append((now - at) * 1000)
+        if event["type"] == "ready":
+            self.ready_ms = (now - self.began) * 1000
         if event["type"] == "done":
             self.usage = event["usage"]
         if event["type"] == "error":
             self.problem = f"{event['code']}: {event['message']}"
 
-    async def run(self, url: str, wait_s: float) -> None:
+    async def run(self, url: str, wait_s: float, tickets: asyncio.Semaphore | None = None) -> None:
+        """tickets: so many are fetched at once; the service lets an address begin 64 requests at a time."""
         await asyncio.sleep(wait_s)
+        headers = authorization(self.token)
         try:
-            async with websockets.connect(url, compression=None, open_timeout=60, ping_timeout=None) as socket:
+            if tickets is not None:
+                async with tickets, httpx.AsyncClient(timeout=60) as client:
+                    answer = await client.post(f"http://{urlsplit(url).netloc}/api/auth/ticket", headers=headers)
+                url, headers = f"{url}?ticket={answer.raise_for_status().json()['ticket']}", {}
+            self.began = time.perf_counter()
+            connecting = websockets.connect(
+                url, compression=None, open_timeout=60, ping_timeout=None, additional_headers=headers
+            )
+            async with connecting as socket:
                 await socket.send(json.dumps({"type": "start", "fps": self.fps, "vocabulary": self.vocabulary}))
 
                 async def listen() -> None:
@@ -93,8 +110,13 @@ class Session:
                 await socket.send('{"type": "stop"}')
                 async with asyncio.timeout(60):
                     await listening
-        except (OSError, websockets.WebSocketException, TimeoutError) as problem:
+        except (OSError, websockets.WebSocketException, httpx.HTTPError, TimeoutError) as problem:
             self.problem = self.problem or repr(problem)
+
+
+def authorization(token: str | None) -> dict[str, str]:
+    """Headers of somebody who has this access token or API key."""
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def landmark_tracks(data: Path | None, frames: int, count: int, seed: int = 0) -> list[np.ndarray]:
@@ -177,13 +199,14 @@ def offline(url: str, session: Session) -> list[str]:
     pose, left, right = session.points[:, :33], session.points[:, 33:54, :2], session.points[:, 54:, :2]
     body = {"fps": session.fps, "pose": pose.tolist(), "left": left.tolist(), "right": right.tolist()}
     body["vocabulary"] = session.vocabulary
-    answer = httpx.post(f"http://{parts.netloc}/api/inference/landmarks", json=body, timeout=120)
+    route, headers = f"http://{parts.netloc}/api/inference/landmarks", authorization(session.token)
+    answer = httpx.post(route, json=body, timeout=120, headers=headers)
     answer.raise_for_status()
     glosses: list[str] = answer.json()["gloss"]
     return glosses
 
 
-async def post_clips(url: str, count: int, wait_s: float) -> list[float | str]:
+async def post_clips(url: str, count: int, wait_s: float, token: str | None) -> list[float | str]:
     """`count` clips of 120 s of landmarks at once, after a while: seconds until each answer, or the answer if it was an
     error."""
     (track,) = landmark_tracks(None, 120 * 25, 1)
@@ -197,7 +220,7 @@ async def post_clips(url: str, count: int, wait_s: float) -> list[float | str]:
         answer = await client.post(f"http://{urlsplit(url).netloc}/api/inference/landmarks", files=files)
         return round(time.perf_counter() - began, 2) if answer.is_success else answer.text
 
-    async with httpx.AsyncClient(timeout=300) as client:
+    async with httpx.AsyncClient(timeout=300, headers=authorization(token)) as client:
         return await asyncio.gather(*(post(client) for _ in range(count)))
 
 
@@ -214,8 +237,11 @@ async def main() -> int:
     parser.add_argument("--compare", type=int, default=10, help="sessions compared with the offline answer")
     parser.add_argument("--clips-beside", type=int, default=0, help="clips of 120 s of landmarks posted at once")
     parser.add_argument("--vocabulary", help="name of the vocabulary to read with; default: that of the service")
+    parser.add_argument("--token", action="append", default=[], help="access token or API key; may be repeated")
+    parser.add_argument("--tickets", action="store_true", help="open each session with a ticket of its token")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    tokens: list[str | None] = args.token or [None]
 
     frames = int(args.seconds * args.fps)
     tracks: list[np.ndarray | None]
@@ -233,8 +259,9 @@ async def main() -> int:
             track,
             args.fps,
             args.vocabulary,
+            tokens[number % len(tokens)],
         )
-        for own, track in zip(payloads, tracks, strict=True)
+        for number, (own, track) in enumerate(zip(payloads, tracks, strict=True))
     ]
     server = Server(args.url)
     cpu_before, memory_before = server.cpu_s(), server.resident()
@@ -248,10 +275,13 @@ async def main() -> int:
     watching = asyncio.create_task(watch_memory())
     began, cpu_began = time.perf_counter(), time.process_time()
     posting = (
-        asyncio.create_task(post_clips(args.url, args.clips_beside, args.seconds / 3)) if args.clips_beside else None
+        asyncio.create_task(post_clips(args.url, args.clips_beside, args.seconds / 3, tokens[0]))
+        if args.clips_beside
+        else None
     )
+    tickets = asyncio.Semaphore(8) if args.tickets else None
     # Spread over one second, as real clients do not all connect at the same instant.
-    await asyncio.gather(*(s.run(args.url, i / len(sessions)) for i, s in enumerate(sessions)))
+    await asyncio.gather(*(s.run(args.url, i / len(sessions), tickets) for i, s in enumerate(sessions)))
     took = time.perf_counter() - began
     watching.cancel()
 
@@ -263,6 +293,7 @@ async def main() -> int:
         "sent": sum(len(s.sent_at) for s in sessions),
         "used": sum(s.usage["used"] for s in served),
         "dropped": sum(s.usage["dropped"] for s in served),
+        "ready_ms": percentiles([s.ready_ms for s in served if s.ready_ms is not None]),
         "lag_ms": percentiles([lag for s in served for lag in s.lags]),
         "server_lag_ms": percentiles([lag for s in served for lag in s.server_lags]),
         "final_lag_ms": percentiles([lag for s in served for lag in s.final_lags]),

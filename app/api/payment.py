@@ -78,7 +78,7 @@ class Payment:
         credits = self.services.credits
         if self.free:
             result = await clip.read(longest_s)
-            self._save(result, free=True)
+            self._save(result)
             return await answers.answer(request, result, asked)
         key = None
         if self.key is not None:
@@ -97,14 +97,14 @@ class Payment:
             if isinstance(response, Prediction):
                 response = Response(response.model_dump_json(), media_type="application/json")
             charge.answer = Answer(response.headers["content-type"], bytes(response.body))
-        self._save(result, free=False)
+        self._save(result)
         return response
 
-    def _save(self, result: ClipResult, free: bool) -> None:
+    def _save(self, result: ClipResult) -> None:
         """Once it is paid."""
         history = self.services.history
         if self.keep and history is not None:
-            cost = 0 if free else self.services.credits.plans.credits("clip", result.recognition.duration_s)
+            cost = self.services.credits.price(self.principal, "clip", result.recognition.duration_s)
             history.save_clip(self.principal, result, cost)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
@@ -121,6 +122,7 @@ def install(app: FastAPI, live_path: str) -> None:
             case 404:
                 answer: errors.ServiceError = errors.NotFound(headers=headers)
             case 405:
+                headers |= {"Allow": ", ".join(methods)} if (methods := _methods(request)) else {}
                 answer = errors.MethodNotAllowed(
                     f"{request.method} is not supported here. The header Allow lists the supported methods.",
                     headers=headers,
@@ -136,6 +138,13 @@ def install(app: FastAPI, live_path: str) -> None:
         # This response is never received; it ends the exchange cleanly. 499 is the status proxies log for it.
         logger.info("the client disconnected")
         return Response(status_code=499)
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of this path. The framework names those of its first route alone."""
+    path = getattr(request.scope.get("route"), "path", None)
+    routes = iter_route_contexts(request.app.routes)
+    return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
 
 def invalid_request(problems: list[Any]) -> errors.InvalidRequest:

@@ -31,7 +31,11 @@ async def signs() -> Signs:
     return Signs(signs=[Sign.of(gloss, about.origin) for gloss, about in signer.prototypes.items()])
 
 
-@router.get("/api/signs/{glosses}", summary="How signs are made", responses=responses((errors.UnknownSign,)))
+@router.get(
+    "/api/signs/{glosses}",
+    summary="How signs are made",
+    responses=responses((errors.UnknownSign, errors.InvalidRequest)),
+)
 def performance(
     response: Response,
     glosses: Annotated[

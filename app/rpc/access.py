@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from contextvars import ContextVar
 
 from google.protobuf.message import Message
@@ -13,6 +14,9 @@ from app.rpc.calls import Context, caller
 from app.services.accounts.access import Credentials, check
 from app.services.billing.idempotency import MAX_KEY, Key
 from app.services.container import Services
+
+#: As over HTTP: printable, without spaces.
+_KEY = re.compile(r"[\x21-\x7e]+")
 
 #: Who made the call that is being answered; set before a method with one request runs.
 CALLER: ContextVar[Principal] = ContextVar("caller", default=ANONYMOUS)
@@ -33,7 +37,7 @@ def key_of(context: Context, request: Message) -> Key | None:
     if not found:
         return None
     key = found[-1]
-    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY:
-        raise InvalidRequest(f"idempotency-key: a text of 1 to {MAX_KEY} characters.")
+    if not isinstance(key, str) or len(key) > MAX_KEY or not _KEY.fullmatch(key):
+        raise InvalidRequest(f"idempotency-key: a text of 1 to {MAX_KEY} characters, without spaces.")
     name = request.DESCRIPTOR.full_name
     return Key(key, hashlib.sha256(name.encode() + request.SerializeToString(deterministic=True)).digest())

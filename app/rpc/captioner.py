@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from itertools import zip_longest
 
 from loguru import logger
 
@@ -16,7 +17,10 @@ from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.messages import vocabulary
 from app.rpc.status import status_of
 from app.rpc.streaming import converse
+from app.services.billing import idempotency
+from app.services.billing.idempotency import Key
 from app.services.container import Services
+from app.services.history.service import checked_owner
 from app.services.recognition.vocabularies import Vocabulary, Wanted
 from app.services.signs.reading import found
 
@@ -33,18 +37,24 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
         key, named = key_of(context, request), vocabulary(request.vocabulary)
         read_with = await self._wanted(named, request.sign_sets)
-        return await recognise(request.clip, named, read_with, self._services, CALLER.get(), key)
+        return await recognise(request.clip, named, read_with, self._services, CALLER.get(), key, request.save)
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
         if not 1 <= len(request.clips) <= MAX_CLIPS:
             raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are accepted in one call.")
-        named = vocabulary(request.vocabulary)
+        named, key = vocabulary(request.vocabulary), key_of(context, request)
+        if request.save:
+            checked_owner(self._services.history, CALLER.get())
         read_with = await self._wanted(named, request.sign_sets)
+        keys = [] if key is None else idempotency.parts(key, len(request.clips))
+        await self._services.credits.check_keys(CALLER.get(), keys)
         await self._services.clips.check_vocabulary(read_with)
         # As many at once as share one call of the model; more would only occupy places that other clients need.
         settings = self._services.settings
         places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
-        results = await asyncio.gather(*(self._result(clip, named, read_with, places) for clip in request.clips))
+        each = zip_longest(request.clips, keys)
+        work = (self._result(clip, own, named, read_with, places, request.save) for clip, own in each)
+        results = await asyncio.gather(*work)
         return pb.RecogniseBatchResponse(results=results)
 
     async def StreamCaptions(self, requests: AsyncIterator[pb.StreamCaptionsRequest], context: Context) -> None:
@@ -57,12 +67,19 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         return await found(services.sign_sets, services.host, CALLER.get(), named, sign_sets)
 
     async def _result(
-        self, clip: pb.Clip, named: Vocabulary, read_with: Wanted, places: asyncio.Semaphore
+        self,
+        clip: pb.Clip,
+        key: Key | None,
+        named: Vocabulary,
+        read_with: Wanted,
+        places: asyncio.Semaphore,
+        save: bool,
     ) -> pb.ClipResult:
         """A bad clip does not affect the others."""
         async with places:
             try:
-                return pb.ClipResult(recognition=await recognise(clip, named, read_with, self._services, CALLER.get()))
+                answer = await recognise(clip, named, read_with, self._services, CALLER.get(), key, save)
+                return pb.ClipResult(recognition=answer)
             except ServiceError as problem:
                 error = problem
             except Exception:  # noqa: BLE001 - an unexpected error of one clip is that clip's answer

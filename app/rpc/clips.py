@@ -18,6 +18,7 @@ from app.rpc.messages import recognition, unpacked
 from app.services.billing import limits
 from app.services.billing.idempotency import Answer, Key
 from app.services.container import Services
+from app.services.history.service import checked_owner
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.service import ClipResult
@@ -34,9 +35,12 @@ async def recognise(
     services: Services,
     caller: Principal,
     key: Key | None = None,
+    save: bool = False,
 ) -> pb.Recognition:
     """vocabulary: as the caller names it; read_with: the same with the sign sets that were found. The caller pays for
-    it; with a key, once. Raises the documented errors of app.core.errors. Cancelling it stops the work."""
+    it; with a key, once. save: keep the answer in the caller's history. Raises the documented errors of
+    app.core.errors. Cancelling it stops the work."""
+    history = checked_owner(services.history, caller)[0] if save else None
     longest_s = services.settings.max_duration_s
     async with AsyncExitStack() as stack:
         seconds, size, read = await _prepared(clip, read_with, services, caller, stack)
@@ -48,6 +52,8 @@ async def recognise(
             charge.used_s = result.recognition.duration_s
             answer = recognition(result)
             charge.answer = Answer("application/x-protobuf", answer.SerializeToString()) if key is not None else None
+        if history is not None:  # once it is paid
+            history.save_clip(caller, result, services.credits.price(caller, "clip", result.recognition.duration_s))
         return answer
 
 

@@ -269,9 +269,50 @@ async def test_over_grpc(app: FastAPI, rpc_port: int) -> None:
             await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=keyed)
         with pytest.raises(grpc.aio.AioRpcError, match="1 to 200 characters"):
             await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=[*metadata, ("idempotency-key", "x" * 201)])
+        with pytest.raises(grpc.aio.AioRpcError, match="without spaces"):
+            await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=[*metadata, ("idempotency-key", "a b")])
         batch = await stub.RecogniseBatch(pb.RecogniseBatchRequest(clips=[clip, clip]), metadata=metadata)
         assert {result.problem.code for result in batch.results} == {"insufficient_credits"}
         assert await state(app, someone) == (1, 1, 0)
+
+
+async def test_a_batch_with_a_key_pays_each_clip_once(app: FastAPI, rpc_port: int) -> None:
+    """Also where a part of it was refused: the batch sent again pays for that part alone."""
+    someone = await with_credits(app, 7)
+    metadata = [("authorization", f"Bearer {someone.access}"), ("idempotency-key", "batch")]
+    clips = [
+        pb.Clip(landmarks=pb.ClipLandmarks(points=pb.PackedPoints(float32=performance(n).astype("<f4").tobytes())))
+        for n in (60, 61, 62)  # 3 credits each
+    ]
+    request = pb.RecogniseBatchRequest(clips=clips)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{rpc_port}") as channel:
+        stub = captioner_pb2_grpc.CaptionerStub(channel)
+        first = await stub.RecogniseBatch(request, metadata=metadata)
+        assert sorted(result.problem.code for result in first.results) == ["", "", "insufficient_credits"]
+        assert await state(app, someone) == (1, 1, 0)
+        await admin.adjust(app.state.services.credits, UUID(someone.id), 9, "more", None)
+        again = await stub.RecogniseBatch(request, metadata=metadata)
+        assert [result.problem.code for result in again.results] == ["", "", ""]
+        assert await state(app, someone) == (7, 7, 0)
+        for before, after in zip(first.results, again.results, strict=True):
+            assert before.problem.code or before == after
+        assert await stub.RecogniseBatch(request, metadata=metadata) == again
+        assert await state(app, someone) == (7, 7, 0)
+        for other in (pb.RecogniseBatchRequest(clips=clips[:2]), pb.RecogniseBatchRequest(clips=[*clips, clips[0]])):
+            with pytest.raises(grpc.aio.AioRpcError, match="sent before with another request"):
+                await stub.RecogniseBatch(other, metadata=metadata)
+        with pytest.raises(grpc.aio.AioRpcError, match="sent before with another request"):
+            await stub.Recognise(pb.RecogniseRequest(clip=clips[0]), metadata=metadata)
+        metadata[1] = ("idempotency-key", "at-once")
+        request = pb.RecogniseBatchRequest(clips=clips[:2])
+        calls = [stub.RecogniseBatch(request, metadata=metadata) for _ in range(4)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, grpc.aio.AioRpcError):
+            assert answer.code() is grpc.StatusCode.FAILED_PRECONDITION
+        else:
+            assert {result.problem.code for result in answer.results} <= {"", "idempotency_in_progress"}
+    assert await state(app, someone) == (1, 1, 0)
 
 
 # -- live captions -----------------------------------------------------------------------------------------------------
@@ -407,8 +448,15 @@ async def test_lists_of_glosses_and_languages_of_the_plan_in_live_captions(app: 
         assert await live.closed() == 4403
     async with websockets.connect(url, additional_headers=someone.headers) as socket:
         live = Live(socket)
+        await socket.send(json.dumps({"type": "start", "targets": ["es"]}))
+        assert await live.closed() == 4403
+        assert live.events[-1]["code"] == "plan_limit"
+        assert "has captions in en, not in es" in live.events[-1]["message"]
+    async with websockets.connect(url, additional_headers=someone.headers) as socket:
+        live = Live(socket)
         await socket.send(json.dumps({"type": "start", "targets": ["en", "es"]}))
         await live.until("warning", "plan_limit")
+        assert live.events[0]["config"]["targets"] == ["en"]
         await socket.send(json.dumps({"type": "vocabulary", "vocabulary": ["HELLO"]}))
         assert (await live.until("error"))["code"] == "plan_limit"
         await socket.send(json.dumps({"type": "stop"}))

@@ -175,11 +175,50 @@ async def test_over_grpc(tiny_settings: Settings, database_url: str) -> None:
             await call.write(pb.StreamCaptionsRequest(stop=pb.Stop()))
             await call.done_writing()
             events = [event async for event in call]
+            await clips_over_grpc(app, client, captioner_pb2_grpc.CaptionerStub(channel), await person(app))
         ready = events[0].ready
         assert ready.config.save is True
         await app.state.services.history.writer.written()
         listed = (await client.get("/api/history", headers=someone.headers)).json()["sessions"]
         assert [entry["live_session"] for entry in listed] == [ready.session_id]
+
+
+async def clips_over_grpc(
+    app: FastAPI, client: httpx.AsyncClient, stub: captioner_pb2_grpc.CaptionerStub, someone: Person
+) -> None:
+    """Kept where it is asked for, once for each clip that is paid."""
+    points = pb.PackedPoints(float32=performance(60).astype("<f4").tobytes())
+    clip = pb.Clip(landmarks=pb.ClipLandmarks(points=points))
+    metadata = [("authorization", f"Bearer {someone.access}"), ("idempotency-key", "one")]
+    await stub.Recognise(pb.RecogniseRequest(clip=clip), metadata=metadata[:1])
+    for _ in range(2):  # the second one gets the answer of the first
+        answer = await stub.Recognise(pb.RecogniseRequest(clip=clip, save=True), metadata=metadata)
+    batch = pb.RecogniseBatchRequest(clips=[clip, pb.Clip(), clip], save=True)
+    results = (await stub.RecogniseBatch(batch, metadata=metadata[:1])).results
+    assert [result.problem.code for result in results] == ["", "invalid_request", ""]
+    await app.state.services.history.writer.written()
+    sessions = (await client.get("/api/history", headers=someone.headers)).json()["sessions"]
+    assert [(found["kind"], found["credits"], found["duration_s"]) for found in sessions] == [
+        ("clip", 3, answer.duration_s)
+    ] * 3
+    found = (await client.get(f"/api/history/{sessions[-1]['id']}", headers=someone.headers)).json()
+    assert [sign["gloss"] for line in found["lines"] for sign in line["glosses"]] == list(answer.gloss) != []
+
+
+async def test_without_an_account_nothing_is_kept_over_grpc_either(tiny_settings: Settings) -> None:
+    async with (
+        running(tiny_settings) as app,
+        rpc_server(app.state.services, "127.0.0.1", 0) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) as channel,
+    ):
+        stub = captioner_pb2_grpc.CaptionerStub(channel)
+        for call in (
+            stub.Recognise(pb.RecogniseRequest(clip=pb.Clip(), save=True)),
+            stub.RecogniseBatch(pb.RecogniseBatchRequest(clips=[pb.Clip()], save=True)),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError, match="without an account") as refused:
+                await call
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_subtitles_corrections_and_search(app: FastAPI, client: httpx.AsyncClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from unittest.mock import patch
+from uuid import UUID
 
 import httpx
 import pytest
@@ -25,6 +26,8 @@ async def test_unknown_routes_and_methods(client: httpx.AsyncClient) -> None:
     refused = await client.delete("/api/inference/predict")
     assert_problem(refused, 405, "method_not_allowed")
     assert refused.headers["allow"] == "POST"
+    assert (await client.put("/api/keys")).headers["allow"] == "GET, POST"
+    assert (await client.put(f"/api/history/{UUID(int=1)}")).headers["allow"] == "DELETE, GET"
 
 
 async def test_an_unexpected_fault_tells_nothing_of_the_inside(client: httpx.AsyncClient) -> None:

@@ -20,7 +20,9 @@ Line = Annotated[
 ]
 Email = Annotated[str, Field(max_length=320, description="An e-mail address.", examples=["ann@example.org"])]
 #: Longer than any password that is accepted, so that the answer says what is wrong with it.
-Password = Annotated[str, Field(max_length=4096, description="10 to 256 characters.")]
+Password = Annotated[
+    str, Field(max_length=4096, description="10 to 256 characters.", examples=["a few words of your own"])
+]
 Code = Annotated[str, Field(pattern="^[0-9]{6}$", description="Six digits of the authenticator.")]
 
 

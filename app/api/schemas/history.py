@@ -157,7 +157,7 @@ class CorrectionRequest(_Schema):
 class Goodbye(_Schema):
     """Confirms that the account is to be deleted."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"password": "seven quiet herons"}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"password": "a few words of your own"}]})
 
     password: str = Field(max_length=1024)
     """Of the account."""

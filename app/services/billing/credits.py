@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -204,6 +204,17 @@ class Credits:
     def charges(self, principal: Principal | None) -> bool:
         """Whether this costs somebody credits."""
         return self.charging and principal is not None and principal.user_id is not None
+
+    def price(self, principal: Principal | None, kind: Kind, seconds: float) -> int:
+        """Credits that this costs them; 0 where nothing is charged."""
+        return self.plans.credits(kind, seconds) if self.charges(principal) else 0
+
+    async def check_keys(self, principal: Principal | None, keys: Collection[Key]) -> None:
+        """Before a request with several parts (`idempotency.parts`). Raises IdempotencyMismatch,
+        IdempotencyInProgress, DatabaseUnavailable."""
+        if keys and principal is not None and principal.user_id is not None and self.charges(principal):
+            async with self.database.session() as session:
+                await idempotency.check(session, principal.user_id, keys)
 
     async def account(self, principal: Principal | None) -> Account | None:
         """What the account has and may; None where nothing is charged. Raises NotFound, DatabaseUnavailable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -22,6 +23,12 @@ class Key:
     key: str
     digest: bytes
     """SHA-256 of the request; it tells whether it is the same one."""
+
+
+def parts(key: Key, count: int) -> list[Key]:
+    """Keys for the parts of one request, each of which is paid and answered for itself. The first is the key of the
+    request, so that another request with that key is noticed; no client can send the others."""
+    return [key, *(Key(f"{key.key}\n{number}", key.digest) for number in range(1, count))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,21 @@ async def claim(session: AsyncSession, user_id: UUID, key: Key, reservation_id: 
     if known.answer is None:  # the row of a request that failed is deleted with its reservation
         raise IdempotencyInProgress
     return Answer(known.media_type or "application/json", known.answer)
+
+
+async def check(session: AsyncSession, user_id: UUID, keys: Collection[Key]) -> None:
+    """Whether a request with these parts may go on: none of their keys belongs to another request or to one that is
+    being worked on. Raises IdempotencyMismatch, IdempotencyInProgress."""
+    sent = {key.key: key.digest for key in keys}
+    columns = Idempotency.key, Idempotency.digest, Idempotency.answer.is_(None)
+    known = await session.execute(select(*columns).where(Idempotency.user_id == user_id, Idempotency.key.in_(sent)))
+    running = False
+    for key, digest, unanswered in known:
+        if digest != sent[key]:
+            raise IdempotencyMismatch
+        running = running or unanswered
+    if running:
+        raise IdempotencyInProgress
 
 
 async def keep(session: AsyncSession, reservation_id: UUID, answer: Answer) -> None:

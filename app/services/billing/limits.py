@@ -1,4 +1,4 @@
-"""What a plan does not allow: lists of glosses, large uploads, languages."""
+"""What a plan does not allow: lists of glosses, large uploads, languages, a voice. Every door asks here."""
 
 from __future__ import annotations
 
@@ -32,16 +32,33 @@ def check_upload(plan: Plan, size: int) -> None:
         )
 
 
-def languages_left_out(plan: Plan, targets: Iterable[str]) -> list[str]:
-    """Languages that the plan does not translate to."""
-    return [target for target in targets if target not in plan.languages]
+def languages(plan: Plan, targets: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the languages that captions are asked in: those that the plan has, and those that it leaves out. Raises
+    PlanLimit where it leaves out all of them."""
+    asked = tuple(targets)
+    left_out = tuple(target for target in asked if target not in plan.languages)
+    if asked and len(left_out) == len(asked):
+        raise PlanLimit(
+            f"The plan {plan.title} has captions in {', '.join(plan.languages) or 'no language'}, not in "
+            f"{', '.join(left_out)}. GET /api/billing/plans lists the plans.",
+            limit="languages",
+            missing=list(left_out),
+        )
+    return tuple(target for target in asked if target not in left_out), left_out
 
 
-def reading_with(vocabulary: object, size: int = 0) -> partial[None]:
-    """A check for `Credits.reserve`."""
-    return partial(_check, vocabulary=vocabulary, size=size)
+def check_voice(plan: Plan) -> None:
+    """Before captions are read aloud. Raises PlanLimit."""
+    if not plan.voice:
+        raise PlanLimit(f"The plan {plan.title} has no voice. GET /api/billing/plans lists the plans.", limit="voice")
 
 
-def _check(account: Account, vocabulary: object, size: int) -> None:
+def reading_with(vocabulary: object, size: int = 0, targets: Iterable[str] = ()) -> partial[None]:
+    """A check for `Credits.reserve`. targets: languages of the captions, where the client may choose them."""
+    return partial(_check, vocabulary=vocabulary, size=size, targets=targets)
+
+
+def _check(account: Account, vocabulary: object, size: int, targets: Iterable[str]) -> None:
     check_upload(account.plan, size)
     check_vocabulary(account.plan, vocabulary)
+    languages(account.plan, targets)

@@ -187,7 +187,10 @@ class LiveHub:
             message = f"No frame came for {SILENT_S:g} seconds, and another client needed its place."
             silent.session.fail(errors.Idle(message))
             self.lost(silent.session, silent.connection)
+        plan = None if reservation is None else reservation.plan
+        targets, left_out = (start.targets, ()) if plan is None else plan_limits.languages(plan, start.targets)
         settings = {
+            "targets": targets,
             "window": config.window,
             "stride": config.stride,
             "sign_language": start.sign_language or known,
@@ -203,8 +206,8 @@ class LiveHub:
             on_final=self._count_signs,
             find=partial(found, self._sign_sets, self._host, principal),
         )
-        if self._credits is not None and reservation is not None and reservation.plan is not None:
-            session.charge = LiveCharge(self._credits, reservation, reservation.plan, session)
+        if self._credits is not None and reservation is not None and plan is not None:
+            session.charge = LiveCharge(self._credits, reservation, plan, session)
         not_saved = self._keep(session) if start.save else None
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
@@ -212,10 +215,11 @@ class LiveHub:
         session.send_event(_ready(session))
         if not_saved is not None:
             session.warn("not_available", not_saved)
-        for target in start.targets:
-            if session.charge is not None and target not in session.charge.plan.languages:
-                session.warn("plan_limit", f"The plan {session.charge.plan.title} has no translation to '{target}'.")
-            elif target != "en":
+        if plan is not None:
+            for target in left_out:
+                session.warn("plan_limit", f"The plan {plan.title} has no captions in '{target}': they are left out.")
+        for target in targets:
+            if target != "en":
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
 
@@ -242,10 +246,12 @@ class LiveHub:
         account. Raises InsufficientCredits, PlanLimit, NotFound, DatabaseUnavailable."""
         if self._credits is None:
             return None
-        check = plan_limits.reading_with(start.vocabulary)
+        check = plan_limits.reading_with(start.vocabulary, targets=start.targets)
         try:
             return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
-        except errors.PlanLimit:
+        except errors.PlanLimit as problem:
+            if problem.extra.get("limit") != "concurrent_sessions":
+                raise
             entries = list(self._entries.values())
             lost = [entry.session for entry in entries if not entry.connected and _owns(principal, entry.session)]
             settling = [task for task, owner in self._settling.items() if owner == principal.user_id]

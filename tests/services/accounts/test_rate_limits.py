@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from limits.aio.storage import MemoryStorage
 from pydantic import SecretStr
 
@@ -21,7 +17,7 @@ from app.services.accounts import rate_limits
 from app.services.accounts.rate_limits import RateLimits
 from tests.support.accounts import client_of, guarded, key_of, person, running
 from tests.support.problems import assert_problem
-from tests.support.processes import free_port
+from tests.support.redis_server import redis_server
 
 
 @pytest.fixture(autouse=True)
@@ -33,28 +29,8 @@ def _one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = shutil.which("redis-server")
-    if server is None:
-        pytest.skip("no Redis: install redis-server")
-    port = free_port()
-    folder: Path = tmp_path_factory.mktemp("redis")
-    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=port)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    try:
-        yield f"redis://127.0.0.1:{port}"
-    finally:
-        client.close()
-        process.terminate()
-        process.wait(30)
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 async def allowed(limits: RateLimits, who: str, tries: int) -> int:

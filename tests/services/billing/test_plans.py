@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from app.core.errors import PlanLimit
 from app.core.settings import Settings, SettingsError
+from app.services.billing import limits
 from app.services.billing.plans import TABLE, check_prices, load_plans
 
 
@@ -49,6 +51,21 @@ def test_a_wrong_table_says_where(tmp_path: Path, wrong: str, said: str) -> None
     table.write_text(wrong)
     with pytest.raises(SettingsError, match=said):
         load_plans(table)
+
+
+def test_languages_and_voice_of_a_plan() -> None:
+    """What every door asks before it translates or reads aloud."""
+    free, pro = (load_plans().plans[name] for name in ("free", "pro"))
+    assert limits.languages(pro, ["en", "es"]) == (("en", "es"), ())
+    assert limits.languages(free, ["en", "es"]) == (("en",), ("es",))
+    assert limits.languages(free, []) == ((), ())
+    with pytest.raises(PlanLimit, match="in en, not in es, fr") as refused:
+        limits.languages(free, ["es", "fr"])
+    assert refused.value.extra == {"limit": "languages", "missing": ["es", "fr"]}
+    limits.check_voice(pro)
+    with pytest.raises(PlanLimit, match="The plan Free has no voice") as refused:
+        limits.check_voice(free)
+    assert (refused.value.status, refused.value.extra) == (403, {"limit": "voice"})
 
 
 def test_a_table_that_is_not_there(tmp_path: Path) -> None:

@@ -6,24 +6,28 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RecogniseRequest(_message.Message):
-    __slots__ = ("clip", "vocabulary", "sign_sets")
+    __slots__ = ("clip", "vocabulary", "save", "sign_sets")
     CLIP_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
     SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     clip: Clip
     vocabulary: Vocabulary
+    save: bool
     sign_sets: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., save: bool = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RecogniseBatchRequest(_message.Message):
-    __slots__ = ("clips", "vocabulary", "sign_sets")
+    __slots__ = ("clips", "vocabulary", "save", "sign_sets")
     CLIPS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SAVE_FIELD_NUMBER: _ClassVar[int]
     SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     clips: _containers.RepeatedCompositeFieldContainer[Clip]
     vocabulary: Vocabulary
+    save: bool
     sign_sets: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., save: bool = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Vocabulary(_message.Message):
     __slots__ = ("name", "glosses")
