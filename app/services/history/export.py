@@ -110,5 +110,5 @@ async def _joined(pages: AsyncIterator[Sequence[Base]]) -> AsyncIterator[bytes]:
 
 
 def _columns(row: Base) -> dict[str, Any]:
-    names = [column.key for column in row.__mapper__.column_attrs]
+    names = [column.key for column in row.__table__.columns]
     return {name: getattr(row, name) for name in names if name not in _SECRET}
