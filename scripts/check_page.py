@@ -27,7 +27,9 @@ CAMERA_WIDTH, CAMERA_FPS = 640, 25
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 SERIOUS = ("serious", "critical")
 #: Without a GPU a browser is too slow to find landmarks itself, and what is looked at here does not depend on it.
-PICTURES = """if (!localStorage["glossline.settings"]) localStorage["glossline.settings"] = '{"where":"pictures"}'"""
+PICTURES = """try {
+  localStorage["glossline.settings"] ??= '{"where":"pictures"}';
+} catch { /* a document without storage, such as an empty page */ }"""
 
 
 def as_camera(clip: Path, to: Path, still_s: float) -> None:

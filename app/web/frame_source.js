@@ -20,8 +20,9 @@ const WIDTH = 640;
 const PICTURE_MS = 60; // between two pictures: the service reads about fifteen a second
 const LATE_MS = 100; // without a word from the video, as in a page in the background: the clock decides
 const LOADING_MS = 10_000;
-// Below 8 pictures a second signs are missed. As one picture is in work at a time, this is also what captions lag behind.
-const SLOW_MS = 125;
+// Below 6 pictures a second more signs are misread (RESULTS.md). One picture is in work at a time, so this is also what
+// captions lag behind.
+const SLOW_MS = 1000 / 6;
 const WATCHED = 12; // pictures
 const WARM_UP = 4;
 

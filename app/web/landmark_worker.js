@@ -161,8 +161,6 @@ async function choosePath(renderer) {
 
 function find(bitmap) {
   const { width, height } = bitmap;
-  canvas.width = width;
-  canvas.height = height;
   gl.activeTexture(gl.TEXTURE0);
   wasm.bindTexture2d(texture);
   gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
