@@ -46,6 +46,8 @@ _DOCS_START = """SwaggerUIBundle({
 });
 """
 _CACHED = {"Cache-Control": "public, max-age=3600"}
+#: The client for pages of others; its modules lie with those of the page.
+_CLIENT = 'export * from "./web/glossline.js";\n'
 #: This worker alone may compile WebAssembly; a worker has the policy of its own script, not that of the page.
 _WORKER = "landmark_worker.js"
 _WORKER_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
@@ -81,6 +83,11 @@ async def web_file(name: str) -> Response:
     if name == _WORKER:
         headers["Content-Security-Policy"] = _WORKER_POLICY
     return FileResponse(WEB / name, headers=headers)
+
+
+@router.get("/glossline.js")
+async def client() -> Response:
+    return Response(_CLIENT, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/samples")

@@ -1,6 +1,7 @@
 // What live captions send of a video: landmarks that this device finds in it, or pictures. How to use it:
 //
 //   const source = new FrameSource(video, where, tell);  // where: "auto", "device" (never a picture) or "pictures"
+//   // and, in a page of another service, { service, files } as for `landmarkFinder` of landmarks.js
 //   await source.open();       // rejects only for "device": this device cannot; the message says why
 //   source.each(act);          // calls `act` whenever the video shows another picture
 //   const frame = await source.next();  // or null. { kind, at, payload, points, picture }
@@ -29,7 +30,7 @@ const WARM_UP = 4;
 let slow = null; // what was said when this device was found too slow; it is not tried again in this page
 
 export class FrameSource {
-  #video; #where; #tell;
+  #video; #where; #tell; #from;
   #canvas = document.createElement("canvas");
   #finder = null;
   #closed = false;
@@ -41,7 +42,8 @@ export class FrameSource {
   #failed = false; // at the last picture
   #timer; #callback;
 
-  constructor(video, where, tell) {
+  constructor(video, where, tell, from = {}) {
+    this.#from = from;
     this.#video = video;
     this.#where = where;
     this.#tell = tell;
@@ -50,7 +52,7 @@ export class FrameSource {
   async open() {
     if (this.#where === "pictures") return this.#tell({ landmarks: false, problem: null });
     if (this.#where === "auto" && slow) return this.#tell({ landmarks: false, problem: slow });
-    const loading = landmarkFinder().then(async (finder) => { await finder.reset(); return finder; });
+    const loading = landmarkFinder(this.#from).then(async (finder) => { await finder.reset(); return finder; });
     if (this.#where === "device") return this.#use(await loading);
     let late = false;
     const patience = new Promise((done) => { setTimeout(() => { late = true; done(); }, LOADING_MS); });
@@ -136,7 +138,7 @@ export class FrameSource {
       return points;
     } catch (error) {
       if (this.#closed) return null;
-      const again = this.#failed ? Promise.reject(error) : landmarkFinder();
+      const again = this.#failed ? Promise.reject(error) : landmarkFinder(this.#from);
       this.#failed = true;
       await again.then((finder) => { this.#finder = finder; }, () => this.#doWithout(error));
       return null;

@@ -6,10 +6,20 @@ const FIND_MS = 30_000; // a picture that takes this long never comes back
 
 let finder = null; // a promise of the one that works, or is being loaded
 
-// Rejects with an Error whose message says why this device cannot find landmarks.
-export function landmarkFinder() {
-  finder ??= Finder.load().catch((error) => { finder = null; throw error; });
+// Rejects with an Error whose message says why this device cannot find landmarks. service: address of the service, empty
+// for that of the page. files: address of the folder with the files of @mediapipe/holistic, where the service's own cannot
+// be used: browsers load scripts of a worker only from the page's own address.
+export function landmarkFinder({ service = "", files = null } = {}) {
+  finder ??= Finder.load(service, files).catch((error) => { finder = null; throw error; });
   return finder;
+}
+
+async function filesOf(service) {
+  const answer = await fetch(`${service}/landmarks`);
+  if (!answer.ok) throw new Error(`the service answers with ${answer.status}`);
+  const { files, missing } = await answer.json();
+  if (!files) throw new Error(missing);
+  return new URL(files, answer.url).href;
 }
 
 class Finder {
@@ -17,19 +27,15 @@ class Finder {
   #waiting = []; // in the order of the questions
   #failed = null;
 
-  static async load() {
-    const { files, missing } = await fetch("/landmarks").then((answer) => {
-      if (!answer.ok) throw new Error(`the service answers with ${answer.status}`);
-      return answer.json();
-    });
-    if (!files) throw new Error(missing);
+  static async load(service, files) {
+    const folder = files ? new URL(files, document.baseURI).href : await filesOf(service);
     const one = new Finder();
-    Object.assign(one, (await one.#ask({ load: files }, [], LOAD_MS)).loaded);
+    Object.assign(one, (await one.#ask({ load: folder }, [], LOAD_MS)).loaded);
     return one; // path: "gpu" or "cpu", renderer
   }
 
   constructor() {
-    this.#worker = new Worker("/web/landmark_worker.js");
+    this.#worker = new Worker(new URL("landmark_worker.js", import.meta.url));
     this.#worker.onmessage = ({ data }) => {
       if (data.lost) return this.#fail(new Error(data.lost));
       if (data.problem) return this.#fail(new Error(data.problem));
