@@ -1,7 +1,7 @@
 // What live captions send of a video: landmarks that this device finds in it, or pictures. How to use it:
 //
 //   const source = new FrameSource(video, where, tell);  // where: "auto", "device" (never a picture) or "pictures"
-//   // and, in a page of another service, { service, files } as for `landmarkFinder` of landmarks.js
+//   // and, where wanted: { service, files } as for `landmarkFinder` of landmarks.js; text: (english, values) => the words
 //   await source.open();       // rejects only for "device": this device cannot; the message says why
 //   source.each(act);          // calls `act` whenever the video shows another picture
 //   const frame = await source.next();  // or null. { kind, at, payload, points, picture }
@@ -27,10 +27,12 @@ const SLOW_MS = 1000 / 6;
 const WATCHED = 12; // pictures
 const WARM_UP = 4;
 
-let slow = null; // what was said when this device was found too slow; it is not tried again in this page
+let slow = null; // pictures a second, once this device was found too slow; it is not tried again in this page
+
+const english = (text, values = {}) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 
 export class FrameSource {
-  #video; #where; #tell; #from;
+  #video; #where; #tell; #from; #text;
   #canvas = document.createElement("canvas");
   #finder = null;
   #closed = false;
@@ -42,8 +44,9 @@ export class FrameSource {
   #failed = false; // at the last picture
   #timer; #callback;
 
-  constructor(video, where, tell, from = {}) {
+  constructor(video, where, tell, { text = english, ...from } = {}) {
     this.#from = from;
+    this.#text = text;
     this.#video = video;
     this.#where = where;
     this.#tell = tell;
@@ -51,14 +54,15 @@ export class FrameSource {
 
   async open() {
     if (this.#where === "pictures") return this.#tell({ landmarks: false, problem: null });
-    if (this.#where === "auto" && slow) return this.#tell({ landmarks: false, problem: slow });
+    if (this.#where === "auto" && slow) return this.#tellSlow();
     const loading = landmarkFinder(this.#from).then(async (finder) => { await finder.reset(); return finder; });
     if (this.#where === "device") return this.#use(await loading);
     let late = false;
     const patience = new Promise((done) => { setTimeout(() => { late = true; done(); }, LOADING_MS); });
     await Promise.race([this.#useOrDoWithout(loading), patience]);
     if (!late || this.#closed) return;
-    this.#tell({ landmarks: false, problem: "This device is still being prepared; until then pictures are sent." });
+    const problem = this.#text("This device is still being prepared; until then pictures are sent.");
+    this.#tell({ landmarks: false, problem });
   }
 
   async #useOrDoWithout(loading) {
@@ -78,9 +82,11 @@ export class FrameSource {
   #doWithout(error) {
     this.#finder = null;
     if (this.#closed) return;
-    const why = `Body and hands cannot be found on this device: ${error.message.replace(/\.$/, "")}.`;
-    if (this.#where === "device") this.#tell({ landmarks: null, problem: why });
-    else this.#tell({ landmarks: false, problem: `${why} Pictures are sent instead.` });
+    const values = { why: error.message.replace(/\.$/, "") };
+    const device = this.#where === "device";
+    const problem = device ? this.#text("Body and hands cannot be found on this device: {why}.", values)
+      : this.#text("Body and hands cannot be found on this device: {why}. Pictures are sent instead.", values);
+    this.#tell({ landmarks: device ? null : false, problem });
   }
 
   each(act) {
@@ -153,13 +159,19 @@ export class FrameSource {
     const usual = this.#took.sort((a, b) => a - b)[WATCHED >> 1];
     this.#took = [];
     if (usual <= SLOW_MS) return;
-    const speed = `This device reads only ${(1000 / usual).toFixed(usual > 500 ? 1 : 0)} pictures a second`;
+    const n = (1000 / usual).toFixed(usual > 500 ? 1 : 0);
     if (this.#where === "device") {
       this.#seen = -Infinity; // said once
-      return this.#tell({ landmarks: true, problem: `${speed}, so signs may be missed. In the settings, captions can be made from pictures.` });
+      const problem = this.#text("This device reads only {n} pictures a second, so signs may be missed. In the settings, captions can be made from pictures.", { n });
+      return this.#tell({ landmarks: true, problem });
     }
-    slow = `${speed}, too few for captions. Pictures are sent to the service instead; they are not stored.`;
+    slow = n;
     this.#finder = null;
-    this.#tell({ landmarks: false, problem: slow });
+    this.#tellSlow();
+  }
+
+  #tellSlow() {
+    const problem = this.#text("This device reads only {n} pictures a second, too few for captions. Pictures are sent to the service instead; they are not stored.", { n: slow });
+    this.#tell({ landmarks: false, problem });
   }
 }
