@@ -121,7 +121,8 @@ HTTP: dict[str, set[str]] = {
 }
 #: Pages and their files, which hold nothing of anybody.
 PAGES = {
-    *("GET /", "GET /account", "GET /training", "GET /web/{name}", "GET /samples", "GET /samples/{name}"),
+    *("GET /", "GET /captions", "GET /account", "GET /training"),
+    *("GET /web/{name}", "GET /samples", "GET /samples/{name}"),
     *("GET /docs", "GET /docs/start.js", "GET /docs/static/{name}", "GET /openapi.json"),
 }
 SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS}

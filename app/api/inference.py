@@ -110,7 +110,7 @@ def _asked(
             examples=["all"],
         ),
     ] = None,
-    format: answers.FormatQuery = None,
+    format: answers.ClipFormatQuery = None,
 ) -> Asked:
     return Asked(None if vocabulary is None else from_text(vocabulary), format)
 
