@@ -16,6 +16,7 @@ from app.api import (
     account,
     auth,
     billing,
+    captions_follow,
     health,
     history,
     inference,
@@ -268,6 +269,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(vocabulary.router)
     app.include_router(signs.router)
     app.include_router(live.router)
+    app.include_router(captions_follow.router)
     app.include_router(training.router)
     app.include_router(auth.router)
     app.include_router(users.router)

@@ -22,7 +22,7 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
     assert set(paths) == {
         "/api/inference/predict", "/api/inference/frames", "/api/inference/landmarks", "/api/health",
         "/api/health/live", "/api/health/ready", "/api/health/system", "/api/health/models", "/labels", "/api/labels",
-        "/api/vocabularies", "/api/signs", "/api/signs/{glosses}",
+        "/api/vocabularies", "/api/signs", "/api/signs/{glosses}", "/api/live/follow",
         "/healthz",
         "/metrics", "/api/training/start", "/api/training/status", "/api/training/jobs", "/api/training/jobs/{job_id}",
         "/api/training/jobs/{job_id}/metrics", "/api/training/jobs/{job_id}/logs", "/api/training/jobs/{job_id}/stop",
