@@ -8,7 +8,7 @@ export const es = {
   "Language of the page": "Idioma de la página", "This page needs JavaScript.": "Esta página necesita JavaScript.",
   "Captions – Glossline": "Subtítulos – Glossline", "Account – Glossline": "Cuenta – Glossline",
   "Training – Glossline": "Entrenamiento – Glossline",
-  "Sign in": "Iniciar sesión", "Credits and plans": "Créditos y planes", "1 credit": "1 crédito", "{n} credits": "{n} créditos",
+  "Sign in": "Entrar", "Credits and plans": "Créditos y planes", "1 credit": "1 crédito", "{n} credits": "{n} créditos",
   "{what} copied.": "{what}: copiado.", "{what} selected; copy with the keyboard.": "{what}: seleccionado; cópielo con el teclado.",
   "Close": "Cerrar", "Cancel": "Cancelar", "Save": "Guardar", "Copy": "Copiar", "Again": "Otra vez", "Command": "La orden",
   "Try again.": "Inténtelo otra vez.", "1 sign": "1 signo", "{n} signs": "{n} signos",
