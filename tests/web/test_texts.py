@@ -13,11 +13,8 @@ ATTRIBUTES = ("aria-label", "placeholder", "title", "alt")
 #: Names, and what is filled in later.
 SAME = {"Glossline", "–", "…", "✕", "English"}
 VOID = {"meta", "link", "img", "input", "path", "rect", "circle", "br"}
-#: Scripts of parts that are still English: for operators, and the account beyond its forms.
-ENGLISH = {
-    *("training.js", "account.js", "account_history.js", "account_keys.js", "account_plan.js", "account_security.js"),
-    *("acting.js", "usage_plot.js", "chart.js", "session.js", "texts_es.js", "texts.js"),
-}
+#: The training page is for operators and English; the others hold the texts, or none.
+ENGLISH = {"training.js", "chart.js", "texts_es.js", "texts.js"}
 
 
 class Texts(HTMLParser):
