@@ -17,6 +17,7 @@ from app.api import (
     auth,
     billing,
     browser_landmarks,
+    captions_follow,
     health,
     history,
     inference,
@@ -275,6 +276,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(sign_sets.router)  # before the next one, which takes any path below /api/signs
     app.include_router(signs.router)
     app.include_router(live.router)
+    app.include_router(captions_follow.router)
     app.include_router(training.router)
     app.include_router(auth.router)
     app.include_router(users.router)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from python_multipart.multipart import parse_options_header
 
 from app.api.schemas.clips import Prediction
 from app.services.recognition.service import ClipResult
-from app.services.recognition.subtitles import Cue, subtitles, to_srt, to_vtt
+from app.services.recognition.subtitles import Cue, cues, subtitles, to_srt, to_vtt
 
-Format = Literal["json", "srt", "vtt"]
-FormatQuery = Annotated[
+Format = Literal["json", "srt", "vtt", "cues"]
+_FORM = "Form of the answer; it may also be asked for with `Accept: text/vtt` or `application/x-subrip`."
+FormatQuery = Annotated[Literal["json", "srt", "vtt"] | None, Query(description=_FORM)]
+ClipFormatQuery = Annotated[
     Format | None,
-    Query(
-        description="Form of the answer; it may also be asked for with `Accept: text/vtt` or `application/x-subrip`."
-    ),
+    Query(description=_FORM + " cues: JSON with the subtitles as well, `cues`: a list of {start_s, end_s, text}."),
 ]
 _SUBTITLES: dict[str, Format] = {"application/x-subrip": "srt", "text/vtt": "vtt"}
 _MEDIA_TYPES: dict[str, Format] = {"application/json": "json", "*/*": "json", **_SUBTITLES}
@@ -41,11 +42,15 @@ async def answer(request: Request, outcome: ClipResult, asked: Format | None) ->
     wanted = form(request, asked)
     if wanted == "json":
         return Prediction.of(outcome)
+    if wanted == "cues":
+        caption = outcome.caption
+        found = await asyncio.to_thread(cues, caption.signs, outcome.sign_language, caption.duration_s)
+        return JSONResponse({**Prediction.of(outcome).model_dump(mode="json"), "cues": [asdict(cue) for cue in found]})
     return _subtitles(await asyncio.to_thread(subtitles, outcome.caption, outcome.sign_language, wanted), wanted)
 
 
-def as_subtitles(cues: Sequence[Cue], wanted: Literal["srt", "vtt"]) -> Response:
-    return _subtitles(to_srt(cues) if wanted == "srt" else to_vtt(cues), wanted)
+def as_subtitles(found: Sequence[Cue], wanted: Literal["srt", "vtt"]) -> Response:
+    return _subtitles(to_srt(found) if wanted == "srt" else to_vtt(found), wanted)
 
 
 def _subtitles(text: str, wanted: Format) -> Response:

@@ -1,4 +1,4 @@
-"""The pages at /, /account and /training and Swagger UI, all files from this machine."""
+"""The pages at /, /captions, /account and /training and Swagger UI, all files from this machine."""
 
 from __future__ import annotations
 
@@ -61,6 +61,12 @@ def _swagger_folder() -> Path | None:
 @router.api_route("/", methods=["GET", "HEAD"])
 async def index() -> Response:
     return FileResponse(WEB / "index.html", media_type="text/html")
+
+
+@router.api_route("/captions", methods=["GET", "HEAD"])
+async def captions() -> Response:
+    """Captions alone, of the sessions that the link names."""
+    return FileResponse(WEB / "captions.html", media_type="text/html")
 
 
 @router.api_route("/account", methods=["GET", "HEAD"])

@@ -132,7 +132,7 @@ async def test_from_registering_to_deleting_the_account(page: Any, address: str)
     await page.click("#camera")
     await page.wait_for_selector("#live-warning:has-text('Few credits')")
     await page.wait_for_selector("#live-problem:has-text('The credits are used up')")
-    assert "HELLO" in await page.inner_text("#live-gloss")
+    assert "HELLO" in await page.text_content("#live-gloss")
     await page.wait_for_selector("#who-credits:text-is('0 credits')")
 
     # A larger plan.
@@ -145,12 +145,12 @@ async def test_from_registering_to_deleting_the_account(page: Any, address: str)
 
     # Captions again.
     await page.goto("/")
-    await page.select_option("#sample", "hello.mp4")
-    await page.click("#watch")
+    await page.click("[data-sample='hello.mp4']")
     await page.wait_for_selector("#live-status:has-text('They are kept')", state="attached")
     await page.wait_for_selector("ol#history li:has-text('Hello')")
-    await page.wait_for_selector("#state[data-state=off]")
+    await page.wait_for_selector("#state[data-state=off]", state="attached")
 
+    await page.click("[data-opens=upload-sheet]")
     await page.set_input_files("#file", SAMPLE)
     await page.click("#send")
     await page.wait_for_selector("#sentence:has-text('Hello')")
