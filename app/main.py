@@ -22,6 +22,7 @@ from app.api import (
     openapi,
     pages,
     problems,
+    sign_sets,
     signs,
     training,
     users,
@@ -71,6 +72,8 @@ from app.services.recognition.checkpoint_store import CheckpointEntry, check_che
 from app.services.recognition.devices import resolve_device
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService, warm_up
+from app.services.signs.embedding import embedding_with
+from app.services.signs.service import SignSets
 from app.services.training_jobs.service import TrainingJobs
 
 #: How long the start waits for the database; a new embedded one needs several seconds.
@@ -114,7 +117,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         clips = ClipService(settings, host, landmarks, metrics)
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
-        captions = LiveHub(settings, host, landmarks, metrics, credits, kept)
+        taught = SignSets(database, embedding_with(host)) if database is not None else None
+        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
@@ -134,6 +138,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             credits=credits,
             stripe=stripe,
             history=kept,
+            sign_sets=taught,
             host=host,
             clips=clips,
             captions=captions,
@@ -266,6 +271,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(vocabulary.router)
+    app.include_router(sign_sets.router)  # before the next one, which takes any path below /api/signs
     app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(training.router)
@@ -291,6 +297,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         training.router.prefix: training.MAX_BODY_BYTES,
         billing.router.prefix: billing.MAX_BODY_BYTES,
         history.router.prefix: history.MAX_BODY_BYTES,
+        sign_sets.router.prefix: settings.max_upload_bytes,
         SOCKETIO_PATH: MAX_PACKET,
     }
     app.add_middleware(BodyLimit, limits=limits)

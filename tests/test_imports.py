@@ -32,11 +32,12 @@ PLANNED = {"speech"}
 ROOMS = {
     "accounts": set(),
     "billing": set(),
-    "captions": {"billing", "conversation", "history", "recognition"},
+    "captions": {"billing", "conversation", "history", "recognition", "signs"},
     "conversation": set(),
     "history": {"billing", "recognition"},
     "landmarks": set(),
     "recognition": set(),
+    "signs": {"billing", "recognition"},
     "speech": {"conversation"},
     "training_jobs": set(),
 }

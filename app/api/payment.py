@@ -50,6 +50,8 @@ class Clip:
     """The body, or the file that was sent."""
     read: Callable[[float], Awaitable[ClipResult]]
     """Reads it; takes the longest clip that is allowed, in seconds."""
+    sign_sets: tuple[str, ...] = ()
+    """As the client names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Payment:
         key = None
         if self.key is not None:
             named = [request.url.path, clip.vocabulary, answers.form(request, asked)]
+            named += [list(clip.sign_sets)] if clip.sign_sets else []
             key = Key(self.key, await asyncio.to_thread(_digest, json.dumps(named), clip.content))
         size = clip.content.stat().st_size if isinstance(clip.content, Path) else len(clip.content)
         allowed = limits.reading_with(clip.vocabulary, size)
