@@ -10,7 +10,7 @@ import { ask, follow, options, register, signedIn, signIn, signOut } from "./ses
 
 const DOORS = ["sign-in", "register", "forgotten", "reset"];
 // Where to go after signing in: only pages of this service that ask for it.
-const NEXT = ["/", "/training"];
+const NEXT = ["/", "/teach", "/training"];
 
 let resetToken = null; // of a link; it is taken out of the address at once
 let wasIn = false;
