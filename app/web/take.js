@@ -2,9 +2,9 @@
 
 const KINDS = ["video/webm;codecs=vp8", "video/mp4", "video/webm"];
 const BITS = 1_200_000; // a second
-const COUNT_MS = 800;
+const COUNT_MS = 700;
 const LOWER_MS = 4000; // how long it waits for hands that should be down at the beginning
-const DOWN_MS = 600; // hands that are down again for this long end the recording
+const DOWN_MS = 500; // hands that are down again for this long end the recording
 const BLIND_MS = 3000; // lasts without a watch over the hands
 const LONGEST_MS = 8000;
 const NONE_MS = 3500; // without any hand until then, there is no use in going on

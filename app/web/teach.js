@@ -13,7 +13,7 @@ import { offerShared } from "./teach_shared.js";
 import { t } from "./texts.js";
 
 const NEEDED = 3;
-const GLAD_MS = 900; // how long it says that a recording is good
+const GLAD_MS = 700; // how long it says that a recording is good
 const WATCH_MS = 4000; // how long it waits for the first word about the hands
 
 // What is wrong with a recording, and what to do, by the service's code.
@@ -62,7 +62,8 @@ function showSeen(seen) {
     : seen === null ? ["wait", t("Hands are checked after each recording")]
       : !seen.shoulders ? ["wait", t("Move back: both shoulders should be in sight")]
         : seen.hands === 2 ? ["good", t("Both hands found")]
-          : seen.hands === 1 ? ["good", t("One hand found")] : ["wait", t("No hand in sight")];
+          : seen.hands === 1 ? ["good", t("One hand found")]
+            : el("mirror").dataset.look === "record" ? ["wait", t("No hand in sight")] : ["good", t("Hands down, shoulders in sight")];
   el("seen").dataset.seen = how;
   if (el("seen").textContent !== text) el("seen").textContent = text;
 }
@@ -261,7 +262,6 @@ async function teach({ given = null, files = null }) {
 async function showTaught({ set, setName, sign, gloss, notes }) {
   const { signs } = await contentsOf(set);
   const { recordings, read_back: back } = signs.find(({ id }) => id === sign);
-  el("taught-name").textContent = gloss;
   const words = [t("Taught with {n} recordings.", { n: recordings.length })];
   if (back && signs.length > 1) {
     words.push(t("I would now read it in {right} of {of} of your recordings, each read by the others.", back));

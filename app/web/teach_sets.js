@@ -53,10 +53,10 @@ async function renamed(title, name) {
 
 // -- a sign ----------------------------------------------------------------------------------------------------------
 
-function signOf(set, sign) {
+function signOf(set, sign, alone) {
   const item = make("li", "", "sign");
   const top = make("div", "", "sign-top");
-  const back = sign.read_back && t("{right} of {of} read back", sign.read_back);
+  const back = !alone && sign.read_back && t("{right} of {of} read back", sign.read_back);
   const count = plural(sign.recordings.length, "1 recording", "{n} recordings");
   top.append(make("strong", sign.gloss), make("span", [count, back].filter(Boolean).join(", "), "hint"));
   const { gloss } = sign;
@@ -71,6 +71,7 @@ function signOf(set, sign) {
       await deleteSign(set.id, sign.id);
       await refreshSets();
     }, t("Delete {gloss}", { gloss })),
+  ], "links"), row([
     ...sign.recordings.map((recording, i) => link(
       t("Delete recording {n} ({s} s)", { n: i + 1, s: recording.duration_s.toFixed(1) }),
       async () => {
@@ -122,7 +123,7 @@ function actionsOf(set) {
 async function unfold(set, box) {
   const contents = await contentsOf(set.id);
   const list = document.createElement("ul");
-  list.append(...contents.signs.map((sign) => signOf(set, sign)));
+  list.append(...contents.signs.map((sign) => signOf(set, sign, contents.signs.length === 1)));
   const keep = check(t("Keep where my body and hands were, as points"), set.keep_landmarks, async (wanted) => {
     if (!wanted && !await sure(t("Forget the points?"), t("After the recogniser is replaced, this set then has to be taught again."), t("Forget them"))) return refreshSets();
     await changeSet(set.id, { keep_landmarks: wanted });
@@ -142,20 +143,24 @@ function check(text, checked, work) {
 }
 
 function itemOf(set) {
+  const { id, name } = set;
   const item = document.createElement("li");
-  const details = document.createElement("details");
-  const summary = document.createElement("summary");
+  const reads = check(name, isChosen(id), (wanted) => choose(set, wanted));
+  reads.querySelector("input").setAttribute("aria-label", t("Read {name} in captions", { name }));
   const about = [plural(set.signs, "1 sign", "{n} signs"), t(SIGN_LANGUAGES[set.sign_language] ?? set.sign_language), ...(set.shared ? [t("shared")] : [])];
-  summary.append(make("span", set.name), make("span", about.join(" · "), "hint"));
+  const top = make("div", "", "set-top");
+  top.append(reads, make("span", about.join(" · "), "hint"));
+  const details = document.createElement("details");
+  const summary = make("summary", t("Signs, name, link, file"));
+  summary.setAttribute("aria-label", t("{name}: signs, name, link, file", { name }));
   const box = document.createElement("div");
   details.append(summary, box);
   details.addEventListener("toggle", () => {
-    open[details.open ? "add" : "delete"](set.id);
+    open[details.open ? "add" : "delete"](id);
     if (details.open && !box.childElementCount) unfold(set, box).catch((problem) => tell(details, problem));
   });
-  details.open = open.has(set.id);
-  item.append(details, check(t("Read it in captions"), isChosen(set.id), (wanted) => choose(set, wanted)));
-  item.lastChild.querySelector("input").setAttribute("aria-label", t("Read {name} in captions", { name: set.name }));
+  details.open = open.has(id);
+  item.append(top, details);
   return item;
 }
 
@@ -165,6 +170,7 @@ export async function refreshSets(unfolded = null) {
   if (unfolded) open.add(unfolded);
   el("set-list").replaceChildren(...sets.map(itemOf));
   el("no-sets").hidden = sets.length > 0;
+  el("ticked").hidden = sets.length === 0;
   el("of-this-machine").hidden = signedIn() !== null || (await options)?.auth_mode === "required";
   listeners.forEach((act) => act(sets));
 }

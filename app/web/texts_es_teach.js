@@ -14,9 +14,9 @@ export const teaching = {
   "New sign": "Signo nuevo", "What it is called": "Cómo se llama",
   "As captions show it. A sign that is known already, such as PLEASE, is then also read the way you sign it.": "Como aparece en los subtítulos. Un signo ya conocido, como PLEASE, se lee entonces también tal como usted lo signa.",
   "Goes into": "Va a", "A new set": "Un conjunto nuevo", "The new set": "El conjunto nuevo", "Family": "Familia", "My signs": "Mis signos", "Sign language": "Lengua de signos",
-  "Signs of another language than American Sign Language are captioned in the order signed.": "Los signos de otra lengua que la americana se subtitulan en el orden en que se signan.",
+  "Sentences are made of American Sign Language alone; other signs are captioned in the order signed.": "Solo con la lengua de signos americana se forman frases; otros signos se subtitulan en el orden en que se signan.",
   "Also keep where my body and hands were": "Guardar también dónde estaban mi cuerpo y mis manos",
-  "As points, so that the set still works when the recogniser is replaced. Otherwise only a row of numbers for each recording is kept. Pictures are never kept, and you can take this back.": "Como puntos, para que el conjunto siga sirviendo si se cambia el reconocedor. Si no, de cada grabación solo se guarda una fila de números. Nunca se guardan imágenes, y puede retirar este permiso.",
+  "As points, so that the set still works when the recogniser is replaced. Otherwise only a row of numbers for each recording is kept. Never pictures; you can take this back.": "Como puntos, para que el conjunto siga sirviendo si se cambia el reconocedor. Si no, de cada grabación solo se guarda una fila de números. Nunca imágenes; puede retirar este permiso.",
   "Show it to the camera": "Mostrarlo a la cámara", "Use videos instead": "Usar vídeos",
   "Three times, hands down before and after. It takes less than a minute.": "Tres veces, con las manos abajo antes y después. Tarda menos de un minuto.",
 
@@ -25,7 +25,7 @@ export const teaching = {
   "It is one sign": "Es un solo signo", "Recording {n}: done": "Grabación {n}: hecha",
   "Looking for your hands …": "Buscando sus manos …", "Hands are checked after each recording": "Las manos se comprueban tras cada grabación",
   "Move back: both shoulders should be in sight": "Aléjese: deben verse los dos hombros", "Both hands found": "Las dos manos a la vista",
-  "One hand found": "Una mano a la vista", "No hand in sight": "Ninguna mano a la vista",
+  "One hand found": "Una mano a la vista", "No hand in sight": "Ninguna mano a la vista", "Hands down, shoulders in sight": "Manos abajo, hombros a la vista",
   "Get ready: hands down": "Prepárese: manos abajo", "Hands down": "Manos abajo", "Hands down. {n}": "Manos abajo. {n}",
   "Lower your hands to begin": "Baje las manos para empezar", "Sign now": "Signe ahora", "Reading it …": "Leyéndolo …", "Good. Again.": "Bien. Otra vez.", "Good. Once more.": "Bien. Una vez más.",
   "No hand was in sight. Sit so that the camera sees your shoulders and both hands, with light from the front.": "No se vio ninguna mano. Siéntese de modo que la cámara vea sus hombros y las dos manos, con luz de frente.",
@@ -51,7 +51,7 @@ export const teaching = {
 
   // Sets
   "Your signs": "Sus signos",
-  "There are no accounts here, so sets belong to this machine: everyone who can open this page can use, change and delete them.": "Aquí no hay cuentas, así que los conjuntos son de esta máquina: quien pueda abrir esta página puede usarlos, cambiarlos y borrarlos.",
+  "Without an account, sets belong to this machine: everyone who can open this page can use, change and delete them.": "Sin cuenta, los conjuntos son de esta máquina: quien pueda abrir esta página puede usarlos, cambiarlos y borrarlos.",
   "No set yet. The first sign that you teach makes one.": "Aún no hay conjuntos. El primer signo que enseñe crea uno.",
   "Import a file": "Importar un archivo", "“{name}” is imported.": "«{name}» se ha importado.", "Rename": "Cambiar el nombre", "Rename {gloss}": "Cambiar el nombre de {gloss}", "Rename {name}": "Cambiar el nombre de {name}",
   "Rename the set {name}": "Cambiar el nombre del conjunto {name}", "Delete": "Eliminar", "Delete {gloss}": "Eliminar {gloss}", "Delete {gloss}?": "¿Eliminar {gloss}?", "Delete {name}?": "¿Eliminar {name}?", "Delete the set {name}": "Eliminar el conjunto {name}",
@@ -64,7 +64,7 @@ export const teaching = {
   "Keep where my body and hands were, as points": "Guardar dónde estaban mi cuerpo y mis manos, como puntos", "Forget the points?": "¿Olvidar los puntos?", "Forget them": "Olvidarlos",
   "After the recogniser is replaced, this set then has to be taught again.": "Si se cambia el reconocedor, habrá que enseñar de nuevo este conjunto.",
   "These signs were taught to another recogniser and cannot be read now. Record them again.": "Estos signos se enseñaron a otro reconocedor y ahora no se pueden leer. Grábelos otra vez.",
-  "Read it in captions": "Leerlo en los subtítulos", "Read {name} in captions": "Leer {name} en los subtítulos",
+  "Captions read the sets that are ticked.": "Los subtítulos leen los conjuntos marcados.", "Signs, name, link, file": "Signos, nombre, enlace, archivo", "Recordings of {gloss}": "Grabaciones de {gloss}", "{name}: signs, name, link, file": "{name}: signos, nombre, enlace, archivo", "Set {name}": "Conjunto {name}", "Read {name} in captions": "Leer {name} en los subtítulos",
 
   // On the caption page
   "Taught signs, read beside them": "Signos enseñados, leídos junto a ellos", "Only the taught signs": "Solo los signos enseñados",
