@@ -238,7 +238,7 @@ async function teach({ given = null, files = null }) {
     look("wait");
     dots();
     el("take-stop").focus();
-    el("teach").scrollIntoView({ block: "nearest" });
+    el("takes").scrollIntoView({ block: "nearest" });
     await (files ? fromFiles() : fromCamera());
     release();
     await showTaught(mine);
@@ -248,7 +248,8 @@ async function teach({ given = null, files = null }) {
     show("form");
     el("teach-title").textContent = t("New sign");
     if (problem.trouble) complain(el("teach-problem"), ...problem.trouble);
-    else if (problem.message === "camera") complain(el("teach-problem"), t("The camera has stopped"), t("What was recorded is kept. Connect it and go on with “One more recording”, or start again."));
+    else if (problem.message === "camera") complain(el("teach-problem"), t("The camera has stopped"), mine.got
+      ? t("What was recorded is kept. Connect it and go on with “One more recording”, or start again.") : t("Connect it and start again."));
     else if (problem.message === "recorder") complain(el("teach-problem"), t("The recording failed"), t("This browser cannot record video. Use videos instead."));
     else if (!(problem instanceof Stopped)) tell(problem);
     el("sign-called").focus();
@@ -305,15 +306,19 @@ addEventListener("pagehide", release);
 function fillLanguages() {
   el("set-language").replaceChildren(...Object.entries(SIGN_LANGUAGES).map(([code, name]) => new Option(t(name), code)));
   el("set-language").value = languageOf() ?? "ase";
+  inOrder();
 }
 
 const newSet = () => { el("new-set").hidden = el("new-set").disabled = el("sign-set").value !== ""; };
 el("sign-set").addEventListener("change", newSet);
+const inOrder = () => { el("set-language-hint").hidden = el("set-language").value === "ase"; };
+el("set-language").addEventListener("change", inOrder);
 
 setsOf((sets) => {
   const before = el("sign-set").value;
   el("sign-set").replaceChildren(...sets.map(({ id, name }) => new Option(name, id)), new Option(t("A new set"), ""));
   el("sign-set").value = sets.some(({ id }) => id === before) ? before : sets.at(-1)?.id ?? "";
+  el("into").hidden = sets.length === 0;
   newSet();
 });
 
@@ -322,8 +327,9 @@ if (await mayCaption()) {
     await refreshSets();
     el("all").hidden = false;
   } catch (problem) {
-    el("nowhere").hidden = problem.status !== undefined && problem.code === "database_unavailable" ? false : true;
-    if (el("nowhere").hidden) { el("all").hidden = false; tell(problem); }
+    el("nowhere").hidden = problem.code !== "database_unavailable";
+    el("all").hidden = !el("nowhere").hidden;
+    if (el("nowhere").hidden) tell(problem);
   }
   fillLanguages();
   await offerShared();

@@ -12,11 +12,11 @@ export const teaching = {
 
   // The form
   "New sign": "Signo nuevo", "What it is called": "Cómo se llama",
-  "As captions show it. A sign that is known already, such as PLEASE, is then also read the way you sign it.": "Como aparece en los subtítulos. Un signo ya conocido, como PLEASE, se lee entonces también tal como usted lo signa.",
-  "Goes into": "Va a", "A new set": "Un conjunto nuevo", "The new set": "El conjunto nuevo", "Family": "Familia", "My signs": "Mis signos", "Sign language": "Lengua de signos",
+  "As captions show it. One that is known, such as PLEASE, is then also read the way you sign it.": "Como aparece en los subtítulos. Uno ya conocido, como PLEASE, se lee entonces también como usted lo signa.",
+  "Goes into": "Va a", "A new set": "Un conjunto nuevo", "The new set": "El conjunto nuevo", "My signs": "Mis signos", "Sign language": "Lengua de signos",
   "Sentences are made of American Sign Language alone; other signs are captioned in the order signed.": "Solo con la lengua de signos americana se forman frases; otros signos se subtitulan en el orden en que se signan.",
   "Also keep where my body and hands were": "Guardar también dónde estaban mi cuerpo y mis manos",
-  "As points, so that the set still works when the recogniser is replaced. Otherwise only a row of numbers for each recording is kept. Never pictures; you can take this back.": "Como puntos, para que el conjunto siga sirviendo si se cambia el reconocedor. Si no, de cada grabación solo se guarda una fila de números. Nunca imágenes; puede retirar este permiso.",
+  "As points, so that the set outlives this recogniser. Otherwise a row of numbers for each recording is kept. Never pictures; you can take this back.": "Como puntos, para que el conjunto sobreviva a este reconocedor. Si no, de cada grabación se guarda una fila de números. Nunca imágenes; puede retirar este permiso.",
   "Show it to the camera": "Mostrarlo a la cámara", "Use videos instead": "Usar vídeos",
   "Three times, hands down before and after. It takes less than a minute.": "Tres veces, con las manos abajo antes y después. Tarda menos de un minuto.",
 
@@ -35,7 +35,7 @@ export const teaching = {
   "This one looks different from the others. If it was not the same sign, record it again.": "Esta parece distinta de las otras. Si no era el mismo signo, grábelo otra vez.",
   "These look like three different signs. Show the same sign each time, in the same way.": "Parecen tres signos distintos. Muestre cada vez el mismo signo, de la misma manera.",
   "This is the same recording as one before. Sign it again: only other recordings help.": "Es la misma grabación que una anterior. Sígnelo otra vez: solo otras grabaciones ayudan.",
-  "The camera has stopped": "La cámara se ha parado",
+  "The camera has stopped": "La cámara se ha parado", "Connect it and start again.": "Conéctela y empiece de nuevo.",
   "What was recorded is kept. Connect it and go on with “One more recording”, or start again.": "Lo grabado se conserva. Conéctela y siga con «Otra grabación», o empiece de nuevo.",
   "The recording failed": "La grabación ha fallado", "This browser cannot record video. Use videos instead.": "Este navegador no puede grabar vídeo. Use vídeos.",
   "Connect one and try again, or use videos instead.": "Conecte una e inténtelo otra vez, o use vídeos.",
