@@ -16,6 +16,7 @@ from app.api import (
     account,
     auth,
     billing,
+    captions_follow,
     health,
     history,
     inference,
@@ -274,6 +275,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(sign_sets.router)  # before the next one, which takes any path below /api/signs
     app.include_router(signs.router)
     app.include_router(live.router)
+    app.include_router(captions_follow.router)
     app.include_router(training.router)
     app.include_router(auth.router)
     app.include_router(users.router)

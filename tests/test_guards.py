@@ -124,6 +124,7 @@ HTTP: dict[str, set[str]] = {
     "PATCH /api/history/{session_id}/lines/{number}": HISTORY,
     "GET /api/account/export": SIGNED_IN,
     "DELETE /api/account": SIGNED_IN,
+    "GET /api/live/follow": EVERYBODY,  # for whom the client of the session gave the id, which cannot be guessed
     "GET /api/billing/plans": EVERYBODY,
     "GET /api/billing/usage": OWN,
     "GET /api/billing/ledger": OWN,

@@ -78,7 +78,8 @@ export function chooseLanguage(name) {
 export function fillLanguages(select) {
   select.replaceChildren(...Object.entries(NAMES).map(([code, name]) => {
     const option = document.createElement("option");
-    Object.assign(option, { value: code, textContent: name, lang: code });
+    Object.assign(option, { value: code, textContent: code.toUpperCase(), lang: code });
+    option.setAttribute("aria-label", name);
     return option;
   }));
   select.value = language;

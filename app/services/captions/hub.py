@@ -29,6 +29,7 @@ from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.charging import AHEAD_S, LiveCharge
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
 from app.services.captions.events import Config, Final, Limits, Ready, RecogniserInfo, VocabularyInUse
+from app.services.captions.followers import Followers, follow_id
 from app.services.captions.recording import LiveRecord
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
@@ -90,6 +91,8 @@ class LiveHub:
         self._on_stage = metrics.stages("live")
         self._entries: dict[str, _Entry] = {}
         self._settling: dict[asyncio.Task[None], UUID | None] = {}  # whose sessions have ended and are being paid
+        self.followers = Followers()
+        """Who reads along."""
         self.draining = False
         """Shutting down: no session can begin."""
         self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
@@ -107,6 +110,7 @@ class LiveHub:
     async def close(self) -> None:
         """End everything at once; call `drain` first for a graceful shutdown."""
         self.draining = True
+        self.followers.close()
         self._sweeper.cancel()
         await asyncio.gather(self._sweeper, return_exceptions=True)
         for session_id in list(self._entries):
@@ -209,6 +213,8 @@ class LiveHub:
         if self._credits is not None and reservation is not None and plan is not None:
             session.charge = LiveCharge(self._credits, reservation, plan, session)
         not_saved = self._keep(session) if start.save else None
+        if start.follow is not None:
+            session.publish = partial(self.followers.publish, follow_id(start.follow))
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
         self.streams.in_use += 1
@@ -359,7 +365,7 @@ class LiveHub:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def drain(self) -> None:
-        """Refuse new sessions; every open one gets its finals and `closing`."""
+        """Refuse new sessions; every open one gets its finals and `closing`, and followers get the finals."""
         self.draining = True
 
         async def one(entry: _Entry) -> None:
@@ -370,6 +376,7 @@ class LiveHub:
                         await entry.left.wait()
 
         await asyncio.gather(*(one(entry) for entry in list(self._entries.values())))
+        self.followers.close()
 
     async def _sweep(self) -> None:
         """End sentences and sessions that have reached their time limits."""
@@ -418,7 +425,7 @@ def _ready(session: LiveSession) -> Ready:
     return Ready(
         session_id=session.id,
         resume_token=session.token,
-        config=Config(**start.model_dump(exclude={"type", "resume"})),
+        config=Config(**start.model_dump(exclude={"type", "resume", "follow"})),
         model=RecogniserInfo(
             id=recogniser.model_id,
             glosses=len(recogniser.whole.vocabulary),
@@ -426,6 +433,7 @@ def _ready(session: LiveSession) -> Ready:
             fps=recogniser.fps,
         ),
         vocabulary=VocabularyInUse.of(recogniser),
+        history_id=str(session.record.id) if session.record is not None else None,
         limits=Limits(
             idle_s=IDLE_S,
             session_s=MAX_SESSION_S,

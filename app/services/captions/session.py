@@ -25,7 +25,16 @@ from app.services.captions.captions import Captions
 from app.services.captions.charging import LiveCharge
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import ChangeVocabulary, Command, Flush, Landmarks, Pause, Picture, Start
-from app.services.captions.events import Done, Final, FoundLandmarks, Stats, Usage, VocabularyChanged, VocabularyInUse
+from app.services.captions.events import (
+    Done,
+    Final,
+    FoundLandmarks,
+    Partial,
+    Stats,
+    Usage,
+    VocabularyChanged,
+    VocabularyInUse,
+)
 from app.services.captions.frames import FrameQueue
 from app.services.captions.meter import Meter
 from app.services.captions.recording import LiveRecord
@@ -89,6 +98,8 @@ class LiveSession:
         """What pays for it; None: it is free."""
         self.record: LiveRecord | None = None
         """Where its captions are kept; None: nowhere."""
+        self.publish: Callable[[Partial | Final], None] | None = None
+        """Shows its captions to who follows them; None: nobody can."""
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
@@ -401,6 +412,8 @@ class LiveSession:
                 self.send_event(event)
                 if self.record is not None:
                     self.record.add(event)
+                if self.publish is not None:
+                    self.publish(event)
         if not self._flush_asked:
             self._at_rest.set()
         if self._due or self._flush_asked:
