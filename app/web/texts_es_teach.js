@@ -13,7 +13,7 @@ export const teaching = {
   // The form
   "New sign": "Signo nuevo", "What it is called": "Cómo se llama",
   "As captions show it. One that is known, such as PLEASE, is then also read the way you sign it.": "Como aparece en los subtítulos. Uno ya conocido, como PLEASE, se lee entonces también como usted lo signa.",
-  "Goes into": "Va a", "A new set": "Un conjunto nuevo", "The new set": "El conjunto nuevo", "My signs": "Mis signos", "Sign language": "Lengua de signos",
+  "Goes into": "Va a", "A new set": "Un conjunto nuevo", "New set": "Conjunto nuevo", "The new set": "El conjunto nuevo", "My signs": "Mis signos", "Sign language": "Lengua de signos",
   "Sentences are made of American Sign Language alone; other signs are captioned in the order signed.": "Solo con la lengua de signos americana se forman frases; otros signos se subtitulan en el orden en que se signan.",
   "Also keep where my body and hands were": "Guardar también dónde estaban mi cuerpo y mis manos",
   "As points, so that the set outlives this recogniser. Otherwise a row of numbers for each recording is kept. Never pictures; you can take this back.": "Como puntos, para que el conjunto sobreviva a este reconocedor. Si no, de cada grabación se guarda una fila de números. Nunca imágenes; puede retirar este permiso.",
