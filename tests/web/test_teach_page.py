@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from app.core.settings import Settings
 from tests.conftest import fresh_database
 from tests.support.serving import running, served
+from tests.web.axe import findings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -81,6 +82,32 @@ async def test_a_sign_is_taught_and_captioned_live(page: Any, address: str) -> N
     await page.wait_for_selector("#history li")
     assert "Auntie ñ" in await page.inner_text("#history")
     await page.click("#live-stop")
+
+
+async def test_nothing_keeps_people_from_it(browser: Any, address: str) -> None:
+    """Without a camera that may be used, in dark, on a phone."""
+    context = await browser.new_context(
+        base_url=address, color_scheme="dark", viewport={"width": 390, "height": 844}, locale="es-ES", bypass_csp=True
+    )
+    page = await context.new_page()
+    await page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotFoundError'))"
+    )
+    await page.goto("/teach")
+    await page.wait_for_selector("#all:not([hidden])")
+    assert await findings(page) == []
+    await page.focus("#sign-called")
+    await page.keyboard.type("Abuela")
+    count = "fetch('/api/signs/sets').then((a) => a.json()).then(({ sets }) => sets.map((set) => [set.id, set.signs]))"
+    before = await page.evaluate(count)
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("#teach-problem:has-text('No se ha encontrado ninguna cámara')")
+    assert await findings(page) == []
+    assert await page.evaluate("document.activeElement.id") == "sign-called"
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # Nothing is left of a sign that was not recorded.
+    assert await page.evaluate(count) == before
+    await context.close()
 
 
 async def test_a_name_that_exists_and_a_set_that_goes(page: Any, address: str) -> None:
