@@ -23,6 +23,7 @@ from app.api import (
     pages,
     problems,
     signs,
+    speech,
     training,
     users,
     vocabulary,
@@ -71,6 +72,8 @@ from app.services.recognition.checkpoint_store import CheckpointEntry, check_che
 from app.services.recognition.devices import resolve_device
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService, warm_up
+from app.services.speech.engines import Engines
+from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
 #: How long the start waits for the database; a new embedded one needs several seconds.
@@ -114,6 +117,9 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         clips = ClipService(settings, host, landmarks, metrics)
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
+        engines = Engines.of(settings, host.recogniser.device)
+        spoken = SpeechService(settings, engines)
+        stack.push_async_callback(within, PART_S, "speech", spoken.close)
         captions = LiveHub(settings, host, landmarks, metrics, credits, kept)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
@@ -137,6 +143,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             host=host,
             clips=clips,
             captions=captions,
+            speech=spoken,
             checkpoint=checkpoint,
             training=training,
             followers=ConcurrencyLimit(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10),
@@ -268,6 +275,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(vocabulary.router)
     app.include_router(signs.router)
     app.include_router(live.router)
+    app.include_router(speech.router)
     app.include_router(training.router)
     app.include_router(auth.router)
     app.include_router(users.router)
@@ -291,6 +299,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         training.router.prefix: training.MAX_BODY_BYTES,
         billing.router.prefix: billing.MAX_BODY_BYTES,
         history.router.prefix: history.MAX_BODY_BYTES,
+        f"{speech.PREFIX}/transcribe": settings.max_upload_bytes,
+        f"{speech.PREFIX}/": speech.MAX_JSON,
+        f"{speech.ALIASES}/transcriptions": settings.max_upload_bytes,
+        f"{speech.ALIASES}/": speech.MAX_JSON,
         SOCKETIO_PATH: MAX_PACKET,
     }
     app.add_middleware(BodyLimit, limits=limits)

@@ -19,6 +19,7 @@ from app.services.history.service import History
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
+from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
 
@@ -44,6 +45,7 @@ class Services:
     host: ModelHost
     clips: ClipService
     captions: LiveHub
+    speech: SpeechService
     checkpoint: ActiveCheckpoint | None
     training: TrainingJobs | None
     followers: ConcurrencyLimit
