@@ -65,6 +65,7 @@ from app.services.billing.plans import check_prices, load_plans
 from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
+from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History
 from app.services.landmarks.process import landmark_engine
 from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial_checkpoint
@@ -114,13 +115,14 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         host = await ModelHost.load(settings, metrics, choose)
         stack.push_async_callback(within, PART_S, "the recogniser", host.close)
         await warming
-        clips = ClipService(settings, host, landmarks, metrics)
-        stack.push_async_callback(within, PART_S, "clips", clips.close)
-        await credits.start()
         engines = Engines.of(settings, host.recogniser.device)
         spoken = SpeechService(settings, engines)
         stack.push_async_callback(within, PART_S, "speech", spoken.close)
-        captions = LiveHub(settings, host, landmarks, metrics, credits, kept)
+        translator = PatientTranslator(spoken.translated, spoken.translates)
+        clips = ClipService(settings, host, landmarks, metrics, spoken.spanish_of_clips(translator))
+        stack.push_async_callback(within, PART_S, "clips", clips.close)
+        await credits.start()
+        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, translator)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None

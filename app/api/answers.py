@@ -10,9 +10,11 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 from python_multipart.multipart import parse_options_header
 
+from app.api.dependencies import services_of
 from app.api.schemas.clips import Prediction
 from app.services.recognition.service import ClipResult
 from app.services.recognition.subtitles import Cue, subtitles, to_srt, to_vtt
+from app.services.speech.service import speech_errors_as_service_errors
 
 Format = Literal["json", "srt", "vtt"]
 FormatQuery = Annotated[
@@ -21,6 +23,8 @@ FormatQuery = Annotated[
         description="Form of the answer; it may also be asked for with `Accept: text/vtt` or `application/x-subrip`."
     ),
 ]
+Language = Literal["en", "es"]
+LanguageQuery = Annotated[Language, Query(description="Of subtitles; JSON has all languages in `text`.")]
 _SUBTITLES: dict[str, Format] = {"application/x-subrip": "srt", "text/vtt": "vtt"}
 _MEDIA_TYPES: dict[str, Format] = {"application/json": "json", "*/*": "json", **_SUBTITLES}
 
@@ -36,12 +40,21 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def answer(request: Request, outcome: ClipResult, asked: Format | None) -> Prediction | Response:
-    """asked: the form that the query names; without it, the header Accept decides."""
+async def answer(
+    request: Request, outcome: ClipResult, asked: Format | None, language: Language = "en"
+) -> Prediction | Response:
+    """asked: the form that the query names; without it, the header Accept decides. language: of subtitles. Raises
+    SpeechUnavailable or SpeechFailed for subtitles that have to be translated."""
     wanted = form(request, asked)
     if wanted == "json":
         return Prediction.of(outcome)
-    return _subtitles(await asyncio.to_thread(subtitles, outcome.caption, outcome.sign_language, wanted), wanted)
+    translate = str if language == "en" else services_of(request.scope).speech.to_spanish()
+
+    def write() -> str:
+        with speech_errors_as_service_errors():
+            return subtitles(outcome.caption, outcome.sign_language, wanted, translate)
+
+    return _subtitles(await asyncio.to_thread(write), wanted)
 
 
 def as_subtitles(cues: Sequence[Cue], wanted: Literal["srt", "vtt"]) -> Response:

@@ -67,6 +67,8 @@ _ALWAYS = (
     errors.DeviceFault,
     errors.InsufficientCredits,
     errors.PlanLimit,
+    errors.SpeechUnavailable,
+    errors.SpeechFailed,
     errors.IdempotencyInProgress,
     errors.IdempotencyMismatch,
 )
@@ -91,6 +93,7 @@ class Asked:
 
     vocabulary: Vocabulary
     form: answers.Format | None
+    language: answers.Language
 
     async def check(self, services: Services) -> None:
         """Raise UnknownVocabulary, before the body is received."""
@@ -111,8 +114,9 @@ def _asked(
         ),
     ] = None,
     format: answers.FormatQuery = None,
+    language: answers.LanguageQuery = "en",
 ) -> Asked:
-    return Asked(None if vocabulary is None else from_text(vocabulary), format)
+    return Asked(None if vocabulary is None else from_text(vocabulary), format, language)
 
 
 QueryDep = Annotated[Asked, Depends(_asked)]
@@ -203,7 +207,8 @@ async def predict(
             async def work() -> Prediction | Response:
                 seconds = None if paying.free else await services.clips.video_seconds(upload.path)
                 process = partial(services.clips.process_video, upload.path, read_with)
-                return await paying.answer(request, Clip(seconds, read_with, upload.path, process), query.form)
+                clip = Clip(seconds, read_with, upload.path, process)
+                return await paying.answer(request, clip, query.form, query.language)
 
             return await unless_gone(request, work())
 
@@ -244,7 +249,8 @@ async def frames(
             async def read(_: float) -> ClipResult:
                 return await services.clips.process_frames(decoded(pictures, times), wanted)
 
-            return await paying.answer(request, Clip(times[-1], wanted, body, read), query.form)
+            clip = Clip(times[-1], wanted, body, read)
+            return await paying.answer(request, clip, query.form, query.language)
 
         return await unless_gone(request, work())
 
@@ -308,7 +314,8 @@ async def landmarks(
                 return await services.clips.process_landmarks(keypoints, wanted)
 
             content = source.path if isinstance(source, Upload) else source
-            return await paying.answer(request, Clip(keypoints.duration_s, wanted, content, read), query.form)
+            clip = Clip(keypoints.duration_s, wanted, content, read)
+            return await paying.answer(request, clip, query.form, query.language)
 
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -65,32 +65,40 @@ class Payment:
 
     keep: bool
     """Whether the answer goes into the history."""
+    languages: tuple[str, ...] = ("en", "es")
+    """Those that the plan has."""
 
     @property
     def free(self) -> bool:
         return not self.services.credits.charges(self.principal)
 
-    async def answer(self, request: Request, clip: Clip, asked: answers.Format | None) -> Prediction | Response:
+    async def answer(
+        self, request: Request, clip: Clip, asked: answers.Format | None, language: answers.Language = "en"
+    ) -> Prediction | Response:
         """Read the clip and render the answer, paid if it is not free. Raises InsufficientCredits, PlanLimit,
         UploadTooLarge, IdempotencyMismatch, IdempotencyInProgress, DatabaseUnavailable, and what reading raises."""
         longest_s = self.services.settings.max_duration_s
         if self.free:
             result = await clip.read(longest_s)
             self._save(result)
-            return await answers.answer(request, result, asked)
+            return await answers.answer(request, result, asked, language)
         found: list[ClipResult] = []
 
         async def work(limit_s: float) -> tuple[float, Response]:
             result = await clip.read(limit_s)
+            if "es" not in self.languages:
+                result = replace(result, spanish={})
             found.append(result)
-            response = await answers.answer(request, result, asked)
+            response = await answers.answer(request, result, asked, language)
             if isinstance(response, Prediction):
                 response = Response(response.model_dump_json(), media_type="application/json")
             return result.recognition.duration_s, response
 
         size = clip.content.stat().st_size if isinstance(clip.content, Path) else len(clip.content)
-        allowed = limits.reading_with(clip.vocabulary, size)
+        allowed = limits.reading_with(clip.vocabulary, size, [language] if language != "en" else [])
         named = [request.url.path, clip.vocabulary, answers.form(request, asked)]
+        if language != "en":
+            named.append(language)
         response = await self.charged(clip.seconds, longest_s, named, clip.content, allowed, work)
         for result in found:
             self._save(result)
@@ -142,7 +150,7 @@ async def payment(services: Services, principal: Principal, key: str | None, sav
         return Payment(services, principal, key, None, save)
     if account.available < 1 and key is None:  # with a key, the answer may be there already
         raise insufficient(1, account.available, "clip")
-    return Payment(services, principal, key, int(account.plan.upload_mb * (1 << 20)), save)
+    return Payment(services, principal, key, int(account.plan.upload_mb * (1 << 20)), save, account.plan.languages)
 
 
 def _digest(named: str, content: bytes | bytearray | Path) -> bytes:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +17,16 @@ import jiwer
 import numpy as np
 import pytest
 import pytest_asyncio
+import websockets
 from fastapi import FastAPI
 
 from app.core.settings import Settings
 from app.speech import audio
+from app.speech.translation.apertium import Apertium
 from app.speech.voice.espeak import Espeak
-from tests.support.media import video
+from tests.support.media import npz, video
 from tests.support.problems import assert_problem
+from tests.support.recognisers import performance
 from tests.support.serving import client_of, running, served
 from tests.support.speech import huge_wav, need, need_all, spoken, tone, wav
 
@@ -236,3 +243,64 @@ async def test_the_official_openai_client_can_use_the_aliases(app: FastAPI) -> N
         with pytest.raises(openai.APIStatusError) as refused:
             await client.audio.transcriptions.create(model="x", file=("s.mp3", mp3), language="xx")
         assert refused.value.status_code == 422
+
+
+# -- signs to Spanish ------------------------------------------------------------------------------------------------
+
+
+async def test_signs_come_with_their_spanish(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """HTTP, subtitles and live."""
+    need(Apertium())
+    file = {"file": ("signs.npz", npz(40))}
+    body = (await client.post("/api/inference/landmarks", files=file)).json()
+    assert body["sentence"]
+    assert body["text"]["es"]
+    assert body["text"]["es"] != body["sentence"]
+    srt = await client.post("/api/inference/landmarks", files=file, params={"format": "srt", "language": "es"})
+    english = await client.post("/api/inference/landmarks", files=file, params={"format": "srt"})
+    assert srt.status_code == 200, srt.text
+    assert srt.text.splitlines()[:2] == english.text.splitlines()[:2]
+    assert srt.text != english.text
+    async with served(app) as host, websockets.connect(f"ws://{host}/api/ws/stream") as socket:
+        await socket.send(json.dumps({"type": "start", "targets": ["en", "es"]}))
+        for i, points in enumerate(performance(60)):
+            await socket.send(json.dumps({"type": "landmarks", "points": points.tolist(), "timestamp": i * 40}))
+        await socket.send(json.dumps({"type": "stop"}))
+        events = []
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                events.append(json.loads(await socket.recv()))
+    captions = [event for event in events if event["type"] in ("partial", "final")]
+    assert any(event["type"] == "final" for event in captions)
+    assert all(event["text"]["es"] for event in captions if event["sentence"])
+    assert not [event for event in events if event["type"] == "warning"]
+    assert events[-1]["type"] == "done"
+
+
+async def test_live_captions_go_on_when_the_translator_is_killed(app: FastAPI) -> None:
+    need(Apertium())
+    async with served(app) as host, websockets.connect(f"ws://{host}/api/ws/stream") as socket:
+        await socket.send(json.dumps({"type": "start", "targets": ["en", "es"], "interim": False}))
+        translator = app.state.services.speech.engines.translator._inner
+
+        async def sentence(begin: int) -> list[dict[str, Any]]:
+            for i, points in enumerate(performance(40, begin)):
+                time_ms = (begin * 40 + i) * 40
+                await socket.send(json.dumps({"type": "landmarks", "points": points.tolist(), "timestamp": time_ms}))
+            await socket.send(json.dumps({"type": "flush"}))
+            found: list[dict[str, Any]] = []
+            while not found or found[-1]["type"] != "final":
+                found.append(json.loads(await socket.recv()))
+            return found
+
+        assert (await sentence(0))[-1]["text"]["es"]
+        for pid in translator.pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for begin in range(1, 8):  # comes back by itself
+            last = (await sentence(begin))[-1]
+            assert last["sentence"]
+            if last["text"]["es"]:
+                break
+            await asyncio.sleep(1)
+        assert last["text"]["es"]

@@ -32,6 +32,7 @@ from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.commands import Resume
 from app.services.conversation.events import Closing, Event
+from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.vocabularies import Vocabulary, reading_with
@@ -75,9 +76,12 @@ class LiveHub:
         metrics: Metrics,
         credits: Credits | None = None,
         history: History | None = None,
+        translator: PatientTranslator | None = None,
     ) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
-        credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it."""
+        credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it.
+        translator: for captions in Spanish."""
+        self._translator = translator
         self._credits, self._history = credits, history
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
@@ -160,6 +164,9 @@ class LiveHub:
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
+        translator = self._translator if "es" in start.targets else None
+        if translator is not None and not await asyncio.to_thread(translator.available):
+            translator = None
         reservation = await self._reserved(start, principal)
         try:
             self.check_room()  # others may have come meanwhile
@@ -204,8 +211,10 @@ class LiveHub:
         if plan is not None:
             for target in left_out:
                 session.warn("plan_limit", f"The plan {plan.title} has no captions in '{target}': they are left out.")
+        if "es" in targets and translator is not None:
+            session.translate_with(translator)
         for target in targets:
-            if target != "en":
+            if target != "en" and not (target == "es" and session.translates):
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
 

@@ -11,6 +11,7 @@ from app.speech.engines import Availability, Engine, Job, LiveTranscriber, Trans
 from app.speech.openai_server import OpenAITranscriber, OpenAITranslator, OpenAIVoice, Server
 from app.speech.transcription.whisper import Whisper
 from app.speech.translation.apertium import Apertium
+from app.speech.translation.everyday import Everyday
 from app.speech.voice.espeak import Espeak
 from app.speech.voice.piper import Piper
 
@@ -52,7 +53,7 @@ class Engines:
             OpenAITranscriber(server(settings.speech_api_transcription_model)),
         )
         translators: tuple[Translator, ...] = (
-            Apertium(),
+            Everyday(Apertium()),
             OpenAITranslator(server(settings.speech_api_translation_model)),
         )
         voices: tuple[Voice, ...] = (

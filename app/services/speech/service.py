@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from typing import TypeVar
 from app.core import errors
 from app.core.limits import ConcurrencyLimit
 from app.core.settings import Settings
+from app.services.conversation.translation import PatientTranslator
 from app.services.speech.engines import Engines, Listed
 from app.speech import audio, text
 from app.speech.engines import (
@@ -33,8 +34,8 @@ MAX_REQUESTS = 16
 #: Threads that decode and transcribe whole files; live speech has its own.
 FILE_THREADS = 2
 TRANSLATION_THREADS, VOICE_THREADS = 2, 2
-#: Pieces of sound that may wait for a slow listener.
-PIECES = 4
+#: Seconds that the answer of a clip waits for its translation.
+CLIP_WAIT_S = 5.0
 _AUDIO: dict[audio.Refusal, type[errors.ServiceError]] = {
     "not_audio": errors.NotAudio,
     "no_audio": errors.NotAudio,
@@ -60,6 +61,7 @@ class SpeechService:
         self._threads = {
             "transcription": ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="transcribe"),
             "translation": ThreadPoolExecutor(TRANSLATION_THREADS, thread_name_prefix="translate"),
+            "captions": ThreadPoolExecutor(TRANSLATION_THREADS, thread_name_prefix="spanish"),
             "voice": ThreadPoolExecutor(VOICE_THREADS, thread_name_prefix="voice"),
         }
         self._closing = threading.Event()
@@ -87,6 +89,11 @@ class SpeechService:
         """Raises SpeechUnavailable."""
         return _there(self.engines.voice, "voices", "SPEECH_VOICE")
 
+    def to_spanish(self) -> Callable[[str], str]:
+        """Translates English sentences; blocks, and raises what engines raise. Raises SpeechUnavailable."""
+        engine = self.translator()
+        return lambda sentence: engine.translate(sentence, "en", "es")
+
     # -- requests ------------------------------------------------------------------------------------------------------
 
     async def transcribe(
@@ -112,6 +119,32 @@ class SpeechService:
         engine, checked = self.translator(), checked_text(content)
         known = source or text.language_of(checked)
         return await self._run("translation", lambda: engine.translate(checked, known, target)), known
+
+    # -- beside captions of signs --------------------------------------------------------------------------------------
+
+    def translates(self) -> bool:
+        """Whether a translator is installed. Looks for files."""
+        return self.engines.translator is not None and self.engines.translator.availability().available
+
+    async def translated(self, content: str, source: str, target: str) -> str:
+        """Without the limits of requests: sentences of captions come from this service itself. Raises
+        SpeechUnavailable, SpeechFailed."""
+        engine, loop = self.translator(), asyncio.get_running_loop()
+        with speech_errors_as_service_errors():
+            threads = self._threads["captions"]
+            return await loop.run_in_executor(threads, engine.translate, content, source, target)
+
+    def spanish_of_clips(self, translator: PatientTranslator) -> Callable[[str], Awaitable[str | None]]:
+        """For clips, which may wait a little longer than live captions."""
+
+        async def spanish(sentence: str) -> str | None:
+            if not await asyncio.to_thread(self.translates):
+                return None
+            return await translator.translate(sentence, "en", "es", CLIP_WAIT_S)
+
+        return spanish
+
+    # -- voice ---------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def speaking(self, content: str, language: str) -> AsyncIterator[Iterator[Sound]]:
