@@ -24,6 +24,7 @@ from app.api import (
     problems,
     signs,
     speech,
+    speech_ws,
     training,
     users,
     vocabulary,
@@ -74,6 +75,7 @@ from app.services.recognition.devices import resolve_device
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService, warm_up
 from app.services.speech.engines import Engines
+from app.services.speech.live.hub import SpeechHub
 from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
@@ -124,6 +126,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         await credits.start()
         captions = LiveHub(settings, host, landmarks, metrics, credits, kept, translator)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
+        live_speech = SpeechHub(settings, spoken, translator, metrics, credits)
+        stack.push_async_callback(within, PART_S, "live speech", live_speech.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
         if database is not None:
@@ -146,6 +150,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             clips=clips,
             captions=captions,
             speech=spoken,
+            live_speech=live_speech,
             checkpoint=checkpoint,
             training=training,
             followers=ConcurrencyLimit(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10),
@@ -244,7 +249,7 @@ async def _running(app: FastAPI, settings: Settings, metrics: Metrics, socketio:
 async def _drain(services: Services) -> None:
     """What has to be over before the server closes its sockets: live sessions, and followers of jobs with the jobs."""
     training = services.training.close() if services.training is not None else asyncio.sleep(0)
-    await asyncio.gather(services.captions.drain(), training)
+    await asyncio.gather(services.captions.drain(), services.live_speech.drain(), training)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -278,6 +283,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(speech.router)
+    app.include_router(speech_ws.router)
     app.include_router(training.router)
     app.include_router(auth.router)
     app.include_router(users.router)

@@ -130,7 +130,7 @@ PAGES = {
     *("GET /", "GET /account", "GET /training", "GET /web/{name}", "GET /samples", "GET /samples/{name}"),
     *("GET /docs", "GET /docs/start.js", "GET /docs/static/{name}", "GET /openapi.json"),
 }
-SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS}
+SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS, "/api/ws/speech": CAPTIONS}
 SOCKETIO = CAPTIONS
 GRPC = {"Recognise": CAPTIONS, "RecogniseBatch": CAPTIONS, "StreamCaptions": CAPTIONS}
 #: Services of gRPC that hold nothing of anybody.

@@ -19,6 +19,7 @@ from app.services.history.service import History
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
+from app.services.speech.live.hub import SpeechHub
 from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
@@ -46,6 +47,7 @@ class Services:
     clips: ClipService
     captions: LiveHub
     speech: SpeechService
+    live_speech: SpeechHub
     checkpoint: ActiveCheckpoint | None
     training: TrainingJobs | None
     followers: ConcurrencyLimit

@@ -20,9 +20,9 @@ from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
 from app.services.billing import limits as plan_limits
+from app.services.billing.live_charge import LiveCharge
 from app.services.captions.camera import Camera, CameraClient, FoundInImage, WaitingImage
 from app.services.captions.captions import Captions
-from app.services.captions.charging import LiveCharge
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import ChangeVocabulary, Command, Flush, Landmarks, Pause, Picture, Start
 from app.services.captions.events import (

@@ -154,8 +154,13 @@ class Whisper:
 def _language(model: Any, samples: Samples) -> tuple[str, float]:
     """The likelier of LANGUAGES, and how likely Whisper finds it among all it knows. Spanish by a robot's voice is
     often taken for Italian or Portuguese, so the likeliest of all would be worse."""
-    _, _, everything = model.detect_language(samples[: 30 * SAMPLE_RATE])
-    by_code = {code: round(float(probability), 4) for code, probability in everything}
+    from faster_whisper.audio import pad_or_trim
+
+    # As in `draft`, the encoder sees no more silence than it must.
+    frames = next((100 * limit for limit in _DRAFT_S if len(samples) <= (limit - 0.5) * SAMPLE_RATE), 3000)
+    features = model.feature_extractor(samples[: 30 * SAMPLE_RATE], chunk_length=30)
+    everything = model.model.detect_language(model.encode(pad_or_trim(features, frames)))[0]
+    by_code = {token[2:-2]: round(float(probability), 4) for token, probability in everything}
     best = max(LANGUAGES, key=lambda code: by_code.get(code, 0.0))
     return best, by_code.get(best, 0.0)
 
