@@ -113,6 +113,8 @@ class Whisper:
         """The encoder sees no more than it must: of the 30 seconds it is made for, most would be silence."""
         seconds = len(samples) / SAMPLE_RATE
         chunk = next((limit for limit in _DRAFT_S if seconds <= limit - 0.5), _DRAFT_S[-1])
+        if not _has_speech(samples):
+            return Transcript(language or "en", None, (), seconds)
         options = {"beam_size": 1, "temperature": 0.0, "chunk_length": chunk, "max_new_tokens": 8 * chunk}
         return self._read(samples, language, True, never, **options)
 
@@ -149,6 +151,15 @@ class Whisper:
     def close(self) -> None:
         with self._lock:
             self._model = self._quick = None
+
+
+def _has_speech(samples: Samples) -> bool:
+    """By the voice-activity filter of faster-whisper: of noise and music, Whisper would make words."""
+    if importlib.util.find_spec("faster_whisper") is None:
+        return True  # loading the model says what is missing
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    return bool(get_speech_timestamps(samples, VadOptions(min_silence_duration_ms=300)))
 
 
 def _language(model: Any, samples: Samples) -> tuple[str, float]:
