@@ -22,6 +22,7 @@ from app.api import (
     openapi,
     pages,
     problems,
+    sign_sets,
     signs,
     speech,
     speech_ws,
@@ -74,6 +75,8 @@ from app.services.recognition.checkpoint_store import CheckpointEntry, check_che
 from app.services.recognition.devices import resolve_device
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService, warm_up
+from app.services.signs.embedding import embedding_with
+from app.services.signs.service import SignSets
 from app.services.speech.engines import Engines
 from app.services.speech.live.hub import SpeechHub
 from app.services.speech.service import SpeechService
@@ -124,7 +127,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         clips = ClipService(settings, host, landmarks, metrics, spoken.spanish_of_clips(translator))
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
-        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, translator)
+        taught = SignSets(database, embedding_with(host)) if database is not None else None
+        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         live_speech = SpeechHub(settings, spoken, translator, metrics, credits)
         stack.push_async_callback(within, PART_S, "live speech", live_speech.close)
@@ -146,6 +150,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             credits=credits,
             stripe=stripe,
             history=kept,
+            sign_sets=taught,
             host=host,
             clips=clips,
             captions=captions,
@@ -280,6 +285,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(vocabulary.router)
+    app.include_router(sign_sets.router)  # before the next one, which takes any path below /api/signs
     app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(speech.router)
@@ -311,6 +317,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         f"{speech.PREFIX}/": speech.MAX_JSON,
         f"{speech.ALIASES}/transcriptions": settings.max_upload_bytes,
         f"{speech.ALIASES}/": speech.MAX_JSON,
+        sign_sets.router.prefix: settings.max_upload_bytes,
         SOCKETIO_PATH: MAX_PACKET,
     }
     app.add_middleware(BodyLimit, limits=limits)

@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, nargs="?", default=REPOSITORY.parent / "shared/samples")
     parser.add_argument("--checkpoint", default="asl-large", help="id under checkpoints/")
     parser.add_argument("--vocabulary", help="name of the vocabulary to read with; default: the recogniser's own")
+    parser.add_argument("--amp", action="store_true", help="in bfloat16 where the CPU has AMX, as the service reads")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     table = args.folder / "samples.csv"
@@ -36,7 +37,9 @@ def main() -> int:
         print(f"no {table}; name the folder that holds the clips and samples.csv", file=sys.stderr)
         return 2
     try:
-        recogniser = Recogniser.load(REPOSITORY / "checkpoints" / args.checkpoint).reading_with(args.vocabulary)
+        recogniser = Recogniser.load(REPOSITORY / "checkpoints" / args.checkpoint, amp=args.amp).reading_with(
+            args.vocabulary
+        )
     except (CheckpointError, UnknownVocabulary) as problem:
         print(problem, file=sys.stderr)
         return 2

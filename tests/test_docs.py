@@ -27,6 +27,7 @@ PATH = re.compile(r"(?<![\w/.-])(?:app|scripts|docs|configs|checkpoints|tests|de
 ACTIONS = {
     "admin": ("create", "role", "reset", "second-factor-off"),
     "dataset": ("import", "report"),
+    "signs": ("teach", "list", "export", "import", "delete", "prototypes", "evaluate"),
     "glosses": ("pack", "train", "join", "calibrate", "lm", "evaluate"),
 }
 MADE_BY_COMMANDS = {"checkpoints/my-signs", "checkpoints/step-", "checkpoints/best"}
@@ -128,9 +129,9 @@ def test_every_setting_that_the_docs_name_exists() -> None:
     deployment = "\n".join((REPOSITORY / name).read_text(encoding="utf-8") for name in DEPLOYMENT)
     others = {"FORWARDED_ALLOW_IPS", *re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", deployment)}
     statuses = {"DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED"}
-    known = (
-        {name.upper() for name in Settings.model_fields} | others | statuses | {"RESOURCE_EXHAUSTED", "NUM_FEATURES"}
-    )
+    of_tests = {"GLOSSLINE_KILLS", "GLOSSLINE_SCHEMA_EXAMPLES"}
+    settings = {name.upper() for name in Settings.model_fields}
+    known = settings | others | statuses | of_tests | {"RESOURCE_EXHAUSTED", "NUM_FEATURES"}
     named = {
         f"{page}: {name}" for page, text in texts().items() for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", text)
     }

@@ -34,11 +34,12 @@ PLANNED: set[str] = set()
 ROOMS = {
     "accounts": set(),
     "billing": set(),
-    "captions": {"billing", "conversation", "history", "recognition"},
+    "captions": {"billing", "conversation", "history", "recognition", "signs"},
     "conversation": set(),
     "history": {"billing", "recognition"},
     "landmarks": set(),
     "recognition": set(),
+    "signs": {"billing", "recognition"},
     "speech": {"billing", "conversation"},
     "training_jobs": set(),
 }

@@ -32,7 +32,8 @@ _ALWAYS = (
 )
 async def export(user_id: SignedInId, accounts: AccountsDep, history: HistoryDep) -> StreamingResponse:
     """One JSON document: the account, API keys without their secrets, the subscription, every change of the credits,
-    and the history with partial results and corrections. It is streamed; where it breaks off, it is not valid JSON."""
+    the history with partial results and corrections, and sign sets with their recordings. It is streamed; where it
+    breaks off, it is not valid JSON."""
     pieces = history.export(await accounts.get(user_id))
     headers = {"Content-Disposition": 'attachment; filename="glossline-export.json"'}
     return StreamingResponse(pieces, media_type="application/json", headers=headers)
@@ -55,7 +56,7 @@ async def export(user_id: SignedInId, accounts: AccountsDep, history: HistoryDep
     ),
 )
 async def remove(body: Goodbye, user_id: SignedInId, accounts: AccountsDep) -> None:
-    """At once and for good: the account, its keys and its history. The entries of the ledger stay, without anything
-    that tells whose they were. A subscription has to be ended first, so that nobody pays for an account that is
-    gone."""
+    """At once and for good: the account, its keys, its history and its sign sets. The entries of the ledger stay,
+    without anything that tells whose they were. A subscription has to be ended first, so that nobody pays for an
+    account that is gone."""
     await accounts.remove(user_id, body.password, closing.close)

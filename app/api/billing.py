@@ -202,7 +202,7 @@ async def give_back(user_id: UUID, asked: GivingBack, credits: CreditsDep, princ
 @router.post(
     "/users/{user_id}/plan",
     summary="Give a plan",
-    responses=responses((*_OWN, errors.UploadTooLarge)),
+    responses=responses((*_OWN, errors.UploadTooLarge, errors.SubscriptionRunning)),
     dependencies=[admins_only],
 )
 async def give_plan(user_id: UUID, asked: PlanGrant, credits: CreditsDep, principal: CurrentPrincipal) -> Balance:

@@ -27,6 +27,8 @@ from app.services.captions.session import LiveSession
 from app.services.conversation.conversation import ClientDisconnected, Conversation
 from app.services.conversation.events import Event, Ready
 from app.services.recognition.vocabularies import from_text
+from app.services.signs.reading import from_text as sets_from_text
+from app.services.signs.service import MAX_READ
 
 PATH = "/socket.io"
 #: Unprocessed events of one client; while there are this many, nothing more is read from its connection.
@@ -99,7 +101,7 @@ class SocketIODoor:
         try:
             hub.check_room()
             principal = await socket_principal(services, socket_credentials(scope, auth), address)
-            await hub.check_vocabulary(settings.get("vocabulary"))
+            await hub.check_vocabulary(settings.get("vocabulary"), settings.get("sign_sets", ()), principal)
         except ServiceError as problem:
             hub.count_refusal(problem)
             raise socketio.exceptions.ConnectionRefusedError(
@@ -254,7 +256,10 @@ class _Client:
 def _settings_in(scope: Scope) -> dict[str, Any]:
     """Fields of `start` in the query of a connection."""
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    return {"vocabulary": from_text(query["vocabulary"][-1])} if "vocabulary" in query else {}
+    given: dict[str, Any] = {"vocabulary": from_text(query["vocabulary"][-1])} if "vocabulary" in query else {}
+    if "sign_sets" in query:
+        given["sign_sets"] = sets_from_text(query["sign_sets"][-1])[: MAX_READ + 1]
+    return given
 
 
 def _command(event: str, content: tuple[object, ...], settings: Mapping[str, Any]) -> Command:

@@ -23,6 +23,7 @@ from app.api.problems import invalid_request, responses
 from app.api.schemas.clips import FramesRequest, LandmarksRequest, Prediction
 from app.api.uploads import Upload, receive_body, receive_file
 from app.core import errors
+from app.core.principal import Principal
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.images import JpegPicture, decoded, pictures_from
 from app.pipeline.module1_preprocessing.landmark_files import (
@@ -35,7 +36,10 @@ from app.services.container import Services
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
 from app.services.recognition.service import ClipResult
-from app.services.recognition.vocabularies import Vocabulary, from_text
+from app.services.recognition.vocabularies import Vocabulary, Wanted, from_text
+from app.services.signs.reading import found
+from app.services.signs.reading import from_text as sets_from_text
+from app.services.signs.service import MAX_READ
 
 T = TypeVar("T")
 
@@ -60,6 +64,9 @@ _ALWAYS = (
     errors.UnsupportedMediaType,
     errors.InvalidRequest,
     errors.UnknownVocabulary,
+    errors.UnknownSignSet,
+    errors.SignsOutdated,
+    errors.DatabaseUnavailable,
     errors.InternalError,
     errors.Busy,
     errors.NotReady,
@@ -75,11 +82,17 @@ _ALWAYS = (
 _OF_PICTURES = (errors.BadDimensions, errors.TooExpensive, errors.ClipTimeout, errors.ExtractorUnavailable)
 
 
-def _file_body(description: str) -> dict[str, Any]:
+def file_body(description: str) -> dict[str, Any]:
     file = {"type": "string", "format": "binary", "description": description}
     vocabulary = {"type": "string", "description": "As in the query, before which it goes."}
     properties = {"file": file, "vocabulary": vocabulary}
     return {"schema": {"type": "object", "required": ["file"], "properties": properties}}
+
+
+def json_or_file(file: dict[str, Any]) -> dict[str, Any]:
+    """For the OpenAPI document: landmarks as JSON, or a file in a form."""
+    landmarks = {"schema": {"$ref": "#/components/schemas/LandmarksRequest"}}
+    return _body({"multipart/form-data": file, "application/json": landmarks})
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:
@@ -92,12 +105,19 @@ class Asked:
     """What the query of every route here says."""
 
     vocabulary: Vocabulary
+    sign_sets: tuple[str, ...]
     form: answers.Format | None
     language: answers.Language
 
-    async def check(self, services: Services) -> None:
-        """Raise UnknownVocabulary, before the body is received."""
-        await services.clips.check_vocabulary(self.vocabulary)
+    async def check(self, services: Services, principal: Principal) -> None:
+        """Raise UnknownVocabulary, UnknownSignSet or SignsOutdated, before the body is received."""
+        await services.clips.check_vocabulary(await self.found(services, principal, self.vocabulary, self.sign_sets))
+
+    async def found(
+        self, services: Services, principal: Principal, vocabulary: Vocabulary, sign_sets: Sequence[str]
+    ) -> Wanted:
+        """What to read with."""
+        return await found(services.sign_sets, services.host, principal, vocabulary, sign_sets)
 
     def unless(self, own: Vocabulary) -> Vocabulary:
         """The vocabulary to read with, where the body has its own: that goes before."""
@@ -113,10 +133,18 @@ def _asked(
             examples=["all"],
         ),
     ] = None,
+    sign_sets: Annotated[
+        str | None,
+        Query(
+            max_length=1000,
+            description="Ids of your sign sets (GET /api/signs/sets), or tokens of shared ones, separated by commas: "
+            "read with them alone, or together with the vocabulary, if one is named.",
+        ),
+    ] = None,
     format: answers.FormatQuery = None,
     language: answers.LanguageQuery = "en",
 ) -> Asked:
-    return Asked(None if vocabulary is None else from_text(vocabulary), format, language)
+    return Asked(None if vocabulary is None else from_text(vocabulary), sets_from_text(sign_sets), format, language)
 
 
 QueryDep = Annotated[Asked, Depends(_asked)]
@@ -175,7 +203,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     | answers.DOCUMENTED,
     openapi_extra=_body(
         {
-            "multipart/form-data": _file_body(
+            "multipart/form-data": file_body(
                 "The video: MP4, MOV, WebM, MKV, AVI, MPEG, FLV, Ogg or GIF. The content decides, not the name."
             )
         }
@@ -200,14 +228,15 @@ async def predict(
     services.clips.check_ready()
     paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
-        await query.check(services)
+        await query.check(services, principal)
         async with receive_file(incoming) as upload:
             read_with = query.unless(None if upload.vocabulary is None else from_text(upload.vocabulary))
 
             async def work() -> Prediction | Response:
                 seconds = None if paying.free else await services.clips.video_seconds(upload.path)
-                process = partial(services.clips.process_video, upload.path, read_with)
-                clip = Clip(seconds, read_with, upload.path, process)
+                wanted = await query.found(services, principal, read_with, query.sign_sets)
+                process = partial(services.clips.process_video, upload.path, wanted)
+                clip = Clip(seconds, read_with, upload.path, process, query.sign_sets)
                 return await paying.answer(request, clip, query.form, query.language)
 
             return await unless_gone(request, work())
@@ -237,26 +266,31 @@ async def frames(
             raise errors.UnsupportedMediaType(
                 f"The content type of the body is {given[:80] or 'missing'}. Send application/json."
             )
-        await query.check(services)
+        await query.check(services, principal)
         body = await receive_body(
             incoming, MAX_FRAMES_JSON, "Send fewer or smaller frames, or a video to /api/inference/predict."
         )
 
         async def work() -> Prediction | Response:
-            pictures, times, own = await asyncio.to_thread(_read_frames, body, services.settings.max_duration_s)
-            wanted = query.unless(own)
+            pictures, times, own, own_sets = await asyncio.to_thread(
+                _read_frames, body, services.settings.max_duration_s
+            )
+            named, sets = query.unless(own), tuple(own_sets) or query.sign_sets
+            wanted = await query.found(services, principal, named, sets)
 
             async def read(_: float) -> ClipResult:
                 return await services.clips.process_frames(decoded(pictures, times), wanted)
 
-            clip = Clip(times[-1], wanted, body, read)
+            clip = Clip(times[-1], named, body, read, sets)
             return await paying.answer(request, clip, query.form, query.language)
 
         return await unless_gone(request, work())
 
 
-def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegPicture], list[float], Vocabulary]:
-    """Images, their times in seconds, and the vocabulary of the body."""
+def _read_frames(
+    body: bytearray, max_duration_s: float
+) -> tuple[Sequence[JpegPicture], list[float], Vocabulary, list[str]]:
+    """Images, their times in seconds, and the vocabulary and the sign sets of the body."""
     if body.count(b",") > _MAX_COMMAS:  # before a parser makes an object of each element
         raise errors.InvalidRequest(f"frames: the body has more elements than {MAX_FRAMES} frames, which is the limit")
     try:
@@ -270,7 +304,7 @@ def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegP
     times = asked.times_s()
     check_duration(times[-1], max_duration_s)
     with pipeline_errors_as_service_errors():
-        return pictures_from(asked.frames), times, asked.vocabulary
+        return pictures_from(asked.frames), times, asked.vocabulary, asked.sign_sets
 
 
 @router.post(
@@ -283,7 +317,7 @@ def _read_frames(body: bytearray, max_duration_s: float) -> tuple[Sequence[JpegP
     | answers.DOCUMENTED,
     openapi_extra=_body(
         {
-            "multipart/form-data": _file_body(
+            "multipart/form-data": file_body(
                 "A .npz file (pose (T,33,3) x, y, visibility; left, right (T,21,2), zeros for a missing hand; fps; "
                 "optional width and height), a .pose file (pose-format, holistic), or JSON as described here."
             ),
@@ -304,17 +338,18 @@ async def landmarks(
     services.clips.check_ready()
     paying = await payment(services, principal, key, save)
     async with uploads.enter(request, paying.upload_limit) as incoming:
-        await query.check(services)
+        await query.check(services, principal)
 
         async def work(source: Upload | bytearray) -> Prediction | Response:
-            keypoints, own = await asyncio.to_thread(_read_landmarks, source)
-            wanted = query.unless(own)
+            keypoints, own, own_sets = await asyncio.to_thread(_read_landmarks, source)
+            named, sets = query.unless(own), tuple(own_sets) or query.sign_sets
+            wanted = await query.found(services, principal, named, sets)
 
             async def read(_: float) -> ClipResult:
                 return await services.clips.process_landmarks(keypoints, wanted)
 
             content = source.path if isinstance(source, Upload) else source
-            clip = Clip(keypoints.duration_s, wanted, content, read)
+            clip = Clip(keypoints.duration_s, named, content, read, sets)
             return await paying.answer(request, clip, query.form, query.language)
 
         if _media_type(request) == "application/json":
@@ -324,14 +359,15 @@ async def landmarks(
             return await unless_gone(request, work(upload))
 
 
-def _read_landmarks(source: Upload | bytearray) -> tuple[Keypoints, Vocabulary]:
-    """A landmark file, whose format follows from the client's name for it, or a JSON body; and its vocabulary."""
+def _read_landmarks(source: Upload | bytearray) -> tuple[Keypoints, Vocabulary, Sequence[str]]:
+    """A landmark file, whose format follows from the client's name for it, or a JSON body; its vocabulary, and its sign
+    sets."""
     with pipeline_errors_as_service_errors(), _parsing:
         if isinstance(source, Upload):
             own = None if source.vocabulary is None else from_text(source.vocabulary)
-            return load_landmarks(source.path, source.filename or "unnamed"), own
+            return load_landmarks(source.path, source.filename or "unnamed"), own, ()
         try:
-            return keypoints_from_json(source), _vocabulary_in(source)
+            return keypoints_from_json(source), _vocabulary_in(source), _sign_sets_in(source)
         except InvalidLandmarkFile as problem:
             if problem.code == "not_json":
                 raise errors.MalformedRequest("The body is not valid JSON.") from None
@@ -344,10 +380,12 @@ class _WithVocabulary(msgspec.Struct):
     """What a body of landmarks has beside them; its text is parsed when its size is known."""
 
     vocabulary: msgspec.Raw = msgspec.Raw(b"null")
+    sign_sets: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 _with_vocabulary = msgspec.json.Decoder(_WithVocabulary)
 _vocabulary = msgspec.json.Decoder(str | list[str] | None)
+_sign_sets = msgspec.json.Decoder(list[str])
 
 
 def _vocabulary_in(body: bytearray) -> Vocabulary:
@@ -359,6 +397,17 @@ def _vocabulary_in(body: bytearray) -> Vocabulary:
         return _vocabulary.decode(text)
     except msgspec.ValidationError as problem:
         raise errors.InvalidRequest(f"vocabulary: {problem}") from problem
+
+
+def _sign_sets_in(body: bytearray) -> list[str]:
+    """The sign sets of a JSON object. Raises InvalidRequest."""
+    text = bytes(_with_vocabulary.decode(body).sign_sets)
+    if text.count(b",") > MAX_READ:
+        raise errors.InvalidRequest(f"sign_sets: at most {MAX_READ} sets are read at once.")
+    try:
+        return _sign_sets.decode(text)
+    except msgspec.ValidationError as problem:
+        raise errors.InvalidRequest(f"sign_sets: {problem}") from problem
 
 
 def _media_type(request: Request) -> str:

@@ -51,6 +51,8 @@ class Clip:
     """The body, or the file that was sent."""
     read: Callable[[float], Awaitable[ClipResult]]
     """Reads it; takes the longest clip that is allowed, in seconds."""
+    sign_sets: tuple[str, ...] = ()
+    """As the client names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ class Payment:
 
         size = clip.content.stat().st_size if isinstance(clip.content, Path) else len(clip.content)
         allowed = limits.reading_with(clip.vocabulary, size, [language] if language != "en" else [])
-        named = [request.url.path, clip.vocabulary, answers.form(request, asked)]
-        if language != "en":
-            named.append(language)
+        named: list[object] = [request.url.path, clip.vocabulary, answers.form(request, asked)]
+        named += [list(clip.sign_sets)] if clip.sign_sets else []
+        named += [language] if language != "en" else []
         response = await self.charged(clip.seconds, longest_s, named, clip.content, allowed, work)
         for result in found:
             self._save(result)

@@ -29,13 +29,14 @@ from app.cli import (
     release,
     samples,
     serve,
+    signs,
     times,
     train,
 )
 from app.core.settings import SettingsError
 
 _COMMANDS = (
-    *(caption, serve, doctor, labels, samples, grammar, db, admin),
+    *(caption, signs, serve, doctor, labels, samples, grammar, db, admin),
     *(dataset, extract, train, evaluate, average, release, glosses, prototypes, times),
 )
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from app.pipeline.caption import Caption
     from app.pipeline.module1_preprocessing.landmarks.mediapipe import MediaPipeEngine
     from app.pipeline.recogniser import Recogniser
+    from app.services.recognition.vocabularies import Vocabulary
 
 FORMATS = ("text", "json", "srt", "vtt")
 
@@ -38,6 +40,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="read with this vocabulary, or with these glosses alone; default: everyday if the recogniser has it, else "
         "all it knows",
     )
+    parser.add_argument(
+        "--signs",
+        action="append",
+        metavar="SET",
+        help="read with a sign set that was taught here (python -m app signs list): alone, or together with "
+        "--vocabulary; may be given several times",
+    )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N, default: the setting DEVICE")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
@@ -53,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
     from app.services.recognition.checkpoint_store import check_checkpoint
 
     check_checkpoint(settings)
-    _quiet_libraries()
+    quiet_libraries()
     show_progress = not args.quiet and sys.stderr.isatty()
-    captioned, sign_language = caption_files(args.files, settings, args.vocabulary, show_progress)
+    captioned, sign_language = caption_files(args.files, settings, args.vocabulary, show_progress, args.signs or ())
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
     for path, caption in zip(args.files, captioned, strict=True):
@@ -73,14 +82,18 @@ def run(args: argparse.Namespace) -> int:
     return int(any(isinstance(caption, str) for caption in captioned))
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """MediaPipe's native code prints start-up messages that would appear between the results."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def caption_files(
-    paths: list[Path], settings: Settings, vocabulary: str | None = None, show_progress: bool = False
+    paths: list[Path],
+    settings: Settings,
+    vocabulary: str | None = None,
+    show_progress: bool = False,
+    signs: Sequence[str] = (),
 ) -> tuple[list[Caption | str], str]:
     """For each file its caption, or why there is none; and their sign language. Several videos are read at once.
     Raises SettingsError where the recogniser cannot be loaded, or not be read with this vocabulary."""
@@ -94,7 +107,9 @@ def caption_files(
     from app.services.recognition.vocabularies import from_text
 
     try:
-        recogniser = load_recogniser(settings).reading_with(None if vocabulary is None else from_text(vocabulary))
+        wanted = None if vocabulary is None else from_text(vocabulary)
+        recogniser = load_recogniser(settings)
+        recogniser = _taught(recogniser, settings, wanted, list(signs)) if signs else recogniser.reading_with(wanted)
     except CheckpointError as problem:
         raise SettingsError(str(problem)) from problem
     except UnknownVocabulary as problem:
@@ -110,6 +125,30 @@ def caption_files(
         landmarks.close()
 
 
+def _taught(recogniser: Recogniser, settings: Settings, vocabulary: Vocabulary, named: list[str]) -> Recogniser:
+    """Raises SettingsError, UnknownVocabulary."""
+    import asyncio
+
+    from app.core.errors import ServiceError
+    from app.core.principal import ANONYMOUS
+    from app.core.settings import SettingsError
+    from app.services.recognition.vocabularies import reading_with
+    from app.services.signs.embedding import embedding_alone
+    from app.services.signs.offline import references, sign_sets_of
+
+    async def read_with() -> Recogniser:
+        async with sign_sets_of(settings, embedding_alone(recogniser)) as sets:
+            ids = await references(sets, named)
+            return await reading_with(
+                recogniser, await sets.wanted(ANONYMOUS, vocabulary, ids, recogniser.embedding_space)
+            )
+
+    try:
+        return asyncio.run(read_with())
+    except ServiceError as problem:
+        raise SettingsError(f"--signs: {problem.detail}") from problem
+
+
 def _caption(
     path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any
 ) -> Caption | str:
@@ -120,7 +159,7 @@ def _caption(
 
     try:
         with pipeline_errors_as_service_errors():
-            clip = _keypoints(path, settings, recogniser, landmarks, bar)
+            clip = keypoints_of(path, settings, recogniser, landmarks, bar)
             warnings = warnings_about(clip)
             unseen = any(warning.code == "no_person" for warning in warnings)
             found = nothing_seen(clip, recogniser.fps) if unseen else recogniser.recognise(clip)
@@ -131,7 +170,7 @@ def _caption(
         return problem.strerror or str(problem)
 
 
-def _keypoints(path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any) -> Any:
+def keypoints_of(path: Path, settings: Settings, recogniser: Recogniser, landmarks: MediaPipeEngine, bar: Any) -> Any:
     from app.pipeline.module1_preprocessing.landmark_files import load_landmarks
     from app.pipeline.module1_preprocessing.video import probe
     from app.services.recognition.clips import LANDMARK_SUFFIXES, ClipOptions, keypoints_from_video

@@ -45,6 +45,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     measuring.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
     measuring.add_argument("--greedy", action="store_true", help="without the checkpoint's decoder settings")
     measuring.add_argument("--lm-weight", type=float, help="of the gloss language model, default: the checkpoint's own")
+    measuring.add_argument(
+        "--amp", choices=("auto", "off", "bf16"), default="auto", help="bf16: as the service on a CPU with AMX"
+    )
 
     counting = actions.add_parser("lm", help="count the checkpoint's gloss language model, and show its perplexity")
     counting.add_argument("--checkpoint", type=Path, required=True, help="folder of the checkpoint")
@@ -125,7 +128,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     useful = None if everyday is None else frozenset(everyday)
     how = None if args.greedy else recogniser.config
     bank = open_bank(args.data)
-    _show(dev_figures(recogniser.model, bank, recogniser.vocabulary, device, how, useful, recogniser.lm))
+    _show(dev_figures(recogniser.model, bank, recogniser.vocabulary, device, how, useful, recogniser.lm, args.amp))
     return 0
 
 

@@ -171,6 +171,12 @@ class UnknownSign(ServiceError, status=404, title="No performance of this sign")
     example = "There is no performance of MOTER (nearest: MOTHER, OTHER). GET /api/signs lists the signs there are."
 
 
+class UnknownSignSet(ServiceError, status=404, title="No such sign set", close=Close.BAD_START):
+    """Those of others are not found either."""
+
+    example = "There is no sign set of yours with this id. GET /api/signs/sets lists them."
+
+
 class MethodNotAllowed(ServiceError, status=405, title="Method not allowed"):
     example = "DELETE is not supported here. The header Allow lists the supported methods."
 
@@ -181,6 +187,30 @@ class UploadTimeout(ServiceError, status=408, title="The upload stalled"):
 
 class EmailTaken(ServiceError, status=409, title="There is an account with this e-mail address"):
     example = "There is an account with this e-mail address already. Sign in, or ask for a password reset."
+
+
+class SignExists(ServiceError, status=409, title="The set has this sign"):
+    example = "The set has a sign GRANDMA already. Add recordings to that one, or take another name."
+
+
+class DifferentSigns(ServiceError, status=409, title="The recordings look like different signs"):
+    """Sent with `insist`, the recording is taken all the same."""
+
+    example = (
+        "These 3 recordings look like 3 different signs. Record one sign each time, in the same way; if it really is "
+        "one sign that you make in different ways, insist."
+    )
+
+
+class TooManySigns(ServiceError, status=409, title="Limit of sign sets reached"):
+    example = "The set has 500 signs, the limit. Begin another set."
+
+
+class SignsOutdated(ServiceError, status=409, title="The sign set cannot be read with", close=Close.BAD_START):
+    example = (
+        "The sign set 'Family' was taught to another recogniser than the one in use, and its landmarks were not kept. "
+        "Teach its signs again; with keep_landmarks, this happens by itself."
+    )
 
 
 class TooManyKeys(ServiceError, status=409, title="API key limit reached"):
@@ -301,6 +331,19 @@ class InvalidFrames(ServiceError, status=422, title="A frame cannot be used"):
 
 class InvalidLandmarks(ServiceError, status=422, title="The landmarks cannot be used"):
     example = "expected landmarks of shape (frames, 75, 3), got (30, 54, 3)"
+
+
+class RecordingRefused(ServiceError, status=422, title="Nothing can be learned from this recording"):
+    """Its answer also has `reason`: no_hands, too_short or too_long."""
+
+    example = (
+        "No hand was found in the recording. Sit so that the camera sees your shoulders and both hands, with light "
+        "from the front, and record it again."
+    )
+
+
+class InvalidSignFile(ServiceError, status=422, title="This is no file of a sign set"):
+    example = "The file has version 2; this service reads version 1. Update the service, or export the set from it."
 
 
 class UnknownVocabulary(ServiceError, status=422, title="Unknown vocabulary or glosses", close=Close.BAD_START):

@@ -17,6 +17,7 @@ from torch import nn
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.module3_sequence.model import ModelConfig, SignModel
 from app.pipeline.module3_sequence.sign_times import TimeWeights
+from app.pipeline.module3_sequence.taught import TaughtConfig
 from app.pipeline.whole_files import whole_file, write_whole
 
 FORMAT = 1
@@ -102,7 +103,20 @@ class CheckpointConfig:
     vocabularies: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What is different when it is read with a named vocabulary: "temperature", "decoder" (fields of DecoderConfig).
     Beside them "dev": what was measured."""
+    taught: TaughtConfig = field(default_factory=TaughtConfig)
+    """How signs that people teach are weighed."""
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def with_taught(self, glosses: tuple[str, ...], sign_language: str) -> Self:
+        """For reading with these glosses, some of which are taught."""
+        decoder = replace(self.decoder, unsure=self.taught.unsure)
+        return replace(
+            self,
+            vocabulary=glosses,
+            sign_language=sign_language,
+            temperature=self.taught.temperature,
+            decoder=decoder,
+        )
 
     def reading(self, name: str, glosses: tuple[str, ...]) -> Self:
         """For reading with these glosses alone, with the settings of the vocabulary `name`."""
@@ -138,6 +152,7 @@ class CheckpointConfig:
             "decoder": asdict(self.decoder),
             **({"times": self.times.to_dict()} if self.times != TimeWeights() else {}),
             **({"vocabularies": self.vocabularies} if self.vocabularies else {}),
+            **({"taught": asdict(self.taught)} if self.taught != TaughtConfig() else {}),
             "provenance": self.provenance,
         }
 
@@ -177,6 +192,7 @@ class CheckpointConfig:
             "decoder": DecoderConfig(**values["decoder"]),
             "times": TimeWeights.from_dict(values.get("times", {})),
             "vocabularies": dict(values.get("vocabularies", {})),
+            "taught": TaughtConfig(**values.get("taught", {})),
             "provenance": dict(values.get("provenance", {})),
         }
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import Keypoints
 from app.pipeline.module1_preprocessing.movement import hand_movement
+from app.pipeline.module3_sequence.taught import NoHands
 from app.pipeline.recogniser import ClipLattice, Recogniser, Recognition, WindowOutput, window_starts
 from app.pipeline.stages import FEATURES, Stopwatch
 from app.pipeline.step_cache import FrameRange
@@ -59,3 +60,26 @@ class ClipReading:
     def recognition(self) -> Recognition:
         """The answer, once every window has been applied."""
         return self.recogniser.recognition(self._clip, *self._lattice.result(), self._watch, self._movement)
+
+
+class RecordingReading(ClipReading):
+    """A recording of one sign that somebody teaches, of which the first window counts. Its recogniser is the whole one,
+    whatever it was taught."""
+
+    def __init__(self, recogniser: Recogniser, clip: Keypoints) -> None:
+        super().__init__(recogniser.whole, clip)
+        self._embedding: NDArray[np.float32] | NoHands | None = None
+
+    def apply(self, job: WindowJob, output: WindowOutput) -> None:
+        if self._embedding is None:
+            try:
+                self._embedding = self.recogniser.embedding(output, job.features)
+            except NoHands as problem:
+                self._embedding = problem
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """(D,) of length one, once it has been read. Raises NoHands."""
+        if isinstance(self._embedding, np.ndarray):
+            return self._embedding
+        raise self._embedding or NoHands("the recording has no frame")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,9 +29,11 @@ from app.pipeline.module3_sequence.lattice import GlobalLattice
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.neighbours import SignContext
 from app.pipeline.module3_sequence.ngram import LANGUAGE_MODEL, InvalidNgramModel, NgramModel, checkpoint_lm
+from app.pipeline.module3_sequence.prototypes import InvalidPrototypes, NoPrototypes, Prototypes, read_prototypes
 from app.pipeline.module3_sequence.sign_times import Evidence, sign_times
-from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, steps_in, to_log_probs, whole_steps
+from app.pipeline.module3_sequence.steps import BLANK, TIME_DIVISOR, label_ids, steps_in, to_log_probs, whole_steps
 from app.pipeline.module3_sequence.stretches import KnownEvidence, decided, reread, second_look
+from app.pipeline.module3_sequence.taught import OTHER, TaughtSigns, embedding, joined_columns, unit, with_taught
 from app.pipeline.module3_sequence.vocabularies import (
     ALL,
     UnknownVocabulary,
@@ -46,6 +49,8 @@ from app.pipeline.stages import DECODING, FEATURES, LANGUAGE, TEMPORAL, Stopwatc
 STEP_S = TIME_DIVISOR / MODEL_FPS
 #: Frames around a lattice step in which a hand counts as present: a fast hand is lost for up to a third of a second.
 HAND_REACH = 8
+#: Log-probability of every sign where no hand is in sight.
+SILENT = -50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,9 @@ class WindowOutput(NamedTuple):
     """(S, 1 + vocabulary), column 0 the blank."""
     rgb: NDArray[np.float32]
     """(S,) weight of the images in each step, 0..1; the pose has the rest."""
+    short: NDArray[np.float32] | None = None
+    """(S, model_dim) what the network's first half made of the steps, by which taught signs are known; None where
+    nothing reads any."""
 
 
 def padded_frames(
@@ -120,9 +128,11 @@ class Recogniser:
         backend: Backend | None = None,
         vocabularies: Mapping[str, tuple[str, ...]] | None = None,
         lm: NgramModel | None = None,
+        prototypes: Prototypes | None = None,
     ) -> None:
         """backend: what computes in place of `model`; vocabularies: the named ones, beside that of all glosses; lm: a
-        gloss language model over all of them, used where the decoder settings give it a weight."""
+        gloss language model over all of them, used where the decoder settings give it a weight; prototypes:
+        of all glosses, with which taught signs are compared."""
         self.config = config
         self.vocabularies = {ALL: config.vocabulary, **(vocabularies or {})}
         self.reads = ALL
@@ -130,7 +140,11 @@ class Recogniser:
         self._whole: Recogniser | None = None  # not itself: without a cycle, one that was replaced is freed at once
         self._columns: NDArray[np.intp] | None = None  # None: all
         self._named: WeakValueDictionary[str, Recogniser] = WeakValueDictionary()
-        self.lm = lm
+        self.lm, self.prototypes = lm, prototypes
+        self._space: str | None = None
+        self._taught: TaughtSigns | None = None
+        self._places: NDArray[np.intp] = np.zeros(0, np.intp)  # of the taught signs among the columns
+        self._rivals: NDArray[np.float32] | None = None  # prototypes of the glosses beside them
         self.model = model.eval()
         self.device = device
         self.backend: Backend = backend or _backend(self.model, device, amp)
@@ -158,13 +172,14 @@ class Recogniser:
         try:
             vocabularies = read_vocabularies(folder, config.vocabulary)
             lm = checkpoint_lm(folder, config.vocabulary)
-        except (UnknownVocabulary, InvalidNgramModel) as problem:
+            prototypes = read_prototypes(folder, config.vocabulary)
+        except (UnknownVocabulary, InvalidNgramModel, InvalidPrototypes) as problem:
             raise CheckpointError(str(problem)) from problem
         if lm is None and config.wants_lm:
             raise CheckpointError(f"{folder} weighs a language model but has no {LANGUAGE_MODEL}; fetch it again")
         if lm_weight is not None:
             config = config.weighing_lm(lm_weight)
-        return cls(config, model, device, amp, exported, vocabularies, lm)
+        return cls(config, model, device, amp, exported, vocabularies, lm, prototypes)
 
     def reading_with(self, wanted: str | Sequence[str] | None = None) -> Recogniser:
         """This recogniser with the vocabulary of this name or with these glosses, by default "everyday" where there is
@@ -186,6 +201,39 @@ class Recogniser:
             whole._named[name] = view
         return view
 
+    def taught_with(self, taught: TaughtSigns, vocabulary: str | Sequence[str] | None = None) -> Recogniser:
+        """This recogniser with signs that people taught it: alone, or beside the glosses of a vocabulary as
+        `reading_with` takes them. A taught sign with the gloss of a known one is another way to sign that one.
+
+        Raises UnknownVocabulary, UnknownGlosses, and NoPrototypes where it cannot weigh known glosses against taught
+        ones.
+        """
+        whole = self.whole
+        wrong_width = taught.rows.shape[1] != whole.model.config.model_dim
+        if wrong_width or taught.space not in (None, self.embedding_space):
+            raise UnknownVocabulary("these signs were taught to another recogniser; teach them to this one")
+        if vocabulary is not None and whole.prototypes is None:
+            raise NoPrototypes(
+                f"{whole.model_id} has no prototypes of its glosses, so taught signs can only be read alone: leave the "
+                f"vocabulary out, or make them with: python -m app signs prototypes"
+            )
+        beside = None if vocabulary is None else whole.reading_with(vocabulary)
+        glosses = () if beside is None else beside.vocabulary
+        new = [gloss for gloss in (*taught.glosses, OTHER) if gloss not in set(glosses)]
+        view = copy.copy(whole)
+        view._whole, view._taught = whole, taught
+        view.reads = taught.name if beside is None else f"{beside.reads}+{taught.name}"
+        settings = whole.config if beside is None else beside.config
+        language = taught.sign_language or whole.sign_language
+        view.config = settings.with_taught((*glosses, *new), language)
+        view._columns = np.array([BLANK, *(label_ids(whole.vocabulary)[gloss] for gloss in glosses)], np.intp)
+        places = label_ids(view.vocabulary)
+        if whole.prototypes is not None and len(glosses):
+            view._rivals = whole.prototypes.rows[view._columns[1:] - 1]
+        view._places = np.array([places[gloss] for gloss in (*taught.glosses, OTHER)], np.intp)
+        view.lm = None if beside is None or beside.lm is None else beside.lm.beside(new)
+        return view
+
     @property
     def whole(self) -> Recogniser:
         """The recogniser of all glosses, whose network this one shares."""
@@ -194,6 +242,14 @@ class Recogniser:
     def narrow(self, output: WindowOutput) -> WindowOutput:
         """What the network of `whole` says, for the glosses of this recogniser."""
         bias = self.config.decoder.blank_bias - self.whole.config.decoder.blank_bias
+        if self._taught is not None:
+            assert output.short is not None
+            assert self._columns is not None
+            looks = self.looks(output.short)
+            how = self.whole.config.taught
+            table = with_taught(output.log_probs, looks, self._taught, self._columns, self._rivals, how)
+            rows = joined_columns(table, len(self._columns), self._places, len(self.vocabulary))
+            return output._replace(log_probs=narrowed(rows, slice(None), bias))
         if self._columns is None and not bias:
             return output
         columns = slice(None) if self._columns is None else self._columns
@@ -331,6 +387,8 @@ class Recogniser:
 
         Where no hand is present, only the blank is possible.
         """
+        if self._taught is not None:  # their columns need those of all glosses
+            return [self.narrow(output) for output in self.whole.decode_steps(steps, windows)]
         if not windows:
             return []
         lengths = [len(rows) for rows in steps]
@@ -345,9 +403,31 @@ class Recogniser:
         for row, rows, frames in zip(table, steps, windows, strict=True):
             log_probs = row[: len(rows)]
             quiet = ~hand_near(frames)
-            log_probs[quiet], log_probs[quiet, BLANK] = -50.0, 0.0
-            out.append(WindowOutput(log_probs, rows[:, -1]))
+            log_probs[quiet], log_probs[quiet, BLANK] = SILENT, 0.0
+            out.append(WindowOutput(log_probs, rows[:, -1], rows[:, : self.model.config.model_dim]))
         return out
+
+    @property
+    def embedding_space(self) -> str:
+        """Names what embeddings can be compared with: those of a recogniser with the same first half."""
+        whole = self.whole
+        if whole._space is None:
+            digest = hashlib.sha256(b"" if whole.prototypes is None else whole.prototypes.centre.tobytes())
+            for name, weights in sorted(whole.model.state_dict().items()):
+                if name.startswith(("pose.", "convolution.")):
+                    digest.update(weights.float().cpu().numpy().tobytes())
+            whole._space = f"{whole.model_id}/{digest.hexdigest()[:16]}"
+        return whole._space
+
+    def looks(self, short: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the steps of a `WindowOutput` look like, as taught signs are compared: (S, model_dim) of length one."""
+        prototypes = self.whole.prototypes
+        return unit(short if prototypes is None else short - prototypes.centre)
+
+    def embedding(self, output: WindowOutput, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of a recording of one sign, read in one window: (model_dim,) of length one. Raises NoHands."""
+        assert output.short is not None
+        return embedding(self.looks(output.short), hand_near(features))
 
     def with_decoder(self, **changes: Any) -> Recogniser:
         """This recogniser with other fields of its DecoderConfig; it shares the network."""
@@ -429,13 +509,13 @@ class Recogniser:
         return decided(tokens, evidence, config.temperature, self.around, committed)
 
     def joined(self, readings: Iterable[tuple[DecodedToken, float]]) -> tuple[GlossSegment, ...]:
-        """The same as signs with the times of their peaks; those under the threshold are left out, and repetitions of
-        one sign that were decoded as several are merged."""
+        """The same as signs with the times of their peaks; those under the threshold are left out, as are OTHER signs
+        than those taught, and repetitions of one sign that were decoded as several are merged."""
         config = self.config
         out = []
         for token, confidence in readings:
-            if confidence >= config.decoder.min_confidence:
-                gloss = config.vocabulary[token.label - 1]
+            gloss = config.vocabulary[token.label - 1]
+            if confidence >= config.decoder.min_confidence and gloss != OTHER:
                 times = token.start_step * STEP_S, token.end_step * STEP_S
                 out.append(GlossSegment(gloss, *times, confidence, confidence < config.decoder.unsure))
         return merged(out, config.decoder.merge_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import zip_longest
 
 from loguru import logger
@@ -21,7 +21,8 @@ from app.services.billing import idempotency
 from app.services.billing.idempotency import Key
 from app.services.container import Services
 from app.services.history.service import checked_owner
-from app.services.recognition.vocabularies import Vocabulary
+from app.services.recognition.vocabularies import Vocabulary, Wanted
+from app.services.signs.reading import found
 
 #: Clips in one RecogniseBatch.
 MAX_CLIPS = 32
@@ -34,15 +35,17 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         self._services, self._calls = services, calls
 
     async def Recognise(self, request: pb.RecogniseRequest, context: Context) -> pb.Recognition:
-        read_with, key = vocabulary(request.vocabulary), key_of(context, request)
-        return await recognise(request.clip, read_with, self._services, CALLER.get(), key, request.save)
+        key, named = key_of(context, request), vocabulary(request.vocabulary)
+        read_with = await self._wanted(named, request.sign_sets)
+        return await recognise(request.clip, named, read_with, self._services, CALLER.get(), key, request.save)
 
     async def RecogniseBatch(self, request: pb.RecogniseBatchRequest, context: Context) -> pb.RecogniseBatchResponse:
         if not 1 <= len(request.clips) <= MAX_CLIPS:
             raise InvalidRequest(f"clips: {len(request.clips)} clips; 1 to {MAX_CLIPS} are accepted in one call.")
-        read_with, key = vocabulary(request.vocabulary), key_of(context, request)
+        named, key = vocabulary(request.vocabulary), key_of(context, request)
         if request.save:
             checked_owner(self._services.history, CALLER.get())
+        read_with = await self._wanted(named, request.sign_sets)
         keys = [] if key is None else idempotency.parts(key, len(request.clips))
         await self._services.credits.check_keys(CALLER.get(), keys)
         await self._services.clips.check_vocabulary(read_with)
@@ -50,7 +53,7 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         settings = self._services.settings
         places = asyncio.Semaphore(min(settings.max_batch, settings.max_concurrent_requests))
         each = zip_longest(request.clips, keys)
-        work = (self._result(clip, own, read_with, places, request.save) for clip, own in each)
+        work = (self._result(clip, own, named, read_with, places, request.save) for clip, own in each)
         results = await asyncio.gather(*work)
         return pb.RecogniseBatchResponse(results=results)
 
@@ -58,13 +61,24 @@ class Captioner(captioner_pb2_grpc.CaptionerServicer):
         async with self._calls.call(context, "StreamCaptions"):
             await converse(context, self._services)
 
+    async def _wanted(self, named: Vocabulary, sign_sets: Sequence[str]) -> Wanted:
+        """Raises UnknownSignSet, SignsOutdated, InvalidRequest, DatabaseUnavailable."""
+        services = self._services
+        return await found(services.sign_sets, services.host, CALLER.get(), named, sign_sets)
+
     async def _result(
-        self, clip: pb.Clip, key: Key | None, read_with: Vocabulary, places: asyncio.Semaphore, save: bool
+        self,
+        clip: pb.Clip,
+        key: Key | None,
+        named: Vocabulary,
+        read_with: Wanted,
+        places: asyncio.Semaphore,
+        save: bool,
     ) -> pb.ClipResult:
         """A bad clip does not affect the others."""
         async with places:
             try:
-                answer = await recognise(clip, read_with, self._services, CALLER.get(), key, save)
+                answer = await recognise(clip, named, read_with, self._services, CALLER.get(), key, save)
                 return pb.ClipResult(recognition=answer)
             except ServiceError as problem:
                 error = problem

@@ -22,7 +22,7 @@ from app.services.history.service import checked_owner
 from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.service import ClipResult
-from app.services.recognition.vocabularies import Vocabulary
+from app.services.recognition.vocabularies import Vocabulary, Wanted
 
 #: What reads a clip; takes the longest that is allowed, in seconds.
 Read = Callable[[float], Awaitable[ClipResult]]
@@ -31,17 +31,19 @@ Read = Callable[[float], Awaitable[ClipResult]]
 async def recognise(
     clip: pb.Clip,
     vocabulary: Vocabulary,
+    read_with: Wanted,
     services: Services,
     caller: Principal,
     key: Key | None = None,
     save: bool = False,
 ) -> pb.Recognition:
-    """The caller pays for it; with a key, once. save: keep the answer in the caller's history. Raises the documented
-    errors of app.core.errors. Cancelling it stops the work."""
+    """vocabulary: as the caller names it; read_with: the same with the sign sets that were found. The caller pays for
+    it; with a key, once. save: keep the answer in the caller's history. Raises the documented errors of
+    app.core.errors. Cancelling it stops the work."""
     history = checked_owner(services.history, caller)[0] if save else None
     longest_s = services.settings.max_duration_s
     async with AsyncExitStack() as stack:
-        seconds, size, read = await _prepared(clip, vocabulary, services, caller, stack)
+        seconds, size, read = await _prepared(clip, read_with, services, caller, stack)
         allowed = limits.reading_with(vocabulary, size)
         async with services.credits.clip(caller, seconds, longest_s, key, allowed) as charge:
             if charge.replayed is not None:
@@ -56,7 +58,7 @@ async def recognise(
 
 
 async def _prepared(
-    clip: pb.Clip, vocabulary: Vocabulary, services: Services, caller: Principal, stack: AsyncExitStack
+    clip: pb.Clip, vocabulary: Wanted, services: Services, caller: Principal, stack: AsyncExitStack
 ) -> tuple[float | None, int, Read]:
     """Seconds of the clip, if they are known and matter; its bytes; and what reads it."""
     service = services.clips

@@ -88,9 +88,11 @@ def vocabulary(asked: pb.Vocabulary) -> Vocabulary:
 
 def _start(start: pb.Start) -> Mapping[str, Any]:
     """The settings that the client sent, for the validation that all doors share."""
-    messages = ("targets", "resume", "vocabulary")
+    messages = ("targets", "resume", "vocabulary", "sign_sets")
     given = {field.name: value for field, value in start.ListFields() if field.name not in messages}
     given["vocabulary"] = vocabulary(start.vocabulary)
+    if start.sign_sets:
+        given["sign_sets"] = list(start.sign_sets)
     if start.targets:
         given["targets"] = list(start.targets)
     if start.HasField("resume"):

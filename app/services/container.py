@@ -19,6 +19,7 @@ from app.services.history.service import History
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
+from app.services.signs.service import SignSets
 from app.services.speech.live.hub import SpeechHub
 from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
@@ -43,6 +44,8 @@ class Services:
     """None without STRIPE_SECRET_KEY."""
     history: History | None
     """Captions that accounts keep."""
+    sign_sets: SignSets | None
+    """Signs that people teach."""
     host: ModelHost
     clips: ClipService
     captions: LiveHub

@@ -267,7 +267,7 @@ async def test_a_socketio_client_that_leaves_while_its_glosses_are_looked_up_tak
     hub = application.state.services.captions
     asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(vocabulary: object) -> None:
+    async def slow(*wanted: object) -> None:
         asked.set()
         await go_on.wait()
 
@@ -292,7 +292,7 @@ async def test_the_answer_of_predict_is_documented_in_all_its_forms(client: http
         answers = paths[route]["post"]["responses"]["200"]["content"]
         assert set(answers) == {"application/json", "text/vtt", "application/x-subrip"}
         parameters = {parameter["name"] for parameter in paths[route]["post"]["parameters"]}
-        assert parameters == {"vocabulary", "format", "save", "Idempotency-Key"}
+        assert parameters == {"vocabulary", "sign_sets", "format", "save", "Idempotency-Key"}
     assert json.dumps(paths[PREDICT]).count("unknown_vocabulary") >= 1
 
 

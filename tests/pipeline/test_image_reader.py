@@ -50,7 +50,8 @@ def test_frame_by_frame_is_what_the_trainer_sees_in_one_piece(recogniser: Recogn
     images[0, len(features) :] = images[0, len(features) - 1]
     with torch.no_grad():
         lattice = recogniser.model(torch.from_numpy(batch), torch.tensor(lengths), images)
-    table, rgb_share = recogniser.log_probs([features])[0]
+    read = recogniser.log_probs([features])[0]
+    table, rgb_share = read.log_probs, read.rgb
     lattice.logits[..., BLANK] -= recogniser.config.decoder.blank_bias
     expected = torch.log_softmax(lattice.logits[0], dim=-1).numpy()
     np.testing.assert_allclose(table, expected, atol=1e-4)

@@ -33,6 +33,8 @@ class PlanInfo(_Schema):
     upload_mb: float
     minutes_a_day: float
     vocabularies: Literal["named", "own"]
+    sign_sets: int
+    signs_a_set: int
     languages: list[str]
     voice: bool
     can_be_bought: bool

@@ -40,6 +40,11 @@ VOCABULARY = (
     "recogniser has it, else all it knows. Goes before the one of the query."
 )
 
+SIGN_SETS = (
+    "Ids of sign sets (GET /api/signs/sets), or tokens of shared ones: read with them alone, or together with the "
+    "vocabulary, if one is named. They go before those of the query."
+)
+
 #: A grey JPEG of 16x16 pixels, the smallest that is accepted.
 _JPEG = (
     "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8ybqmx5mo"
@@ -128,6 +133,7 @@ class FramesRequest(BaseModel):
         description="Instead of fps: the time of each frame in milliseconds, strictly increasing.",
     )
     vocabulary: Vocabulary = Field(None, description=VOCABULARY)
+    sign_sets: list[Annotated[str, Field(max_length=80)]] = Field([], max_length=8, description=SIGN_SETS)
 
     @model_validator(mode="after")
     def _one_clock(self) -> FramesRequest:
@@ -171,3 +177,4 @@ class LandmarksRequest(BaseModel):
     left: list[list[list[float]]] | None = Field(None, description="(frames, 21, 2): x, y; zeros for a missing hand.")
     right: list[list[list[float]]] | None = Field(None, description="(frames, 21, 2): x, y; zeros for a missing hand.")
     vocabulary: Vocabulary = Field(None, description=VOCABULARY)
+    sign_sets: list[Annotated[str, Field(max_length=80)]] = Field([], max_length=8, description=SIGN_SETS)

@@ -5,6 +5,7 @@ from app.db.models.base import Base
 from app.db.models.credits import Idempotency, LedgerEntry, ReservationRow, StripeEvent, Subscription
 from app.db.models.history import CaptionLine, CaptionSession
 from app.db.models.recognition import CheckpointChoice
+from app.db.models.signs import SignRecording, SignSet, TaughtSignRow
 from app.db.models.training import TrainingJob
 
 __all__ = [
@@ -18,8 +19,11 @@ __all__ = [
     "PasswordReset",
     "RefreshToken",
     "ReservationRow",
+    "SignRecording",
+    "SignSet",
     "StripeEvent",
     "Subscription",
+    "TaughtSignRow",
     "Ticket",
     "TrainingJob",
     "User",

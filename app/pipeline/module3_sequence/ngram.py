@@ -12,6 +12,8 @@ from pathlib import Path
 
 #: Symbol that fills the context before the first label of a sentence.
 START = -1
+#: Stands in contexts for labels that a model knows nothing of; no count has it.
+_UNKNOWN = -2
 #: Index of the end-of-sentence probability: label 0 is the CTC blank, which is not part of a language model.
 END = 0
 MAX_ORDER = 6
@@ -50,6 +52,7 @@ class NgramModel:
         self.vocabulary = self._whole = tuple(vocabulary)
         self.order = order
         self._symbols: Sequence[int] = range(1 + len(self._whole))  # of `_whole`: the end, then what `vocabulary` names
+        self._unknown = 0  # labels behind those of `_symbols`
         self._events = {context: dict(following) for context, following in events.items()}
         self._counts: dict[Context, Counter[int]] = {}
         for context, following in self._events.items():
@@ -92,11 +95,22 @@ class NgramModel:
         view._probabilities, view._log_probs = {}, {}
         return view
 
+    def beside(self, glosses: Sequence[str]) -> NgramModel:
+        """This model with glosses behind its own of which it knows nothing: what comes before them makes them neither
+        more nor less probable, and they tell nothing about what follows."""
+        if not glosses:
+            return self
+        view = copy.copy(self)
+        view.vocabulary = (*self.vocabulary, *glosses)
+        view._unknown, view._log_probs = self._unknown + len(glosses), {}
+        return view
+
     def start(self) -> Context:
         return (START,) * (self.order - 1)
 
     def advance(self, context: Context, label: int) -> Context:
-        return (*context, self._symbols[label])[1:] if self.order > 1 else ()
+        symbol = self._symbols[label] if label < len(self._symbols) else _UNKNOWN
+        return (*context, symbol)[1:] if self.order > 1 else ()
 
     def log_probs(self, context: Context) -> Sequence[float]:
         """(V,) natural log-probabilities of what follows; index 0 is the end of the sentence. Do not change it.
@@ -109,7 +123,9 @@ class NgramModel:
         if cached is None:
             found = self._distribution(context)
             total = math.fsum(found) if len(found) <= len(self._whole) else 1.0
-            cached = self._log_probs[context] = array("d", (math.log(p / total) for p in found))
+            cached = array("d", (math.log(p / total) for p in found))
+            cached.extend([-math.log(1 + len(self._whole))] * self._unknown)
+            self._log_probs[context] = cached
         return cached
 
     def save(self, path: Path) -> None:

@@ -9,9 +9,10 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import IdempotencyMismatch, InvalidRequest, NotFound
+from app.core.errors import IdempotencyMismatch, InvalidRequest, NotFound, SubscriptionRunning
 from app.db.models.credits import LedgerEntry, Subscription
 from app.services.billing import ledger
+from app.services.billing.closing import charged_on
 from app.services.billing.credits import Credits
 from app.services.billing.ledger import Account
 
@@ -71,11 +72,17 @@ async def give_plan(
     credits: Credits, user_id: UUID, plan: str, reason: str | None = None, actor: UUID | None = None
 ) -> Account:
     """Give the user a plan, which stays until another one is given or bought; the free plan takes it back. Raises
-    InvalidRequest, NotFound, DatabaseUnavailable."""
+    InvalidRequest, NotFound, DatabaseUnavailable, and SubscriptionRunning while Stripe charges for another plan."""
     if plan not in credits.plans.plans:
         raise InvalidRequest(f"plan: there is no plan '{plan[:40]}'; choose from {', '.join(credits.plans.plans)}.")
     async with credits.locked(user_id) as session:
         await ledger.account(session, user_id, credits.plans)
+        if await charged_on(session, user_id):
+            raise SubscriptionRunning(
+                "This account pays for its plan through Stripe, which would go on charging for it. End the "
+                "subscription there first, or let the user do so (POST /api/billing/portal); credits can be given "
+                "meanwhile."
+            )
         values = {"plan": plan, "source": "admin", "status": "active", "subscription_id": None, "period_end": None}
         statement = insert(Subscription).values(user_id=user_id, **values)
         await session.execute(

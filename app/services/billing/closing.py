@@ -18,6 +18,13 @@ async def close(session: AsyncSession, user_id: UUID) -> None:
     """First of all in the transaction that deletes the account: waits for what is being settled, and holds up what
     comes later. Raises SubscriptionRunning if Stripe would go on charging for it."""
     await ledger.lock(session, user_id)
-    found = await session.get(Subscription, user_id, with_for_update=True)
-    if found is not None and found.source == "stripe" and found.status in _PAYING and not found.ends_at_period_end:
+    if await charged_on(session, user_id):
         raise SubscriptionRunning
+
+
+async def charged_on(session: AsyncSession, user_id: UUID) -> bool:
+    """Whether Stripe will charge this user again. Locks the row of the subscription."""
+    found = await session.get(Subscription, user_id, with_for_update=True)
+    if found is None or found.source != "stripe":
+        return False
+    return found.status in _PAYING and not found.ends_at_period_end

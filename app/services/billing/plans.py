@@ -36,6 +36,10 @@ class Plan(_Row):
     """Of clips and live captions, since midnight (UTC)."""
     vocabularies: Literal["named", "own"]
     """`named`: those of the recogniser; `own`: lists of glosses too."""
+    sign_sets: int = Field(default=3, ge=0)
+    """Sets of signs that people teach."""
+    signs_a_set: int = Field(default=50, ge=0)
+    """Signs in each."""
     languages: tuple[str, ...]
     """Of the captions."""
     voice: bool

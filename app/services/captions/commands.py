@@ -31,11 +31,17 @@ MAX_COORDINATE = 8.0
 _MAX_COORDINATE_BITS = int(np.float16(MAX_COORDINATE).view(np.uint16))
 
 
+SignSetNames = Annotated[tuple[Annotated[str, Field(max_length=80)], ...], Field(max_length=8)]
+
+
 class Start(commands.Start):
     """Optional, must come first. Without it, the defaults apply from the first frame on, or after a second."""
 
     vocabulary: Vocabulary = None
-    """Name of a vocabulary, or a list of glosses; default: `everyday` where the recogniser has it, else all."""
+    """Name of a vocabulary, or a list of glosses; default: `everyday` where the recogniser has it, else all; with
+    `sign_sets`: none."""
+    sign_sets: SignSetNames = ()
+    """Ids of sign sets, or tokens of shared ones, to read with: alone, or together with a vocabulary."""
     sign_language: str | None = Field(default=None, max_length=16)
     """ISO 639-3 code; default: that of the recogniser."""
     targets: tuple[Annotated[str, Field(max_length=8)], ...] = Field(default=("en",), max_length=4)
@@ -85,6 +91,8 @@ class ChangeVocabulary(Message):
     type: Literal["vocabulary"] = "vocabulary"
     vocabulary: Vocabulary
     """As in `start`; null: the default one."""
+    sign_sets: SignSetNames = ()
+    """As in `start`."""
 
 
 class Flush(Message):

@@ -33,6 +33,7 @@ class Config(_Part):
     landmarks: bool
     vocabulary: str
     """Its name; `custom` for a list of glosses."""
+    sign_sets: tuple[str, ...] = ()
 
 
 class RecogniserInfo(_Part):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from loguru import logger
 
@@ -15,6 +17,7 @@ from app.core.settings import Settings
 from app.monitoring.metrics import FRAMES, Metrics
 from app.pipeline.keypoints import DEFAULT_ASPECT
 from app.pipeline.module1_preprocessing.landmarks.engine import LandmarkEngine
+from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.billing import limits as plan_limits
 from app.services.billing.credits import Credits, Reservation
@@ -31,6 +34,8 @@ from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.vocabularies import Vocabulary, reading_with
+from app.services.signs.reading import found
+from app.services.signs.service import SignSets
 
 #: Seconds within which a client may resume its session.
 RESUME_S = 30.0
@@ -63,12 +68,13 @@ class LiveHub(LiveSessions[_Entry]):
         metrics: Metrics,
         credits: Credits | None = None,
         history: History | None = None,
+        sign_sets: SignSets | None = None,
         translator: PatientTranslator | None = None,
     ) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
         credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it.
-        translator: for captions in Spanish."""
-        self._translator = translator
+        sign_sets: finds those that sessions read with. translator: for captions in Spanish."""
+        self._sign_sets, self._translator = sign_sets, translator
         self._credits, self._history = credits, history
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
@@ -107,16 +113,22 @@ class LiveHub(LiveSessions[_Entry]):
                 f"{self.streams.in_use} live sessions are open, the limit of this service. Try again later."
             )
 
-    async def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+    async def check_vocabulary(
+        self, vocabulary: Vocabulary, sign_sets: Sequence[str] = (), principal: Principal = ANONYMOUS
+    ) -> None:
         """Raise UnknownVocabulary if no session can be read with this one now."""
-        await reading_with(self._host.recogniser, vocabulary)
+        await self._reading(principal, vocabulary, sign_sets)
+
+    async def _reading(self, principal: Principal, vocabulary: Vocabulary, sign_sets: Sequence[str]) -> Recogniser:
+        wanted = await found(self._sign_sets, self._host, principal, vocabulary, sign_sets)
+        return await reading_with(self._host.recogniser, wanted)
 
     async def open(self, start: Start | None = None, principal: Principal = ANONYMOUS) -> LiveSession:
         """A new session of this principal; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart,
         UnknownVocabulary, InsufficientCredits, PlanLimit, DatabaseUnavailable."""
         self.check_room()
         start = start or Start()
-        recogniser = await reading_with(self._host.recogniser, start.vocabulary)
+        recogniser = await self._reading(principal, start.vocabulary, start.sign_sets)
         try:
             config = StreamConfig(
                 window=start.window or self._settings.clip_length,
@@ -162,6 +174,7 @@ class LiveHub(LiveSessions[_Entry]):
             on_lag=self.metrics.caption_lag.observe,
             principal=principal,
             on_final=self._count_signs,
+            find=partial(found, self._sign_sets, self._host, principal),
         )
         if self._credits is not None and reservation is not None and plan is not None:
             session.charge = LiveCharge(self._credits, reservation, plan, session)

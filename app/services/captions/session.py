@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader
+from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader, UnknownSignSet
 from app.core.principal import ANONYMOUS, Principal
 from app.pipeline.caption import milliseconds
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
@@ -44,7 +44,7 @@ from app.services.conversation.events import Error, Event, Warning
 from app.services.conversation.outbox import Outbox
 from app.services.conversation.translation import PatientTranslator
 from app.services.recognition.scheduler import Client, Lane
-from app.services.recognition.vocabularies import Vocabulary, reading_with
+from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_with
 
 #: Landmark frames that may wait for the model: ten seconds. More means that the machine is overloaded.
 MAX_WAITING_FRAMES = 250
@@ -54,6 +54,12 @@ MAX_LOOK_S = 1.0
 SHOW_S = 1 / 12
 #: Seconds to process what was received before a session ends.
 FINISH_S = 10.0
+
+
+async def _no_sets(vocabulary: Vocabulary, sign_sets: Sequence[str]) -> Wanted:
+    if sign_sets:
+        raise UnknownSignSet
+    return vocabulary
 
 
 @dataclass(slots=True)
@@ -79,10 +85,12 @@ class LiveSession:
         on_lag: Callable[[float], object] = lambda seconds: None,
         principal: Principal = ANONYMOUS,
         on_final: Callable[[Final], object] = lambda final: None,
+        find: Callable[[Vocabulary, Sequence[str]], Awaitable[Wanted]] = _no_sets,
     ) -> None:
         """start: the settings in use. open_camera: called when the first image arrives. on_lag: called with the
         seconds from the arrival of the newest frame to the captions that have read it. on_final: called with each
-        finished sentence."""
+        finished sentence. find: what to read with, given a vocabulary and the names of sign sets."""
+        self._find = find
         self.id = secrets.token_hex(8)
         self.token = secrets.token_urlsafe(24)
         self.start = start
@@ -146,7 +154,7 @@ class LiveSession:
         """Handle a command about captions. Raises ServiceError if it cannot be done; the session continues."""
         match command:
             case ChangeVocabulary():
-                await self.change_vocabulary(command.vocabulary)
+                await self.change_vocabulary(command.vocabulary, command.sign_sets)
             case Picture() | Landmarks():
                 self.take(command)
             case Flush():
@@ -154,13 +162,13 @@ class LiveSession:
             case Pause():
                 self.pause(command.paused)
 
-    async def change_vocabulary(self, wanted: Vocabulary) -> None:
-        """Read with another vocabulary from the next sentence on. Raises UnknownVocabulary, PlanLimit; nothing changes
-        then."""
+    async def change_vocabulary(self, wanted: Vocabulary, sign_sets: Sequence[str] = ()) -> None:
+        """Read with another vocabulary and these sign sets from the next sentence on. Raises UnknownVocabulary,
+        UnknownSignSet, PlanLimit; nothing changes then."""
         if self.charge is not None:
             plan_limits.check_vocabulary(self.charge.plan, wanted)
-        self.recogniser = await reading_with(self.recogniser, wanted)
-        self.start = self.start.model_copy(update={"vocabulary": self.recogniser.reads})
+        self.recogniser = await reading_with(self.recogniser, await self._find(wanted, sign_sets))
+        self.start = self.start.model_copy(update={"vocabulary": self.recogniser.reads, "sign_sets": tuple(sign_sets)})
         self._change = self.recogniser, self._clock.last_s
         self.send_event(VocabularyChanged(vocabulary=VocabularyInUse.of(self.recogniser)))
         self._lane.wants_turn(self)

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import select
 
 from app.db.database import Database
-from app.db.models import ApiKey, Base, LedgerEntry, Subscription, User
+from app.db.models import ApiKey, Base, LedgerEntry, SignRecording, SignSet, Subscription, TaughtSignRow, User
 from app.services.billing import reports
 from app.services.history import repository
 from app.services.history.repository import Query
@@ -19,7 +19,7 @@ from app.services.history.repository import Query
 #: Rows that are held at once.
 PAGE = 200
 #: Never leave the database.
-_SECRET = {"password_hash", "totp_secret", "totp_step", "digest", "search"}
+_SECRET = {"password_hash", "totp_secret", "totp_step", "digest", "search", "share_digest"}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,6 +39,9 @@ async def export(database: Database, user: User) -> AsyncIterator[bytes]:
         yield piece
     yield b'],"history":['
     async for piece in _history(database, user.id):
+        yield piece
+    yield b'],"sign_sets":['
+    async for piece in _sign_sets(database, user.id):
         yield piece
     yield b"]}\n"
 
@@ -71,6 +74,23 @@ async def _history(database: Database, user_id: UUID) -> AsyncIterator[bytes]:
         place = listed[-1].session.started_at, listed[-1].session.id
 
 
+async def _sign_sets(database: Database, user_id: UUID) -> AsyncIterator[bytes]:
+    """With their signs and recordings, a sign at a time; embeddings and landmarks in base64."""
+    async with database.session() as session:
+        sets = (await session.scalars(select(SignSet).where(SignSet.user_id == user_id).order_by(SignSet.id))).all()
+    for number, row in enumerate(sets):
+        yield (b"," if number else b"") + _encode(_columns(row))[:-1] + b',"signs":['
+        async with database.session() as session:
+            query = select(TaughtSignRow).where(TaughtSignRow.set_id == row.id).order_by(TaughtSignRow.id)
+            signs = (await session.scalars(query)).all()
+        for place, sign in enumerate(signs):
+            async with database.session() as session:
+                of_sign = select(SignRecording).where(SignRecording.sign_id == sign.id).order_by(SignRecording.id)
+                recordings = [_columns(recording) for recording in (await session.scalars(of_sign)).all()]
+            yield (b"," if place else b"") + _encode(_columns(sign) | {"recordings": recordings})
+        yield b"]}"
+
+
 async def _lines(database: Database, session_id: UUID) -> AsyncIterator[Sequence[Base]]:
     after = -1
     while True:
@@ -90,5 +110,5 @@ async def _joined(pages: AsyncIterator[Sequence[Base]]) -> AsyncIterator[bytes]:
 
 
 def _columns(row: Base) -> dict[str, Any]:
-    names = [column.key for column in row.__mapper__.column_attrs]
+    names = [column.key for column in row.__table__.columns]
     return {name: getattr(row, name) for name in names if name not in _SECRET}

@@ -11,6 +11,7 @@ from app.pipeline.module1_preprocessing.image_limits import InvalidImage
 from app.pipeline.module1_preprocessing.landmark_files import InvalidLandmarkFile
 from app.pipeline.module1_preprocessing.landmarks.engine import ExtractionFailed, LandmarksUnavailable
 from app.pipeline.module1_preprocessing.video import InvalidVideo
+from app.pipeline.module3_sequence.prototypes import NoPrototypes
 from app.pipeline.module3_sequence.vocabularies import UnknownVocabulary
 
 _VIDEO: dict[str, type[errors.ServiceError]] = {
@@ -59,6 +60,8 @@ def pipeline_errors_as_service_errors() -> Iterator[None]:
     except UnknownVocabulary as problem:
         where = "GET /api/vocabularies lists the vocabularies and their glosses."
         raise errors.UnknownVocabulary(f"{sentence(problem)} {where}") from problem
+    except NoPrototypes as problem:
+        raise errors.UnknownVocabulary(sentence(problem)) from problem
     except InvalidKeypoints as problem:
         raise errors.InvalidLandmarks(sentence(problem)) from problem
     except LandmarksUnavailable as problem:

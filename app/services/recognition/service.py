@@ -40,7 +40,7 @@ from app.services.recognition.device_faults import raising_device_errors
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.subtitles import runs
-from app.services.recognition.vocabularies import Vocabulary, reading_with
+from app.services.recognition.vocabularies import Wanted, reading_with
 
 R = TypeVar("R")
 
@@ -111,7 +111,7 @@ class ClipService:
         self._host.check_ready()
         self.limit.check()
 
-    async def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+    async def check_vocabulary(self, vocabulary: Wanted) -> None:
         """Raise UnknownVocabulary if no clip can be read with this one now."""
         await reading_with(self._host.recogniser, vocabulary)
 
@@ -122,7 +122,7 @@ class ClipService:
         return (await _in(self._clip_thread, lambda: probe(path, limits))).duration_s
 
     async def process_video(
-        self, path: Path, vocabulary: Vocabulary = None, max_duration_s: float | None = None
+        self, path: Path, vocabulary: Wanted = None, max_duration_s: float | None = None
     ) -> ClipResult:
         """A video file -> its recognition. max_duration_s: a limit below MAX_DURATION_S. Cancelling the call stops the
         decoder at its next frame. Raises InvalidVideo, LandmarksUnavailable and the documented errors of
@@ -133,13 +133,13 @@ class ClipService:
 
         return await self._process(extract, vocabulary)
 
-    async def process_frames(self, frames: Iterable[Frame], vocabulary: Vocabulary = None) -> ClipResult:
+    async def process_frames(self, frames: Iterable[Frame], vocabulary: Wanted = None) -> ClipResult:
         """Images with strictly increasing capture times -> their recognition. `frames` is read in a worker thread."""
         return await self._process(
             lambda track, options: clips.keypoints_from_frames(frames, track, options), vocabulary
         )
 
-    async def process_landmarks(self, keypoints: Keypoints, vocabulary: Vocabulary = None) -> ClipResult:
+    async def process_landmarks(self, keypoints: Keypoints, vocabulary: Wanted = None) -> ClipResult:
         """Landmarks of one clip -> their recognition. Raises InvalidLandmarks, VideoTooLong, UnknownVocabulary."""
         began = time.perf_counter()
         self.check_ready()
@@ -150,27 +150,42 @@ class ClipService:
         with self.limit.enter():
             return await self._recognise(keypoints, recogniser, began)
 
+    async def landmarks_of_video(self, path: Path, max_duration_s: float) -> Keypoints:
+        """The landmarks in a video file, without their recognition. Raises what `process_video` raises."""
+
+        def extract(track: LandmarkTrack, options: clips.ClipOptions) -> Keypoints:
+            return clips.keypoints_from_video(path, track, replace(options, max_duration_s=max_duration_s))
+
+        self.check_ready()
+        with self.limit.enter():
+            return await self._extracted(extract, self._host.recogniser)
+
     async def _process(
-        self, extract: Callable[[LandmarkTrack, clips.ClipOptions], Keypoints], vocabulary: Vocabulary
+        self, extract: Callable[[LandmarkTrack, clips.ClipOptions], Keypoints], vocabulary: Wanted
     ) -> ClipResult:
         began = time.perf_counter()
         self.check_ready()
-        recogniser, cancel = await reading_with(self._host.recogniser, vocabulary), Event()
+        recogniser = await reading_with(self._host.recogniser, vocabulary)
+        with self.limit.enter():
+            return await self._recognise(await self._extracted(extract, recogniser), recogniser, began)
+
+    async def _extracted(
+        self, extract: Callable[[LandmarkTrack, clips.ClipOptions], Keypoints], recogniser: Recogniser
+    ) -> Keypoints:
+        cancel = Event()
         options = clips.ClipOptions(self._settings, recogniser, cancel, on_stage=self._on_stage)
 
         def in_thread() -> Keypoints:
             with closing(self._landmarks.open()) as track, raising_device_errors(self._host.device):
                 return extract(track, options)
 
-        with self.limit.enter():
-            self._running.add(cancel)
-            try:
-                with span("extraction"):
-                    keypoints = await _in(self._extract_threads, in_thread)
-            finally:
-                cancel.set()
-                self._running.discard(cancel)
-            return await self._recognise(keypoints, recogniser, began)
+        self._running.add(cancel)
+        try:
+            with span("extraction"):
+                return await _in(self._extract_threads, in_thread)
+        finally:
+            cancel.set()
+            self._running.discard(cancel)
 
     async def _recognise(self, keypoints: Keypoints, recogniser: Recogniser, began: float) -> ClipResult:
         warnings = clips.warnings_about(keypoints)

@@ -201,6 +201,18 @@ async def test_what_an_admin_gave_does_not_end_with_a_payment(house: House) -> N
     assert (await house.state(user))[0] == "enterprise"
 
 
+async def test_an_admin_gives_no_plan_to_somebody_whom_stripe_charges(house: House) -> None:
+    user, _, session = await house.customer()
+    await house.send(house.stripe.pay(session))
+    with pytest.raises(errors.SubscriptionRunning, match="End the subscription"):
+        await admin.give_plan(house.credits, user, "enterprise")
+    (key,) = house.stripe.subscriptions
+    house.stripe.subscriptions[key]["status"] = "canceled"
+    await house.send(house.stripe.event("customer.subscription.deleted", house.stripe.subscriptions[key]))
+    await admin.give_plan(house.credits, user, "enterprise")
+    assert (await house.state(user))[0] == "enterprise"
+
+
 async def test_events_of_others_are_ignored(house: House) -> None:
     assert await house.send(house.stripe.event("product.created", {"id": "prod_1"})) == "ignored"
     assert await house.send(house.stripe.event("invoice.paid", {"id": "in_1", "customer": "cus_other"})) == "ignored"

@@ -247,7 +247,7 @@ async def test_the_export_holds_a_page_at_a_time(history: History, database: Dat
         user = await session.get_one(User, owner)
     pieces = [piece async for piece in history.export(user)]
     whole = json.loads(b"".join(pieces))
-    assert set(whole) == {"account", "api_keys", "subscription", "ledger", "history"}
+    assert set(whole) == {"account", "api_keys", "subscription", "ledger", "history", "sign_sets"}
     assert "password_hash" not in whole["account"]
     assert [entry["number"] for entry in whole["history"][0]["lines"]] == list(range(1000))
     assert max(map(len, pieces)) < sum(map(len, pieces)) / 3

@@ -6,24 +6,28 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RecogniseRequest(_message.Message):
-    __slots__ = ("clip", "vocabulary", "save")
+    __slots__ = ("clip", "vocabulary", "save", "sign_sets")
     CLIP_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     SAVE_FIELD_NUMBER: _ClassVar[int]
+    SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     clip: Clip
     vocabulary: Vocabulary
     save: bool
-    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., save: bool = ...) -> None: ...
+    sign_sets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, clip: _Optional[_Union[Clip, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., save: bool = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RecogniseBatchRequest(_message.Message):
-    __slots__ = ("clips", "vocabulary", "save")
+    __slots__ = ("clips", "vocabulary", "save", "sign_sets")
     CLIPS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     SAVE_FIELD_NUMBER: _ClassVar[int]
+    SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     clips: _containers.RepeatedCompositeFieldContainer[Clip]
     vocabulary: Vocabulary
     save: bool
-    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., save: bool = ...) -> None: ...
+    sign_sets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, clips: _Optional[_Iterable[_Union[Clip, _Mapping]]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., save: bool = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Vocabulary(_message.Message):
     __slots__ = ("name", "glosses")
@@ -190,7 +194,7 @@ class StreamCaptionsRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., landmarks: _Optional[_Union[Landmarks, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary", "sign_sets")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -203,6 +207,7 @@ class Start(_message.Message):
     RESUME_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -215,7 +220,8 @@ class Start(_message.Message):
     resume: Resume
     landmarks: bool
     vocabulary: Vocabulary
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
+    sign_sets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Resume(_message.Message):
     __slots__ = ("session_id", "token", "last_seq")
@@ -326,7 +332,7 @@ class VocabularyChanged(_message.Message):
     def __init__(self, vocabulary: _Optional[_Union[VocabularyInUse, _Mapping]] = ...) -> None: ...
 
 class Config(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks", "vocabulary")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks", "vocabulary", "sign_sets")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -338,6 +344,7 @@ class Config(_message.Message):
     SAVE_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -349,7 +356,8 @@ class Config(_message.Message):
     save: bool
     landmarks: bool
     vocabulary: str
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ..., vocabulary: _Optional[str] = ...) -> None: ...
+    sign_sets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ..., vocabulary: _Optional[str] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("id", "glosses", "sign_language", "fps")

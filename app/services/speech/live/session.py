@@ -47,8 +47,8 @@ LOOK_S, MAYBE_OVER_S = 0.5, 0.2
 LONGEST_S, MAX_WAITING_S = 20.0, 25.0
 #: A client that stops sending has ended its sentence after the pause, and this many seconds.
 QUIET_S = 0.7
-#: Seconds to process what was received before a session ends.
-FINISH_S = 10.0
+#: Seconds to process what was received before a session ends: from the service's side, from the client's.
+FINISH_S, STOP_S = 10.0, 30.0
 #: Sentences that wait to be read aloud; samples of a piece of sound.
 MAX_SPOKEN, PIECE = 4, PCM_RATE // 2
 NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
@@ -145,7 +145,7 @@ class SpeechSession:
         self.send_event(Warning(code=code, message=message))
 
     async def finish(self) -> None:
-        await self.flushed(FINISH_S)
+        await self.flushed(STOP_S)
         self.finished = True
         self.send_event(SpeechDone(usage=self.usage()), last=True)
 

@@ -138,7 +138,7 @@ def check_signers(bank: Bank) -> None:
         logger.warning("all training clips show one signer: other people will hardly be read; add recordings of them")
 
 
-def _open(folder: Path, split: str) -> tuple[Any, list[dict[str, str]]]:
+def open_clips(folder: Path, split: str) -> tuple[Any, list[dict[str, str]]]:
     archive, table = folder / f"{split}.npz", folder / "clips.csv"
     if not archive.is_file() or not table.is_file():
         raise CorpusError(
@@ -153,7 +153,7 @@ def _open(folder: Path, split: str) -> tuple[Any, list[dict[str, str]]]:
 
 
 def _signs(data: Path, split: str) -> Iterable[tuple[Any, ...]]:
-    z, rows = _open(data / "signs", split)
+    z, rows = open_clips(data / "signs", split)
     pose, left, right, offsets = z["pose"], z["left"], z["right"], z["offsets"]
     for i, row in enumerate(rows):
         if row["gloss"].startswith("FS-"):
@@ -165,7 +165,7 @@ def _signs(data: Path, split: str) -> Iterable[tuple[Any, ...]]:
 
 
 def _wlasl(data: Path, split: str) -> Iterable[tuple[Any, ...]]:
-    z, rows = _open(data / "wlasl", split)
+    z, rows = open_clips(data / "wlasl", split)
     left, right, body, offsets = z["left"], z["right"], z["body"], z["offsets"]
     for i, gloss in chosen_recordings(rows).items():
         row, where = rows[i], slice(offsets[i], offsets[i + 1])

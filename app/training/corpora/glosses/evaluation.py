@@ -234,9 +234,9 @@ def lattices(
         rows = order[at : at + size]
         batch = collate([questions[q].phrase for q in rows])
         moved = batch.to(device)
+        x = features(*bank.gather(moved))
         with torch.autocast(device.type, dtype=amp, enabled=amp != torch.float32):
             # Each length by itself, so that every clip is read as it would be alone.
-            x = features(*bank.gather(moved))
             lengths = batch.lengths.to(device)
             short, _ = model.encode_frames(x, lengths)
             logits = model.classify(short, lengths // TIME_DIVISOR).float()

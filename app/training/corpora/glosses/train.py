@@ -329,8 +329,10 @@ def dev_figures(
     config: CheckpointConfig | None = None,
     useful: frozenset[str] | None = None,
     lm: NgramModel | None = None,
+    amp: str = "auto",
 ) -> dict[str, Any]:
     """The dev figures of a model (see `evaluation`) on the clips of a bank; config: whose decoder settings are used;
-    useful: the glosses of `everyday`; lm: a gloss language model, used where the settings weigh it."""
+    useful: the glosses of `everyday`; lm: a gloss language model, used where the settings weigh it; amp: "auto", "off"
+    or "bf16", what the network computes in."""
     parts = dev_parts(bank, find_strokes(bank), glosses, useful=useful)
-    return figures(model, DeviceBank(bank, device), parts, glosses, precision("auto", device), config, lm=lm)
+    return figures(model, DeviceBank(bank, device), parts, glosses, precision(amp, device), config, lm=lm)
