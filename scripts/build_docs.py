@@ -1,6 +1,6 @@
 """Write the tables of the docs that come from types: live commands and events, errors. The tests compare them.
 
-python scripts/build_docs.py            # writes docs/live.md, docs/grpc.md and docs/errors.md
+python scripts/build_docs.py            # writes docs/live.md, docs/grpc.md, docs/errors.md, docs/speech.md
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from app.rpc.status import status_of, stream_status  # noqa: E402
 from app.services.captions.commands import JsonMessage  # noqa: E402
 from app.services.captions.events import CaptionEvent  # noqa: E402
 from app.services.conversation.commands import Resume  # noqa: E402
+from app.services.speech.live.commands import SpeechMessage  # noqa: E402
+from app.services.speech.live.events import SpeechEvent  # noqa: E402
 
 DOCS = REPOSITORY / "docs"
 #: These errors are the answer of a live session; all others of a live session are shared with HTTP.
@@ -122,10 +124,22 @@ def errors() -> str:
     return table(("status", "code", "title", "close code", "for example"), [row(kind) for kind in all_errors()])
 
 
+def speech_commands() -> str:
+    rows = [(name_of(model), described(model)) for model in get_args(SpeechMessage)]
+    rows.append(("binary", "A piece of sound."))
+    return table(("message", "meaning and fields (defaults in brackets)"), rows)
+
+
+def speech_events() -> str:
+    union, _ = get_args(SpeechEvent)
+    return table(("event", "content"), [(name_of(model), described(model)) for model in get_args(union)])
+
+
 TABLES = {
     "live.md": {"commands": commands, "events": events, "errors": live_errors, "close codes": close_codes},
     "grpc.md": {"statuses": statuses},
     "errors.md": {"errors": errors},
+    "speech.md": {"commands": speech_commands, "events": speech_events},
 }
 
 

@@ -71,6 +71,12 @@ HTTP: dict[str, set[str]] = {
     "GET /labels": CAPTIONS,
     "GET /api/labels": CAPTIONS,
     "GET /api/vocabularies": CAPTIONS,
+    "GET /api/speech/engines": CAPTIONS,
+    "POST /api/speech/transcribe": CAPTIONS,
+    "POST /api/speech/translate": CAPTIONS,
+    "POST /api/speech/synthesise": CAPTIONS,
+    "POST /v1/audio/transcriptions": CAPTIONS,
+    "POST /v1/audio/speech": CAPTIONS,
     "GET /api/signs": CAPTIONS,
     "GET /api/signs/{glosses}": CAPTIONS,
     "GET /api/signs/sets": CAPTIONS,
@@ -143,7 +149,7 @@ PAGES = {
     *("GET /glossline.js", "GET /landmarks", "GET /landmarks/{version}/{name}"),
     *("GET /docs", "GET /docs/start.js", "GET /docs/static/{name}", "GET /openapi.json"),
 }
-SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS}
+SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS, "/api/ws/speech": CAPTIONS}
 SOCKETIO = CAPTIONS
 GRPC = {"Recognise": CAPTIONS, "RecogniseBatch": CAPTIONS, "StreamCaptions": CAPTIONS}
 #: Services of gRPC that hold nothing of anybody.

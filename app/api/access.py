@@ -17,7 +17,7 @@ from app.api.dependencies import TRAINING_OFF, ServicesDep, client_address
 from app.api.origins import same_origin
 from app.core.errors import Forbidden, TrainingForbidden, Unauthenticated, Unauthorized
 from app.core.network import is_loopback, parse_host, parse_origin
-from app.core.principal import Principal, Role
+from app.core.principal import ANONYMOUS, Principal, Role
 from app.services.accounts.access import Credentials, check
 from app.services.accounts.service import user_id_of
 from app.services.container import Services
@@ -46,6 +46,27 @@ async def current_principal(
     return await services.access.authenticate(_credentials(request.scope), client_address(request.scope))
 
 
+async def _current_or_nobody(
+    request: Request,
+    services: ServicesDep,
+    bearer: Annotated[object, Depends(_bearer)],
+    api_key: Annotated[object, Depends(_api_key)],
+) -> Principal:
+    """As `current_principal`; but in AUTH_MODE=open, a key that is not known makes nobody of its client: clients of
+    OpenAI's API always send one."""
+    try:
+        principal = await current_principal(request, services, bearer, api_key)
+    except Unauthenticated:
+        if services.settings.auth_mode == "required":
+            raise
+        return ANONYMOUS
+    if services.settings.auth_mode == "required" or principal.user_id is not None:
+        check(principal, "captions")
+    return principal
+
+
+#: For routes under OpenAI's names; they need the scope `captions`.
+OpenAIPrincipal = Annotated[Principal, Depends(_current_or_nobody)]
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 

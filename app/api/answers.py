@@ -11,9 +11,11 @@ from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
 from python_multipart.multipart import parse_options_header
 
+from app.api.dependencies import services_of
 from app.api.schemas.clips import Prediction
 from app.services.recognition.service import ClipResult
 from app.services.recognition.subtitles import Cue, cues, subtitles, to_srt, to_vtt
+from app.services.speech.service import speech_errors_as_service_errors
 
 Format = Literal["json", "srt", "vtt", "cues"]
 _FORM = "Form of the answer; it may also be asked for with `Accept: text/vtt` or `application/x-subrip`."
@@ -22,6 +24,8 @@ ClipFormatQuery = Annotated[
     Format | None,
     Query(description=_FORM + " cues: JSON with the subtitles as well, `cues`: a list of {start_s, end_s, text}."),
 ]
+Language = Literal["en", "es"]
+LanguageQuery = Annotated[Language, Query(description="Of subtitles; JSON has all languages in `text`.")]
 _SUBTITLES: dict[str, Format] = {"application/x-subrip": "srt", "text/vtt": "vtt"}
 _MEDIA_TYPES: dict[str, Format] = {"application/json": "json", "*/*": "json", **_SUBTITLES}
 
@@ -37,16 +41,30 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def answer(request: Request, outcome: ClipResult, asked: Format | None) -> Prediction | Response:
-    """asked: the form that the query names; without it, the header Accept decides."""
+async def answer(
+    request: Request, outcome: ClipResult, asked: Format | None, language: Language = "en"
+) -> Prediction | Response:
+    """asked: the form that the query names; without it, the header Accept decides. language: of subtitles. Raises
+    SpeechUnavailable or SpeechFailed for subtitles that have to be translated."""
     wanted = form(request, asked)
     if wanted == "json":
         return Prediction.of(outcome)
+    translate = str if language == "en" else services_of(request.scope).speech.to_spanish()
+    caption = outcome.caption
     if wanted == "cues":
-        caption = outcome.caption
-        found = await asyncio.to_thread(cues, caption.signs, outcome.sign_language, caption.duration_s)
+
+        def find() -> list[Cue]:
+            with speech_errors_as_service_errors():
+                return cues(caption.signs, outcome.sign_language, caption.duration_s, translate)
+
+        found = await asyncio.to_thread(find)
         return JSONResponse({**Prediction.of(outcome).model_dump(mode="json"), "cues": [asdict(cue) for cue in found]})
-    return _subtitles(await asyncio.to_thread(subtitles, outcome.caption, outcome.sign_language, wanted), wanted)
+
+    def write() -> str:
+        with speech_errors_as_service_errors():
+            return subtitles(caption, outcome.sign_language, wanted, translate)
+
+    return _subtitles(await asyncio.to_thread(write), wanted)
 
 
 def as_subtitles(found: Sequence[Cue], wanted: Literal["srt", "vtt"]) -> Response:

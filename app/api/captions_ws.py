@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi import APIRouter, WebSocket
 from loguru import logger
 from starlette.websockets import WebSocketDisconnect
@@ -10,7 +13,7 @@ from app.api.access import socket_credentials, socket_principal
 from app.api.dependencies import client_address, services_of
 from app.core.errors import Close, ServiceError, TooBig
 from app.core.principal import Principal
-from app.services.captions.commands import MAX_MESSAGE, Command, parse_binary, parse_text
+from app.services.captions.commands import MAX_MESSAGE, parse_binary, parse_text
 from app.services.conversation.conversation import ClientDisconnected, Conversation
 from app.services.conversation.events import Event
 
@@ -25,7 +28,7 @@ async def stream(websocket: WebSocket) -> None:
     """Live captions; the messages are described in docs/live.md."""
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    door, services = _WebSocketDoor(websocket), services_of(websocket.scope)
+    door, services = WebSocketDoor(websocket, parse_text, parse_binary, MAX_MESSAGE), services_of(websocket.scope)
     address = client_address(websocket.scope)
 
     async def who() -> Principal:
@@ -41,11 +44,21 @@ def close_code(problem: ServiceError | None) -> Close:
     return problem.close or Close.INTERNAL
 
 
-class _WebSocketDoor:
-    def __init__(self, websocket: WebSocket) -> None:
-        self._ws = websocket
+class WebSocketDoor:
+    """The Door of a conversation, whatever it is about."""
 
-    async def receive(self) -> Command:
+    def __init__(
+        self,
+        websocket: WebSocket,
+        parse_text: Callable[[str], Any],
+        parse_binary: Callable[[bytes], Any],
+        max_message: int,
+    ) -> None:
+        """max_message: in bytes."""
+        self._ws, self._max_message = websocket, max_message
+        self._parse_text, self._parse_binary = parse_text, parse_binary
+
+    async def receive(self) -> Any:
         try:
             message = await self._ws.receive()
         except RuntimeError as broken:  # what Starlette raises for a socket that is closed already
@@ -53,9 +66,9 @@ class _WebSocketDoor:
         if message["type"] == "websocket.disconnect":
             raise ClientDisconnected(clean=(message.get("code") or Close.NORMAL) == Close.NORMAL)
         data, text = message.get("bytes"), message.get("text")
-        if len(data if data is not None else text or "") > MAX_MESSAGE:
-            raise TooBig(f"A message is limited to {MAX_MESSAGE} bytes.")
-        return parse_binary(data) if data is not None else parse_text(text or "")
+        if len(data if data is not None else text or "") > self._max_message:
+            raise TooBig(f"A message is limited to {self._max_message} bytes.")
+        return self._parse_binary(data) if data is not None else self._parse_text(text or "")
 
     async def send(self, event: Event) -> None:
         try:

@@ -104,13 +104,14 @@ async def session(
     user_id: OwnerId,
     history: HistoryDep,
     format: answers.FormatQuery = None,
+    language: answers.LanguageQuery = "en",
     after: Annotated[int, Query(ge=-1, le=_MAX_NUMBER, description="JSON: only lines with a higher number.")] = -1,
     limit: Annotated[int, Query(ge=1, le=500, description="JSON: lines of one answer.")] = 200,
 ) -> SessionWithLines | Response:
     """JSON with what was recognised and corrected, or subtitles of the whole session, as it was corrected."""
     wanted = answers.form(request, format)
     if wanted == "srt" or wanted == "vtt":
-        return answers.as_subtitles(await history.cues(user_id, session_id), wanted)
+        return answers.as_subtitles(await history.cues(user_id, session_id, language), wanted)
     row, lines, more = await history.get(user_id, session_id, after, limit)
     return SessionWithLines.of(row, [Line.of(line) for line in lines], more)
 

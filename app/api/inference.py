@@ -74,6 +74,8 @@ _ALWAYS = (
     errors.DeviceFault,
     errors.InsufficientCredits,
     errors.PlanLimit,
+    errors.SpeechUnavailable,
+    errors.SpeechFailed,
     errors.IdempotencyInProgress,
     errors.IdempotencyMismatch,
 )
@@ -105,6 +107,7 @@ class Asked:
     vocabulary: Vocabulary
     sign_sets: tuple[str, ...]
     form: answers.Format | None
+    language: answers.Language
 
     async def check(self, services: Services, principal: Principal) -> None:
         """Raise UnknownVocabulary, UnknownSignSet or SignsOutdated, before the body is received."""
@@ -139,8 +142,9 @@ def _asked(
         ),
     ] = None,
     format: answers.ClipFormatQuery = None,
+    language: answers.LanguageQuery = "en",
 ) -> Asked:
-    return Asked(None if vocabulary is None else from_text(vocabulary), sets_from_text(sign_sets), format)
+    return Asked(None if vocabulary is None else from_text(vocabulary), sets_from_text(sign_sets), format, language)
 
 
 QueryDep = Annotated[Asked, Depends(_asked)]
@@ -233,7 +237,7 @@ async def predict(
                 wanted = await query.found(services, principal, read_with, query.sign_sets)
                 process = partial(services.clips.process_video, upload.path, wanted)
                 clip = Clip(seconds, read_with, upload.path, process, query.sign_sets)
-                return await paying.answer(request, clip, query.form)
+                return await paying.answer(request, clip, query.form, query.language)
 
             return await unless_gone(request, work())
 
@@ -277,7 +281,8 @@ async def frames(
             async def read(_: float) -> ClipResult:
                 return await services.clips.process_frames(decoded(pictures, times), wanted)
 
-            return await paying.answer(request, Clip(times[-1], named, body, read, sets), query.form)
+            clip = Clip(times[-1], named, body, read, sets)
+            return await paying.answer(request, clip, query.form, query.language)
 
         return await unless_gone(request, work())
 
@@ -344,7 +349,8 @@ async def landmarks(
                 return await services.clips.process_landmarks(keypoints, wanted)
 
             content = source.path if isinstance(source, Upload) else source
-            return await paying.answer(request, Clip(keypoints.duration_s, named, content, read, sets), query.form)
+            clip = Clip(keypoints.duration_s, named, content, read, sets)
+            return await paying.answer(request, clip, query.form, query.language)
 
         if _media_type(request) == "application/json":
             instead = "Send a .npz file as form field 'file', or fewer decimals."

@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from app.core.principal import Principal
 from app.services.billing import limits
 from app.services.billing.credits import insufficient
 from app.services.billing.idempotency import MAX_KEY, Answer, Key
+from app.services.billing.ledger import Account
 from app.services.container import Services
 from app.services.history.service import checked_owner
 from app.services.recognition.service import ClipResult
@@ -66,38 +67,71 @@ class Payment:
 
     keep: bool
     """Whether the answer goes into the history."""
+    languages: tuple[str, ...] = ("en", "es")
+    """Those that the plan has."""
 
     @property
     def free(self) -> bool:
         return not self.services.credits.charges(self.principal)
 
-    async def answer(self, request: Request, clip: Clip, asked: answers.Format | None) -> Prediction | Response:
+    async def answer(
+        self, request: Request, clip: Clip, asked: answers.Format | None, language: answers.Language = "en"
+    ) -> Prediction | Response:
         """Read the clip and render the answer, paid if it is not free. Raises InsufficientCredits, PlanLimit,
         UploadTooLarge, IdempotencyMismatch, IdempotencyInProgress, DatabaseUnavailable, and what reading raises."""
         longest_s = self.services.settings.max_duration_s
-        credits = self.services.credits
         if self.free:
             result = await clip.read(longest_s)
             self._save(result)
-            return await answers.answer(request, result, asked)
+            return await answers.answer(request, result, asked, language)
+        found: list[ClipResult] = []
+
+        async def work(limit_s: float) -> tuple[float, Response]:
+            result = await clip.read(limit_s)
+            if "es" not in self.languages:
+                result = replace(result, spanish={})
+            found.append(result)
+            response = await answers.answer(request, result, asked, language)
+            if isinstance(response, Prediction):
+                response = Response(response.model_dump_json(), media_type="application/json")
+            return result.recognition.duration_s, response
+
+        size = clip.content.stat().st_size if isinstance(clip.content, Path) else len(clip.content)
+        allowed = limits.reading_with(clip.vocabulary, size, [language] if language != "en" else [])
+        named: list[object] = [request.url.path, clip.vocabulary, answers.form(request, asked)]
+        named += [list(clip.sign_sets)] if clip.sign_sets else []
+        named += [language] if language != "en" else []
+        response = await self.charged(clip.seconds, longest_s, named, clip.content, allowed, work)
+        for result in found:
+            self._save(result)
+        return response
+
+    async def charged(
+        self,
+        seconds: float | None,
+        longest_s: float,
+        named: Sequence[object],
+        content: bytes | bytearray | Path,
+        allowed: Callable[[Account], None],
+        work: Callable[[float], Awaitable[tuple[float, Response]]],
+    ) -> Response:
+        """The answer of work, paid if it is not free; of an Idempotency-Key that was sent before, that answer.
+
+        seconds, longest_s: of what is charged, as for `Credits.clip`. named, content: what the request says, for its
+        key. allowed: raises what the plan does not allow. work: takes the seconds that can be paid; returns those that
+        were used, and the answer. Raises as `answer` does.
+        """
+        if self.free:
+            return (await work(longest_s))[1]
         key = None
         if self.key is not None:
-            named = [request.url.path, clip.vocabulary, answers.form(request, asked)]
-            named += [list(clip.sign_sets)] if clip.sign_sets else []
-            key = Key(self.key, await asyncio.to_thread(_digest, json.dumps(named), clip.content))
-        size = clip.content.stat().st_size if isinstance(clip.content, Path) else len(clip.content)
-        allowed = limits.reading_with(clip.vocabulary, size)
-        async with credits.clip(self.principal, clip.seconds, longest_s, key, allowed) as charge:
+            key = Key(self.key, await asyncio.to_thread(_digest, json.dumps(list(named)), content))
+        async with self.services.credits.clip(self.principal, seconds, longest_s, key, allowed) as charge:
             if charge.replayed is not None:
                 headers = {"content-type": charge.replayed.media_type, "idempotent-replayed": "true"}
                 return Response(charge.replayed.content, headers=headers)
-            result = await clip.read(charge.limit_s)
-            charge.used_s = result.recognition.duration_s
-            response = await answers.answer(request, result, asked)
-            if isinstance(response, Prediction):
-                response = Response(response.model_dump_json(), media_type="application/json")
+            charge.used_s, response = await work(charge.limit_s)
             charge.answer = Answer(response.headers["content-type"], bytes(response.body))
-        self._save(result)
         return response
 
     def _save(self, result: ClipResult) -> None:
@@ -118,7 +152,7 @@ async def payment(services: Services, principal: Principal, key: str | None, sav
         return Payment(services, principal, key, None, save)
     if account.available < 1 and key is None:  # with a key, the answer may be there already
         raise insufficient(1, account.available, "clip")
-    return Payment(services, principal, key, int(account.plan.upload_mb * (1 << 20)), save)
+    return Payment(services, principal, key, int(account.plan.upload_mb * (1 << 20)), save, account.plan.languages)
 
 
 def _digest(named: str, content: bytes | bytearray | Path) -> bytes:

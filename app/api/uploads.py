@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -27,6 +27,8 @@ from app.core.limits import Place, Places
 from app.core.settings import Settings
 from app.core.temp_files import temporary_file
 
+#: Bytes of another field that a route asks for, and how often it may come.
+MAX_OTHER, MAX_SAME = 1024, 4
 #: Form fields: the file, and the vocabulary to read it with.
 FIELD, VOCABULARY = "file", "vocabulary"
 #: Bytes of the second.
@@ -47,13 +49,17 @@ class Upload:
     """Its name as given by the client, untrusted."""
     vocabulary: str | None
     """The form field VOCABULARY, if there is one."""
+    others: Mapping[str, list[str]] = field(default_factory=dict)
+    """Form fields that the route asked for, with their values in order."""
 
 
 @dataclass(slots=True)
 class _Form:
-    """Callbacks of the multipart parser: keeps the bytes of the parts called FIELD and VOCABULARY, discards all
-    others."""
+    """Callbacks of the multipart parser: keeps the bytes of the parts called FIELD and VOCABULARY and of those asked
+    for, discards all others."""
 
+    asked: Collection[str] = ()
+    others: dict[str, list[bytearray]] = field(default_factory=dict)
     pending: bytearray = field(default_factory=bytearray)
     filename: str | None = None
     vocabulary: bytearray | None = None
@@ -94,6 +100,12 @@ class _Form:
             if self.vocabulary is not None:
                 raise MalformedRequest(f"The form holds more than one '{VOCABULARY}'. Separate glosses by commas.")
             self._taking = self.vocabulary = bytearray()
+        elif name in self.asked:
+            values = self.others.setdefault(name, [])
+            if len(values) >= MAX_SAME:
+                raise MalformedRequest(f"The form holds '{name}' more than {MAX_SAME} times.")
+            self._taking = bytearray()
+            values.append(self._taking)
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._taking is None:
@@ -101,6 +113,8 @@ class _Form:
         self._taking += data[start:end]
         if self._taking is self.vocabulary and len(self._taking) > MAX_VOCABULARY:
             raise UnknownVocabulary(f"The form field '{VOCABULARY}' is larger than {MAX_VOCABULARY >> 10} KiB.")
+        if self._taking is not self.vocabulary and self._taking is not self.pending and len(self._taking) > MAX_OTHER:
+            raise MalformedRequest(f"A form field other than the file is larger than {MAX_OTHER} bytes.")
 
     def on_part_end(self) -> None:
         self._taking = None
@@ -195,16 +209,22 @@ class Uploads:
 
 
 @contextlib.asynccontextmanager
-async def receive_file(body: IncomingBody) -> AsyncIterator[Upload]:
-    """Stream the multipart field FIELD into a temporary file, gone when the block ends, however it ends. Raises
-    UnsupportedMediaType, MalformedRequest, UnknownVocabulary, EmptyFile, UploadTimeout; the size is bounded by
-    BodyLimit."""
+async def receive_file(body: IncomingBody, asked: Collection[str] = ()) -> AsyncIterator[Upload]:
+    """Stream the multipart field FIELD into a temporary file, gone when the block ends, however it ends. asked: names
+    of other fields to keep, each of at most MAX_OTHER bytes. Raises UnsupportedMediaType, MalformedRequest,
+    UnknownVocabulary, EmptyFile, UploadTimeout; the size is bounded by BodyLimit."""
     boundary = _boundary(body.request)
     async with temporary_file() as path:
         with path.open("wb") as file:
-            form = await _stream_into(file, body, boundary)
+            form = await _stream_into(file, body, boundary, asked)
         vocabulary = None if form.vocabulary is None else form.vocabulary.decode("utf-8", "replace")
-        yield Upload(path, form.filename or "", vocabulary)
+        others = {name: [v.decode("utf-8", "replace") for v in values] for name, values in form.others.items()}
+        yield Upload(path, form.filename or "", vocabulary, others)
+
+
+def check_form(request: Request) -> None:
+    """Raises UnsupportedMediaType or MalformedRequest unless the request announces a multipart form."""
+    _boundary(request)
 
 
 def _boundary(request: Request) -> bytes:
@@ -221,9 +241,9 @@ def _boundary(request: Request) -> bytes:
     return boundary
 
 
-async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes) -> _Form:
+async def _stream_into(file: IO[bytes], body: IncomingBody, boundary: bytes, asked: Collection[str]) -> _Form:
     """Write the file of the form; returns the rest of it."""
-    form = _Form()
+    form = _Form(asked)
     parser = MultipartParser(
         boundary,
         {

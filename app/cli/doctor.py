@@ -57,13 +57,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    failed = False
+    failed, findings = False, []
     for check in (_python, _packages, _training, _settings, _device, _checkpoint, _landmarks, _page):
-        finding = _guarded(check)
+        findings.append(_guarded(check))
+    findings += _speech()
+    for finding in findings:
         failed = failed or finding.state == "missing"
-        print(f"{finding.state:<8}{finding.what:<12}{finding.detail}")
+        print(f"{finding.state:<8}{finding.what:<14}{finding.detail}")
         if finding.remedy:
-            print(f"{'':<20}-> {finding.remedy}")
+            print(f"{'':<22}-> {finding.remedy}")
     print("\nSomething is missing; the arrows show how to install it." if failed else "\nEverything is installed.")
     return int(failed)
 
@@ -162,3 +164,21 @@ def _page() -> Finding:
     if why := missing():
         return Finding("note", "page", why)  # the page then sends pictures
     return Finding("ok", "page", f"MediaPipe {locked_version()} for browsers, which find landmarks themselves")
+
+
+def _speech() -> list[Finding]:
+    """One line for each engine that the settings choose; the service runs without them."""
+    from app.core.settings import SettingsError, load_settings
+    from app.services.recognition.devices import resolve_device
+    from app.services.speech.engines import Engines
+
+    try:
+        settings = load_settings()
+        engines = Engines.of(settings, resolve_device(settings.device))
+    except SettingsError:
+        return []  # is reported already
+    chosen = [entry for entry in engines.listed() if entry.chosen]
+    return [
+        Finding("ok" if e.found.available else "note", e.job, f"{e.name}: {e.found.detail}", e.found.remedy)
+        for e in chosen
+    ]

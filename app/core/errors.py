@@ -245,6 +245,14 @@ class IdempotencyInProgress(ServiceError, status=409, title="The first request w
     example = "A request with this Idempotency-Key is still being worked on. Ask again in a moment for its answer."
 
 
+class AudioTooLong(ServiceError, status=413, title="The audio is too long"):
+    example = "The audio lasts 10800 s; the limit is 600 s. Split it."
+
+
+class TextTooLong(ServiceError, status=413, title="The text is too long"):
+    example = "The text has 1048576 characters; the limit is 5000. Split it."
+
+
 class UploadTooLarge(ServiceError, status=413, title="The upload is too large"):
     example = "The body is larger than 200 MiB, the limit of this service. Send a shorter or smaller video."
 
@@ -259,6 +267,10 @@ class UnsupportedMediaType(ServiceError, status=415, title="Unsupported content 
 
 class NotAVideo(ServiceError, status=415, title="This file is not a video"):
     example = "The content is a PDF document. Send MP4, WebM, MOV, MKV or AVI."
+
+
+class NotAudio(ServiceError, status=415, title="This file is no audio"):
+    example = "The content is no audio file. Send WAV, MP3, Ogg, WebM, M4A or FLAC."
 
 
 class NotLandmarks(ServiceError, status=415, title="This file contains no landmarks"):
@@ -299,6 +311,14 @@ class BadFrameRate(ServiceError, status=422, code="bad_rate", title="Unsupported
 
 class UndecodableVideo(ServiceError, status=422, title="The video cannot be decoded"):
     example = "No frame of the video could be decoded. Convert it to MP4 (H.264) or WebM (VP8, VP9)."
+
+
+class UndecodableAudio(ServiceError, status=422, title="The audio cannot be used"):
+    example = "The audio has 1000 samples a second; 4000 to 192000 can be read. Convert it."
+
+
+class UnsupportedLanguage(ServiceError, status=422, title="Unsupported language", close=Close.BAD_START):
+    example = "The language 'fr' is not supported; known are en, es."
 
 
 class TooExpensive(ServiceError, status=422, title="Decoding this would take too long"):
@@ -384,6 +404,16 @@ class DeviceFault(ServiceError, status=503, title="The GPU has failed", close=Cl
 class ExtractorUnavailable(ServiceError, status=503, code="landmarks_unavailable", close=Close.INTERNAL):
     title = "Landmark extraction is unavailable on this machine"
     example = "MediaPipe does not work on this machine; `python -m app doctor` says why. Sending landmarks still works."
+
+
+class SpeechUnavailable(ServiceError, status=503, title="No engine for this is installed", close=Close.INTERNAL):
+    """Its answer also has `remedy`, the command or setting that brings the engine."""
+
+    example = "faster-whisper is not installed. Install it with: python -m pip install -r requirements-speech.txt."
+
+
+class SpeechFailed(ServiceError, status=503, title="The speech engine failed", retry_after_s=5):
+    example = "The translation was not ready in time. Try again in a moment."
 
 
 class InsufficientStorage(ServiceError, status=507, title="No disk space for the upload"):

@@ -30,6 +30,7 @@ SECRETS = (
     "stripe_secret_key",
     "stripe_webhook_secret",
     "sentry_dsn",
+    "speech_api_key",
 )
 
 
@@ -156,6 +157,40 @@ class Settings(BaseSettings):
     clip_length: int = Field(128, ge=16, le=512, multiple_of=4, description="Frames in a window of live captions.")
     stride: int = Field(56, ge=8, le=512, multiple_of=4, description="Frames between two windows of live captions.")
 
+    speech_transcriber: Literal["auto", "whisper", "openai", "off"] = Field(
+        "auto", description="Engine that writes speech down; auto = the server of SPEECH_API_URL if set, else whisper."
+    )
+    speech_translator: Literal["auto", "apertium", "openai", "off"] = Field(
+        "auto", description="Engine that translates; auto = the server of SPEECH_API_URL if set, else apertium."
+    )
+    speech_voice: Literal["auto", "espeak-ng", "piper", "openai", "off"] = Field(
+        "auto",
+        description="Engine that reads aloud; auto = the server of SPEECH_API_URL if set, else piper if PIPER_VOICES "
+        "is, else espeak-ng.",
+    )
+    whisper_model: str = Field(
+        "packages",
+        min_length=1,
+        description="packages: Whisper base from requirements-speech.txt; or a folder, or a name such as small, which "
+        "is fetched from a hub.",
+    )
+    whisper_threads: int = Field(2, ge=1, le=64, description="CPU threads of one transcription.")
+    piper_voices: Annotated[dict[str, Path], NoDecode] = Field(
+        default_factory=dict, description="Piper's voice file of each language, comma separated: es=FILE.onnx,..."
+    )
+    speech_api_url: str | None = Field(
+        None, description="Base URL, with /v1, of an OpenAI-compatible server for speech and translation."
+    )
+    speech_api_key: SecretStr | None = Field(None, description="Its key.")
+    speech_api_transcription_model: str = Field("whisper-1", min_length=1, description="Its model that transcribes.")
+    speech_api_translation_model: str = Field("gpt-4o-mini", min_length=1, description="Its chat model, translates.")
+    speech_api_voice_model: str = Field("tts-1", min_length=1, description="Its model that speaks.")
+    speech_api_voices: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, description="Its voice for each language, comma separated: en=alloy,es=nova."
+    )
+    max_speech_s: float = Field(600.0, gt=0, le=7200, description="Longest audio to transcribe, in seconds.")
+    max_speech_sessions: int = Field(10, ge=1, le=1024, description="Live speech sessions at once.")
+
     max_upload_mb: float = Field(200.0, gt=0, le=4096, description="Largest upload, in MiB.")
     max_duration_s: float = Field(120.0, gt=0, le=3600, description="Longest clip, in seconds.")
     upload_idle_timeout_s: float = Field(30.0, gt=0, le=600, description="Idle timeout of an upload, in seconds.")
@@ -230,7 +265,7 @@ class Settings(BaseSettings):
         *("database_url", "training_token", "auth_secret", "redis_url"),
         *("metrics_token", "public_url", "smtp_host", "smtp_user", "smtp_password", "smtp_ca"),
         *("plans_file", "stripe_secret_key", "stripe_webhook_secret", "history_days"),
-        *("sentry_dsn", "otel_exporter_otlp_endpoint"),
+        *("sentry_dsn", "otel_exporter_otlp_endpoint", "speech_api_url", "speech_api_key"),
         mode="before",
     )
     @classmethod
@@ -271,12 +306,26 @@ class Settings(BaseSettings):
     @field_validator("stripe_prices", mode="before")
     @classmethod
     def _split_prices(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
-        if not all(plan and price for plan, _, price in pairs):
-            raise ValueError("write plan=price, comma separated, such as pro=price_1,enterprise=price_2")
-        return {plan.strip(): price.strip() for plan, _, price in pairs}
+        return _pairs(value, "write plan=price, comma separated, such as pro=price_1,enterprise=price_2")
+
+    @field_validator("piper_voices", "speech_api_voices", mode="before")
+    @classmethod
+    def _split_voices(cls, value: object) -> object:
+        return _pairs(value, "write language=voice, comma separated, such as en=...,es=...")
+
+    @field_validator("piper_voices", "speech_api_voices")
+    @classmethod
+    def _check_voices(cls, value: dict[str, object]) -> dict[str, object]:
+        if unknown := set(value) - {"en", "es"}:
+            raise ValueError(f"there are voices for en and es, not for '{sorted(unknown)[0]}'")
+        return value
+
+    @field_validator("speech_api_url")
+    @classmethod
+    def _check_speech_api(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError("write scheme, host and path, such as http://localhost:8001/v1")
+        return value and value.rstrip("/")
 
     @field_validator("stripe_api")
     @classmethod
@@ -354,6 +403,16 @@ class Settings(BaseSettings):
     @property
     def checkpoint_path(self) -> Path:
         return self.checkpoint_dir / self.checkpoint
+
+
+def _pairs(value: object, how: str) -> object:
+    """name=value, comma separated, as a dict. Raises ValueError with how to write it."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    if not all(name and content for name, _, content in pairs):
+        raise ValueError(how)
+    return {name.strip(): content.strip() for name, _, content in pairs}
 
 
 def load_settings(**overrides: object) -> Settings:

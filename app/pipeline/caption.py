@@ -48,6 +48,8 @@ class Caption:
     vocabulary: str
     """Name of the vocabulary it was read with; "custom": the client's own list."""
     warnings: tuple[CaptionWarning, ...] = ()
+    spanish: str | None = None
+    """The sentence in Spanish; None: not translated."""
 
     @classmethod
     def of_recognition(
@@ -92,7 +94,7 @@ class Caption:
     @property
     def text(self) -> dict[str, str | None]:
         """The sentence by language; None: not translated."""
-        return {"en": self.sentence, "es": None}
+        return {"en": self.sentence, "es": self.spanish}
 
     def as_clip(self) -> dict[str, Any]:
         """For JSON: a clip's answer, in seconds."""

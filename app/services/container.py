@@ -20,6 +20,8 @@ from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
 from app.services.signs.service import SignSets
+from app.services.speech.live.hub import SpeechHub
+from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
 
@@ -47,6 +49,8 @@ class Services:
     host: ModelHost
     clips: ClipService
     captions: LiveHub
+    speech: SpeechService
+    live_speech: SpeechHub
     checkpoint: ActiveCheckpoint | None
     training: TrainingJobs | None
     followers: ConcurrencyLimit

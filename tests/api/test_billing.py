@@ -23,7 +23,7 @@ from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1 import captioner_pb2_grpc
 from app.rpc.server import rpc_server
 from app.services.billing import admin
-from app.services.captions import charging
+from app.services.billing import live_charge as charging
 from tests.conftest import fresh_database
 from tests.support.accounts import Person, client_of, guarded, key_of, person, running
 from tests.support.ledger import balance, rows

@@ -13,7 +13,7 @@ import websockets
 from app.core.settings import Settings
 from app.db.embedded import EmbeddedPostgres
 from app.services.billing import admin
-from app.services.captions import charging
+from app.services.billing import live_charge as charging
 from tests.conftest import database_folder
 from tests.support.accounts import client_of, guarded, person, running
 from tests.support.ledger import balance

@@ -155,6 +155,10 @@ def test_the_example_file_shows_every_setting_and_its_true_default() -> None:
         "DATASETS_DIR",
         "CONFIGS_DIR",
         "RUNS_DIR",
+        "PIPER_VOICES",
+        "SPEECH_API_URL",
+        "SPEECH_API_KEY",
+        "SPEECH_API_VOICES",
     }
     given = {name.lower(): value for name, value in shown.items() if name not in machine}
     assert load_settings(**given) == load_settings()

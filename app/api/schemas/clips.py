@@ -21,7 +21,7 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
         {"gloss": "YOU", "start_s": 1.44, "end_s": 1.92, "confidence": 0.88, "unsure": False},
         {"gloss": "HOW", "start_s": 2.24, "end_s": 3.2, "confidence": 0.41, "unsure": True},
     ],
-    "text": {"en": "Hello, how are you?", "es": None},
+    "text": {"en": "Hello, how are you?", "es": "Hola, ¿cómo estás?"},
     "attention": {"rgb": 0.0, "pose": 1.0},
     "warnings": [
         {
@@ -70,7 +70,7 @@ class Text(BaseModel):
     """The sentence in each language."""
 
     en: str = Field(description="English; the same as `sentence`.")
-    es: str | None = Field(None, description="Spanish. Always null in this version: translation is not built yet.")
+    es: str | None = Field(None, description="Spanish; null where no translator is installed, or the plan has none.")
 
 
 class Attention(BaseModel):

@@ -58,6 +58,19 @@ def reading_with(vocabulary: object, size: int = 0, targets: Iterable[str] = ())
     return partial(_check, vocabulary=vocabulary, size=size, targets=targets)
 
 
+def speaking(languages_used: Iterable[str], voice: bool = False, size: int = 0) -> partial[None]:
+    """A check for `Credits.reserve`. languages_used: all must be in the plan. voice: whether text is read aloud."""
+    return partial(_check_speech, used=tuple(languages_used), voice=voice, size=size)
+
+
+def _check_speech(account: Account, used: tuple[str, ...], voice: bool, size: int) -> None:
+    check_upload(account.plan, size)
+    for language in used:
+        languages(account.plan, [language])
+    if voice:
+        check_voice(account.plan)
+
+
 def _check(account: Account, vocabulary: object, size: int, targets: Iterable[str]) -> None:
     check_upload(account.plan, size)
     check_vocabulary(account.plan, vocabulary)

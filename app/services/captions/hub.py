@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hmac
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from uuid import UUID
 
 from loguru import logger
 
@@ -25,16 +21,17 @@ from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.billing import limits as plan_limits
 from app.services.billing.credits import Credits, Reservation
+from app.services.billing.live_charge import AHEAD_S, LiveCharge
 from app.services.captions.camera import Camera, CameraClient
-from app.services.captions.charging import AHEAD_S, LiveCharge
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
 from app.services.captions.events import Config, Final, Limits, Ready, RecogniserInfo, VocabularyInUse
 from app.services.captions.followers import Followers, follow_id
 from app.services.captions.recording import LiveRecord
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
-from app.services.conversation.commands import Resume
-from app.services.conversation.events import Closing, Event
+from app.services.conversation.events import Event
+from app.services.conversation.sessions import Entry, LiveSessions, Times
+from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.vocabularies import Vocabulary, reading_with
@@ -56,20 +53,12 @@ UNDETERMINED = "und"
 
 
 @dataclass(slots=True)
-class _Entry:
-    session: LiveSession
-    connected: bool = True
-    lost_at: float = 0.0
-    """When the connection was lost (monotonic seconds)."""
-    connection: int = 0
-    """Increases with each connection of the session."""
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    """The client is gone."""
+class _Entry(Entry[LiveSession]):
     counted: Counters = field(default_factory=Counters)
     """Frames already counted in the metrics."""
 
 
-class LiveHub:
+class LiveHub(LiveSessions[_Entry]):
     """The Sessions of conversations (see there). Not thread-safe; needs a running event loop."""
 
     def __init__(
@@ -81,60 +70,42 @@ class LiveHub:
         credits: Credits | None = None,
         history: History | None = None,
         sign_sets: SignSets | None = None,
+        translator: PatientTranslator | None = None,
     ) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
         credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it.
-        sign_sets: finds those that sessions read with."""
-        self._sign_sets = sign_sets
+        sign_sets: finds those that sessions read with. translator: for captions in Spanish."""
+        self._sign_sets, self._translator = sign_sets, translator
         self._credits, self._history = credits, history
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
-        self._entries: dict[str, _Entry] = {}
-        self._settling: dict[asyncio.Task[None], UUID | None] = {}  # whose sessions have ended and are being paid
         self.followers = Followers()
         """Who reads along."""
-        self.draining = False
-        """Shutting down: no session can begin."""
-        self.streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
-        """Sessions with a client."""
-        self._limits = AddressLimits(
+        limits = AddressLimits(
             at_once=settings.max_clients_per_address or max(1, settings.max_clients * 3 // 4),
             burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
             loopback_exempt=settings.max_clients_per_address is None,
         )
+        streams = ConcurrencyLimit(settings.max_clients, "live streams", retry_after_s=10)
+        super().__init__(streams, limits, "live-sweeper")
         # Separate threads: uploaded videos occupy theirs until they are read.
         self._camera_threads = ThreadPoolExecutor(max(2, landmarks.size), thread_name_prefix="camera")
-        self._sweeper = asyncio.create_task(self._sweep(), name="live-sweeper")
         metrics.before_reading(self._update_metrics)
 
     async def close(self) -> None:
         """End everything at once; call `drain` first for a graceful shutdown."""
-        self.draining = True
         self.followers.close()
-        self._sweeper.cancel()
-        await asyncio.gather(self._sweeper, return_exceptions=True)
-        for session_id in list(self._entries):
-            await self.drop(session_id)
+        await super().close()
         await asyncio.to_thread(self._camera_threads.shutdown)
 
     # -- opening and closing ------------------------------------------------------------------------------------------
 
     @property
-    def active(self) -> int:
-        """Sessions, including those that may still be resumed."""
-        return len(self._entries)
-
-    @contextlib.contextmanager
-    def admit(self, address: str | None) -> Iterator[None]:
-        """Hold a connection, from before its session begins until after it ends. Raises Draining, DeviceFault,
-        TooManyAttempts, AddressFull."""
-        self._check_open()
-        with self._limits.admit(address):
-            yield
+    def times(self) -> Times:
+        return Times(RESUME_S, IDLE_S, MAX_SESSION_S, FINISH_S)
 
     def _check_open(self) -> None:
-        if self.draining:
-            raise errors.Draining
+        super()._check_open()
         if self._host.device.fault is not None:
             raise errors.DeviceFault("The device has failed; the service has to be restarted.")
 
@@ -156,10 +127,6 @@ class LiveHub:
         wanted = await found(self._sign_sets, self._host, principal, vocabulary, sign_sets)
         return await reading_with(self._host.recogniser, wanted)
 
-    def attempt(self, address: str | None) -> None:
-        """Count an attempt of this address to connect. Raises TooManyAttempts."""
-        self._limits.attempt(address)
-
     async def open(self, start: Start | None = None, principal: Principal = ANONYMOUS) -> LiveSession:
         """A new session of this principal; None: with the defaults. Raises Draining, DeviceFault, Full, BadStart,
         UnknownVocabulary, InsufficientCredits, PlanLimit, DatabaseUnavailable."""
@@ -177,6 +144,9 @@ class LiveHub:
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
+        translator = self._translator if "es" in start.targets else None
+        if translator is not None and not await asyncio.to_thread(translator.available):
+            translator = None
         reservation = await self._reserved(start, principal)
         try:
             self.check_room()  # others may have come meanwhile
@@ -224,8 +194,10 @@ class LiveHub:
         if plan is not None:
             for target in left_out:
                 session.warn("plan_limit", f"The plan {plan.title} has no captions in '{target}': they are left out.")
+        if "es" in targets and translator is not None:
+            session.translate_with(translator)
         for target in targets:
-            if target != "en":
+            if target != "en" and not (target == "es" and session.translates):
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
 
@@ -283,57 +255,22 @@ class LiveHub:
         ]
         return max(silent, key=lambda entry: entry.session.frameless_s, default=None)
 
-    def resume(self, resume: Resume, principal: Principal = ANONYMOUS) -> LiveSession:
-        """The session of a client that lost its connection; events it has not received are sent again. Raises
-        UnknownSession, for sessions of other accounts too."""
-        entry = self._entries.get(resume.session_id)
-        if entry is None or not hmac.compare_digest(entry.session.token.encode(), resume.token.encode()):
-            raise errors.UnknownSession
-        if entry.session.principal.user_id != principal.user_id:
-            raise errors.UnknownSession
-        if not entry.connected:
-            entry.connected = True
-            self.streams.in_use += 1
-        entry.connection += 1
+    def _ready(self, session: LiveSession) -> Ready:
+        return _ready(session)
+
+    def _overdue(self, session: LiveSession) -> errors.ServiceError | None:
+        if session.frameless_s > NO_FRAMES_S:
+            return errors.Idle(f"No frame came for {NO_FRAMES_S / 60:g} minutes.")
+        return None
+
+    def _ended(self, entry: _Entry) -> None:
+        self._count_frames(entry)
         session = entry.session
-        session.resume()
-        session.outbox.reconnect(resume.last_seq)
-        session.outbox.put_first(_ready(session))
-        return session
-
-    def connection_of(self, session: LiveSession) -> int:
-        entry = self._entries.get(session.id)
-        return -1 if entry is None else entry.connection
-
-    def lost(self, session: LiveSession, connection: int) -> None:
-        entry = self._entries.get(session.id)
-        if entry is not None and entry.connection == connection and entry.connected:
-            entry.connected = False
-            self.streams.in_use -= 1
-            entry.left.set()
-            entry.lost_at = time.monotonic()
-
-    async def drop(self, session_id: str) -> None:
-        """End a session at once."""
-        entry = self._entries.pop(session_id, None)
-        if entry is not None:
-            if entry.connected:
-                self.streams.in_use -= 1
-            entry.left.set()
-            try:
-                await entry.session.close()
-            finally:
-                self._count_frames(entry)
-                charge, used_s = entry.session.charge, entry.session.used_s
-                if charge is not None:
-                    settling = charge.close()
-                    self._settling[settling] = entry.session.principal.user_id
-                    settling.add_done_callback(lambda task: self._settling.pop(task, None))
-                if entry.session.record is not None:
-                    paid = self._credits is not None and charge is not None
-                    cost = self._credits.plans.credits("live", used_s) if self._credits and paid else 0
-                    entry.session.record.end(used_s, cost)
-                _log_end(entry.session)
+        if session.record is not None:
+            paid = self._credits is not None and session.charge is not None
+            cost = self._credits.plans.credits("live", session.used_s) if self._credits and paid else 0
+            session.record.end(session.used_s, cost)
+        _log_end(session)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -362,42 +299,10 @@ class LiveHub:
         metrics.waiting.labels("frames").set(sum(entry.session.frames_waiting for entry in entries))
         metrics.waiting.labels("pictures").set(sum(entry.session.images_waiting for entry in entries))
 
-    # -- the end ------------------------------------------------------------------------------------------------------
-
     async def drain(self) -> None:
-        """Refuse new sessions; every open one gets its finals and `closing`, and followers get the finals."""
-        self.draining = True
-
-        async def one(entry: _Entry) -> None:
-            await entry.session.end(Closing(), errors.Draining("The service is shutting down."), FINISH_S / 2)
-            if entry.connected:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(FINISH_S / 2):
-                        await entry.left.wait()
-
-        await asyncio.gather(*(one(entry) for entry in list(self._entries.values())))
+        """As of all sessions; followers get the finals too."""
+        await super().drain()
         self.followers.close()
-
-    async def _sweep(self) -> None:
-        """End sentences and sessions that have reached their time limits."""
-        while True:
-            await asyncio.sleep(0.5)
-            now = time.monotonic()
-            for session_id, entry in list(self._entries.items()):
-                session = entry.session
-                session.flush_if_quiet()
-                if not entry.connected:
-                    if now - entry.lost_at > RESUME_S:
-                        logger.info("live session {} was not resumed", session_id)
-                        await self.drop(session_id)
-                elif session.idle_s > IDLE_S:
-                    session.fail(errors.Idle(f"Nothing came for {IDLE_S:g} seconds."))
-                elif session.frameless_s > NO_FRAMES_S:
-                    session.fail(errors.Idle(f"No frame came for {NO_FRAMES_S / 60:g} minutes."))
-                elif now - session.began > MAX_SESSION_S:
-                    session.fail(
-                        errors.SessionTooLong(f"The session reached its limit of {MAX_SESSION_S / 3600:g} hours.")
-                    )
 
 
 def _owns(principal: Principal, session: LiveSession) -> bool:

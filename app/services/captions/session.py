@@ -20,9 +20,9 @@ from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
 from app.services.billing import limits as plan_limits
+from app.services.billing.live_charge import LiveCharge
 from app.services.captions.camera import Camera, CameraClient, FoundInImage, WaitingImage
 from app.services.captions.captions import Captions
-from app.services.captions.charging import LiveCharge
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import ChangeVocabulary, Command, Flush, Landmarks, Pause, Picture, Start
 from app.services.captions.events import (
@@ -38,9 +38,11 @@ from app.services.captions.events import (
 from app.services.captions.frames import FrameQueue
 from app.services.captions.meter import Meter
 from app.services.captions.recording import LiveRecord
+from app.services.captions.spanish import SpanishCaptions
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.events import Error, Event, Warning
 from app.services.conversation.outbox import Outbox
+from app.services.conversation.translation import PatientTranslator
 from app.services.recognition.scheduler import Client, Lane
 from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_with
 
@@ -100,6 +102,7 @@ class LiveSession:
         """Where its captions are kept; None: nowhere."""
         self.publish: Callable[[Partial | Final], None] | None = None
         """Shows its captions to who follows them; None: nobody can."""
+        self._spanish: SpanishCaptions | None = None
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
@@ -172,6 +175,14 @@ class LiveSession:
         self.send_event(VocabularyChanged(vocabulary=VocabularyInUse.of(self.recogniser)))
         self._lane.wants_turn(self)
 
+    def translate_with(self, translator: PatientTranslator) -> None:
+        """Send captions in Spanish too."""
+        self._spanish = SpanishCaptions(translator, self._send_caption, self.warn)
+
+    @property
+    def translates(self) -> bool:
+        return self._spanish is not None
+
     def touch(self) -> None:
         """A message arrived: the session is not idle."""
         self._last_message_at = self._now()
@@ -236,6 +247,8 @@ class LiveSession:
         """Release its resources."""
         self._taking, self.finished = False, True
         self._lane.forget(self)
+        if self._spanish is not None:
+            await self._spanish.close()
         if self._camera is not None:
             await self._camera.close()
 
@@ -358,6 +371,8 @@ class LiveSession:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s / 2):
                     await self._at_rest.wait()
+                    if self._spanish is not None:
+                        await self._spanish.sent()
                 return
             last_resort()
 
@@ -408,16 +423,21 @@ class LiveSession:
             event = self._captions.event(update, self._lag_ms)
             if isinstance(event, Final):
                 self._on_final(event)
-            if event is not None:
-                self.send_event(event)
-                if self.record is not None:
-                    self.record.add(event)
-                if self.publish is not None:
-                    self.publish(event)
+            if event is not None and self._spanish is not None:
+                self._spanish.put(event)
+            elif event is not None:
+                self._send_caption(event)
         if not self._flush_asked:
             self._at_rest.set()
         if self._due or self._flush_asked:
             self._lane.wants_turn(self)
+
+    def _send_caption(self, event: Partial | Final) -> None:
+        self.send_event(event)
+        if self.record is not None:
+            self.record.add(event)
+        if self.publish is not None:
+            self.publish(event)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ def of_clip(user_id: UUID, result: ClipResult, credits: int) -> list[Record]:
             ],
             "gloss_text": " ".join(glosses),
             "sentence": sentence,
-            "text": caption.text if len(parts) == 1 else {"en": sentence, "es": None},
+            "text": caption.text if len(parts) == 1 else {"en": sentence, "es": result.spanish.get(sentence)},
             "partials": [],
             "confidence": round(sum(sign.confidence for sign in signs) / len(signs), 4),
             "vocabulary": caption.vocabulary,

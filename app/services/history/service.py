@@ -81,13 +81,14 @@ class History:
             found = await repository.lines(session, session_id, after, limit + 1)
         return row, found[:limit], len(found) > limit
 
-    async def cues(self, user_id: UUID, session_id: UUID) -> list[Cue]:
-        """Its subtitles; of corrected lines, what they were corrected to. Raises NotFound."""
+    async def cues(self, user_id: UUID, session_id: UUID, language: str = "en") -> list[Cue]:
+        """Its subtitles; of corrected lines, what they were corrected to; in another language than English, those that
+        have a translation in it. Raises NotFound."""
         sentences: list[tuple[float, float, str]] = []
         after, more = -1, True
         while more:
             row, found, more = await self.get(user_id, session_id, after, PAGE)
-            sentences += [(line.start_ms / 1000, line.end_ms / 1000, _shown(line, row)) for line in found]
+            sentences += [(line.start_ms / 1000, line.end_ms / 1000, _shown(line, row, language)) for line in found]
             after = found[-1].number if found else after
         return await asyncio.to_thread(sentence_cues, sentences, row.duration_s)
 
@@ -152,7 +153,10 @@ def checked_owner(history: History | None, principal: Principal) -> tuple[Histor
     return history, principal.user_id
 
 
-def _shown(line: CaptionLine, session: CaptionSession) -> str:
+def _shown(line: CaptionLine, session: CaptionSession, language: str) -> str:
+    corrected = line.corrected_sentence is not None or line.corrected_glosses is not None
+    if language != "en" and not corrected and (translated := line.text.get(language)):
+        return str(translated)
     if line.corrected_sentence is not None:
         return line.corrected_sentence
     if line.corrected_glosses is not None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
@@ -33,11 +33,13 @@ from app.pipeline.module1_preprocessing.landmarks.engine import (
     LandmarkTrack,
 )
 from app.pipeline.module1_preprocessing.video import Frame, probe
+from app.pipeline.module4_language import to_english
 from app.pipeline.recogniser import Recogniser, Recognition
 from app.services.recognition import clips
 from app.services.recognition.device_faults import raising_device_errors
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.model_host import ModelHost
+from app.services.recognition.subtitles import runs
 from app.services.recognition.vocabularies import Wanted, reading_with
 
 R = TypeVar("R")
@@ -57,17 +59,33 @@ class ClipResult:
     """Name of the vocabulary it read with."""
     sign_language: str
     """ISO 639-3 code."""
+    spanish: Mapping[str, str] = field(default_factory=dict)
+    """What was translated: English sentence -> Spanish."""
 
     @property
     def caption(self) -> Caption:
         """What every door renders."""
-        return Caption.of_recognition(self.recognition, self.model, self.vocabulary, self.warnings)
+        caption = Caption.of_recognition(self.recognition, self.model, self.vocabulary, self.warnings)
+        return replace(caption, spanish=self.spanish.get(caption.sentence))
+
+
+async def not_translated(text: str) -> str | None:
+    return None
 
 
 class ClipService:
     """One per process; use from one event loop. Call `warm_up` first and `close` at the end."""
 
-    def __init__(self, settings: Settings, host: ModelHost, landmarks: LandmarkEngine, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        host: ModelHost,
+        landmarks: LandmarkEngine,
+        metrics: Metrics,
+        spanish: Callable[[str], Awaitable[str | None]] = not_translated,
+    ) -> None:
+        """spanish: an English sentence in Spanish; None where that is not to be had."""
+        self._spanish = spanish
         self._settings, self._host, self._landmarks, self._metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("clip")
         #: Clips that are waiting or being read.
@@ -183,9 +201,24 @@ class ClipService:
                 self._on_stage(stage, seconds)
             self._metrics.clips_read.inc()
             self._metrics.count_signs("clip", ((s.confidence, s.unsure) for s in recognition.segments))
+        translated = await self._in_spanish(recognition, recogniser.sign_language)
         seconds = time.perf_counter() - began
         read_by = recogniser.model_id, recogniser.reads, recogniser.sign_language
-        return ClipResult(recognition, warnings, seconds, *read_by)
+        return ClipResult(recognition, warnings, seconds, *read_by, translated)
+
+    async def _in_spanish(self, found: Recognition, sign_language: str) -> dict[str, str]:
+        """The whole sentence, and of a clip with pauses what is signed between them, by their English."""
+        parts = runs(found.segments)
+        english = [found.sentence]
+        if len(parts) > 1:
+            english += [to_english([sign.gloss for sign in part], sign_language) for part in parts]
+        translated: dict[str, str] = {}
+        for sentence in dict.fromkeys(english):
+            spanish = await self._spanish(sentence) if sentence else None
+            if spanish is None:
+                break
+            translated[sentence] = spanish
+        return translated
 
 
 async def _in(executor: Executor, work: Callable[[], R]) -> R:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,9 @@ LINE, LINES, READING_SPEED = 42, 2, 17.0
 UNSURE = "\N{NO-BREAK SPACE}[?]"
 
 
+Translate = Callable[[str], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Cue:
     """One subtitle."""
@@ -32,8 +35,9 @@ class Cue:
     """At most LINES lines of at most LINE characters."""
 
 
-def cues(signs: Sequence[GlossSegment], sign_language: str, duration_s: float) -> list[Cue]:
-    """Subtitles of a clip of this duration, in order; they never overlap and end with the clip.
+def cues(signs: Sequence[GlossSegment], sign_language: str, duration_s: float, translate: Translate = str) -> list[Cue]:
+    """Subtitles of a clip of this duration, in order; they never overlap and end with the clip. translate: from
+    English.
 
     A pause begins another one, and so does what would be too long to read or to stay. Where reading takes longer than
     signing, a subtitle stays longer and the next ones begin later; at the end of the clip they begin earlier.
@@ -41,7 +45,7 @@ def cues(signs: Sequence[GlossSegment], sign_language: str, duration_s: float) -
     found = [
         (part[0].start_s, part[-1].end_s, text)
         for run in runs(signs)
-        for part, text in _readable(run, sign_language)
+        for part, text in _readable(run, sign_language, translate)
         if text
     ]
     if not found:
@@ -61,15 +65,17 @@ def runs(signs: Sequence[GlossSegment]) -> list[list[GlossSegment]]:
     return runs
 
 
-def _readable(run: list[GlossSegment], sign_language: str) -> list[tuple[list[GlossSegment], str]]:
+def _readable(
+    run: list[GlossSegment], sign_language: str, translate: Translate
+) -> list[tuple[list[GlossSegment], str]]:
     """The run with its text; halved where its text or its time is too much for one subtitle."""
-    text = to_english([sign.gloss for sign in run], sign_language)
+    text = translate(to_english([sign.gloss for sign in run], sign_language))
     lines = _lines(text + UNSURE if any(sign.unsure for sign in run) else text)
     if len(run) == 1 or (len(lines) <= LINES and run[-1].end_s - run[0].start_s <= MAX_CUE_S):
         return [(run, "\n".join(lines[:LINES]))]
     middle_s = (run[0].start_s + run[-1].end_s) / 2
     half = min(range(1, len(run)), key=lambda at: abs((run[at - 1].end_s + run[at].start_s) / 2 - middle_s))
-    return [*_readable(run[:half], sign_language), *_readable(run[half:], sign_language)]
+    return [*_readable(run[:half], sign_language, translate), *_readable(run[half:], sign_language, translate)]
 
 
 def _lines(text: str) -> list[str]:
@@ -103,10 +109,10 @@ def _spread(signed: list[tuple[float, float]], needed: list[float], duration_s: 
     return shown
 
 
-def subtitles(caption: Caption, sign_language: str, form: Literal["srt", "vtt"]) -> str:
-    """The subtitles of a clip as SubRip or WebVTT."""
+def subtitles(caption: Caption, sign_language: str, form: Literal["srt", "vtt"], translate: Translate = str) -> str:
+    """The subtitles of a clip as SubRip or WebVTT. translate: from English."""
     write = to_srt if form == "srt" else to_vtt
-    return write(cues(caption.signs, sign_language, caption.duration_s))
+    return write(cues(caption.signs, sign_language, caption.duration_s, translate))
 
 
 def sentence_cues(sentences: Sequence[tuple[float, float, str]], duration_s: float) -> list[Cue]:

@@ -13,9 +13,9 @@ from app.core import errors
 from app.core.errors import ServiceError
 from app.core.principal import Principal
 from app.db.database import Database
+from app.services.billing import live_charge as charging
 from app.services.billing.credits import Credits
-from app.services.captions import charging
-from app.services.captions.charging import LiveCharge
+from app.services.billing.live_charge import LiveCharge
 from app.services.conversation.events import Event
 from tests.support.ledger import NOTHING, balance, credits_of, new_user, opened
 

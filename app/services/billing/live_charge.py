@@ -1,4 +1,4 @@
-"""The credits of one live session: held ahead of it, recorded as it goes, settled when it ends."""
+"""The credits of one live session of any kind: held ahead of it, recorded as it goes, settled when it ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from loguru import logger
 from app.core.errors import DatabaseUnavailable, InsufficientCredits, NotFound, PlanLimit, ServiceError
 from app.services.billing.credits import Credits, Reservation
 from app.services.billing.plans import Plan
-from app.services.conversation.events import Event
 
 #: Seconds between looks at what a session has used.
 TICK_S = 1.0
@@ -37,7 +36,7 @@ class ChargedSession(Protocol):
     @property
     def failed(self) -> ServiceError | None: ...
     def warn(self, code: str, message: str) -> None: ...
-    async def end(self, last: Event | None, problem: ServiceError, timeout_s: float) -> None: ...
+    async def end(self, last: None, problem: ServiceError, timeout_s: float) -> None: ...
 
 
 class LiveCharge:

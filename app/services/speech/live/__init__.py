@@ -1,0 +1,1 @@
+"""Live speech: sound in, captions in both languages and a voice out."""

@@ -1,0 +1,141 @@
+"""Events of live speech, in addition to those of every live session."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.services.conversation import events
+from app.services.conversation.events import Closing, Error, Pong, Warning
+
+#: Slot of the outbox.
+PARTIAL = 0
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SpeechConfig(_Part):
+    """The settings in use, as in `start`."""
+
+    language: str | None
+    targets: tuple[str, ...]
+    voice: str | None
+    interim: bool
+    encoding: str
+    rate: int
+    endpoint_ms: int
+
+
+class SpeechEngines(_Part):
+    """Names of the engines; null: none."""
+
+    transcription: str
+    translation: str | None
+    voice: str | None
+
+
+class SpeechReady(events.Ready):
+    config: SpeechConfig
+    """The settings in use."""
+    engines: SpeechEngines
+    """`transcription`, `translation`, `voice`."""
+
+
+class Heard(_Part):
+    """One word."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    final: bool
+    """Whether two readings in a row agreed on it, and on all before it."""
+
+
+class Translations(_Part):
+    """The caption by language; null: not translated, or not asked for."""
+
+    en: str | None = None
+    es: str | None = None
+
+
+class _SpeechCaption(events.Event):
+    segment: int
+    """Number of the sentence, from 0."""
+    revision: int
+    """Increases with every event about this sentence."""
+    start_ms: int
+    end_ms: int
+    language: str
+    """What is spoken, ISO 639-1."""
+    words: tuple[Heard, ...]
+    """`text`, `start_ms`, `end_ms`, `final`."""
+    sentence: str
+    """What was said."""
+    text: Translations
+    """The same by language: `en`, `es`."""
+    lag_ms: float
+    """From the end of the sound that was read to this event."""
+
+
+class SpeechPartial(_SpeechCaption):
+    """What has been heard so far; replaces the one before."""
+
+    slot: ClassVar[int | None] = PARTIAL
+    type: Literal["partial"] = "partial"
+
+
+class SpeechFinal(_SpeechCaption):
+    """A finished sentence; sent once, never changed."""
+
+    clears: ClassVar[tuple[int, ...]] = (PARTIAL,)
+    kept: ClassVar[bool] = True
+    type: Literal["final"] = "final"
+    reason: Literal["endpoint", "flush", "too_long"]
+
+
+class Audio(events.Event):
+    """A piece of a finished sentence read aloud, where `start` asked for a voice."""
+
+    outlives_connection: ClassVar[bool] = False
+    type: Literal["audio"] = "audio"
+    segment: int
+    language: str
+    rate: int
+    """Samples per second."""
+    data: str
+    """Base64 of 16-bit little-endian mono samples."""
+    last: bool
+    """Whether it is the last piece of the sentence."""
+
+
+class SpeechStats(events.Event):
+    """Statistics of the session: after a second, then every 5 s."""
+
+    type: Literal["stats"] = "stats"
+    seconds: float
+    """Of sound received."""
+    dropped_s: float
+    """Of sound dropped under load."""
+    lag_ms: float
+    credits_remaining: float | None = None
+
+
+class SpeechUsage(_Part):
+    seconds: float
+    dropped_s: float
+    segments: int
+
+
+class SpeechDone(events.Done):
+    usage: SpeechUsage
+    """`seconds` of sound, `dropped_s`, `segments`."""
+
+
+SpeechEvent = Annotated[
+    SpeechReady | SpeechPartial | SpeechFinal | Audio | SpeechStats | Warning | Error | Closing | SpeechDone | Pong,
+    Field(discriminator="type"),
+]
+"""All events of live speech, by `type`."""

@@ -1,0 +1,416 @@
+"""One client's live speech: sound in, events out through the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from app.core.errors import InternalError, InvalidMessage, ServiceError, SlowReader
+from app.core.principal import ANONYMOUS, Principal
+from app.services.billing.live_charge import LiveCharge
+from app.services.conversation.completion import CompletedEvents
+from app.services.conversation.events import Event, Warning
+from app.services.conversation.outbox import Outbox
+from app.services.conversation.translation import PatientTranslator
+from app.services.speech.live.commands import Sound, SpeechFlush, SpeechStart
+from app.services.speech.live.events import (
+    Audio,
+    Heard,
+    SpeechDone,
+    SpeechFinal,
+    SpeechPartial,
+    SpeechStats,
+    SpeechUsage,
+    Translations,
+)
+from app.services.speech.live.reader import Reading, SpeechReader
+from app.services.speech.service import SpeechService, unavailable
+from app.speech.audio import PCM_RATE
+from app.speech.endpoint import Endpointer
+from app.speech.engines import SAMPLE_RATE, EngineMissing, Samples, Transcript, Word
+from app.speech.streams import ContainerStream, PcmStream
+from app.speech.text import sentences
+
+#: Seconds kept from before speech was heard.
+BEFORE_S = 0.4
+#: Seconds of new speech that make another reading worth it; of silence after which a sentence may be over.
+LOOK_S, MAYBE_OVER_S = 0.5, 0.2
+#: A sentence is cut after this many seconds; this much sound may wait at most.
+LONGEST_S, MAX_WAITING_S = 20.0, 25.0
+#: A client that stops sending has ended its sentence after the pause, and this many seconds.
+QUIET_S = 0.7
+#: Seconds to process what was received before a session ends: from the service's side, from the client's.
+FINISH_S, STOP_S = 10.0, 30.0
+#: Sentences that wait to be read aloud; samples of a piece of sound.
+MAX_SPOKEN, PIECE = 4, PCM_RATE // 2
+NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
+
+
+class SpeechSession:
+    """Not thread-safe; use from one event loop."""
+
+    def __init__(
+        self,
+        start: SpeechStart,
+        reader: SpeechReader,
+        service: SpeechService,
+        translator: PatientTranslator | None,
+        principal: Principal = ANONYMOUS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """translator: None if captions are not translated."""
+        self.id, self.token = secrets.token_hex(8), secrets.token_urlsafe(24)
+        self.start, self.principal = start, principal
+        self.charge: LiveCharge | None = None
+        self.outbox = Outbox()
+        self.began = now()
+        self.finished = False
+        self.failed: ServiceError | None = None
+        self._reader, self._service, self._translator, self._now = reader, service, translator, now
+        self._last_message_at = self._last_sound_at = self.began
+        self._loop = asyncio.get_running_loop()
+        self._pcm = PcmStream(start.rate) if start.encoding == "pcm16" else None
+        self._container: ContainerStream | None = None
+        self._endpointer = Endpointer()
+        self._buffer: deque[Samples] = deque()
+        self._buffered = 0  # samples
+        self._speaking = False
+        self._looked = 0  # position up to which a reading has been asked for
+        self._flush_at: int | None = None
+        self._covered: tuple[Reading, Transcript] | None = None  # the latest reading of the running sentence
+        self._hypothesis: tuple[str, ...] = ()
+        self._agreed = 0
+        self._language: str | None = start.language
+        self._segment = self._revision = 0
+        self._received = self._dropped = 0
+        self._lag_ms = 0.0
+        self._taking = True
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+        self._without = False
+        self._outgoing = CompletedEvents(self._translated, self._send_caption, "speech-captions")
+        self._to_speak: deque[tuple[int, str]] = deque()
+        self._speaker: asyncio.Task[None] | None = None
+
+    # -- for the conversation and the hub ------------------------------------------------------------------------------
+
+    @property
+    def has_input(self) -> bool:
+        return self._received > 0
+
+    @property
+    def idle_s(self) -> float:
+        return self._now() - self._last_message_at
+
+    @property
+    def used_s(self) -> float:
+        """Seconds of sound so far, as they are charged."""
+        return self._received / SAMPLE_RATE
+
+    async def handle(self, command: Sound | SpeechFlush) -> None:
+        """Raises ServiceError; the session continues."""
+        match command:
+            case Sound():
+                self.take(command.data)
+            case SpeechFlush():
+                self.flush()
+
+    def touch(self) -> None:
+        self._last_message_at = self._now()
+
+    def resume(self) -> None:
+        self._taking = True
+        self.touch()
+
+    def fail(self, problem: ServiceError) -> None:
+        """End the session; the first reason is kept."""
+        self.failed = self.failed or problem
+        self._at_rest.set()
+
+    def send_event(self, event: Event, last: bool = False) -> None:
+        try:
+            (self.outbox.put_last if last else self.outbox.put)(event)
+        except SlowReader as problem:
+            self.fail(problem)
+
+    def warn(self, code: str, message: str) -> None:
+        self.send_event(Warning(code=code, message=message))
+
+    async def finish(self) -> None:
+        await self.flushed(STOP_S)
+        self.finished = True
+        self.send_event(SpeechDone(usage=self.usage()), last=True)
+
+    async def end(self, last: Event | None, problem: ServiceError, timeout_s: float) -> None:
+        await self.flushed(timeout_s)
+        if last is not None:
+            self.send_event(last, last=True)
+        self.fail(problem)
+
+    async def flushed(self, timeout_s: float) -> None:
+        """Accept no more sound; return when what was received has been read, sent and spoken."""
+        self._taking = False
+        if self._container is not None:
+            self._container.close()
+            await asyncio.sleep(0.2)
+        self.flush()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._at_rest.wait()
+                await self._outgoing.sent()
+                if self._speaker is not None:
+                    await asyncio.wait({self._speaker})
+
+    async def close(self) -> None:
+        self._taking, self.finished = False, True
+        self._reader.forget(self)
+        if self._container is not None:
+            self._container.close()
+        if self._speaker is not None:
+            self._speaker.cancel()
+            await asyncio.gather(self._speaker, return_exceptions=True)
+        await self._outgoing.close()
+
+    # -- in ------------------------------------------------------------------------------------------------------------
+
+    def take(self, data: bytes) -> None:
+        """A piece of sound. Raises InvalidMessage for one that cannot be used."""
+        self._last_sound_at = self._now()
+        if not self._taking:
+            return
+        if self._pcm is not None:
+            self._add(self._pcm.add(data))
+            return
+        if self._container is None:
+            loop = self._loop
+
+            def on_samples(samples: Samples) -> None:
+                loop.call_soon_threadsafe(self._add, samples)
+
+            def on_end(well: bool) -> None:
+                loop.call_soon_threadsafe(self._on_end, well)
+
+            self._container = ContainerStream(on_samples, on_end)
+        if not self._container.put(data):
+            raise InvalidMessage("More sound came than can be decoded; a piece was dropped.")
+
+    def _on_end(self, well: bool) -> None:
+        if not well and not self.finished:
+            self.fail(InvalidMessage("The sound is no WebM or Ogg with Opus. Send encoding 'pcm16', or such a file."))
+
+    def _add(self, samples: Samples) -> None:
+        self._received += len(samples)
+        if self.charge is not None and self.used_s > self.charge.payable_s:
+            self._dropped += len(samples)
+            return
+        heard = self._endpointer.add(samples)
+        self._buffer.append(samples)
+        self._buffered += len(samples)
+        if not self._speaking:
+            if not heard:
+                self._trim(BEFORE_S)
+                return
+            self._speaking = True
+            self._at_rest.clear()
+            self._looked = self._endpointer.position
+        while self._buffered > MAX_WAITING_S * SAMPLE_RATE:
+            lost = self._buffer.popleft()
+            self._buffered -= len(lost)
+            self._dropped += len(lost)
+        self._look()
+
+    def _trim(self, seconds: float) -> None:
+        keep = int(seconds * SAMPLE_RATE)
+        while self._buffer and self._buffered - len(self._buffer[0]) >= keep:
+            self._buffered -= len(self._buffer.popleft())
+
+    def _look(self) -> None:
+        """Ask for a reading, or end the sentence, as the sound so far wants it."""
+        here, covered = self._endpointer, self._covered
+        silent_s = here.silence_s
+        if covered is not None and covered[0].until >= here.last_loud and silent_s * 1000 >= self.start.endpoint_ms:
+            self._end(*covered, "endpoint")
+            return
+        new_s = (here.position - self._looked) / SAMPLE_RATE
+        maybe_over = silent_s >= MAYBE_OVER_S and self._looked < here.last_loud + MAYBE_OVER_S * SAMPLE_RATE
+        if maybe_over or (new_s >= LOOK_S and silent_s < MAYBE_OVER_S):
+            self._reader.wants_turn(self)
+
+    def flush(self) -> None:
+        """End the sentence after what was received so far."""
+        if self._speaking:
+            self._flush_at = self._endpointer.position
+            self._reader.wants_turn(self)
+
+    def flush_if_quiet(self) -> None:
+        quiet_s = self._now() - self._last_sound_at
+        if self._speaking and self._flush_at is None and quiet_s > self.start.endpoint_ms / 1000 + QUIET_S:
+            self.flush()
+
+    # -- the reader's side ---------------------------------------------------------------------------------------------
+
+    def take_work(self) -> Reading | None:
+        if not self._speaking or not self._buffered:
+            return None
+        self._looked = self._endpointer.position
+        return Reading(np.concatenate(list(self._buffer)), self._language, self._looked)
+
+    def on_result(self, reading: Reading, outcome: Transcript | Exception) -> None:
+        if isinstance(outcome, EngineMissing):
+            self.fail(unavailable(outcome))
+            return
+        if isinstance(outcome, Exception):
+            self.warn("speech_failed", "A piece of speech could not be read; the session goes on.")
+            outcome = Transcript(self._language or "en", None, (), 0.0)
+        if not self._speaking:
+            return
+        if self._language is None and outcome.text and len(reading.samples) > 1.5 * SAMPLE_RATE:
+            self._language = outcome.language
+        here = self._endpointer
+        self._lag_ms = (here.position - reading.until) / SAMPLE_RATE * 1000
+        over = reading.until >= here.last_loud
+        if self._flush_at is not None and reading.until >= self._flush_at:
+            self._end(reading, outcome, "flush")
+        elif over and here.silence_s * 1000 >= self.start.endpoint_ms:
+            self._end(reading, outcome, "endpoint")
+        elif len(reading.samples) >= LONGEST_S * SAMPLE_RATE:
+            self._end(reading, outcome, "too_long")
+        else:
+            self._covered = reading, outcome
+            self._agree(outcome)
+            if self.start.interim and outcome.text:
+                self._revision += 1
+                self._outgoing.put(SpeechPartial(**self._content(reading, outcome, self._agreed)))
+            if self._flush_at is not None:
+                self._reader.wants_turn(self)
+            else:
+                self._look()
+
+    def _agree(self, outcome: Transcript) -> None:
+        """Words are final when two readings in a row have them."""
+        words = tuple(word.text.lower().strip(".,;:!?¿¡") for word in outcome.words)
+        same = 0
+        for one, other in zip(words, self._hypothesis, strict=False):
+            if one != other:
+                break
+            same += 1
+        self._agreed = same
+        self._hypothesis = words
+
+    def _end(self, reading: Reading, outcome: Transcript, reason: Literal["endpoint", "flush", "too_long"]) -> None:
+        if outcome.text:
+            self._revision += 1
+            content = self._content(reading, outcome, len(outcome.words))
+            self._outgoing.put(SpeechFinal(**content, reason=reason))
+            self._segment += 1
+        newer = self._endpointer.position - reading.until
+        if newer > 0 and self._endpointer.last_loud > reading.until:  # the next sentence has begun
+            self._trim(newer / SAMPLE_RATE + 0.05)
+        else:
+            self._trim(BEFORE_S)
+            self._speaking = False
+            self._at_rest.set()
+        self._covered, self._flush_at = None, None
+        self._hypothesis, self._agreed, self._revision = (), 0, 0
+        self._language = self.start.language
+
+    def _content(self, reading: Reading, outcome: Transcript, settled: int) -> dict[str, Any]:
+        offset_s = (reading.until - len(reading.samples)) / SAMPLE_RATE
+        words = outcome.words or tuple(Word(p.text, p.start_s, p.end_s) for p in outcome.passages)
+        heard = [
+            Heard(
+                text=word.text,
+                start_ms=max(0, round((word.start_s + offset_s) * 1000)),
+                end_ms=max(0, round((word.end_s + offset_s) * 1000)),
+                final=place < settled,
+            )
+            for place, word in enumerate(words)
+        ]
+        return {
+            "segment": self._segment,
+            "revision": self._revision,
+            "start_ms": heard[0].start_ms,
+            "end_ms": heard[-1].end_ms,
+            "language": outcome.language,
+            "words": tuple(heard),
+            "sentence": outcome.text,
+            "text": Translations(**{outcome.language: outcome.text}),
+            "lag_ms": round(self._lag_ms, 1),
+        }
+
+    # -- out -----------------------------------------------------------------------------------------------------------
+
+    async def _translated(self, event: SpeechPartial | SpeechFinal) -> SpeechPartial | SpeechFinal:
+        """Sentence by sentence: only those that have changed are translated again."""
+        began, text = time.monotonic(), {event.language: event.sentence}
+        for target in {*self.start.targets, *([self.start.voice] if self.start.voice else [])} - {event.language}:
+            if self._translator is None:
+                continue
+            parts = [
+                await self._translator.translate(sentence, event.language, target)
+                for sentence in sentences(event.sentence)
+            ]
+            known = [part for part in parts if part is not None]
+            if len(known) < len(parts) and not self._without:
+                self.warn("no_translation", NO_TRANSLATION)
+            self._without = len(known) < len(parts)
+            if not self._without:
+                text[target] = " ".join(known)
+        late_ms = (time.monotonic() - began) * 1000
+        update = {"text": Translations(**text), "lag_ms": round(event.lag_ms + late_ms, 1)}
+        return event.model_copy(update=update)
+
+    def _send_caption(self, event: SpeechPartial | SpeechFinal) -> None:
+        self.send_event(event)
+        if isinstance(event, SpeechFinal) and self.start.voice not in (None, event.language):
+            content = getattr(event.text, str(self.start.voice))
+            if content is None:
+                return
+            if len(self._to_speak) >= MAX_SPOKEN:
+                self.warn("voice_late", "The voice cannot keep up; a sentence was not read aloud.")
+                return
+            self._to_speak.append((event.segment, content))
+            if self._speaker is None or self._speaker.done():
+                self._speaker = asyncio.create_task(self._speak(), name=f"voice-{self.id}")
+
+    async def _speak(self) -> None:
+        language = str(self.start.voice)
+        while self._to_speak:
+            segment, content = self._to_speak.popleft()
+            try:
+                pending = b""
+                async for piece in self._service.synthesise(content, language, "pcm"):
+                    pending += piece
+                    while len(pending) > 2 * PIECE:
+                        self._send_sound(segment, language, pending[: 2 * PIECE], False)
+                        pending = pending[2 * PIECE :]
+                self._send_sound(segment, language, pending, True)
+            except ServiceError as problem:
+                self.warn("no_voice", problem.detail)
+            except Exception:  # noqa: BLE001 - captions go on without the voice
+                self.warn("no_voice", InternalError.example)
+
+    def _send_sound(self, segment: int, language: str, data: bytes, last: bool) -> None:
+        encoded = base64.b64encode(data).decode()
+        self.send_event(Audio(segment=segment, language=language, rate=PCM_RATE, data=encoded, last=last))
+
+    # -- numbers -------------------------------------------------------------------------------------------------------
+
+    def stats(self) -> SpeechStats:
+        credits = self.charge.credits_remaining if self.charge is not None else None
+        dropped_s = round(self._dropped / SAMPLE_RATE, 2)
+        return SpeechStats(
+            seconds=round(self.used_s, 2), dropped_s=dropped_s, lag_ms=round(self._lag_ms, 1), credits_remaining=credits
+        )
+
+    def usage(self) -> SpeechUsage:
+        dropped_s = round(self._dropped / SAMPLE_RATE, 2)
+        return SpeechUsage(seconds=round(self.used_s, 2), dropped_s=dropped_s, segments=self._segment)

@@ -1,0 +1,1 @@
+"""Speech: transcription, translation and voice; three protocols with their engines beside them. Knows no settings."""

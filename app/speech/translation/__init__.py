@@ -1,0 +1,1 @@
+"""Engines that translate between English and Spanish."""
