@@ -1,4 +1,4 @@
-"""The pages at /, /captions, /account and /training and Swagger UI, all files from this machine."""
+"""The pages at /, /teach, /captions, /account and /training and Swagger UI, all files from this machine."""
 
 from __future__ import annotations
 
@@ -62,6 +62,11 @@ async def index() -> Response:
 async def captions() -> Response:
     """Captions alone, of the sessions that the link names."""
     return FileResponse(WEB / "captions.html", media_type="text/html")
+
+
+@router.api_route("/teach", methods=["GET", "HEAD"])
+async def teach() -> Response:
+    return FileResponse(WEB / "teach.html", media_type="text/html")
 
 
 @router.api_route("/account", methods=["GET", "HEAD"])

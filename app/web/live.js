@@ -5,7 +5,8 @@ import { el, number, wayOut } from "./dom.js";
 import { followSecret } from "./followers.js";
 import { drawInStep, nothingDrawn, remember } from "./in_step.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
-import { follow, listCameras, settings, vocabulary } from "./settings.js";
+import { onReadingWith, readingWith, setsKnown } from "./reading_with.js";
+import { follow, listCameras, settings } from "./settings.js";
 import { cameraTrouble, notice, noProblem, offerSamples, problem, setStage } from "./stage.js";
 import { StreamClock } from "./stream_clock.js";
 import { plural, t } from "./texts.js";
@@ -47,6 +48,7 @@ function showState(state, text) {
 
 async function connect(run) {
   let address;
+  await setsKnown;
   try {
     address = await socketAddress("/ws/stream");
   } catch (refusal) {
@@ -63,7 +65,7 @@ async function connect(run) {
   socket.addEventListener("open", () => {
     const start = {
       type: "start", endpoint_ms: settings.endpoint_ms, aspect: video.videoWidth / video.videoHeight, landmarks: true,
-      vocabulary: vocabulary(), save: settings.save && signedIn() !== null, follow: followSecret(),
+      ...readingWith(), save: settings.save && signedIn() !== null, follow: followSecret(),
     };
     if (run.session) start.resume = { session_id: run.session, token: run.token, last_seq: run.seq };
     socket.send(JSON.stringify(start));
@@ -134,7 +136,7 @@ function receive(run, event) {
       run.renewed = true; // a ticket that came too late, or a sign-in that ended: `connect` asks for another
     } else if (event.fatal && !(event.code in TRY_AGAIN)) {
       refused(run, event.code, event.message);
-    } else if (event.code === "unknown_vocabulary") {
+    } else if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(event.code)) {
       el("live-status").textContent = event.message;
     }
   } else if (event.type === "done") {
@@ -323,9 +325,11 @@ el("try-now").addEventListener("click", () => { if (live) tryAgain(live); });
 addEventListener("pagehide", () => live?.socket?.close(1000)); // ends the session at once
 follow("skeleton", (wanted) => { if (!wanted) nothingDrawn(); });
 follow("partials", (wanted) => { if (!wanted && isOpen()) clearRunning(); });
-follow("vocabulary", () => {
-  if (live?.ready && !live.ending) live.socket.send(JSON.stringify({ type: "vocabulary", vocabulary: vocabulary() }));
-});
+function readOtherSigns() {
+  if (live?.ready && !live.ending) live.socket.send(JSON.stringify({ type: "vocabulary", ...readingWith() }));
+}
+follow("vocabulary", readOtherSigns);
+onReadingWith(readOtherSigns);
 followAccount((user) => { el("saving").hidden = user === null; });
 follow("camera", () => { if (live?.stream && !live.ending) begin(null); });
 

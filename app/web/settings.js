@@ -82,13 +82,19 @@ export async function listCameras() {
   el("cameras").hidden = cameras.length < 2;
 }
 
+let byDefault = null;
+
 export function listVocabularies({ vocabularies, default: usual }) {
+  byDefault = usual;
   el("set-vocabulary").options[0].textContent = t("Default ({name})", { name: usual });
   fill(el("set-vocabulary"), vocabularies.map(({ name, size }) => [name, `${name}, ${plural(size, "1 sign", "{n} signs")}`]));
 }
 
 // The one to ask for; null: the default, also where the service has no such vocabulary any more.
 export const vocabulary = () => el("set-vocabulary").value || null;
+
+// The name of what is read, the default's too; null before it is known.
+export const vocabularyName = () => vocabulary() ?? byDefault;
 
 const voices = () => speechSynthesis.getVoices().filter((voice) => voice.lang.startsWith("en"));
 

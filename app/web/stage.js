@@ -5,6 +5,8 @@ import { complain, el, make } from "./dom.js";
 import { nothingDrawn } from "./in_step.js";
 import { t } from "./texts.js";
 
+export { cameraTrouble } from "./camera_trouble.js";
+
 const FIRST = [ // samples that are offered by a button; all others are in a list
   ["hello.mp4", "Hello"], ["thank-you_goodbye.mp4", "Thank you, goodbye"], ["yes_please.mp4", "Yes, please"],
   ["i-love-you.mp4", "I love you"],
@@ -34,23 +36,6 @@ export function noProblem() { el("live-problem").hidden = el("live-warning").hid
 
 // Something to know while captions go on.
 export function notice(title, text, link) { complain(el("live-warning"), title, ` ${text}`, link); }
-
-// Why there is no picture of a camera: [title, what to do].
-export function cameraTrouble(error) {
-  if (!navigator.mediaDevices) {
-    return [t("The camera cannot be used here"), t("Browsers allow the camera only on pages over https or on localhost.")];
-  }
-  if (error.name === "NotAllowedError" || error.name === "SecurityError") {
-    return [t("The camera is blocked"), t("Allow it for this page: by the icon beside the address, or in the settings of the browser. Then press the button again.")];
-  }
-  if (error.name === "NotFoundError" || error.name === "OverconstrainedError") {
-    return [t("No camera was found"), t("Connect one and press the button again, or watch a sample, or caption a video file.")];
-  }
-  if (error.name === "NotReadableError" || error.name === "AbortError") {
-    return [t("The camera does not start"), t("Another program may be using it. Close that, then press the button again.")];
-  }
-  return [t("The camera cannot be used"), error.message];
-}
 
 el("more-samples").addEventListener("click", () => setStage("idle"));
 

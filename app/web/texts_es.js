@@ -1,6 +1,9 @@
 // The texts of the pages in Spanish, by their English.
 
+import { teaching } from "./texts_es_teach.js";
+
 export const es = {
+  ...teaching,
   // Every page
   "Glossline: captions for sign language": "Glossline: subtítulos para la lengua de signos",
   "Skip to the captions": "Ir a los subtítulos", "Skip to the account": "Ir a la cuenta", "Skip to the jobs": "Ir a los trabajos",

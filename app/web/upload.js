@@ -1,8 +1,9 @@
 // A video file: chosen or dropped, sent with progress, answered with its sentence and signs.
 
 import { complain, el, make, percent, readFrom, save, wayOut } from "./dom.js";
+import { readingWith, setsKnown } from "./reading_with.js";
 import { bearer, mayCaption, query, signedIn } from "./session.js";
-import { settings, vocabulary } from "./settings.js";
+import { settings } from "./settings.js";
 import { howButton } from "./signs.js";
 import { asSubtitles } from "./subtitles.js";
 import { language, plural, t } from "./texts.js";
@@ -125,7 +126,8 @@ function progress(share) {
 function send(file, token) {
   const body = new FormData();
   body.append("file", file);
-  if (vocabulary()) body.append("vocabulary", vocabulary());
+  const { vocabulary, sign_sets } = readingWith();
+  if (vocabulary) body.append("vocabulary", vocabulary);
   const request = new XMLHttpRequest();
   request.responseType = "json";
   request.upload.addEventListener("progress", (event) => progress(event.loaded / event.total));
@@ -154,7 +156,9 @@ function send(file, token) {
     el("stop").hidden = true;
     if (hadFocus) el("send").focus();
   });
-  request.open("POST", `/api/inference/predict${query({ format: "cues", save: settings.save && signedIn() ? "true" : "" })}`);
+  request.open("POST", `/api/inference/predict${query({
+    format: "cues", save: settings.save && signedIn() ? "true" : "", sign_sets: sign_sets?.join(",") ?? "",
+  })}`);
   if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
   request.send(body);
   return request;
@@ -169,7 +173,7 @@ el("form").addEventListener("submit", async (event) => {
     const why = t("This service captions only for people who have signed in.");
     return complain(el("problem"), t("Sign in first"), why, wayOut("unauthenticated"));
   }
-  const token = await bearer().catch(() => null);
+  const [token] = await Promise.all([bearer().catch(() => null), setsKnown]);
   if (sending) return;
   el("status").textContent = t("Sending the video.");
   progress(0);

@@ -14,7 +14,7 @@ ATTRIBUTES = ("aria-label", "placeholder", "title", "alt")
 SAME = {"Glossline", "–", "…", "✕", "English"}
 VOID = {"meta", "link", "img", "input", "path", "rect", "circle", "br"}
 #: The training page is for operators and English; the others hold the texts, or none.
-ENGLISH = {"training.js", "chart.js", "texts_es.js", "texts.js"}
+ENGLISH = {"training.js", "chart.js", "texts_es.js", "texts_es_teach.js", "texts.js"}
 
 
 class Texts(HTMLParser):
@@ -43,10 +43,11 @@ class Texts(HTMLParser):
 
 
 def spanish() -> dict[str, str]:
-    return dict(re.findall(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"', (WEB / "texts_es.js").read_text()))
+    table = "".join((WEB / name).read_text() for name in ("texts_es.js", "texts_es_teach.js"))
+    return dict(re.findall(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"', table))
 
 
-@pytest.mark.parametrize("page", ["index.html", "captions.html", "account.html"])
+@pytest.mark.parametrize("page", ["index.html", "captions.html", "account.html", "teach.html"])
 def test_pages(page: str) -> None:
     texts = Texts()
     texts.feed((WEB / page).read_text())
@@ -57,6 +58,7 @@ def test_pages(page: str) -> None:
 def test_scripts(script: str) -> None:
     source = (WEB / script).read_text()
     used = set(re.findall(r'\bt\(\s*"((?:[^"\\]|\\.)*)"', source))
+    used |= set(re.findall(r'^  \w+: "((?:[^"\\]|\\.)*)",$', source, re.M)) if script == "teach.js" else set()
     used |= {text for pair in re.findall(r'plural\([^"]*"([^"]*)", "([^"]*)"\)', source) for text in pair}
     assert used - set(spanish()) == set()
 
