@@ -6,7 +6,7 @@ import { followSecret } from "./followers.js";
 import { FrameSource } from "./frame_source.js";
 import { drawInStep, nothingDrawn, remember } from "./in_step.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
-import { onReadingWith, readingWith, setsKnown } from "./reading_with.js";
+import { onReadingWith, readingWith, setsKnown, whyNotRead } from "./reading_with.js";
 import { follow, listCameras, settings } from "./settings.js";
 import { cameraTrouble, notice, noProblem, offerSamples, problem, setStage } from "./stage.js";
 import { StreamClock } from "./stream_clock.js";
@@ -153,6 +153,7 @@ function refused(run, code, message) {
     message = t("What was captioned is safe. More credits come with each month, or at once with a larger plan."); // for people
     credits(0);
   }
+  if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(code)) message = whyNotRead(code) ?? message;
   if (!run.ending) run.refusal = [t(TITLES[code] ?? "Captions stopped"), message, wayOut(code)];
 }
 

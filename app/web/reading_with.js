@@ -20,6 +20,16 @@ export function readingWith() {
   return { vocabulary: chosenSets().alone ? null : vocabularyName(), sign_sets: sets };
 }
 
+// What people can do when the service refuses that; null where it is not the sets.
+export function whyNotRead(code) {
+  if (!ids().length) return null;
+  if (code === "unknown_vocabulary") {
+    return chosenSets().alone ? null : t("This recogniser reads taught signs only alone: choose “Only the taught signs” in the settings.");
+  }
+  if (code === "unknown_sign_set") return t("A set of taught signs is not shared any more. Take its tick away in the settings.");
+  return t("A set of taught signs cannot be read: it has no recordings, or was taught to another recogniser. Take its tick away in the settings, or teach its signs again.");
+}
+
 export const onReadingWith = onChoice;
 
 function choice(set, about) {

@@ -70,6 +70,10 @@ export const teaching = {
   "Taught signs, read beside them": "Signos enseñados, leídos junto a ellos", "Only the taught signs": "Solo los signos enseñados",
   "{name}, shared with you": "{name}, compartido con usted", "Is a sign missing, or do you sign it in another way?": "¿Falta un signo, o lo signa de otra manera?", "Teach it": "Enséñelo",
 
+  "This recogniser reads taught signs only alone: choose “Only the taught signs” in the settings.": "Este reconocedor lee los signos enseñados solo sin otros: elija «Solo los signos enseñados» en los ajustes.",
+  "A set of taught signs is not shared any more. Take its tick away in the settings.": "Un conjunto de signos enseñados ya no se comparte. Quite su marca en los ajustes.",
+  "A set of taught signs cannot be read: it has no recordings, or was taught to another recogniser. Take its tick away in the settings, or teach its signs again.": "Un conjunto de signos enseñados no se puede leer: no tiene grabaciones o se enseñó a otro reconocedor. Quite su marca en los ajustes o enséñelos otra vez.",
+
   // Sign languages
   "American Sign Language (ASL)": "Lengua de signos americana (ASL)", "Argentine Sign Language (LSA)": "Lengua de señas argentina (LSA)", "Australian Sign Language (Auslan)": "Lengua de signos australiana (Auslan)",
   "Brazilian Sign Language (Libras)": "Lengua de signos brasileña (Libras)", "British Sign Language (BSL)": "Lengua de signos británica (BSL)", "Chinese Sign Language (CSL)": "Lengua de signos china (CSL)",

@@ -163,6 +163,28 @@ async def test_captions_lie_over_the_picture_and_are_listed_with_their_times(bro
         assert await page.evaluate("localStorage.getItem('glossline.transcript')") is None
 
 
+async def test_small_windows_have_the_captions_too(browser: Any, address: str) -> None:
+    async with opened(browser, address) as page:
+        await page.click("#view-menu summary")
+        await page.click("#small-window")
+        small = "documentPictureInPicture.window?.document.querySelector('.sentence')?.textContent"
+        await page.wait_for_function(f"() => {small} === ''")
+        await page.click("[data-sample='hello.mp4']")
+        await page.wait_for_function(f"() => {small} === 'Hello.'", polling=200)
+        # Browsers without a window for pages have one for videos, or say what to do.
+        await page.evaluate("() => { delete window.documentPictureInPicture; }")
+        await page.click("#view-menu summary")
+        await page.click("#small-window")
+        await page.wait_for_function("() => document.pictureInPictureElement !== null", polling=200)
+        await page.evaluate("Object.defineProperty(Document.prototype, 'pictureInPictureEnabled', { value: false })")
+        await page.click("#view-menu summary")
+        await page.click("#small-window")
+        await page.wait_for_selector("#view-status:has-text('no small window')")
+        async with page.context.expect_page() as window:
+            await page.click("#caption-window")
+        assert "/captions?session=" in (await window.value).url
+
+
 async def test_times_of_a_session_are_those_of_the_day(browser: Any, address: str) -> None:
     """As the service leaves gaps out, and a session that could not be resumed begins at 0 again."""
     async with opened(browser, address) as page:

@@ -71,6 +71,8 @@ async def test_a_sign_is_taught_and_captioned_live(page: Any, address: str) -> N
 
     await page.click("#taught-use")
     await page.wait_for_url("**/")
+    await page.click("#camera")
+    await page.wait_for_selector("#live-problem:has-text('Only the taught signs')")  # it has no prototypes
     await page.click("[data-opens=settings-sheet]")
     await page.check("#sets-alone")
     await page.click("#settings-sheet [data-closes]")
