@@ -16,6 +16,8 @@ from app.api import (
     account,
     auth,
     billing,
+    browser_landmarks,
+    captions_follow,
     health,
     history,
     inference,
@@ -288,6 +290,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(sign_sets.router)  # before the next one, which takes any path below /api/signs
     app.include_router(signs.router)
     app.include_router(live.router)
+    app.include_router(captions_follow.router)
     app.include_router(speech.router)
     app.include_router(speech_ws.router)
     app.include_router(training.router)
@@ -298,6 +301,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(history.router)
     app.include_router(account.router)
     app.include_router(pages.router)
+    app.include_router(browser_landmarks.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
     if settings.admin_pages:

@@ -130,6 +130,7 @@ HTTP: dict[str, set[str]] = {
     "PATCH /api/history/{session_id}/lines/{number}": HISTORY,
     "GET /api/account/export": SIGNED_IN,
     "DELETE /api/account": SIGNED_IN,
+    "GET /api/live/follow": EVERYBODY,  # for whom the client of the session gave the id, which cannot be guessed
     "GET /api/billing/plans": EVERYBODY,
     "GET /api/billing/usage": OWN,
     "GET /api/billing/ledger": OWN,
@@ -143,7 +144,9 @@ HTTP: dict[str, set[str]] = {
 }
 #: Pages and their files, which hold nothing of anybody.
 PAGES = {
-    *("GET /", "GET /account", "GET /training", "GET /web/{name}", "GET /samples", "GET /samples/{name}"),
+    *("GET /", "GET /captions", "GET /teach", "GET /account", "GET /training"),
+    *("GET /web/{name}", "GET /samples", "GET /samples/{name}"),
+    *("GET /glossline.js", "GET /landmarks", "GET /landmarks/{version}/{name}"),
     *("GET /docs", "GET /docs/start.js", "GET /docs/static/{name}", "GET /openapi.json"),
 }
 SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS, "/api/ws/speech": CAPTIONS}

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from python_multipart.multipart import parse_options_header
 
 from app.api.dependencies import services_of
 from app.api.schemas.clips import Prediction
 from app.services.recognition.service import ClipResult
-from app.services.recognition.subtitles import Cue, subtitles, to_srt, to_vtt
+from app.services.recognition.subtitles import Cue, cues, subtitles, to_srt, to_vtt
 from app.services.speech.service import speech_errors_as_service_errors
 
-Format = Literal["json", "srt", "vtt"]
-FormatQuery = Annotated[
+Format = Literal["json", "srt", "vtt", "cues"]
+_FORM = "Form of the answer; it may also be asked for with `Accept: text/vtt` or `application/x-subrip`."
+FormatQuery = Annotated[Literal["json", "srt", "vtt"] | None, Query(description=_FORM)]
+ClipFormatQuery = Annotated[
     Format | None,
-    Query(
-        description="Form of the answer; it may also be asked for with `Accept: text/vtt` or `application/x-subrip`."
-    ),
+    Query(description=_FORM + " cues: JSON with the subtitles as well, `cues`: a list of {start_s, end_s, text}."),
 ]
 Language = Literal["en", "es"]
 LanguageQuery = Annotated[Language, Query(description="Of subtitles; JSON has all languages in `text`.")]
@@ -49,16 +50,25 @@ async def answer(
     if wanted == "json":
         return Prediction.of(outcome)
     translate = str if language == "en" else services_of(request.scope).speech.to_spanish()
+    caption = outcome.caption
+    if wanted == "cues":
+
+        def find() -> list[Cue]:
+            with speech_errors_as_service_errors():
+                return cues(caption.signs, outcome.sign_language, caption.duration_s, translate)
+
+        found = await asyncio.to_thread(find)
+        return JSONResponse({**Prediction.of(outcome).model_dump(mode="json"), "cues": [asdict(cue) for cue in found]})
 
     def write() -> str:
         with speech_errors_as_service_errors():
-            return subtitles(outcome.caption, outcome.sign_language, wanted, translate)
+            return subtitles(caption, outcome.sign_language, wanted, translate)
 
     return _subtitles(await asyncio.to_thread(write), wanted)
 
 
-def as_subtitles(cues: Sequence[Cue], wanted: Literal["srt", "vtt"]) -> Response:
-    return _subtitles(to_srt(cues) if wanted == "srt" else to_vtt(cues), wanted)
+def as_subtitles(found: Sequence[Cue], wanted: Literal["srt", "vtt"]) -> Response:
+    return _subtitles(to_srt(found) if wanted == "srt" else to_vtt(found), wanted)
 
 
 def _subtitles(text: str, wanted: Format) -> Response:

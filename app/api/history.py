@@ -110,7 +110,7 @@ async def session(
 ) -> SessionWithLines | Response:
     """JSON with what was recognised and corrected, or subtitles of the whole session, as it was corrected."""
     wanted = answers.form(request, format)
-    if wanted != "json":
+    if wanted == "srt" or wanted == "vtt":
         return answers.as_subtitles(await history.cues(user_id, session_id, language), wanted)
     row, lines, more = await history.get(user_id, session_id, after, limit)
     return SessionWithLines.of(row, [Line.of(line) for line in lines], more)

@@ -141,7 +141,7 @@ def _asked(
             "read with them alone, or together with the vocabulary, if one is named.",
         ),
     ] = None,
-    format: answers.FormatQuery = None,
+    format: answers.ClipFormatQuery = None,
     language: answers.LanguageQuery = "en",
 ) -> Asked:
     return Asked(None if vocabulary is None else from_text(vocabulary), sets_from_text(sign_sets), format, language)

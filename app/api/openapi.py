@@ -23,6 +23,7 @@ TAGS = [
     {"name": "accounts", "description": "Signing in, API keys, and for admins the accounts of others."},
     {"name": "history", "description": "Captions that an account keeps: list, search, correct, delete."},
     {"name": "billing", "description": "Plans, credits and payments."},
+    {"name": "live", "description": "Live captions, for others to read along."},
     {"name": "speech", "description": "Speech to text, English to Spanish and back, text to a voice."},
     {"name": "vocabulary", "description": "The signs the recogniser knows."},
     {"name": "health", "description": "Liveness, readiness, system information."},

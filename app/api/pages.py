@@ -1,4 +1,4 @@
-"""The pages at /, /account and /training and Swagger UI, all files from this machine."""
+"""The pages at /, /teach, /captions, /account and /training and Swagger UI, all files from this machine."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ _DOCS_START = """SwaggerUIBundle({
 });
 """
 _CACHED = {"Cache-Control": "public, max-age=3600"}
+#: The client for pages of others; its modules lie with those of the page.
+_CLIENT = 'export * from "./web/glossline.js";\n'
+#: This worker alone may compile WebAssembly; a worker has the policy of its own script, not that of the page.
+_WORKER = "landmark_worker.js"
+_WORKER_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
 
 
 def _swagger_folder() -> Path | None:
@@ -56,6 +61,17 @@ def _swagger_folder() -> Path | None:
 @router.api_route("/", methods=["GET", "HEAD"])
 async def index() -> Response:
     return FileResponse(WEB / "index.html", media_type="text/html")
+
+
+@router.api_route("/captions", methods=["GET", "HEAD"])
+async def captions() -> Response:
+    """Captions alone, of the sessions that the link names."""
+    return FileResponse(WEB / "captions.html", media_type="text/html")
+
+
+@router.api_route("/teach", methods=["GET", "HEAD"])
+async def teach() -> Response:
+    return FileResponse(WEB / "teach.html", media_type="text/html")
 
 
 @router.api_route("/account", methods=["GET", "HEAD"])
@@ -74,7 +90,15 @@ async def web_file(name: str) -> Response:
     if name not in {entry.name for entry in WEB.iterdir() if entry.is_file()}:
         raise HTTPException(404)
     # A page of one version and a script of another do not fit together; the files are small.
-    return FileResponse(WEB / name, headers={"Cache-Control": "no-cache"})
+    headers = {"Cache-Control": "no-cache"}
+    if name == _WORKER:
+        headers["Content-Security-Policy"] = _WORKER_POLICY
+    return FileResponse(WEB / name, headers=headers)
+
+
+@router.get("/glossline.js")
+async def client() -> Response:
+    return Response(_CLIENT, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/samples")

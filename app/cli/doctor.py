@@ -58,7 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     failed, findings = False, []
-    for check in (_python, _packages, _training, _settings, _device, _checkpoint, _landmarks):
+    for check in (_python, _packages, _training, _settings, _device, _checkpoint, _landmarks, _page):
         findings.append(_guarded(check))
     findings += _speech()
     for finding in findings:
@@ -156,6 +156,14 @@ def _landmarks() -> Finding:
     except LandmarksUnavailable as problem:
         return Finding("missing", "landmarks", str(problem), "videos cannot be read without it; landmark files can")
     return Finding("ok", "landmarks", "MediaPipe loads its models and runs")
+
+
+def _page() -> Finding:
+    from app.api.browser_landmarks import locked_version, missing
+
+    if why := missing():
+        return Finding("note", "page", why)  # the page then sends pictures
+    return Finding("ok", "page", f"MediaPipe {locked_version()} for browsers, which find landmarks themselves")
 
 
 def _speech() -> list[Finding]:

@@ -7,10 +7,11 @@ import { showPlan } from "./account_plan.js";
 import { showSecurity } from "./account_security.js";
 import { el, make } from "./dom.js";
 import { ask, follow, options, register, signedIn, signIn, signOut } from "./session.js";
+import { t } from "./texts.js";
 
 const DOORS = ["sign-in", "register", "forgotten", "reset"];
 // Where to go after signing in: only pages of this service that ask for it.
-const NEXT = ["/", "/training"];
+const NEXT = ["/", "/teach", "/training"];
 
 let resetToken = null; // of a link; it is taken out of the address at once
 let wasIn = false;
@@ -80,12 +81,12 @@ onSubmit(el("reset"), async () => {
   closeForms();
   if (signedIn()) await signOut(); // whose link it was, is known to the service alone
   open("sign-in");
-  news("The new password is set. Sign in with it.");
+  news(t("The new password is set. Sign in with it."));
 });
 
 el("sign-out").addEventListener("click", async () => {
   await signOut();
-  news("You have signed out.");
+  news(t("You have signed out."));
 });
 
 function entered() {
@@ -112,15 +113,13 @@ function notNeeded(known) {
   box.hidden = known !== null && known.auth_mode === "required";
   if (box.hidden) return;
   if (!known) {
-    box.replaceChildren(make("strong", "The service does not answer."), "Reload the page in a moment.");
+    box.replaceChildren(make("strong", t("The service does not answer.")), t("Reload the page in a moment."));
   } else if (!known.accounts) {
-    box.replaceChildren(make("strong", "You need no account here, and there are none."),
-      "Captions of the camera, of samples and of files work without one; nothing is charged and nothing is kept. The people "
-      + "who run this service turn accounts on with DATABASE_URL or AUTH_MODE=required.");
+    box.replaceChildren(make("strong", t("You need no account here, and there are none.")),
+      t("Captions of the camera, of samples and of files work without one; nothing is charged and nothing is kept. The people who run this service turn accounts on with DATABASE_URL or AUTH_MODE=required."));
   } else {
-    box.replaceChildren(make("strong", "You need no account here."),
-      "Captions of the camera, of samples and of files work without one; nothing is charged and nothing is kept. An account "
-      + "adds a history of your captions, and API keys.");
+    box.replaceChildren(make("strong", t("You need no account here.")),
+      t("Captions of the camera, of samples and of files work without one; nothing is charged and nothing is kept. An account adds a history of your captions, and API keys."));
   }
 }
 
@@ -141,11 +140,11 @@ follow(async (user) => {
   }
   notNeeded(known);
   closeForms();
-  if (wasIn) news("You are not signed in any more.");
+  if (wasIn) news(t("You are not signed in any more."));
   wasIn = false;
   for (const door of document.querySelectorAll("[data-door=register]")) door.hidden = !known?.registration;
-  el("forgotten-hint").textContent = known?.reset_by === "mail" ? "A link to set a new one is mailed to you. It works once."
-    : "This service sends no mail: the link is written to its log. Ask the people who run it for the link.";
+  el("forgotten-hint").textContent = known?.reset_by === "mail" ? t("A link to set a new one is mailed to you. It works once.")
+    : t("This service sends no mail: the link is written to its log. Ask the people who run it for the link.");
   if (resetToken === null) open(known?.accounts ? "sign-in" : null, false);
 });
 
@@ -160,5 +159,5 @@ addEventListener("hashchange", takeLink);
 takeLink();
 
 const paid = new URLSearchParams(location.search).get("checkout");
-if (paid === "done") news("Thank you. The plan applies as soon as the payment is confirmed, usually within seconds.");
-if (paid === "cancelled") news("Nothing was bought.");
+if (paid === "done") news(t("Thank you. The plan applies as soon as the payment is confirmed, usually within seconds."));
+if (paid === "cancelled") news(t("Nothing was bought."));

@@ -1,20 +1,20 @@
 // The history: search it, read a session, correct a line, save it as a file, delete it.
 
 import { act, onClick, onSubmit, say, sure, tell } from "./acting.js";
-import { atMinute, el, make, number, save } from "./dom.js";
+import { atMinute, el, make, save } from "./dom.js";
 import { ask, query, request } from "./session.js";
 import { clock } from "./subtitles.js";
+import { plural, t } from "./texts.js";
 
 const PAGE = 20;
 let cursor = null;
 let asked = {}; // what the list shows
 
 const at = (ms) => clock(ms, "").slice(0, 8).replace(/^00:/, "");
-const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 
 export async function showHistory(known) {
-  el("history-about").textContent = "Captions that you chose to keep. Images are never kept."
-    + (known?.history_days ? ` What is older than ${plural(known.history_days, "day", "days")} is deleted.` : "");
+  el("history-about").textContent = t("Captions that you chose to keep. Images are never kept.")
+    + (known?.history_days ? ` ${t("What is older than {days} is deleted.", { days: plural(known.history_days, "1 day", "{n} days") })}` : "");
   el("history-search").reset();
   asked = {};
   await list(true).catch((problem) => tell(el("history-search"), problem));
@@ -36,9 +36,9 @@ async function list(again) {
   else el("sessions").append(...entries);
   const some = Object.values(asked).some(Boolean);
   if (again && !entries.length) {
-    say(el("history-search"), some ? "Nothing was found." : "Nothing is kept yet. On the caption page, choose “Keep captions in my history”.");
+    say(el("history-search"), some ? t("Nothing was found.") : t("Nothing is kept yet. On the caption page, choose “Keep captions in my history”."));
   } else if (again && some) {
-    say(el("history-search"), `${plural(entries.length, "session", "sessions")} found${cursor ? ", and older ones" : ""}.`);
+    say(el("history-search"), t(cursor ? "{sessions} found, and older ones." : "{sessions} found.", { sessions: plural(entries.length, "1 session", "{n} sessions") }));
   }
   return entries;
 }
@@ -70,21 +70,21 @@ function entry(session) {
   const item = document.createElement("li");
   const details = document.createElement("details");
   const when = atMinute(session.started_at);
-  const facts = [session.kind === "live" ? "Live" : "File", at(session.duration_s * 1000), plural(session.lines, "sentence", "sentences"),
-    session.credits ? plural(session.credits, "credit", "credits") : "", session.lines_lost ? `${session.lines_lost} not kept` : ""];
+  const facts = [session.kind === "live" ? t("Live") : t("File"), at(session.duration_s * 1000), plural(session.lines, "1 sentence", "{n} sentences"),
+    session.credits ? plural(session.credits, "1 credit", "{n} credits") : "", session.lines_lost ? t("{n} not kept", { n: session.lines_lost }) : ""];
   const summary = make("summary", "");
-  summary.append(make("span", when, "hint"), make("span", session.excerpt ?? "Nothing was recognised", "excerpt"),
+  summary.append(make("span", when, "hint"), make("span", session.excerpt ?? t("Nothing was recognised"), "excerpt"),
     make("span", facts.filter(Boolean).join(", "), "hint facts"));
   const lines = make("ol", "", "lines");
   const actions = make("div", "", "actions");
-  const file = (kind, name) => button(name, "plain small", `Save as ${name}`, (node) => act(node, () => download(session, kind)));
+  const file = (kind, name) => button(name, "plain small", t("Save as {name}", { name }), (node) => act(node, () => download(session, kind)));
   actions.append(file("json", "JSON"), file("srt", "SRT"), file("vtt", "WebVTT"),
-    button("Delete", "plain small", `Delete the session of ${when}`, (node) => act(node, async () => {
-      if (!await sure("Delete this session?", `Its ${plural(session.lines, "sentence", "sentences")} of ${when} are gone for good.`, "Delete it")) return;
+    button(t("Delete"), "plain small", t("Delete the session of {when}", { when }), (node) => act(node, async () => {
+      if (!await sure(t("Delete this session?"), t("Its sentences of {when} are gone for good.", { when }), t("Delete it"))) return;
       await ask(`/api/history/${session.id}`, { method: "DELETE" });
       const near = item.nextElementSibling ?? item.previousElementSibling;
       item.remove();
-      say(el("history-search"), "The session is deleted.");
+      say(el("history-search"), t("The session is deleted."));
       (near?.querySelector("summary") ?? el("history-q")).focus();
     })));
   details.append(summary, lines, actions);
@@ -124,12 +124,12 @@ function lineOf(session, line) {
   const sentence = line.correction?.sentence ?? line.sentence;
   const glosses = line.correction?.glosses ?? line.glosses.map((sign) => sign.gloss);
   const row = make("div", "", "row");
-  const edit = button("Correct", "link", `Correct: ${sentence}`, () => open());
+  const edit = button(t("Correct"), "link", t("Correct: {sentence}", { sentence }), () => open());
   row.append(make("span", at(line.start_ms), "at"), make("span", sentence), edit);
   item.append(row, make("span", glosses.join(" "), "hint"));
   if (line.correction) {
     const was = line.glosses.map((sign) => sign.gloss).join(" ");
-    item.append(make("span", `Corrected. Recognised was: ${line.sentence || "nothing"} (${was || "no sign"})`, "hint"));
+    item.append(make("span", t("Corrected. Recognised was: {sentence} ({signs})", { sentence: line.sentence || t("nothing"), signs: was || t("no sign") }), "hint"));
   }
 
   async function send(body) {
@@ -137,7 +137,7 @@ function lineOf(session, line) {
     const next = lineOf(session, changed);
     item.replaceWith(next);
     next.querySelector("button").focus();
-    say(el("history-search"), body.sentence === null ? "The correction is taken back." : "Corrected. What was recognised is kept beside it.");
+    say(el("history-search"), body.sentence === null ? t("The correction is taken back.") : t("Corrected. What was recognised is kept beside it."));
   }
 
   function open() {
@@ -151,17 +151,17 @@ function lineOf(session, line) {
       form.append(label, input);
       return input;
     };
-    const words = field("sentence", "What was signed, in English", sentence);
-    const signs = field("glosses", "The signs", glosses.join(" "));
+    const words = field("sentence", t("What was signed, in English"), sentence);
+    const signs = field("glosses", t("The signs"), glosses.join(" "));
     words.required = true;
-    const submit = make("button", "Save", "small");
+    const submit = make("button", t("Save"), "small");
     const actions = make("div", "", "actions");
-    actions.append(submit, button("Cancel", "plain small", "", () => {
+    actions.append(submit, button(t("Cancel"), "plain small", "", () => {
       item.replaceChildren(...shown);
       edit.focus();
     }));
     if (line.correction) {
-      actions.append(button("Take the correction back", "plain small", "", (node) => act(node, () => send({ sentence: null, glosses: null }))));
+      actions.append(button(t("Take the correction back"), "plain small", "", (node) => act(node, () => send({ sentence: null, glosses: null }))));
     }
     form.append(actions);
     onSubmit(form, () => send({

@@ -3,11 +3,12 @@
 import { onClick, onSubmit, say, sure } from "./acting.js";
 import { copy, el, save } from "./dom.js";
 import { ask, changePassword, deleteAccount, renewed, request, signOutEverywhere } from "./session.js";
+import { t } from "./texts.js";
 
 export function showSecurity(user) {
   el("password-user").value = user.email;
-  el("second-state").textContent = user.second_factor ? "On: signing in needs a code of your authenticator."
-    : "Off. With it, a stolen password alone opens nothing.";
+  el("second-state").textContent = user.second_factor ? t("On: signing in needs a code of your authenticator.")
+    : t("Off. With it, a stolen password alone opens nothing.");
   el("second-begin").hidden = user.second_factor;
   el("second-off").hidden = !user.second_factor;
   el("second-on").hidden = true;
@@ -16,7 +17,7 @@ export function showSecurity(user) {
 onSubmit(el("password"), async () => {
   await changePassword(el("password-old").value, el("password-new").value);
   el("password").reset();
-  say(el("password"), "The password is changed. All other devices have to sign in again.");
+  say(el("password"), t("The password is changed. All other devices have to sign in again."));
 });
 
 onClick(el("second-begin"), async () => {
@@ -31,7 +32,7 @@ onClick(el("second-begin"), async () => {
 
 el("second-copy").addEventListener("click", () => {
   const status = el("security").querySelector(".status");
-  copy(el("second-secret").textContent.replaceAll(" ", ""), el("second-secret"), status, "Text");
+  copy(el("second-secret").textContent.replaceAll(" ", ""), el("second-secret"), status, t("Text"));
 });
 
 el("second-cancel").addEventListener("click", () => {
@@ -45,31 +46,31 @@ onSubmit(el("second-on"), async () => {
   await ask("/api/auth/second-factor/on", { method: "POST", body: { code: el("second-code").value } });
   el("second-on").reset();
   showSecurity(await renewed());
-  say(el("second-on"), "The second factor is on.");
+  say(el("second-on"), t("The second factor is on."));
 });
 
 onSubmit(el("second-off"), async () => {
   await ask("/api/auth/second-factor/off", { method: "POST", body: { password: el("second-password").value } });
   el("second-off").reset();
   showSecurity(await renewed());
-  say(el("second-off"), "The second factor is off.");
+  say(el("second-off"), t("The second factor is off."));
 });
 
 onClick(el("sign-out-everywhere"), async () => {
-  const yes = await sure("Sign out everywhere?", "All devices, this page too, have to sign in again.", "Sign out everywhere");
+  const yes = await sure(t("Sign out everywhere?"), t("All devices, this page too, have to sign in again."), t("Sign out everywhere"));
   if (yes) await signOutEverywhere();
 });
 
 // -- data ------------------------------------------------------------------------------------------------------------
 
 onClick(el("export"), async () => {
-  say(el("export"), "Collecting …");
+  say(el("export"), t("Collecting …"));
   const answer = await request("/api/account/export");
   save("glossline-export.json", await answer.blob());
-  say(el("export"), "Saved.");
+  say(el("export"), t("Saved."));
 });
 
 onSubmit(el("delete"), async () => {
-  const yes = await sure("Delete the account?", "The account, its keys and its history are gone at once and for good.", "Delete it");
+  const yes = await sure(t("Delete the account?"), t("The account, its keys and its history are gone at once and for good."), t("Delete it"));
   if (yes) await deleteAccount(el("delete-password").value);
 });

@@ -1,5 +1,7 @@
 // Helpers for elements, shared by all parts of the page.
 
+import { language, t } from "./texts.js";
+
 export const el = (id) => document.getElementById(id);
 
 export function make(tag, text, className = "") {
@@ -22,8 +24,8 @@ export function complain(box, title, detail, link) {
 
 // What people can do about a refusal: sign in, or get more credits.
 export function wayOut(code) {
-  if (code === "unauthenticated") return ["Sign in", `/account?next=${encodeURIComponent(location.pathname)}`];
-  if (code === "insufficient_credits" || code === "plan_limit") return ["Credits and plans", "/account#plan"];
+  if (code === "unauthenticated") return [t("Sign in"), `/account?next=${encodeURIComponent(location.pathname)}`];
+  if (code === "insufficient_credits" || code === "plan_limit") return [t("Credits and plans"), "/account#plan"];
   return undefined;
 }
 
@@ -40,23 +42,24 @@ export function save(name, content) {
 export async function copy(text, source, status, what) {
   try {
     await navigator.clipboard.writeText(text);
-    status.textContent = `${what} copied.`;
+    status.textContent = t("{what} copied.", { what });
   } catch {
     getSelection().selectAllChildren(source);
-    status.textContent = `${what} selected; copy with the keyboard.`;
+    status.textContent = t("{what} selected; copy with the keyboard.", { what });
   }
 }
 
-export const number = (value) => new Intl.NumberFormat("en").format(Math.floor(value));
+export const number = (value) => new Intl.NumberFormat(language).format(Math.floor(value));
 
-export const onDay = (moment) => new Date(moment).toLocaleDateString("en-GB", { dateStyle: "medium" });
-export const atMinute = (moment) => new Date(moment).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const dates = () => (language === "en" ? "en-GB" : language);
+export const onDay = (moment) => new Date(moment).toLocaleDateString(dates(), { dateStyle: "medium" });
+export const atMinute = (moment) => new Date(moment).toLocaleString(dates(), { dateStyle: "medium", timeStyle: "short" });
 
 export const percent = (share) => `${Math.round(share * 100)} %`;
 
 // What the recogniser read from: the weights of its two streams, in words if only one of them was used.
 export function readFrom({ rgb, pose }) {
-  if (rgb < 0.005) return "body and hands only, not the image";
-  if (pose < 0.005) return "the image only";
-  return `body and hands ${percent(pose)}, image ${percent(rgb)}`;
+  if (rgb < 0.005) return t("body and hands only, not the image");
+  if (pose < 0.005) return t("the image only");
+  return t("body and hands {pose}, image {rgb}", { pose: percent(pose), rgb: percent(rgb) });
 }

@@ -1,44 +1,61 @@
-// Live captions: images of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
+// Live captions: landmarks or images of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
 
-import { add, clearRunning, count, nextStart, show } from "./captions.js";
-import { complain, el, make, number, wayOut } from "./dom.js";
+import { clearRunning, isOpen, show } from "./captions.js";
+import { el, number, wayOut } from "./dom.js";
+import { followSecret } from "./followers.js";
+import { FrameSource } from "./frame_source.js";
+import { drawInStep, nothingDrawn, remember } from "./in_step.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
-import { follow, listCameras, settings, vocabulary } from "./settings.js";
-import { draw, wipe } from "./skeleton.js";
+import { onReadingWith, readingWith, setsKnown, whyNotRead } from "./reading_with.js";
+import { follow, listCameras, settings } from "./settings.js";
+import { cameraTrouble, notice, noProblem, offerSamples, problem, setStage } from "./stage.js";
+import { StreamClock } from "./stream_clock.js";
+import { plural, t } from "./texts.js";
+import { add, count } from "./transcript.js";
 import { countCredits, showCredits } from "./who.js";
+import { message } from "./wire.js";
 
-const FRAME_MS = 66;
 const MAX_QUEUED_BYTES = 256 * 1024;
-const HEADER_BYTES = 16;
 const MAX_WAIT_MS = 3000; // between two attempts to reconnect
+const SLOW_MS = 130; // a picture that takes so long to be taken
+const SLOW_FPS = 6;
 const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Reconnecting", ending: "Finishing" };
 const video = el("live-video");
 const skeleton = el("skeleton");
 
 const TRY_AGAIN = { unknown_session: 4400, draining: 1012 }; // too late to resume; the service restarts
 
+const OTHER_WAY = "Choose in the settings that pictures may be sent.";
+
 const TITLES = {
   insufficient_credits: "The credits are used up", plan_limit: "The plan allows no more", credits_low: "Few credits are left",
   unauthenticated: "Sign in again", not_available: "Not all that was asked for", not_saved: "Not everything is kept",
 };
 
+const READ_MS = 6000; // what is said of a session that goes well stays in the picture for this long
+
+let readLong = null;
 let live = null; // the current run: { socket, stream, ... }
 
 function showState(state, text) {
   el("state").dataset.state = state;
-  el("state").textContent = STATES[state];
+  el("state").textContent = t(STATES[state]);
   el("live-status").textContent = text;
+  el("live-status").classList.remove("old");
+  clearTimeout(readLong);
+  readLong = setTimeout(() => el("live-status").classList.toggle("old", el("state").dataset.state === "live"), READ_MS);
 }
 
 // -- the connection --------------------------------------------------------------------------------------------------
 
 async function connect(run) {
   let address;
+  await setsKnown;
   try {
     address = await socketAddress("/ws/stream");
-  } catch (problem) {
-    if (problem.status && problem.status < 500 && problem.status !== 429) {
-      refused(run, problem.code, problem.message);
+  } catch (refusal) {
+    if (refusal.status && refusal.status < 500 && refusal.status !== 429) {
+      refused(run, refusal.code, refusal.message);
       return finish(run);
     }
     return lost(run, {});
@@ -50,7 +67,7 @@ async function connect(run) {
   socket.addEventListener("open", () => {
     const start = {
       type: "start", endpoint_ms: settings.endpoint_ms, aspect: video.videoWidth / video.videoHeight, landmarks: true,
-      vocabulary: vocabulary(), save: settings.save && signedIn() !== null,
+      ...readingWith(), save: settings.save && signedIn() !== null, follow: followSecret(),
     };
     if (run.session) start.resume = { session_id: run.session, token: run.token, last_seq: run.seq };
     socket.send(JSON.stringify(start));
@@ -64,12 +81,13 @@ function lost(run, closed) {
   if (live !== run || run.ending) return finish(run);
   if (run.fatal) return finish(run);
   if (closed.code === TRY_AGAIN.unknown_session) {
-    Object.assign(run, { session: null, seq: 0, offset_ms: nextStart(), attempt: 0 }); // it answers again
+    Object.assign(run, { session: null, seq: 0, clock: new StreamClock(), attempt: 0 }); // it answers again
   }
   run.attempt += 1;
   if (!run.stream) video.pause(); // a sample waits; a camera cannot
-  const what = run.opened ? "The connection was lost" : "The service cannot be reached";
-  showState("again", `${what}; trying again (attempt ${run.attempt}) …`);
+  const what = run.opened ? "The connection was lost; trying again (attempt {n}) …"
+    : "The service cannot be reached; trying again (attempt {n}) …";
+  showState("again", t(what, { n: run.attempt }));
   el("try-now").hidden = false;
   run.again = setTimeout(() => tryAgain(run), Math.min(250 * 2 ** run.attempt, MAX_WAIT_MS));
 }
@@ -84,31 +102,33 @@ function tryAgain(run) {
 function receive(run, event) {
   run.seq = Math.max(run.seq, event.seq ?? 0);
   if (event.type === "ready") {
-    Object.assign(run, { session: event.session_id, token: event.resume_token, ready: true, opened: true, attempt: 0 });
+    Object.assign(run, {
+      session: event.session_id, token: event.resume_token, history: event.history_id, ready: true, opened: true, attempt: 0,
+    });
     el("try-now").hidden = true;
     if (live !== run || run.ending) return;
-    const kept = event.config.save ? " They are kept in your history." : "";
-    showState("live", `Captions are on: ${event.model.id} reads ${inWords(event.vocabulary)}.${kept}`);
+    const kept = event.config.save ? ` ${t("They are kept in your history.")}` : "";
+    showState("live", t("Captions are on: {model} reads {signs}.", { model: event.model.id, signs: inWords(event.vocabulary) }) + kept);
     if (run.stream || run.warm) return play();
     frame(run, true);
     setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // even without an answer
   } else if (event.type === "landmarks") {
     if (live !== run || run.ending) return;
-    if (settings.skeleton) draw(skeleton, event.points);
-    if (!run.warm && !run.stream) play();
-    run.warm = true;
+    if (settings.skeleton) drawInStep(event.at_ms, event.points);
+    warmed(run);
   } else if (event.type === "partial") {
     lag(event);
     if (live === run && settings.partials) show(event, true);
   } else if (event.type === "final") {
     lag(event);
     if (live === run) show(event, false);
-    add(event, run.offset_ms);
+    add(event, run.clock.wall(event.start_ms) ?? Date.now(), run.clock.wall(0) ?? Date.now(), run.history);
   } else if (event.type === "vocabulary") {
-    if (live === run && !run.ending) showState("live", `From the next sentence on: ${inWords(event.vocabulary)}.`);
+    if (live === run && !run.ending) showState("live", t("From the next sentence on: {signs}.", { signs: inWords(event.vocabulary) }));
   } else if (event.type === "stats") {
     lag(event);
     pictures(event.used, event.dropped + run.skipped);
+    noticeSlow(run, event);
     credits(event.credits_remaining);
   } else if (event.type === "warning") {
     warn(event);
@@ -117,7 +137,7 @@ function receive(run, event) {
       run.renewed = true; // a ticket that came too late, or a sign-in that ended: `connect` asks for another
     } else if (event.fatal && !(event.code in TRY_AGAIN)) {
       refused(run, event.code, event.message);
-    } else if (event.code === "unknown_vocabulary") {
+    } else if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(event.code)) {
       el("live-status").textContent = event.message;
     }
   } else if (event.type === "done") {
@@ -130,15 +150,17 @@ function refused(run, code, message) {
   run.fatal = true;
   el("live-warning").hidden = true;
   if (code === "insufficient_credits") {
-    message = "What was captioned is safe. More credits come with each month, or at once with a larger plan."; // for people
+    message = t("What was captioned is safe. More credits come with each month, or at once with a larger plan."); // for people
     credits(0);
   }
-  if (!run.ending) complain(el("live-problem"), TITLES[code] ?? "Captions stopped", message, wayOut(code));
+  if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(code)) message = whyNotRead(code) ?? message;
+  if (!run.ending) run.refusal = [t(TITLES[code] ?? "Captions stopped"), message, wayOut(code)];
 }
 
 function credits(left) {
-  el("credits-fact").hidden = left === null || left === undefined;
-  if (el("credits-fact").hidden) return;
+  const none = left === null || left === undefined;
+  for (const part of document.querySelectorAll("[data-credits]")) part.hidden = none;
+  if (none) return;
   el("credits").textContent = number(left);
   showCredits(left);
 }
@@ -146,43 +168,72 @@ function credits(left) {
 // Of what is dropped, `pictures` tells.
 function warn({ code, message }) {
   if (["credits_low", "not_available", "not_saved", "plan_limit"].includes(code)) {
-    complain(el("live-warning"), TITLES[code] ?? "", message, code === "credits_low" ? wayOut("plan_limit") : undefined);
+    notice(t(TITLES[code] ?? ""), message, code === "credits_low" ? wayOut("plan_limit") : undefined);
   }
 }
 
-function inWords({ name, glosses }) { return `${glosses === 1 ? "1 sign" : `${glosses} signs`} (${name})`; }
+// Said once: captions of few pictures are late and worse.
+function noticeSlow(run, event) {
+  if (run.slow || run.landmarks || !run.stream || event.received < 2 * SLOW_FPS) return;
+  const few = event.fps > 0 && event.fps < SLOW_FPS;
+  if (!few && event.dropped <= event.received / 2) return;
+  run.slow = true;
+  if (few && run.took_ms > SLOW_MS) {
+    return notice(t("This device is slow."), t("Only {n} pictures a second can be read, so signs may be missed. Close other programs and tabs.", { n: Math.round(event.fps) }));
+  }
+  if (few) return notice(t("The connection is slow."), t("Only {n} pictures a second arrive, so signs may be missed.", { n: Math.round(event.fps) }));
+  notice(t("The service is busy."), t("It reads fewer pictures than it gets, so captions come late."));
+}
+
+function inWords({ name, glosses }) { return `${plural(glosses, "1 sign", "{n} signs")} (${name})`; }
 
 function play() { video.play().catch(() => {}); } // rejected if stopped at once, which is harmless
 
 function lag(event) { el("lag").textContent = `${Math.round(event.lag_ms)} ms`; }
 
-function pictures(used, dropped) { el("pictures").textContent = `${used} read, ${dropped} dropped`; }
+function pictures(used, dropped) { el("pictures").textContent = t("{used} read, {dropped} dropped", { used, dropped }); }
 
-// Binary messages: version 1, kind 1 (JPEG), flags, sequence, capture time in microseconds; little-endian.
+// A body was found in the first picture, by the service or this device: a sample may play.
+function warmed(run) {
+  if (!run.warm && !run.stream) play();
+  run.warm = true;
+}
+
 async function frame(run, still = false) {
-  const { canvas, socket } = run;
+  const { socket } = run;
   if (!run.ready || socket.readyState !== WebSocket.OPEN || video.readyState < 2 || run.busy) return;
   if (video.paused && !still) return;
   if (socket.bufferedAmount > MAX_QUEUED_BYTES) { run.skipped += 1; return; }
   run.busy = true;
   try {
-    const scale = Math.min(1, 640 / video.videoWidth);
-    canvas.width = Math.round(video.videoWidth * scale);
-    canvas.height = Math.round(video.videoHeight * scale);
-    const at = performance.now();
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
-    if (!blob || run.ending || socket.readyState !== WebSocket.OPEN) return;
-    const message = new Uint8Array(HEADER_BYTES + blob.size);
-    const head = new DataView(message.buffer);
-    head.setUint8(0, 1);
-    head.setUint8(1, 1);
-    head.setUint32(4, run.sequence++, true);
-    head.setBigUint64(8, BigInt(Math.round(at * 1000)), true);
-    message.set(new Uint8Array(await blob.arrayBuffer()), HEADER_BYTES);
-    socket.send(message);
+    const began = performance.now();
+    const got = await run.source.next();
+    if (!got || run.ending || socket.readyState !== WebSocket.OPEN) return;
+    socket.send(message(got.kind, run.sequence++, got.at, got.payload));
+    const stream_ms = run.clock.sent(got.at, Date.now() - performance.now() + got.at);
+    if (settings.skeleton) remember(stream_ms, got.picture);
+    if (got.points) {
+      if (settings.skeleton) drawInStep(stream_ms, got.points);
+      warmed(run);
+    } else {
+      run.took_ms += ((performance.now() - began) - run.took_ms) / 8;
+    }
   } finally {
     run.busy = false;
+  }
+}
+
+// What this device sends has changed, or cannot be sent.
+function sends(run, { landmarks, problem: what }) {
+  if (live !== run || run.ending) return;
+  run.landmarks = landmarks === true;
+  el("sends").textContent = t(landmarks ? "this device; pictures stay here" : "the service, in pictures");
+  el("live-warning").hidden = true;
+  if (landmarks === null) {
+    run.refusal = [t("Captions stopped"), `${what} ${t(OTHER_WAY)}`];
+    stop();
+  } else if (what) {
+    notice(t(landmarks ? "This device is slow." : "Pictures are sent."), what);
   }
 }
 
@@ -190,44 +241,48 @@ async function frame(run, still = false) {
 
 async function begin(sample) {
   if (!await mayCaption()) {
-    const why = "This service captions only for people who have signed in.";
-    return complain(el("live-problem"), "Sign in first", why, wayOut("unauthenticated"));
+    return problem(t("Sign in first"), t("This service captions only for people who have signed in."), wayOut("unauthenticated"));
   }
   if (live) stop();
   const run = {
-    canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, seq: 0,
-    sequence: 0, skipped: 0, attempt: 0, offset_ms: nextStart(),
-    again: null, ready: false, opened: false, warm: false, busy: false, ending: false, fatal: false,
-    renewed: false,
+    source: null, landmarks: false, socket: null, stream: null, session: null, token: null, history: null,
+    seq: 0, sequence: 0, skipped: 0, attempt: 0, clock: new StreamClock(), took_ms: 0, again: null, ready: false,
+    opened: false, warm: false, busy: false, ending: false, fatal: false, refusal: null, renewed: false, slow: false,
+    said: count(),
   };
   live = run;
-  el("live-problem").hidden = el("live-warning").hidden = true;
+  run.source = new FrameSource(video, settings.where, (said) => sends(run, said), { text: t });
+  const prepared = run.source.open();
+  prepared.catch(() => {}); // awaited below
+  noProblem();
   clearRunning();
-  el("caption-hint").hidden = true;
-  el("facts").hidden = false;
-  el("camera").hidden = true;
-  el("live-stop").hidden = false;
+  video.hidden = true;
+  setStage("live");
   el("live-stop").focus();
-  showState("connecting", sample ? "Connecting …" : "Waiting for the camera …");
+  showState("connecting", sample ? t("Connecting …") : t("Waiting for the camera …"));
   try {
     await (sample ? openSample(sample) : openCamera(run));
   } catch (error) {
     if (live !== run) return;
-    finish(run);
-    const box = el("live-problem");
-    if (sample) return complain(box, "The sample cannot be played", "Reload the page and try again.");
-    const insecure = "Browsers allow the camera only on pages over https or on localhost";
-    const why = navigator.mediaDevices ? error.message : insecure;
-    return complain(box, "The camera cannot be used", `${why.replace(/\.$/, "")}. Connect a camera and allow it in the browser, or watch a sample.`);
+    run.refusal = sample ? [t("The sample cannot be played"), t("Reload the page and try again.")] : cameraTrouble(error);
+    return finish(run);
   }
   if (live !== run || run.ending) return release(run);
+  showState("connecting", t("Preparing this device …"));
+  try {
+    await prepared;
+  } catch (error) {
+    if (live !== run) return;
+    run.refusal = [t("Body and hands cannot be found on this device"), `${error.message} ${t(OTHER_WAY)}`];
+    return finish(run);
+  }
+  if (live !== run || run.ending) return release(run);
+  showState("connecting", t("Connecting …"));
   skeleton.width = video.videoWidth;
   skeleton.height = video.videoHeight;
-  el("picture").style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
-  el("placeholder").hidden = true;
   video.hidden = false;
   connect(run);
-  run.timer = setInterval(() => frame(run), FRAME_MS);
+  run.source.each(() => frame(run));
 }
 
 async function openSample(name) {
@@ -255,11 +310,11 @@ async function openCamera(run) {
 }
 
 function release(run) {
-  clearInterval(run.timer);
+  run.source.close();
   clearTimeout(run.again);
   el("try-now").hidden = true;
   run.stream?.getTracks().forEach((track) => track.stop());
-  wipe(skeleton);
+  nothingDrawn();
 }
 
 function stop() {
@@ -269,7 +324,7 @@ function stop() {
   release(run);
   if (run.socket?.readyState === WebSocket.OPEN) {
     run.socket.send('{"type":"stop"}');
-    showState("ending", "Finishing the last sentence …");
+    showState("ending", t("Finishing the last sentence …"));
   } else {
     run.socket?.close();
     finish(run);
@@ -283,38 +338,27 @@ function finish(run) {
   if (run.stream) {
     video.srcObject = null;
     video.hidden = true;
-    el("placeholder").hidden = false;
   }
-  const hadFocus = document.activeElement === el("live-stop");
-  el("live-stop").hidden = true;
-  el("camera").hidden = false;
-  if (hadFocus) el("camera").focus();
   countCredits();
-  showState("off", count() ? "Captions are off." : "Captions are off; nothing was recognised.");
+  const nothing = count() === run.said;
+  if (run.refusal) problem(...run.refusal);
+  else setStage(run.stream || nothing ? "idle" : "ended"); // a sample stays, with its captions
+  if (run.refusal) return showState("off", "");
+  showState("off", nothing ? t("Captions are off; nothing was recognised.") : t("Captions are off."));
 }
 
 el("camera").addEventListener("click", () => begin(null));
-el("watch").addEventListener("click", () => begin(el("sample").value));
 el("live-stop").addEventListener("click", stop);
 el("try-now").addEventListener("click", () => { if (live) tryAgain(live); });
 addEventListener("pagehide", () => live?.socket?.close(1000)); // ends the session at once
-follow("skeleton", (wanted) => { if (!wanted) wipe(skeleton); });
-follow("partials", (wanted) => {
-  if (!wanted && el("live-sentence").classList.contains("open")) clearRunning();
-});
-follow("vocabulary", () => {
-  if (live?.ready && !live.ending) live.socket.send(JSON.stringify({ type: "vocabulary", vocabulary: vocabulary() }));
-});
+follow("skeleton", (wanted) => { if (!wanted) nothingDrawn(); });
+follow("partials", (wanted) => { if (!wanted && isOpen()) clearRunning(); });
+function readOtherSigns() {
+  if (live?.ready && !live.ending) live.socket.send(JSON.stringify({ type: "vocabulary", ...readingWith() }));
+}
+follow("vocabulary", readOtherSigns);
+onReadingWith(readOtherSigns);
 followAccount((user) => { el("saving").hidden = user === null; });
 follow("camera", () => { if (live?.stream && !live.ending) begin(null); });
 
-try {
-  const { samples } = await fetch("/samples").then((answer) => answer.json());
-  el("sample").append(...samples.map((name) => {
-    const option = make("option", name.replace(/\.mp4$/, "").replaceAll("_", " "));
-    option.value = name;
-    return option;
-  }));
-} catch {
-  el("sample").disabled = el("watch").disabled = true;
-}
+offerSamples(begin);

@@ -1,11 +1,12 @@
 // The viewer's settings, stored in this browser. An input's data-setting names its setting.
 
 import { el, make } from "./dom.js";
+import { plural, t } from "./texts.js";
 
 const KEY = "glossline.settings";
 export const settings = {
-  size: 2, partials: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false, voice: "",
-  rate: 1, save: false,
+  size: 2, partials: true, glosses: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false,
+  voice: "", rate: 1, save: false, keep: false, where: "auto",
 };
 const listeners = [];
 const inWords = {
@@ -77,18 +78,23 @@ function fill(select, choices) {
 export async function listCameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   const cameras = devices.filter((device) => device.kind === "videoinput" && device.deviceId);
-  fill(el("set-camera"), cameras.map((camera, i) => [camera.deviceId, camera.label || `Camera ${i + 1}`]));
+  fill(el("set-camera"), cameras.map((camera, i) => [camera.deviceId, camera.label || t("Camera {n}", { n: i + 1 })]));
   el("cameras").hidden = cameras.length < 2;
 }
 
+let byDefault = null;
+
 export function listVocabularies({ vocabularies, default: usual }) {
-  const signs = ({ size }) => (size === 1 ? "1 sign" : `${size} signs`);
-  el("set-vocabulary").options[0].textContent = `Default (${usual})`;
-  fill(el("set-vocabulary"), vocabularies.map((each) => [each.name, `${each.name}, ${signs(each)}`]));
+  byDefault = usual;
+  el("set-vocabulary").options[0].textContent = t("Default ({name})", { name: usual });
+  fill(el("set-vocabulary"), vocabularies.map(({ name, size }) => [name, `${name}, ${plural(size, "1 sign", "{n} signs")}`]));
 }
 
 // The one to ask for; null: the default, also where the service has no such vocabulary any more.
 export const vocabulary = () => el("set-vocabulary").value || null;
+
+// The name of what is read, the default's too; null before it is known.
+export const vocabularyName = () => vocabulary() ?? byDefault;
 
 const voices = () => speechSynthesis.getVoices().filter((voice) => voice.lang.startsWith("en"));
 

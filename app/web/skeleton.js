@@ -19,10 +19,12 @@ export function wipe(canvas) {
 }
 
 // The canvas has the image's aspect ratio and covers it, so fractions of the image are fractions of the canvas.
-export function draw(canvas, points) {
+// under: the image itself, if it is to be drawn too.
+export function draw(canvas, points, under = null) {
   const { width, height } = canvas;
   const pen = canvas.getContext("2d");
   pen.clearRect(0, 0, width, height);
+  if (under) pen.drawImage(under, 0, 0, width, height);
   pen.lineCap = pen.lineJoin = "round";
   for (const { colour, bones } of PARTS) {
     const path = new Path2D();

@@ -73,10 +73,13 @@ export function clock(ms, mark) {
   return `${time}${mark}${pad(ms % 1000, 3)}`;
 }
 
-// "srt" or "vtt"; in WebVTT the text is escaped as the format requires.
-export function subtitles(lines, kind) {
+// Lines as "srt" or "vtt"; in WebVTT the text is escaped as the format requires.
+export const subtitles = (lines, kind) => asSubtitles(cues(lines), kind);
+
+// The same of subtitles { start_ms, end_ms, text } as they are.
+export function asSubtitles(shown, kind) {
   const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const found = cues(lines).map(({ start_ms, end_ms, text }, i) => {
+  const found = shown.map(({ start_ms, end_ms, text }, i) => {
     if (kind === "srt") return `${i + 1}\n${clock(start_ms, ",")} --> ${clock(end_ms, ",")}\n${text}\n`;
     return `${clock(start_ms, ".")} --> ${clock(end_ms, ".")}\n${escaped(text)}\n`;
   });

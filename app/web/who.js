@@ -1,7 +1,8 @@
 // In the header of every page: who has signed in, and their credits.
 
-import { el, make, number } from "./dom.js";
+import { el, make } from "./dom.js";
 import { ask, follow, options } from "./session.js";
+import { plural, t } from "./texts.js";
 
 function link(text, href, className = "") {
   const node = make("a", text, className);
@@ -12,7 +13,7 @@ function link(text, href, className = "") {
 export function showCredits(left) {
   const node = el("who-credits");
   if (!node || left === null || left === undefined) return;
-  node.textContent = `${number(left)} ${Math.floor(left) === 1 ? "credit" : "credits"}`;
+  node.textContent = plural(Math.floor(left), "1 credit", "{n} credits");
   node.classList.toggle("low", left < 60);
 }
 
@@ -30,7 +31,7 @@ follow(async (user) => {
   if (!known?.accounts) return box.replaceChildren();
   if (!user) {
     const here = location.pathname === "/account" ? "" : `?next=${encodeURIComponent(location.pathname)}`;
-    return box.replaceChildren(...(location.pathname === "/account" ? [] : [link("Sign in", `/account${here}`)]));
+    return box.replaceChildren(...(location.pathname === "/account" ? [] : [link(t("Sign in"), `/account${here}`)]));
   }
   const parts = location.pathname === "/account" ? [make("span", user.email, "email")] : [link(user.email, "/account", "email")];
   if (known.charging) {

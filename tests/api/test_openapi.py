@@ -29,7 +29,7 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         "/api/signs/sets/{set_id}", "/api/signs/sets/{set_id}/export", "/api/signs/sets/{set_id}/share",
         "/api/signs/sets/{set_id}/signs", "/api/signs/sets/{set_id}/signs/{sign_id}",
         "/api/signs/sets/{set_id}/signs/{sign_id}/recordings",
-        "/api/signs/sets/{set_id}/signs/{sign_id}/recordings/{recording_id}",
+        "/api/signs/sets/{set_id}/signs/{sign_id}/recordings/{recording_id}", "/api/live/follow",
         "/healthz",
         "/metrics", "/api/training/start", "/api/training/status", "/api/training/jobs", "/api/training/jobs/{job_id}",
         "/api/training/jobs/{job_id}/metrics", "/api/training/jobs/{job_id}/logs", "/api/training/jobs/{job_id}/stop",

@@ -170,6 +170,18 @@ async def test_subtitles_are_asked_for_by_header_or_query(
         assert "[?]" in answer.text  # `core` is never sure
 
 
+async def test_json_with_subtitles_has_those_of_webvtt(client: httpx.AsyncClient) -> None:
+    params = {"vocabulary": "core", "format": "cues"}
+    body = (await client.post(LANDMARKS, json=landmarks_json(), params=params)).json()
+    plain = (await client.post(LANDMARKS, json=landmarks_json(), params=params | {"format": "json"})).json()
+    shown = (await client.post(LANDMARKS, json=landmarks_json(), params=params | {"format": "vtt"})).text
+    cues = body.pop("cues")
+    assert cues
+    assert shown.count(" --> ") == len(cues)
+    assert all(cue["text"] in shown and 0 <= cue["start_s"] < cue["end_s"] for cue in cues)
+    assert body.keys() == plain.keys()
+
+
 async def test_a_video_without_signs_has_no_subtitles(client: httpx.AsyncClient, tmp_path: Path) -> None:
     clip = {"file": ("clip.mp4", video(tmp_path / "clip.mp4", frames=10).read_bytes())}
     assert (await client.post(PREDICT, files=clip, params={"format": "vtt"})).text == "WEBVTT\n"

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from app.core.settings import Settings
 from app.services.accounts import second_factor
-from scripts.check_page import SAMPLE
+from scripts.check_page import PICTURES, SAMPLE
 from tests.conftest import fresh_database
 from tests.support import stripe_server
 from tests.support.accounts import PASSWORD, guarded, running
@@ -66,6 +66,7 @@ async def address(
 async def page(browser: Any, address: str) -> AsyncIterator[Any]:
     """A page of a browser that nobody has used; scripts that fail or that the policy refuses fail the test."""
     context = await browser.new_context(base_url=address, accept_downloads=True)
+    await context.add_init_script(PICTURES)
     page, faults = await context.new_page(), []
     page.set_default_timeout(SLOW_MS)
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -131,7 +132,7 @@ async def test_from_registering_to_deleting_the_account(page: Any, address: str)
     await page.click("#camera")
     await page.wait_for_selector("#live-warning:has-text('Few credits')")
     await page.wait_for_selector("#live-problem:has-text('The credits are used up')")
-    assert "HELLO" in await page.inner_text("#live-gloss")
+    assert "HELLO" in await page.text_content("#live-gloss")
     await page.wait_for_selector("#who-credits:text-is('0 credits')")
 
     # A larger plan.
@@ -144,12 +145,12 @@ async def test_from_registering_to_deleting_the_account(page: Any, address: str)
 
     # Captions again.
     await page.goto("/")
-    await page.select_option("#sample", "hello.mp4")
-    await page.click("#watch")
+    await page.click("[data-sample='hello.mp4']")
     await page.wait_for_selector("#live-status:has-text('They are kept')", state="attached")
     await page.wait_for_selector("ol#history li:has-text('Hello')")
-    await page.wait_for_selector("#state[data-state=off]")
+    await page.wait_for_selector("#state[data-state=off]", state="attached")
 
+    await page.click("[data-opens=upload-sheet]")
     await page.set_input_files("#file", SAMPLE)
     await page.click("#send")
     await page.wait_for_selector("#sentence:has-text('Hello')")

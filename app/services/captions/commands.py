@@ -63,6 +63,8 @@ class Start(commands.Start):
     says so."""
     landmarks: bool = False
     """Send back the landmarks of images, for drawing."""
+    follow: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{32,64}$")
+    """A random secret of the client: who has its hash may read the captions along (`GET /api/live/follow`)."""
 
 
 class FrameMessage(Message):

@@ -80,6 +80,8 @@ class Ready(events.Ready):
     """The recogniser: `id`, `glosses` (the number it knows), `sign_language`, `fps`."""
     vocabulary: VocabularyInUse
     """What it reads: `name` (`custom` for a list of glosses), `glosses` (their number)."""
+    history_id: str | None = None
+    """Where its captions are kept (`/api/history/ID`); null where they are not."""
     limits: Limits
     """`idle_s`, `session_s`, `resume_s`, `landmark_frames_per_message`."""
 

@@ -25,6 +25,7 @@ from app.services.billing.live_charge import AHEAD_S, LiveCharge
 from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
 from app.services.captions.events import Config, Final, Limits, Ready, RecogniserInfo, VocabularyInUse
+from app.services.captions.followers import Followers, follow_id
 from app.services.captions.recording import LiveRecord
 from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
@@ -78,6 +79,8 @@ class LiveHub(LiveSessions[_Entry]):
         self._credits, self._history = credits, history
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
+        self.followers = Followers()
+        """Who reads along."""
         limits = AddressLimits(
             at_once=settings.max_clients_per_address or max(1, settings.max_clients * 3 // 4),
             burst=settings.connects_per_address or 60 + 2 * settings.max_clients,
@@ -91,6 +94,7 @@ class LiveHub(LiveSessions[_Entry]):
 
     async def close(self) -> None:
         """End everything at once; call `drain` first for a graceful shutdown."""
+        self.followers.close()
         await super().close()
         await asyncio.to_thread(self._camera_threads.shutdown)
 
@@ -181,6 +185,8 @@ class LiveHub(LiveSessions[_Entry]):
         if self._credits is not None and reservation is not None and plan is not None:
             session.charge = LiveCharge(self._credits, reservation, plan, session)
         not_saved = self._keep(session) if start.save else None
+        if start.follow is not None:
+            session.publish = partial(self.followers.publish, follow_id(start.follow))
         self._entries[session.id] = _Entry(session)
         self.metrics.live_opened.inc()
         self.streams.in_use += 1
@@ -295,6 +301,11 @@ class LiveHub(LiveSessions[_Entry]):
         metrics.waiting.labels("frames").set(sum(entry.session.frames_waiting for entry in entries))
         metrics.waiting.labels("pictures").set(sum(entry.session.images_waiting for entry in entries))
 
+    async def drain(self) -> None:
+        """As of all sessions; followers get the finals too."""
+        await super().drain()
+        self.followers.close()
+
 
 def _owns(principal: Principal, session: LiveSession) -> bool:
     return principal.user_id is not None and session.principal.user_id == principal.user_id
@@ -321,7 +332,7 @@ def _ready(session: LiveSession) -> Ready:
     return Ready(
         session_id=session.id,
         resume_token=session.token,
-        config=Config(**start.model_dump(exclude={"type", "resume"})),
+        config=Config(**start.model_dump(exclude={"type", "resume", "follow"})),
         model=RecogniserInfo(
             id=recogniser.model_id,
             glosses=len(recogniser.whole.vocabulary),
@@ -329,6 +340,7 @@ def _ready(session: LiveSession) -> Ready:
             fps=recogniser.fps,
         ),
         vocabulary=VocabularyInUse.of(recogniser),
+        history_id=str(session.record.id) if session.record is not None else None,
         limits=Limits(
             idle_s=IDLE_S,
             session_s=MAX_SESSION_S,

@@ -100,6 +100,8 @@ class LiveSession:
         """What pays for it; None: it is free."""
         self.record: LiveRecord | None = None
         """Where its captions are kept; None: nowhere."""
+        self.publish: Callable[[Partial | Final], None] | None = None
+        """Shows its captions to who follows them; None: nobody can."""
         self._spanish: SpanishCaptions | None = None
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
@@ -434,6 +436,8 @@ class LiveSession:
         self.send_event(event)
         if self.record is not None:
             self.record.add(event)
+        if self.publish is not None:
+            self.publish(event)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 

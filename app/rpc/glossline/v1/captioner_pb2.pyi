@@ -194,7 +194,7 @@ class StreamCaptionsRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., landmarks: _Optional[_Union[Landmarks, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary", "sign_sets")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary", "sign_sets", "follow")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -208,6 +208,7 @@ class Start(_message.Message):
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -221,7 +222,8 @@ class Start(_message.Message):
     landmarks: bool
     vocabulary: Vocabulary
     sign_sets: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
+    follow: str
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ..., follow: _Optional[str] = ...) -> None: ...
 
 class Resume(_message.Message):
     __slots__ = ("session_id", "token", "last_seq")
@@ -302,20 +304,22 @@ class StreamCaptionsResponse(_message.Message):
     def __init__(self, seq: _Optional[int] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., partial: _Optional[_Union[Caption, _Mapping]] = ..., final: _Optional[_Union[Caption, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., warning: _Optional[_Union[Warning, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closing: _Optional[_Union[Closing, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., landmarks: _Optional[_Union[FoundLandmarks, _Mapping]] = ..., vocabulary: _Optional[_Union[VocabularyChanged, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
-    __slots__ = ("session_id", "resume_token", "config", "model", "limits", "vocabulary")
+    __slots__ = ("session_id", "resume_token", "config", "model", "limits", "vocabulary", "history_id")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_ID_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     resume_token: str
     config: Config
     model: Model
     limits: Limits
     vocabulary: VocabularyInUse
-    def __init__(self, session_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., vocabulary: _Optional[_Union[VocabularyInUse, _Mapping]] = ...) -> None: ...
+    history_id: str
+    def __init__(self, session_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., vocabulary: _Optional[_Union[VocabularyInUse, _Mapping]] = ..., history_id: _Optional[str] = ...) -> None: ...
 
 class VocabularyInUse(_message.Message):
     __slots__ = ("name", "glosses")

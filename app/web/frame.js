@@ -1,0 +1,44 @@
+// What every page has around it: who has signed in, the language, sheets and menus.
+
+import "./who.js";
+import { el } from "./dom.js";
+import { fillLanguages } from "./texts.js";
+
+fillLanguages(el("language"));
+
+// -- sheets: <dialog class="sheet">, opened by data-opens -------------------------------------------------------------
+
+export function openSheet(id) {
+  const sheet = el(id);
+  if (!sheet.open) sheet.showModal();
+}
+
+for (const button of document.querySelectorAll("[data-opens]")) {
+  button.addEventListener("click", () => openSheet(button.dataset.opens));
+}
+for (const sheet of document.querySelectorAll("dialog.sheet")) {
+  sheet.querySelector("[data-closes]").addEventListener("click", () => sheet.close());
+  sheet.addEventListener("click", (event) => { // beside the sheet
+    if (event.target !== sheet) return;
+    const { left, right, top, bottom } = sheet.getBoundingClientRect();
+    if (event.clientX < left || event.clientX > right || event.clientY < top || event.clientY > bottom) sheet.close();
+  });
+}
+
+// -- menus: <details class="menu"> -----------------------------------------------------------------------------------
+
+const menus = [...document.querySelectorAll("details.menu")];
+document.addEventListener("click", (event) => {
+  for (const menu of menus) if (menu.open && !menu.contains(event.target)) menu.open = false;
+});
+for (const menu of menus) {
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+    event.stopPropagation();
+  });
+  menu.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
+  });
+}

@@ -1,0 +1,84 @@
+// One take: countdown, recording, end. A recording is a short video; whether hands are seen comes from hand_watch.js.
+
+const KINDS = ["video/webm;codecs=vp8", "video/mp4", "video/webm"];
+const BITS = 1_200_000; // a second
+const COUNT_MS = 700;
+const LOWER_MS = 4000; // how long it waits for hands that should be down at the beginning
+const DOWN_MS = 500; // hands that are down again for this long end the recording
+const BLIND_MS = 4000; // lasts without a watch over the hands
+const LONGEST_MS = 8000;
+const NONE_MS = 3500; // without any hand until then, there is no use in going on
+const STEP_MS = 50;
+const FPS = 15; // as live captions are read
+
+export class Stopped extends Error {}
+
+const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
+
+export async function openCamera(video, deviceId) {
+  const stream = await navigator.mediaDevices.getUserMedia({
+    video: { width: 640, height: 480, frameRate: { ideal: FPS }, ...(deviceId && { deviceId }) }, audio: false,
+  });
+  video.srcObject = stream;
+  await video.play();
+  return stream;
+}
+
+function recorderOf(stream) {
+  const mimeType = globalThis.MediaRecorder && KINDS.find((kind) => MediaRecorder.isTypeSupported(kind));
+  if (!mimeType) throw new Error("recorder");
+  const recorder = new MediaRecorder(stream, { mimeType, videoBitsPerSecond: BITS });
+  const pieces = [];
+  recorder.addEventListener("dataavailable", ({ data }) => pieces.push(data));
+  const finished = new Promise((done, failed) => {
+    recorder.addEventListener("stop", () => done(new Blob(pieces, { type: recorder.mimeType })), { once: true });
+    recorder.addEventListener("error", () => failed(new Error("recorder")), { once: true });
+  });
+  return { recorder, finished };
+}
+
+// stream: of a camera. seen(): what the watch saw last, null without one. done(): whether the person ends it by hand.
+// show(state, number): "count" 3 to 1, "lower", "record". signal: aborts it with Stopped.
+// Resolves to { content, name, handsSeen }; handsSeen is null where nobody watched.
+export async function take({ stream, seen, done, show, signal }) {
+  const check = () => {
+    if (signal.aborted) throw new Stopped();
+    if (!stream.active) throw new Error("camera");
+  };
+  const steps = async (ms, until = () => false) => {
+    const from = performance.now();
+    for (let passed = 0; passed < ms && !until(passed); passed = performance.now() - from) {
+      await wait(STEP_MS);
+      check();
+    }
+  };
+  for (const number of [3, 2, 1]) {
+    show("count", number);
+    await steps(COUNT_MS);
+  }
+  if (seen()?.up) {
+    show("lower");
+    await steps(LOWER_MS, () => !seen()?.up);
+  }
+  const { recorder, finished } = recorderOf(stream);
+  recorder.start();
+  show("record");
+  let any = false, raised = false, downSince = null;
+  try {
+    await steps(LONGEST_MS, (passed) => {
+      const now = seen();
+      if (done()) return true;
+      if (now === null) return passed > BLIND_MS;
+      any ||= now.hands > 0;
+      raised ||= now.up;
+      downSince = now.up ? null : downSince ?? passed;
+      if (!any && passed > NONE_MS) return true;
+      return raised && downSince !== null && passed - downSince > DOWN_MS;
+    });
+  } finally {
+    if (recorder.state !== "inactive") recorder.stop();
+  }
+  const content = await finished;
+  check();
+  return { content, name: content.type.startsWith("video/mp4") ? "sign.mp4" : "sign.webm", handsSeen: seen() === null ? null : any };
+}

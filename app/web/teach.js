@@ -1,0 +1,338 @@
+// Teach a sign: its name, three recordings that are checked one by one, and how well it is read back.
+
+import { cameraTrouble } from "./camera_trouble.js";
+import { choose } from "./chosen_sets.js";
+import { complain, el, make, wayOut } from "./dom.js";
+import { watchHands } from "./hand_watch.js";
+import { mayCaption } from "./session.js";
+import { addRecording, addSign, contentsOf, deleteRecording, deleteSet, deleteSign, makeSet } from "./sign_sets.js";
+import { SIGN_LANGUAGES } from "./sign_languages.js";
+import { openCamera, Stopped, take } from "./take.js";
+import { languageOf, onTeach, refreshSets, setsOf } from "./teach_sets.js";
+import { offerShared } from "./teach_shared.js";
+import { t } from "./texts.js";
+
+const NEEDED = 3;
+const GLAD_MS = 700; // how long it says that a recording is good
+const WATCH_MS = 4000; // how long it waits for the first word about the hands
+
+// What is wrong with a recording, and what to do, by the service's code.
+const WRONG = {
+  no_hands: "No hand was in sight. Sit so that the camera sees your shoulders and both hands, with light from the front.",
+  too_short: "That was too short. Sign at your usual pace, with your hands in the picture all the time.",
+  too_long: "That was too long. Show the sign alone, once.",
+  cut_off: "The recording begins or ends with a hand up, so a part of the sign may be missing. Start with your hands down, and lower them at the end.",
+  different: "This one looks different from the others. If it was not the same sign, record it again.",
+  different_signs: "These look like three different signs. Show the same sign each time, in the same way.",
+  same: "This is the same recording as one before. Sign it again: only other recordings help.",
+};
+const ASKED = ["cut_off", "different", "same"]; // kept only if the person says so
+
+const video = el("teach-video");
+let act = null; // { set, setName, sign, gloss, madeSet, madeSign, got, wanted, notes, stop, stream, seen, watch, files, byHand }
+
+// -- what is shown ---------------------------------------------------------------------------------------------------
+
+function show(state) { el("teach").dataset.state = state; }
+
+// In the mirror, and to screen readers.
+function say(text, spoken = text) {
+  el("teach-say").textContent = text;
+  el("teach-say").classList.toggle("long", text.length > 40);
+  el("teach-live").textContent = spoken;
+}
+
+function look(what, number = "") {
+  el("mirror").dataset.look = what;
+  el("count").textContent = number;
+  el("take-end").hidden = what !== "record";
+}
+
+function dots() {
+  el("dots").replaceChildren(...Array.from({ length: act.wanted }, (_, i) => {
+    const dot = make("li", i < act.got ? "✓" : String(i + 1), i < act.got ? "got" : "");
+    if (i === act.got) dot.setAttribute("aria-current", "step");
+    if (i < act.got) dot.setAttribute("aria-label", t("Recording {n}: done", { n: i + 1 }));
+    return dot;
+  }));
+}
+
+function showSeen(seen) {
+  const [how, text] = seen === undefined ? ["wait", t("Looking for your hands …")]
+    : seen === null ? ["wait", t("Hands are checked after each recording")]
+      : !seen.shoulders ? ["wait", t("Move back: both shoulders should be in sight")]
+        : seen.hands === 2 ? ["good", t("Both hands found")]
+          : seen.hands === 1 ? ["good", t("One hand found")]
+            : el("mirror").dataset.look === "record" ? ["wait", t("No hand in sight")] : ["good", t("Hands down, shoulders in sight")];
+  el("seen").dataset.seen = how;
+  if (el("seen").textContent !== text) el("seen").textContent = text;
+}
+
+function tell(problem) {
+  if (!problem.status) console.warn(problem);
+  const [title, why] = problem.status ? [problem.title, problem.message]
+    : [t("The service did not answer"), t("Check the connection and try again.")];
+  complain(el("teach-problem"), title, why, wayOut(problem.code));
+}
+
+// -- questions: again, or keep it? -----------------------------------------------------------------------------------
+
+function ask(text, keep) {
+  look("ask");
+  say(text);
+  const again = el("take-again"), kept = el("take-keep");
+  again.hidden = false;
+  kept.hidden = !keep;
+  kept.textContent = keep ?? "";
+  again.focus();
+  const over = new AbortController();
+  return new Promise((done, failed) => {
+    const { signal } = over;
+    again.addEventListener("click", () => done("again"), { signal });
+    kept.addEventListener("click", () => done("keep"), { signal });
+    act.stop.signal.addEventListener("abort", () => failed(new Stopped()), { signal });
+  }).finally(() => {
+    over.abort();
+    again.hidden = kept.hidden = true;
+  });
+}
+
+// -- recordings ------------------------------------------------------------------------------------------------------
+
+// Sends it. Whether it was kept.
+async function learn(recording, insist = false) {
+  const { set, sign } = act;
+  look("reading");
+  say(t("Reading it …"));
+  act.watch?.pause(true);
+  let answer;
+  try {
+    answer = await addRecording(set, sign, recording, insist);
+  } catch (problem) {
+    if (problem.code === "recording_refused") {
+      await ask(t(WRONG[problem.reason] ?? problem.message), null);
+      return false;
+    }
+    if (problem.code !== "different_signs") throw problem;
+    if (await ask(t(WRONG.different_signs), t("It is one sign")) === "again") return false;
+    return learn(recording, true);
+  } finally {
+    act.watch?.pause(false);
+  }
+  const codes = answer.notes.map(({ code }) => code).filter((code) => ASKED.includes(code));
+  if (codes.length && await ask(codes.map((code) => t(WRONG[code])).join(" "), t("Keep it")) === "again") {
+    await deleteRecording(set, sign, answer.recording.id);
+    return false;
+  }
+  act.notes = answer.notes.filter(({ code }) => code === "confusable");
+  return true;
+}
+
+async function record() {
+  const { stream, stop } = act;
+  act.byHand = false;
+  const recording = await take({
+    stream, signal: stop.signal, seen: () => act.seen ?? null, done: () => act.byHand,
+    show: (state, number) => {
+      look(state, number);
+      if (state === "count") say(t("Hands down"), number === 3 ? t("Hands down. {n}", { n: 3 }) : String(number));
+      else if (state === "lower") say(t("Lower your hands to begin"));
+      else say(t("Sign now"));
+    },
+  });
+  if (recording.handsSeen !== false) return recording;
+  await ask(t(WRONG.no_hands), null);
+  return null;
+}
+
+async function untilSeen() {
+  say(t("Get ready: hands down"));
+  const from = performance.now();
+  while (act.seen === undefined && performance.now() - from < WATCH_MS) {
+    await new Promise((done) => { setTimeout(done, 50); });
+    if (act.stop.signal.aborted) throw new Stopped();
+  }
+}
+
+async function fromCamera() {
+  try {
+    act.stream = await openCamera(video);
+  } catch (error) {
+    const [title, what] = cameraTrouble(error);
+    const missing = error.name === "NotFoundError" || error.name === "OverconstrainedError";
+    throw Object.assign(new Error("no camera"), { trouble: [title, missing ? t("Connect one and try again, or use videos instead.") : what] });
+  }
+  if (act.stop.signal.aborted) throw new Stopped();
+  act.watch = watchHands(video, (seen) => { act.seen = seen; showSeen(seen); });
+  await untilSeen();
+  while (act.got < act.wanted) {
+    dots();
+    const recording = await record();
+    if (!recording || !await learn(recording)) continue;
+    act.got += 1;
+    dots();
+    look("glad");
+    if (act.got === act.wanted) break;
+    say(act.wanted - act.got === 1 ? t("Good. Once more.") : t("Good. Again."));
+    await new Promise((done) => { setTimeout(done, GLAD_MS); });
+  }
+}
+
+async function fromFiles() {
+  for (const file of act.files) {
+    dots();
+    if (act.stop.signal.aborted) throw new Stopped();
+    if (await learn({ content: file, name: file.name })) act.got += 1;
+  }
+  if (!act.got) throw new Stopped();
+}
+
+// -- the whole act ---------------------------------------------------------------------------------------------------
+
+async function target() {
+  const name = el("sign-called").value.trim();
+  let set = el("sign-set").value, setName = el("sign-set").selectedOptions[0]?.textContent ?? "";
+  let madeSet = false;
+  if (!set) {
+    const made = await makeSet({
+      name: el("set-name").value.trim() || t("My signs"), sign_language: el("set-language").value,
+      keep_landmarks: el("set-landmarks").checked,
+    });
+    [set, setName, madeSet] = [made.id, made.name, true];
+  }
+  try {
+    const sign = await addSign(set, name);
+    return { set, setName, madeSet, sign: sign.id, gloss: sign.gloss, madeSign: true };
+  } catch (problem) {
+    if (madeSet) await deleteSet(set).catch(() => {});
+    throw problem;
+  }
+}
+
+function release() {
+  act?.watch?.end();
+  act?.stream?.getTracks().forEach((track) => track.stop());
+  video.srcObject = null;
+}
+
+// What was made for a sign of which nothing was recorded goes.
+async function undo({ set, sign, madeSet, madeSign, got }) {
+  if (got || !sign) return;
+  if (madeSet) await deleteSet(set).catch(() => {});
+  else if (madeSign) await deleteSign(set, sign).catch(() => {});
+}
+
+// given: { set, setName, sign, gloss } of a sign that is there; without, one is made as the form says.
+async function teach({ given = null, files = null }) {
+  if (act) return;
+  el("teach-problem").hidden = true;
+  act = { got: 0, wanted: given ? 1 : files?.length ?? NEEDED, notes: [], stop: new AbortController(), files };
+  const mine = act;
+  el("teach-start").disabled = true;
+  try {
+    Object.assign(mine, given ?? await target());
+    el("teach-title").textContent = mine.gloss;
+    show("takes");
+    showSeen(files ? null : undefined);
+    el("seen").hidden = Boolean(files);
+    look("wait");
+    dots();
+    el("take-stop").focus();
+    el("takes").scrollIntoView({ block: "nearest" });
+    await (files ? fromFiles() : fromCamera());
+    release();
+    await showTaught(mine);
+  } catch (problem) {
+    release();
+    await undo(mine);
+    show("form");
+    el("teach-title").textContent = t("New sign");
+    if (problem.trouble) complain(el("teach-problem"), ...problem.trouble);
+    else if (problem.message === "camera") complain(el("teach-problem"), t("The camera has stopped"), mine.got
+      ? t("What was recorded is kept. Connect it and go on with “One more recording”, or start again.") : t("Connect it and start again."));
+    else if (problem.message === "recorder") complain(el("teach-problem"), t("The recording failed"), t("This browser cannot record video. Use videos instead."));
+    else if (!(problem instanceof Stopped)) tell(problem);
+    el("sign-called").focus();
+  } finally {
+    act = null;
+    el("teach-start").disabled = false;
+    refreshSets(mine.got ? mine.set : null).catch(() => {});
+  }
+}
+
+async function showTaught({ set, setName, sign, gloss, notes }) {
+  const { signs } = await contentsOf(set);
+  const { recordings, read_back: back } = signs.find(({ id }) => id === sign);
+  const words = [t("Taught with {n} recordings.", { n: recordings.length })];
+  if (back && signs.length > 1) {
+    words.push(t("I would now read it in {right} of {of} of your recordings, each read by the others.", back));
+    if (back.confused_with.length) words.push(t("The rest were taken for {signs}.", { signs: back.confused_with.join(", ") }));
+  } else {
+    words.push(t("It is the only sign of “{set}” so far, so there is nothing to mistake it for. Teach it more signs.", { set: setName }));
+  }
+  el("taught-back").textContent = words.join(" ");
+  el("taught-notes").replaceChildren(...notes.map(() => make("li", t("It looks much like another sign of this set, so they may be confused. More recordings of each tell them apart."))));
+  show("done");
+  el("teach-live").textContent = `${gloss}. ${words.join(" ")}`;
+  Object.assign(el("taught").dataset, { set, setName, sign, gloss });
+  el("taught-use").focus();
+}
+
+el("teach-form").addEventListener("submit", (event) => { event.preventDefault(); teach({}); });
+el("teach-files").addEventListener("change", () => {
+  const files = [...el("teach-files").files];
+  el("teach-files").value = "";
+  if (files.length && el("teach-form").reportValidity()) teach({ files });
+});
+el("take-stop").addEventListener("click", () => act?.stop.abort());
+el("take-end").addEventListener("click", () => { if (act) act.byHand = true; });
+el("takes").addEventListener("keydown", (event) => { if (event.key === "Escape") act?.stop.abort(); });
+el("taught-use").addEventListener("click", () => {
+  choose({ id: el("taught").dataset.set, name: el("taught").dataset.setName }, true);
+  location.assign("/");
+});
+el("taught-next").addEventListener("click", () => {
+  el("teach-title").textContent = t("New sign");
+  el("sign-called").value = "";
+  show("form");
+  el("sign-called").focus();
+});
+el("taught-more").addEventListener("click", () => teach({ given: { ...el("taught").dataset } }));
+onTeach((given) => teach({ given }));
+addEventListener("pagehide", release);
+
+// -- the form --------------------------------------------------------------------------------------------------------
+
+function fillLanguages() {
+  el("set-language").replaceChildren(...Object.entries(SIGN_LANGUAGES).map(([code, name]) => new Option(t(name), code)));
+  el("set-language").value = languageOf() ?? "ase";
+  inOrder();
+}
+
+const newSet = () => { el("new-set").hidden = el("new-set").disabled = el("sign-set").value !== ""; };
+el("sign-set").addEventListener("change", newSet);
+const inOrder = () => { el("set-language-hint").hidden = el("set-language").value === "ase"; };
+el("set-language").addEventListener("change", inOrder);
+
+setsOf((sets) => {
+  const before = el("sign-set").value;
+  el("sign-set").replaceChildren(...sets.map(({ id, name }) => new Option(name, id)), new Option(t("A new set"), ""));
+  el("sign-set").value = sets.some(({ id }) => id === before) ? before : sets.at(-1)?.id ?? "";
+  el("into").hidden = sets.length === 0;
+  newSet();
+});
+
+if (await mayCaption()) {
+  try {
+    await refreshSets();
+    el("all").hidden = false;
+  } catch (problem) {
+    el("nowhere").hidden = problem.code !== "database_unavailable";
+    el("all").hidden = !el("nowhere").hidden;
+    if (el("nowhere").hidden) tell(problem);
+  }
+  fillLanguages();
+  await offerShared();
+} else {
+  el("door").hidden = false;
+}
