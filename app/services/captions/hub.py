@@ -147,6 +147,8 @@ class LiveHub(LiveSessions[_Entry]):
         translator = self._translator if "es" in start.targets else None
         if translator is not None and not await asyncio.to_thread(translator.available):
             translator = None
+        if translator is not None:
+            await translator.warm("en", "es")
         reservation = await self._reserved(start, principal)
         try:
             self.check_room()  # others may have come meanwhile

@@ -18,6 +18,10 @@ RETRY_S = 2.0
 #: Translations that are remembered: the sentence of a partial is often that of the next one.
 REMEMBERED = 512
 
+#: Seconds that a session waits for its translator to start; sentences for that.
+WARM_S = 3.0
+_FIRST = {"en": "The house is large.", "es": "La casa es grande."}
+
 Translate = Callable[[str, str, str], Awaitable[str]]
 """Text, source, target -> translation. Raises ServiceError."""
 
@@ -57,6 +61,10 @@ class PatientTranslator:
             self._fail("no answer in time")
             return None
         return None if running.cancelled() or running.exception() is not None else running.result()
+
+    async def warm(self, source: str, target: str) -> None:
+        """Before the first caption: programs that start with their first text need longer than a caption waits."""
+        await self.translate(_FIRST[source], source, target, WARM_S)
 
     def _done(self, asked: tuple[str, str, str], done: asyncio.Future[str]) -> None:
         self._running.pop(asked, None)

@@ -69,6 +69,8 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         start = start or SpeechStart()
         await asyncio.to_thread(self._service.transcriber)
         translates = await asyncio.to_thread(self._translator.available)
+        if translates and len(start.targets) > 1:
+            await asyncio.gather(self._translator.warm("en", "es"), self._translator.warm("es", "en"))
         if start.voice is not None:
             await asyncio.to_thread(self._service.voice)
         check = plan_limits.speaking([], voice=start.voice is not None)
