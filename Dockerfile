@@ -12,6 +12,15 @@ RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
 
+# What browsers need to find landmarks themselves, checked against the hashes of the lock file; without the networks that
+# the page does not load.
+FROM node:22-bookworm-slim AS page
+WORKDIR /page
+COPY app/web/npm/package.json app/web/npm/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+    && rm node_modules/@mediapipe/holistic/pose_landmark_heavy.tflite \
+        node_modules/@mediapipe/holistic/pose_landmark_lite.tflite
+
 # hadolint ignore=DL3006
 FROM base-${VARIANT}
 ARG VARIANT
@@ -55,6 +64,7 @@ COPY checkpoints checkpoints
 COPY configs configs
 COPY scripts/export_onnx.py scripts/export_report.py scripts/
 COPY app app
+COPY --from=page /page/node_modules app/web/npm/node_modules
 # The folders are there before they become volumes, so that these belong to the user.
 # The exports that INFERENCE_BACKEND=onnx reads are compared with the network as they are made.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin glossline \

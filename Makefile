@@ -10,6 +10,7 @@ PORT ?= 8000
 # Two processes: each holds PyTorch and MediaPipe, about 1.5 GB. Tests of one file share servers, so they stay together.
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+NO_PAGE := The page then sends pictures to the service instead of landmarks; all else works.
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
@@ -17,22 +18,35 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # the same module without them, so it is installed over the other one, and no system library is needed.
 HEADLESS := $(shell grep -E '^opencv-python-headless==' requirements.txt)
 
-.PHONY: help run test lint format clean doctor
+# What browsers need to find landmarks themselves (app/web/npm): optional, checked against the hashes of the lock file.
+PAGE := app/web/npm/node_modules/.package-lock.json
+
+.PHONY: help run page test lint format clean doctor
 
 help:
 	@echo "make run      set up and start the service on port $(PORT)"
+	@echo "make page     what browsers need to find landmarks themselves (with npm; part of run and test)"
 	@echo "make test     set up and run the tests"
 	@echo "make lint     ruff, mypy, hadolint"
 	@echo "make doctor   check this machine"
 	@echo "make clean    remove .venv and caches"
 
-run: .venv/.runtime
+run: .venv/.runtime page
 	@HOST=$(HOST) PORT=$(PORT) exec $(BIN)/python -m app serve
 
 doctor: .venv/.runtime
 	@$(BIN)/python -m app doctor
 
-test: .venv/.dev
+page:
+	@if command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(PAGE) || echo "$(NO_PAGE)" >&2; \
+	else echo "npm is not installed. $(NO_PAGE)" >&2; fi
+
+$(PAGE): app/web/npm/package-lock.json app/web/npm/package.json
+	@echo "Installing MediaPipe for browsers into app/web/npm: 50 MB to download, 67 MB on disk, only once."
+	@cd app/web/npm && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test: .venv/.dev page
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/.dev
@@ -46,7 +60,7 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix app tests scripts
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv app/web/npm/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app tests scripts -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/bin/python:

@@ -16,6 +16,7 @@ from app.api import (
     account,
     auth,
     billing,
+    browser_landmarks,
     captions_follow,
     health,
     history,
@@ -284,6 +285,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(history.router)
     app.include_router(account.router)
     app.include_router(pages.router)
+    app.include_router(browser_landmarks.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
     if settings.admin_pages:

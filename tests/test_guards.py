@@ -140,6 +140,7 @@ HTTP: dict[str, set[str]] = {
 PAGES = {
     *("GET /", "GET /captions", "GET /teach", "GET /account", "GET /training"),
     *("GET /web/{name}", "GET /samples", "GET /samples/{name}"),
+    *("GET /glossline.js", "GET /landmarks", "GET /landmarks/{version}/{name}"),
     *("GET /docs", "GET /docs/start.js", "GET /docs/static/{name}", "GET /openapi.json"),
 }
 SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS}

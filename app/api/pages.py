@@ -46,6 +46,11 @@ _DOCS_START = """SwaggerUIBundle({
 });
 """
 _CACHED = {"Cache-Control": "public, max-age=3600"}
+#: The client for pages of others; its modules lie with those of the page.
+_CLIENT = 'export * from "./web/glossline.js";\n'
+#: This worker alone may compile WebAssembly; a worker has the policy of its own script, not that of the page.
+_WORKER = "landmark_worker.js"
+_WORKER_POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
 
 
 def _swagger_folder() -> Path | None:
@@ -85,7 +90,15 @@ async def web_file(name: str) -> Response:
     if name not in {entry.name for entry in WEB.iterdir() if entry.is_file()}:
         raise HTTPException(404)
     # A page of one version and a script of another do not fit together; the files are small.
-    return FileResponse(WEB / name, headers={"Cache-Control": "no-cache"})
+    headers = {"Cache-Control": "no-cache"}
+    if name == _WORKER:
+        headers["Content-Security-Policy"] = _WORKER_POLICY
+    return FileResponse(WEB / name, headers=headers)
+
+
+@router.get("/glossline.js")
+async def client() -> Response:
+    return Response(_CLIENT, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/samples")

@@ -58,7 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     failed = False
-    for check in (_python, _packages, _training, _settings, _device, _checkpoint, _landmarks):
+    for check in (_python, _packages, _training, _settings, _device, _checkpoint, _landmarks, _page):
         finding = _guarded(check)
         failed = failed or finding.state == "missing"
         print(f"{finding.state:<8}{finding.what:<12}{finding.detail}")
@@ -154,3 +154,11 @@ def _landmarks() -> Finding:
     except LandmarksUnavailable as problem:
         return Finding("missing", "landmarks", str(problem), "videos cannot be read without it; landmark files can")
     return Finding("ok", "landmarks", "MediaPipe loads its models and runs")
+
+
+def _page() -> Finding:
+    from app.api.browser_landmarks import locked_version, missing
+
+    if why := missing():
+        return Finding("note", "page", why)  # the page then sends pictures
+    return Finding("ok", "page", f"MediaPipe {locked_version()} for browsers, which find landmarks themselves")

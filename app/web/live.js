@@ -1,8 +1,9 @@
-// Live captions: images of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
+// Live captions: landmarks or images of the camera or of a sample go to /ws/stream, captions come back (docs/live.md).
 
 import { clearRunning, isOpen, show } from "./captions.js";
 import { el, number, wayOut } from "./dom.js";
 import { followSecret } from "./followers.js";
+import { FrameSource } from "./frame_source.js";
 import { drawInStep, nothingDrawn, remember } from "./in_step.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
 import { onReadingWith, readingWith, setsKnown } from "./reading_with.js";
@@ -12,18 +13,19 @@ import { StreamClock } from "./stream_clock.js";
 import { plural, t } from "./texts.js";
 import { add, count } from "./transcript.js";
 import { countCredits, showCredits } from "./who.js";
+import { message } from "./wire.js";
 
-const FRAME_MS = 66;
 const MAX_QUEUED_BYTES = 256 * 1024;
-const HEADER_BYTES = 16;
 const MAX_WAIT_MS = 3000; // between two attempts to reconnect
-const SLOW_MS = 2 * FRAME_MS; // a picture that takes so long to be taken
+const SLOW_MS = 130; // a picture that takes so long to be taken
 const SLOW_FPS = 6;
 const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Reconnecting", ending: "Finishing" };
 const video = el("live-video");
 const skeleton = el("skeleton");
 
 const TRY_AGAIN = { unknown_session: 4400, draining: 1012 }; // too late to resume; the service restarts
+
+const OTHER_WAY = "Choose in the settings that pictures may be sent.";
 
 const TITLES = {
   insufficient_credits: "The credits are used up", plan_limit: "The plan allows no more", credits_low: "Few credits are left",
@@ -113,8 +115,7 @@ function receive(run, event) {
   } else if (event.type === "landmarks") {
     if (live !== run || run.ending) return;
     if (settings.skeleton) drawInStep(event.at_ms, event.points);
-    if (!run.warm && !run.stream) play();
-    run.warm = true;
+    warmed(run);
   } else if (event.type === "partial") {
     lag(event);
     if (live === run && settings.partials) show(event, true);
@@ -172,7 +173,7 @@ function warn({ code, message }) {
 
 // Said once: captions of few pictures are late and worse.
 function noticeSlow(run, event) {
-  if (run.slow || !run.stream || event.received < 2 * SLOW_FPS) return;
+  if (run.slow || run.landmarks || !run.stream || event.received < 2 * SLOW_FPS) return;
   const few = event.fps > 0 && event.fps < SLOW_FPS;
   if (!few && event.dropped <= event.received / 2) return;
   run.slow = true;
@@ -191,34 +192,47 @@ function lag(event) { el("lag").textContent = `${Math.round(event.lag_ms)} ms`; 
 
 function pictures(used, dropped) { el("pictures").textContent = t("{used} read, {dropped} dropped", { used, dropped }); }
 
-// Binary messages: version 1, kind 1 (JPEG), flags, sequence, capture time in microseconds; little-endian.
+// A body was found in the first picture, by the service or this device: a sample may play.
+function warmed(run) {
+  if (!run.warm && !run.stream) play();
+  run.warm = true;
+}
+
 async function frame(run, still = false) {
-  const { canvas, socket } = run;
+  const { socket } = run;
   if (!run.ready || socket.readyState !== WebSocket.OPEN || video.readyState < 2 || run.busy) return;
   if (video.paused && !still) return;
   if (socket.bufferedAmount > MAX_QUEUED_BYTES) { run.skipped += 1; return; }
   run.busy = true;
   try {
-    const scale = Math.min(1, 640 / video.videoWidth);
-    canvas.width = Math.round(video.videoWidth * scale);
-    canvas.height = Math.round(video.videoHeight * scale);
-    const at = performance.now(), wall = Date.now();
-    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
-    if (!blob || run.ending || socket.readyState !== WebSocket.OPEN) return;
-    const message = new Uint8Array(HEADER_BYTES + blob.size);
-    const head = new DataView(message.buffer);
-    head.setUint8(0, 1);
-    head.setUint8(1, 1);
-    head.setUint32(4, run.sequence++, true);
-    head.setBigUint64(8, BigInt(Math.round(at * 1000)), true);
-    message.set(new Uint8Array(await blob.arrayBuffer()), HEADER_BYTES);
-    socket.send(message);
-    const stream_ms = run.clock.sent(at, wall);
-    if (settings.skeleton) remember(stream_ms, canvas);
-    run.took_ms += ((performance.now() - at) - run.took_ms) / 8;
+    const began = performance.now();
+    const got = await run.source.next();
+    if (!got || run.ending || socket.readyState !== WebSocket.OPEN) return;
+    socket.send(message(got.kind, run.sequence++, got.at, got.payload));
+    const stream_ms = run.clock.sent(got.at, Date.now() - performance.now() + got.at);
+    if (settings.skeleton) remember(stream_ms, got.picture);
+    if (got.points) {
+      if (settings.skeleton) drawInStep(stream_ms, got.points);
+      warmed(run);
+    } else {
+      run.took_ms += ((performance.now() - began) - run.took_ms) / 8;
+    }
   } finally {
     run.busy = false;
+  }
+}
+
+// What this device sends has changed, or cannot be sent.
+function sends(run, { landmarks, problem: what }) {
+  if (live !== run || run.ending) return;
+  run.landmarks = landmarks === true;
+  el("sends").textContent = t(landmarks ? "this device; pictures stay here" : "the service, in pictures");
+  el("live-warning").hidden = true;
+  if (landmarks === null) {
+    run.refusal = [t("Captions stopped"), `${what} ${t(OTHER_WAY)}`];
+    stop();
+  } else if (what) {
+    notice(t(landmarks ? "This device is slow." : "Pictures are sent."), what);
   }
 }
 
@@ -230,12 +244,15 @@ async function begin(sample) {
   }
   if (live) stop();
   const run = {
-    canvas: document.createElement("canvas"), socket: null, stream: null, session: null, token: null, history: null,
+    source: null, landmarks: false, socket: null, stream: null, session: null, token: null, history: null,
     seq: 0, sequence: 0, skipped: 0, attempt: 0, clock: new StreamClock(), took_ms: 0, again: null, ready: false,
     opened: false, warm: false, busy: false, ending: false, fatal: false, refusal: null, renewed: false, slow: false,
     said: count(),
   };
   live = run;
+  run.source = new FrameSource(video, settings.where, (said) => sends(run, said), { text: t });
+  const prepared = run.source.open();
+  prepared.catch(() => {}); // awaited below
   noProblem();
   clearRunning();
   video.hidden = true;
@@ -250,11 +267,21 @@ async function begin(sample) {
     return finish(run);
   }
   if (live !== run || run.ending) return release(run);
+  showState("connecting", t("Preparing this device …"));
+  try {
+    await prepared;
+  } catch (error) {
+    if (live !== run) return;
+    run.refusal = [t("Body and hands cannot be found on this device"), `${error.message} ${t(OTHER_WAY)}`];
+    return finish(run);
+  }
+  if (live !== run || run.ending) return release(run);
+  showState("connecting", t("Connecting …"));
   skeleton.width = video.videoWidth;
   skeleton.height = video.videoHeight;
   video.hidden = false;
   connect(run);
-  run.timer = setInterval(() => frame(run), FRAME_MS);
+  run.source.each(() => frame(run));
 }
 
 async function openSample(name) {
@@ -282,7 +309,7 @@ async function openCamera(run) {
 }
 
 function release(run) {
-  clearInterval(run.timer);
+  run.source.close();
   clearTimeout(run.again);
   el("try-now").hidden = true;
   run.stream?.getTracks().forEach((track) => track.stop());

@@ -6,7 +6,7 @@ import { plural, t } from "./texts.js";
 const KEY = "glossline.settings";
 export const settings = {
   size: 2, partials: true, glosses: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false,
-  voice: "", rate: 1, save: false, keep: false,
+  voice: "", rate: 1, save: false, keep: false, where: "auto",
 };
 const listeners = [];
 const inWords = {

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from app.core.settings import Settings
 from app.services.accounts import second_factor
-from scripts.check_page import SAMPLE
+from scripts.check_page import PICTURES, SAMPLE
 from tests.conftest import fresh_database
 from tests.support import stripe_server
 from tests.support.accounts import PASSWORD, guarded, running
@@ -66,6 +66,7 @@ async def address(
 async def page(browser: Any, address: str) -> AsyncIterator[Any]:
     """A page of a browser that nobody has used; scripts that fail or that the policy refuses fail the test."""
     context = await browser.new_context(base_url=address, accept_downloads=True)
+    await context.add_init_script(PICTURES)
     page, faults = await context.new_page(), []
     page.set_default_timeout(SLOW_MS)
     page.on("pageerror", lambda error: faults.append(str(error)))

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from app.core.settings import Settings
-from scripts.check_page import SAMPLE
+from scripts.check_page import PICTURES, SAMPLE
 from tests.support.serving import running, served
 from tests.web.axe import findings
 
@@ -51,6 +51,7 @@ async def opened(browser: Any, address: str, path: str = "/", script: str = "", 
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: "Security Policy" in message.text and faults.append(message.text))
     page.on("request", lambda sent: sent.url.startswith((address, "blob:", "data:")) or faults.append(sent.url))
+    await page.add_init_script(PICTURES)
     if script:
         await page.add_init_script(script)
     await page.goto(path)
