@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import websockets
 from fastapi import FastAPI
 
 from app.core.settings import Settings
+from app.services.conversation.translation import PatientTranslator
 from app.speech import audio
 from tests.api.test_speech import SAID, is_about
 from tests.support.serving import running, served
@@ -33,9 +35,12 @@ async def app(tiny_settings: Settings, tmp_path_factory: pytest.TempPathFactory)
         "data_dir": tmp_path_factory.mktemp("data"),
         "max_speech_sessions": 3,
     }
-    async with running(tiny_settings.model_copy(update=changes)) as app:
-        await asyncio.to_thread(app.state.services.speech.transcriber().load)
-        yield app
+    with pytest.MonkeyPatch.context() as patch:
+        # A caption waits 0.3 s for its translation, which takes longer on a busy machine.
+        patch.setattr("app.main.PatientTranslator", partial(PatientTranslator, wait_s=60))
+        async with running(tiny_settings.model_copy(update=changes)) as app:
+            await asyncio.to_thread(app.state.services.speech.transcriber().load)
+            yield app
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

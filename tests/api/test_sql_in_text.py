@@ -92,7 +92,8 @@ async def test_sql_in_every_text(app: FastAPI) -> None:
             for method, path, options in requests(document, sql):
                 headers = admin.headers | options.pop("headers", {})
                 answer = await client.request(method, path, headers=headers, **options)
-                assert answer.status_code < 500, (method, path, options, answer.text)
+                without_engine = answer.status_code == 503 and answer.json()["code"] == "speech_unavailable"
+                assert answer.status_code < 500 or without_engine, (method, path, options, answer.text)
                 tried += 1
         assert tried > 150
     assert await rows(app.state.services.database, KEPT) == before

@@ -175,7 +175,7 @@ def test_from_start_to_an_answering_recogniser_through_http_alone(environment: d
             said = glosses(before)
             assert said  # the untrained recogniser of the tests babbles
             assert said <= {"HELLO", "THANK-YOU", "YOU", "NAME", "WHAT"}
-        assert processes(job_id) == []
+        until(lambda: processes(job_id) == [], 30)
     with running(environment, tmp_path / "log2") as service:  # the choice lasts
         assert model(service)["model"] == job_id
 
@@ -189,7 +189,7 @@ def test_stop_resume_and_a_killed_process(environment: dict[str, str], tmp_path:
         api(service, "POST", f"/jobs/{job_id}/stop")
         stopped = wait_for(service, job_id, "stopped")
         assert stopped["exit_code"] == 3
-        assert processes(job_id) == []
+        until(lambda: processes(job_id) == [], 30)
         reached = stopped["progress"]["step"]
 
         api(service, "POST", f"/jobs/{job_id}/resume")
@@ -224,7 +224,7 @@ def test_a_job_of_the_large_vocabulary_with_two_processes(environment: dict[str,
         assert api(service, "GET", f"/jobs/{job_id}/metrics")["lines"][-1]["trained"] > stopped["progress"]["step"]
         api(service, "POST", f"/checkpoints/{job_id}/activate")
         assert model(service)["model"] == job_id
-        assert processes(job_id) == []
+        until(lambda: processes(job_id) == [], 30)
 
 
 def test_a_job_outlives_a_killed_service_and_is_stopped_by_an_orderly_end(
@@ -242,7 +242,7 @@ def test_a_job_outlives_a_killed_service_and_is_stopped_by_an_orderly_end(
             job = trains(second, job_id, 3)
             assert (job["state"], job["attempt"]) == ("running", 1)
             assert leader(job_id) == pid
-        assert processes(job_id) == []
+        until(lambda: processes(job_id) == [], 30)
         with running(environment, tmp_path / "log3") as third:
             stopped = api(third, "GET", f"/jobs/{job_id}")
             assert (stopped["state"], stopped["resumable"]) == ("stopped", True)

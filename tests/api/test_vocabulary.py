@@ -304,7 +304,7 @@ async def test_the_answer_of_predict_is_documented_in_all_its_forms(client: http
         answers = paths[route]["post"]["responses"]["200"]["content"]
         assert set(answers) == {"application/json", "text/vtt", "application/x-subrip"}
         parameters = {parameter["name"] for parameter in paths[route]["post"]["parameters"]}
-        assert parameters == {"vocabulary", "sign_sets", "format", "save", "Idempotency-Key"}
+        assert parameters == {"vocabulary", "sign_sets", "format", "language", "save", "Idempotency-Key"}
     assert json.dumps(paths[PREDICT]).count("unknown_vocabulary") >= 1
 
 

@@ -57,7 +57,8 @@ def test_frame_by_frame_is_what_the_trainer_sees_in_one_piece(recogniser: Recogn
     np.testing.assert_allclose(table, expected, atol=1e-4)
     np.testing.assert_allclose(rgb_share, lattice.gates[0, :, 0].unflatten(0, (-1, 4)).mean(1).numpy(), atol=1e-5)
     assert 0.02 < rgb_share.mean() < 0.98
-    without, alone = recogniser.log_probs([features[:, :NUM_FEATURES]])[0]
+    unseen = recogniser.log_probs([features[:, :NUM_FEATURES]])[0]
+    without, alone = unseen.log_probs, unseen.rgb
     assert np.abs(without - table).max() > 0.01
     assert (alone == 0).all()
 
