@@ -330,6 +330,11 @@ class TrainingJobs:
         """Record the end of a job whose process has ended or is ended now; no process of it is left afterwards.
         why: the reason, for a job that did not end by itself; otherwise it is read from the run's folder."""
         code = self._exit_code(job.id)
+        child = self._children.get(job.id)
+        if code is None and why is None and child is not None:
+            # Its first thread has ended, others have not: there is no exit code until they have.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = await asyncio.to_thread(child.wait, process.GONE_S)
         await asyncio.to_thread(process.kill_all, job.id)
         run = self.run_folder(job.id)
         if job.pid is None:
@@ -354,7 +359,7 @@ class TrainingJobs:
                 progress=await asyncio.to_thread(run_folder.progress, run) or job.progress,
                 finished_at=_now(),
             )
-        child = self._children.pop(job.id, None)
+        self._children.pop(job.id, None)
         if child is not None:
             await asyncio.to_thread(child.wait)
         self._told.pop(job.id, None)
