@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -96,7 +96,10 @@ class Credits:
         self._database, self._metrics = database, metrics
         self._owner = reservations.this_process()
         self._unclosed: dict[UUID, tuple[Reservation, float]] = {}
-        self._closing: set[asyncio.Task[Any]] = set()
+        self.drop_lost: list[Callable[[Principal], Awaitable[Sequence[asyncio.Task[None]]]]] = []
+        """Of each kind of live session: ends those of an account that their clients have lost, and returns what settles
+        them."""
+        self._closing: dict[asyncio.Task[Any], UUID | None] = {}  # and whose session is settled, if one is
         self._beating: asyncio.Task[None] | None = None
         self._beats_since = 0.0  # when an unbroken row of heartbeats began (monotonic)
         self._held: dict[UUID, int] = {}
@@ -427,11 +430,16 @@ class Credits:
     async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.shield(self.in_background(work))
 
-    def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Work that `close` waits for. Its exception need not be retrieved."""
+    def settling(self, user_id: UUID | None) -> list[asyncio.Task[Any]]:
+        """The live sessions of this user that have ended and are being settled, of every kind."""
+        return [] if user_id is None else [task for task, owner in self._closing.items() if owner == user_id]
+
+    def in_background(self, work: Coroutine[Any, Any, T], settles: UUID | None = None) -> asyncio.Task[T]:
+        """Work that `close` waits for. Its exception need not be retrieved. settles: the user of a session that it
+        settles."""
         task = asyncio.ensure_future(work)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._closing[task] = settles
+        task.add_done_callback(lambda done: self._closing.pop(done, None))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from loguru import logger
 
 from app.core.errors import DatabaseUnavailable, InsufficientCredits, NotFound, PlanLimit, ServiceError
+from app.core.principal import Principal
 from app.services.billing.credits import Credits, Reservation
+from app.services.billing.ledger import Account
 from app.services.billing.plans import Plan
 
 #: Seconds between looks at what a session has used.
@@ -21,6 +24,8 @@ RECORD_S = 10.0
 WARN_S = 60.0
 #: Seconds for the last final of a session whose credits have run out.
 LAST_S = 5.0
+#: Seconds that a new session waits for another of its account to be settled, where that is in its way.
+SETTLE_S = 5.0
 
 
 class ChargedSession(Protocol):
@@ -37,6 +42,30 @@ class ChargedSession(Protocol):
     def failed(self) -> ServiceError | None: ...
     def warn(self, code: str, message: str) -> None: ...
     async def end(self, last: None, problem: ServiceError, timeout_s: float) -> None: ...
+
+
+async def hold(credits: Credits, principal: Principal, check: Callable[[Account], None]) -> Reservation:
+    """Credits for the beginning of a session. Where the account may have no more at once, sessions that their clients
+    have lost make room, and those that are being settled are waited for, of whatever kind they are. check: raises what
+    the plan does not allow. Raises InsufficientCredits, PlanLimit, NotFound, DatabaseUnavailable."""
+
+    async def reserve() -> Reservation:
+        return await credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
+
+    try:
+        return await reserve()
+    except PlanLimit as problem:
+        if problem.extra.get("limit") != "concurrent_sessions":
+            raise
+        settling = credits.settling(principal.user_id)
+        lost = [task for drop in credits.drop_lost for task in await drop(principal)]
+        if not lost and not settling:
+            raise
+        if lost:
+            await asyncio.wait(lost)
+        if settling:  # such as the session that the `start` of a Socket.IO client replaces
+            await asyncio.wait(settling, timeout=SETTLE_S)
+        return await reserve()
 
 
 class LiveCharge:
@@ -76,7 +105,7 @@ class LiveCharge:
     def close(self) -> asyncio.Task[None]:
         """Settle for what was used, in the background: the database may take its time, or be away."""
         if self._settling is None:
-            self._settling = self._credits.in_background(self._settle())
+            self._settling = self._credits.in_background(self._settle(), self._reservation.user_id)
         return self._settling
 
     async def _settle(self) -> None:

@@ -21,7 +21,7 @@ from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream, StreamConfig
 from app.services.billing import limits as plan_limits
 from app.services.billing.credits import Credits, Reservation
-from app.services.billing.live_charge import AHEAD_S, LiveCharge
+from app.services.billing.live_charge import LiveCharge, hold
 from app.services.captions.camera import Camera, CameraClient
 from app.services.captions.commands import MAX_LANDMARK_FRAMES, Start
 from app.services.captions.events import Config, Final, Limits, Ready, RecogniserInfo, VocabularyInUse
@@ -46,8 +46,6 @@ MAX_SESSION_S = 4 * 3600.0
 #: Pings keep a session open without frames for NO_FRAMES_S; when all places are taken, a session without frames for
 #: SILENT_S is ended in favour of a new one.
 NO_FRAMES_S, SILENT_S = 900.0, 30.0
-#: Seconds that a new session waits for another of its account to be settled, where that is in its way.
-SETTLE_S = 5.0
 #: The sign language of a recogniser for which training did not record one (ISO 639-3, undetermined).
 UNDETERMINED = "und"
 
@@ -77,6 +75,8 @@ class LiveHub(LiveSessions[_Entry]):
         sign_sets: finds those that sessions read with. translator: for captions in Spanish."""
         self._sign_sets, self._translator = sign_sets, translator
         self._credits, self._history = credits, history
+        if credits is not None:
+            credits.drop_lost.append(self.drop_lost)
         self._settings, self._host, self._landmarks, self.metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("live")
         self.followers = Followers()
@@ -222,28 +222,11 @@ class LiveHub(LiveSessions[_Entry]):
         return None
 
     async def _reserved(self, start: Start, principal: Principal) -> Reservation | None:
-        """Credits for the beginning of a session. One that its client has lost makes room for the next one of the same
-        account. Raises InsufficientCredits, PlanLimit, NotFound, DatabaseUnavailable."""
+        """Credits for the beginning of a session, see `hold`."""
         if self._credits is None:
             return None
         check = plan_limits.reading_with(start.vocabulary, targets=start.targets)
-        try:
-            return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
-        except errors.PlanLimit as problem:
-            if problem.extra.get("limit") != "concurrent_sessions":
-                raise
-            entries = list(self._entries.values())
-            lost = [entry.session for entry in entries if not entry.connected and _owns(principal, entry.session)]
-            settling = [task for task, owner in self._settling.items() if owner == principal.user_id]
-            if not lost and not settling:
-                raise
-            for session in lost:
-                await self.drop(session.id)
-                if session.charge is not None:
-                    await session.charge.close()
-            if settling:  # such as the session that the `start` of a Socket.IO client replaces
-                await asyncio.wait(settling, timeout=SETTLE_S)
-            return await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
+        return await hold(self._credits, principal, check)
 
     def _open_camera(self, client: CameraClient) -> Camera:
         return Camera(client, self._camera_threads, self._landmarks, self._host.device, self._on_stage)
@@ -305,10 +288,6 @@ class LiveHub(LiveSessions[_Entry]):
         """As of all sessions; followers get the finals too."""
         await super().drain()
         self.followers.close()
-
-
-def _owns(principal: Principal, session: LiveSession) -> bool:
-    return principal.user_id is not None and session.principal.user_id == principal.user_id
 
 
 def _log_end(session: LiveSession) -> None:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
-from uuid import UUID
 
 from loguru import logger
 
@@ -94,7 +93,6 @@ class LiveSessions(Generic[E]):
     def __init__(self, streams: ConcurrencyLimit, limits: AddressLimits, name: str) -> None:
         """streams: sessions with a client. limits: of addresses."""
         self._entries: dict[str, E] = {}
-        self._settling: dict[asyncio.Task[None], UUID | None] = {}  # whose sessions have ended and are being paid
         self.draining = False
         """Shutting down: no session can begin."""
         self.streams, self._limits = streams, limits
@@ -190,10 +188,18 @@ class LiveSessions(Generic[E]):
                 await entry.session.close()
             finally:
                 if entry.session.charge is not None:
-                    settling = entry.session.charge.close()
-                    self._settling[settling] = entry.session.principal.user_id
-                    settling.add_done_callback(lambda task: self._settling.pop(task, None))
+                    entry.session.charge.close()
                 self._ended(entry)
+
+    async def drop_lost(self, principal: Principal) -> list[asyncio.Task[None]]:
+        """End the sessions of this account that their clients have lost; what settles them."""
+        if principal.user_id is None:
+            return []
+        entries = [entry for entry in self._entries.values() if not entry.connected]
+        lost = [entry.session for entry in entries if entry.session.principal.user_id == principal.user_id]
+        for session in lost:
+            await self.drop(session.id)
+        return [session.charge.close() for session in lost if session.charge is not None]
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

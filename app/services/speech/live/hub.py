@@ -13,7 +13,7 @@ from app.core.settings import Settings
 from app.monitoring.metrics import Metrics
 from app.services.billing import limits as plan_limits
 from app.services.billing.credits import Credits
-from app.services.billing.live_charge import AHEAD_S, LiveCharge
+from app.services.billing.live_charge import LiveCharge, hold
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.events import Event
 from app.services.conversation.sessions import Entry, LiveSessions, Times
@@ -48,6 +48,7 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         super().__init__(streams, limits, "speech-sweeper")
         self._service, self._translator, self._metrics, self._credits = service, translator, metrics, credits
         self._reader = SpeechReader(service)
+        credits.drop_lost.append(self.drop_lost)
 
     async def close(self) -> None:
         await super().close()
@@ -74,7 +75,7 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         if start.voice is not None:
             await asyncio.to_thread(self._service.voice)
         check = plan_limits.speaking([], voice=start.voice is not None)
-        reservation = await self._credits.reserve(principal, AHEAD_S, "live", at_least=1.0, check=check)
+        reservation = await hold(self._credits, principal, check)
         plan, left_out = reservation.plan, tuple[str, ...]()
         try:
             self._check_room()  # others may have come meanwhile
