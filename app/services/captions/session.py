@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-from app.core.errors import BadTimestamp, InternalError, ServiceError, SlowReader, UnknownSignSet
+from app.core.errors import BadTimestamp, InternalError, ServiceError, UnknownSignSet
 from app.core.principal import ANONYMOUS, Principal
 from app.pipeline.caption import milliseconds
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
@@ -40,8 +39,8 @@ from app.services.captions.meter import Meter
 from app.services.captions.recording import LiveRecord
 from app.services.captions.spanish import SpanishCaptions
 from app.services.captions.turn import Change, LiveTurn, TurnResult
-from app.services.conversation.events import Error, Event, Warning
-from app.services.conversation.outbox import Outbox
+from app.services.conversation.base_session import BaseSession
+from app.services.conversation.events import Error
 from app.services.conversation.translation import PatientTranslator
 from app.services.recognition.scheduler import Client, Lane
 from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_with
@@ -72,7 +71,7 @@ class Counters:
     dropped: int = 0
 
 
-class LiveSession:
+class LiveSession(BaseSession):
     """Not thread-safe; use from one event loop. `stream` is used by the model's thread alone."""
 
     def __init__(
@@ -90,12 +89,9 @@ class LiveSession:
         """start: the settings in use. open_camera: called when the first image arrives. on_lag: called with the
         seconds from the arrival of the newest frame to the captions that have read it. on_final: called with each
         finished sentence. find: what to read with, given a vocabulary and the names of sign sets."""
+        super().__init__(principal, now)
         self._find = find
-        self.id = secrets.token_hex(8)
-        self.token = secrets.token_urlsafe(24)
         self.start = start
-        self.principal = principal
-        """Whose session it is."""
         self.charge: LiveCharge | None = None
         """What pays for it; None: it is free."""
         self.record: LiveRecord | None = None
@@ -106,24 +102,16 @@ class LiveSession:
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
-        self.outbox = Outbox()
         self.counters = Counters()
-        self.began = now()
-        self.finished = False
-        """Everything was sent; the session cannot be resumed."""
-        self.failed: ServiceError | None = None
-        """Why the session has to end; read by its conversation."""
-        self._last_message_at = self._last_frame_at = self.began
-        self._stream, self._lane, self._now = stream, lane, now
+        self._last_frame_at = self.began
+        self._stream, self._lane = stream, lane
         self._open_camera = open_camera
         self._camera: Camera | None = None
         self._on_lag, self._on_final = on_lag, on_final
         self._clock = StreamClock(start.fps)
         self._frames = FrameQueue()
         self._captions = Captions(start.interim, stream.recogniser.model_id)
-        self._at_rest = asyncio.Event()
         self._paused = False
-        self._taking = True  # frames are accepted
         self._abandoned = False  # a flush does not wait for images
         self._flush_asked = False
         self._change: Change | None = None  # another vocabulary, for the next turn
@@ -183,14 +171,6 @@ class LiveSession:
     def translates(self) -> bool:
         return self._spanish is not None
 
-    def touch(self) -> None:
-        """A message arrived: the session is not idle."""
-        self._last_message_at = self._now()
-
-    @property
-    def idle_s(self) -> float:
-        return self._now() - self._last_message_at
-
     @property
     def used_s(self) -> float:
         """Seconds of captions so far, as they are charged."""
@@ -208,40 +188,18 @@ class LiveSession:
 
     def resume(self) -> None:
         """The client is back on another connection: accept its frames again."""
-        self._taking, self._abandoned = True, False
-        self.touch()
+        self._abandoned = False
+        super().resume()
 
     def answer_every_frame(self) -> None:
         """Send a `prediction` for each frame."""
         self._predictions = True
-
-    def fail(self, problem: ServiceError) -> None:
-        """End the session; the first reason is kept."""
-        self.failed = self.failed or problem
-        self._at_rest.set()
-
-    def send_event(self, event: Event, last: bool = False) -> None:
-        """Queue an event; the session ends if the client does not read. last: as for `Outbox.put_last`."""
-        try:
-            (self.outbox.put_last if last else self.outbox.put)(event)
-        except SlowReader as problem:
-            self.fail(problem)
-
-    def warn(self, code: str, message: str) -> None:
-        self.send_event(Warning(code=code, message=message))
 
     async def finish(self) -> None:
         """Process what was received, make it final, send `done`."""
         await self.flushed(FINISH_S)
         self.finished = True
         self.send_event(Done(usage=self.usage()), last=True)
-
-    async def end(self, last: Event | None, problem: ServiceError, timeout_s: float) -> None:
-        """End the session from the service's side: what was received becomes final, then `last` is sent, if any."""
-        await self.flushed(timeout_s)
-        if last is not None:
-            self.send_event(last, last=True)
-        self.fail(problem)
 
     async def close(self) -> None:
         """Release its resources."""

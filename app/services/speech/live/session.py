@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,12 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from app.core.errors import InternalError, InvalidMessage, ServiceError, SlowReader
+from app.core.errors import InternalError, InvalidMessage, ServiceError
 from app.core.principal import ANONYMOUS, Principal
 from app.services.billing.live_charge import LiveCharge
+from app.services.conversation.base_session import BaseSession
 from app.services.conversation.completion import CompletedEvents
-from app.services.conversation.events import Event, Warning
-from app.services.conversation.outbox import Outbox
 from app.services.conversation.translation import PatientTranslator
 from app.services.speech.live.commands import Sound, SpeechFlush, SpeechStart
 from app.services.speech.live.events import (
@@ -54,7 +52,7 @@ MAX_SPOKEN, PIECE = 4, PCM_RATE // 2
 NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
 
 
-class SpeechSession:
+class SpeechSession(BaseSession):
     """Not thread-safe; use from one event loop."""
 
     def __init__(
@@ -67,15 +65,12 @@ class SpeechSession:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """translator: None if captions are not translated."""
-        self.id, self.token = secrets.token_hex(8), secrets.token_urlsafe(24)
-        self.start, self.principal = start, principal
+        super().__init__(principal, now)
+        self._at_rest.set()
+        self.start = start
         self.charge: LiveCharge | None = None
-        self.outbox = Outbox()
-        self.began = now()
-        self.finished = False
-        self.failed: ServiceError | None = None
-        self._reader, self._service, self._translator, self._now = reader, service, translator, now
-        self._last_message_at = self._last_sound_at = self.began
+        self._reader, self._service, self._translator = reader, service, translator
+        self._last_sound_at = self.began
         self._loop = asyncio.get_running_loop()
         self._pcm = PcmStream(start.rate) if start.encoding == "pcm16" else None
         self._container: ContainerStream | None = None
@@ -92,9 +87,6 @@ class SpeechSession:
         self._segment = self._revision = 0
         self._received = self._dropped = 0
         self._lag_ms = 0.0
-        self._taking = True
-        self._at_rest = asyncio.Event()
-        self._at_rest.set()
         self._without = False
         self._outgoing = CompletedEvents(self._translated, self._send_caption, "speech-captions")
         self._to_speak: deque[tuple[int, str]] = deque()
@@ -105,10 +97,6 @@ class SpeechSession:
     @property
     def has_input(self) -> bool:
         return self._received > 0
-
-    @property
-    def idle_s(self) -> float:
-        return self._now() - self._last_message_at
 
     @property
     def used_s(self) -> float:
@@ -123,37 +111,10 @@ class SpeechSession:
             case SpeechFlush():
                 self.flush()
 
-    def touch(self) -> None:
-        self._last_message_at = self._now()
-
-    def resume(self) -> None:
-        self._taking = True
-        self.touch()
-
-    def fail(self, problem: ServiceError) -> None:
-        """End the session; the first reason is kept."""
-        self.failed = self.failed or problem
-        self._at_rest.set()
-
-    def send_event(self, event: Event, last: bool = False) -> None:
-        try:
-            (self.outbox.put_last if last else self.outbox.put)(event)
-        except SlowReader as problem:
-            self.fail(problem)
-
-    def warn(self, code: str, message: str) -> None:
-        self.send_event(Warning(code=code, message=message))
-
     async def finish(self) -> None:
         await self.flushed(STOP_S)
         self.finished = True
         self.send_event(SpeechDone(usage=self.usage()), last=True)
-
-    async def end(self, last: Event | None, problem: ServiceError, timeout_s: float) -> None:
-        await self.flushed(timeout_s)
-        if last is not None:
-            self.send_event(last, last=True)
-        self.fail(problem)
 
     async def flushed(self, timeout_s: float) -> None:
         """Accept no more sound; return when what was received has been read, sent and spoken."""
