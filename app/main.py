@@ -177,7 +177,7 @@ async def _database(
 
     if not settings.uses_database:
         return None, configured
-    database = _database_of(settings)
+    database = Database.of(settings)
     metrics.before_reading(lambda: metrics.database_up.set(database.problem is None))
     opening = await stack.enter_async_context(database.kept_open())
 
@@ -197,15 +197,6 @@ async def _database(
         return await initial_checkpoint(settings, database)
 
     return database, chosen
-
-
-def _database_of(settings: Settings) -> Database:
-    """Raises SettingsError."""
-    url = settings.database_url.get_secret_value() if settings.database_url is not None else None
-    try:
-        return Database(url, settings.data_dir)
-    except ValueError as problem:
-        raise SettingsError(f"DATABASE_URL=(hidden): {problem}") from None
 
 
 async def _grpc(stack: AsyncExitStack, services: Services) -> None:
@@ -264,7 +255,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     check_checkpoint(settings)
     resolve_device(settings.device)
-    _database_of(settings)
+    Database.of(settings)
     check_prices(load_plans(settings.plans_file), settings.stripe_prices)
     configure_logging(settings)
     metrics, socketio = Metrics(), SocketIODoor(settings)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 
 from app.api.access import CurrentPrincipal, OwnId, SignedInId, admins_only
 from app.api.dependencies import ServicesDep
+from app.api.payment import idempotency_header
 from app.api.problems import responses
 from app.api.schemas.billing import (
     Adjustment,
@@ -28,7 +29,6 @@ from app.api.schemas.billing import (
 from app.core import errors
 from app.services.billing import admin, reports
 from app.services.billing.credits import Credits
-from app.services.billing.idempotency import MAX_KEY
 from app.services.billing.stripe_billing import StripeBilling
 
 router = APIRouter(prefix="/api/billing", tags=["billing"])
@@ -65,13 +65,7 @@ CreditsDep = Annotated[Credits, Depends(_credits)]
 StripeDep = Annotated[StripeBilling, Depends(_stripe)]
 AdjustmentKey = Annotated[
     str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=MAX_KEY,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Any text that is new for each change: sent again with it, nothing is changed again.",
-    ),
+    idempotency_header("Any text that is new for each change: sent again with it, nothing is changed again."),
 ]
 
 

@@ -14,7 +14,7 @@ from app.api.dependencies import client_address, services_of
 from app.core.errors import Close, ServiceError, TooBig
 from app.core.principal import Principal
 from app.services.captions.commands import MAX_MESSAGE, parse_binary, parse_text
-from app.services.conversation.conversation import ClientDisconnected, Conversation
+from app.services.conversation.conversation import ClientDisconnected, Conversation, Sessions
 from app.services.conversation.events import Event
 
 router = APIRouter()
@@ -26,15 +26,20 @@ PATH = "/api/ws/stream"
 @router.websocket("/ws/stream")
 async def stream(websocket: WebSocket) -> None:
     """Live captions; the messages are described in docs/live.md."""
+    door = WebSocketDoor(websocket, parse_text, parse_binary, MAX_MESSAGE)
+    await converse(websocket, door, services_of(websocket.scope).captions)
+
+
+async def converse(websocket: WebSocket, door: WebSocketDoor, sessions: Sessions[Any]) -> None:
+    """Accept the connection and run its conversation."""
     offered = websocket.scope.get("subprotocols", [])
     await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    door, services = WebSocketDoor(websocket, parse_text, parse_binary, MAX_MESSAGE), services_of(websocket.scope)
-    address = client_address(websocket.scope)
+    services, address = services_of(websocket.scope), client_address(websocket.scope)
 
     async def who() -> Principal:
         return await socket_principal(services, socket_credentials(websocket.scope), address)
 
-    await Conversation(door, services.captions, address, who=who, recheck=services.access.recheck).run()
+    await Conversation(door, sessions, address, who=who, recheck=services.access.recheck).run()
 
 
 def close_code(problem: ServiceError | None) -> Close:

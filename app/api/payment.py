@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Header, Request
 from fastapi.responses import Response
@@ -26,15 +26,19 @@ from app.services.history.service import checked_owner
 from app.services.recognition.service import ClipResult
 from app.services.recognition.vocabularies import Vocabulary
 
+
+def idempotency_header(description: str) -> Any:
+    """The header Idempotency-Key as a parameter."""
+    return Header(
+        alias="Idempotency-Key", min_length=1, max_length=MAX_KEY, pattern=r"^[\x21-\x7e]+$", description=description
+    )
+
+
 IdempotencyKey = Annotated[
     str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=MAX_KEY,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Any text that is new for each request: sent again with it, the request is paid once, and gets the "
-        "same answer for a day. For accounts alone.",
+    idempotency_header(
+        "Any text that is new for each request: sent again with it, the request is paid once, and gets the same answer "
+        "for a day. For accounts alone."
     ),
 ]
 _BLOCK = 1 << 20

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.core.errors import DatabaseUnavailable
+from app.core.settings import Settings, SettingsError
 from app.core.tracing import span
 from app.db.embedded import EmbeddedError, EmbeddedPostgres
 from app.db.migrate import upgrade
@@ -60,6 +61,15 @@ class Database:
         self._opening = asyncio.Lock()
         self.problem: str | None = "it is not connected yet"
         """Why it cannot be used; None while it can, as far as is known."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Database:
+        """That of the service. Raises SettingsError."""
+        url = settings.database_url.get_secret_value() if settings.database_url is not None else None
+        try:
+            return cls(url, settings.data_dir)
+        except ValueError as problem:
+            raise SettingsError(f"DATABASE_URL=(hidden): {problem}") from None
 
     @property
     def where(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.core.settings import Settings, SettingsError
+from app.core.settings import Settings
 from app.db.database import Database
 from app.services.accounts.keys import Keys
 from app.services.accounts.rate_limits import RateLimits
@@ -16,11 +16,7 @@ from app.services.accounts.service import Accounts
 @asynccontextmanager
 async def accounts_of(settings: Settings) -> AsyncIterator[tuple[Accounts, Keys]]:
     """For as long as the block lasts. Raises DatabaseUnavailable, SettingsError."""
-    url = settings.database_url.get_secret_value() if settings.database_url is not None else None
-    try:
-        database = Database(url, settings.data_dir)
-    except ValueError as problem:
-        raise SettingsError(f"DATABASE_URL=(hidden): {problem}") from None
+    database = Database.of(settings)
     try:
         await database.open()
         secret = Secret.of(settings)

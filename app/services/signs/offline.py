@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from app.core.errors import UnknownSignSet
 from app.core.principal import ANONYMOUS
-from app.core.settings import Settings, SettingsError
+from app.core.settings import Settings
 from app.db.database import Database
 from app.db.models.signs import SignSet
 from app.services.signs.embedding import Embed
@@ -17,11 +17,7 @@ from app.services.signs.service import SHARED, SignSets
 @asynccontextmanager
 async def sign_sets_of(settings: Settings, embed: Embed) -> AsyncIterator[SignSets]:
     """For as long as the block lasts. Raises DatabaseUnavailable, SettingsError."""
-    url = settings.database_url.get_secret_value() if settings.database_url is not None else None
-    try:
-        database = Database(url, settings.data_dir)
-    except ValueError as problem:
-        raise SettingsError(f"DATABASE_URL=(hidden): {problem}") from None
+    database = Database.of(settings)
     try:
         await database.open()
         yield SignSets(database, embed)
