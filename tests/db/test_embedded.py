@@ -90,6 +90,8 @@ def test_a_server_that_was_killed_is_started_again(folder: Path) -> None:
     killed = server_pid(folder)
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
+    while server_pid(folder) == killed:  # a killed process is there until the kernel has taken it down
+        time.sleep(0.01)
     server.start()
     try:
         for _ in range(50):  # a process that is being forked shows no command line yet
