@@ -262,7 +262,7 @@ class Recogniser:
     @property
     def amp(self) -> bool:
         """Whether the network computes in bfloat16."""
-        return isinstance(self.backend, AmxBackend) or (isinstance(self.backend, TorchBackend) and self.backend.amp)
+        return self.backend.amp
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class AmxBackend:
     """A `Backend` of landmarks alone; see `suits`."""
 
     rgb: RGBConfig | None = None
+    amp = True
 
     def __init__(self, model: SignModel) -> None:
         config = model.config

@@ -20,6 +20,8 @@ class Backend(Protocol):
 
     rgb: RGBConfig | None
     """The crops that `encode_images` takes; None: this backend reads landmarks alone."""
+    amp: bool
+    """Whether it computes in bfloat16."""
 
     def encode_images(self, crops: Tensor) -> Tensor:
         """What the RGB encoder makes of each frame's crops: uint8 (N, 3 * views, S, S) -> (N, rgb_dim)."""
@@ -63,6 +65,7 @@ class GraphBackend:
     that each row gives exactly the output it would give alone."""
 
     rgb: RGBConfig | None = None
+    amp = False
 
     def __init__(self, encode_frames: Half, classify: Half) -> None:
         self._encode_frames = encode_frames
