@@ -245,7 +245,7 @@ class _Parser:
 
     def _content(self, word: Word, before: Unit) -> Unit:
         low = word.low
-        verbal = low.endswith("ing") and before.kind in ("be", "negation", "person") or (
+        verbal = (low.endswith("ing") and before.kind in ("be", "negation", "person")) or (
             before.kind in ("person", "perfect", "wh") and not low.endswith("ing")
         )
         gloss = self._lookup.word(low, as_verb=verbal)
@@ -266,7 +266,7 @@ class _Parser:
 
     def _is_noun(self, at: int) -> bool:
         kinds = english_lemmas(self._low(at))
-        return "NOUN" in kinds or "ADJ" in kinds or bool(self._low(at)) and not kinds and self._low(at).isalpha()
+        return "NOUN" in kinds or "ADJ" in kinds or (bool(self._low(at)) and not kinds and self._low(at).isalpha())
 
     def _is_main_verb(self, at: int) -> bool:
         """Whether "do" is what is done: nothing follows it that could be."""
@@ -289,9 +289,7 @@ class _Parser:
         return False
 
 
-_TIME_PHRASES = frozenset(
-    {"every day", "all day", "last year", "last week", "next week", "right now"}
-)
+_TIME_PHRASES = frozenset({"every day", "all day", "last year", "last week", "next week", "right now"})
 #: Words of time that are as often something else.
 _NOT_TIMES = frozenset({"before", "then", "maybe", "finally", "may", "past", "later", "anyway", "therefore"})
 
@@ -301,6 +299,8 @@ def _key(words: Sequence[Word]) -> str:
 
 
 def _is_form(part: str, word: Word) -> bool:
-    return part == word.low or part in english_lemmas(word.low).get("VERB", ()) or (
-        part in english_lemmas(word.low).get("NOUN", ())
+    return (
+        part == word.low
+        or part in english_lemmas(word.low).get("VERB", ())
+        or (part in english_lemmas(word.low).get("NOUN", ()))
     )

@@ -53,7 +53,7 @@ class Lookup:
 
     def number(self, digits: str) -> Row | None:
         """A whole number in digits."""
-        if len(digits) > 1 and digits.startswith("0") or len(digits) > 6 or int(digits) > _MAX_NUMBER:
+        if (len(digits) > 1 and digits.startswith("0")) or len(digits) > 6 or int(digits) > _MAX_NUMBER:
             return None
         words = number_words(int(digits)).replace("-", " ").replace(",", " ").replace(" and ", " ")
         row = tuple(word.upper() for word in words.split())
