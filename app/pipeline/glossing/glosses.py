@@ -175,10 +175,6 @@ class _Parser:
         for parts, gloss in self._lookup.compounds.items():
             if len(parts) == len(words) and all(map(_is_form, parts, words)):
                 return Unit("time" if gloss.lower() in lex.TIME_WORDS else "content", tuple(words), (gloss,))
-        if len(words) == 2 and words[0].low in lex.TIME_LEADS and words[1].low in lex.LED_TIMES:
-            glosses = [self._lookup.word(word.low) for word in words]
-            row = tuple(gloss for gloss in glosses if gloss is not None)
-            return Unit("time", tuple(words), row if len(row) == len(words) else None)
         return None
 
     def _going(self, words: Sequence[Word], at: int) -> Unit:
@@ -235,21 +231,23 @@ class _Parser:
             return unit("content", row)
         if low in table.BE:
             return unit("be", ())
-        if low in table.HELPING and not self._is_main_verb(at):
-            return unit("helping", ())
+        if low in table.HELPING:
+            return self._content(word, at, before) if self._is_main_verb(at) else unit("helping", ())
         if low in table.DROPPED:
             return unit("dropped", ())
         if low in lex.NUMBER_WORDS and low.upper() in lookup.signs:
             return unit("number", (low.upper(),))
-        return self._content(word, before)
+        return self._content(word, at, before)
 
-    def _content(self, word: Word, before: Unit) -> Unit:
+    def _content(self, word: Word, at: int, before: Unit) -> Unit:
         low = word.low
-        verbal = (low.endswith("ing") and before.kind in ("be", "negation", "person")) or (
-            before.kind in ("person", "perfect", "wh") and not low.endswith("ing")
-        )
+        verbal = before.kind in ("person", "perfect", "wh") or low in _VERBS_AFTER_NOUNS and before.kind == "content"
+        if low.endswith("ing"):
+            verbal = before.kind in ("be", "negation", "person") and "ADJ" not in english_lemmas(low)
         gloss = self._lookup.word(low, as_verb=verbal)
         timely = low in lex.TIME_WORDS or low in lex.NAMED_TIMES
+        timely = timely or (low in lex.TIME_LEADS and self._low(at + 1) in lex.LED_TIMES)
+        timely = timely or (self._low(at - 1) in lex.TIME_LEADS and low in lex.LED_TIMES)
         kind: Kind = "time" if timely and low not in _NOT_TIMES else "content"
         if gloss is not None:
             return Unit(kind, (word,), (gloss,))
@@ -289,7 +287,9 @@ class _Parser:
         return False
 
 
-_TIME_PHRASES = frozenset({"every day", "all day", "last year", "last week", "next week", "right now"})
+_TIME_PHRASES = frozenset({"every day", "all day", "last year", "last week", "next week", "next year", "right now"})
+#: Forms of verbs that are as often something else; after a noun they are verbs.
+_VERBS_AFTER_NOUNS = frozenset({"broke", "saw", "found", "felt", "fell", "met"})
 #: Words of time that are as often something else.
 _NOT_TIMES = frozenset({"before", "then", "maybe", "finally", "may", "past", "later", "anyway", "therefore"})
 

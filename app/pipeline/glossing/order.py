@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -33,6 +34,7 @@ def clauses(units: Sequence[Unit]) -> Iterator[list[Unit]]:
 
 def ordered(clause: Sequence[Unit], asks: bool, lookup: Lookup) -> Iterable[Unit]:
     """What is shown of a clause, in the order it is signed."""
+    clause = _not_yet(clause, lookup)
     head = [unit for unit in clause[:1] if unit.kind == "conjunction"]
     rest = list(clause[len(head) :])
     times = [unit for unit in rest if unit.kind == "time"]
@@ -42,9 +44,28 @@ def ordered(clause: Sequence[Unit], asks: bool, lookup: Lookup) -> Iterable[Unit
     body = [unit for unit in rest if unit not in times and unit not in last]
     added = [*_finish(rest, lookup), *(_asked(body, lookup) if asks and not questions else [])]
     future = [replace(u, row=lookup.first((("FUTURE",), ("WILL",)))) for u in rest if u.kind == "future" and not times]
+    body = _negation_after_person(body)
     body = [unit for unit in body if not (times and unit.kind == "modal" and unit.low == "will")]
     shown = [*head, *times, *future, *body, *added, *questions, *please]
     return [unit for unit in shown if unit.shown]
+
+
+def _not_yet(clause: Sequence[Unit], lookup: Lookup) -> Sequence[Unit]:
+    """ "Not ... yet" is one sign where there is one."""
+    row, yet = lookup.first((("NOT-YET",),)), next((unit for unit in clause if unit.low == "yet"), None)
+    if row is None or yet is None or not any(unit.kind == "negation" for unit in clause):
+        return clause
+    both = [replace(unit, row=row) if unit.kind == "negation" else unit for unit in clause]
+    return [replace(unit, row=()) if unit is yet else unit for unit in both]
+
+
+def _negation_after_person(body: list[Unit]) -> list[Unit]:
+    """Aren't you coming: what English turns round to ask."""
+    for place, (unit, following) in enumerate(itertools.pairwise(body)):
+        before = body[place - 1].kind if place else ""
+        if unit.kind == "negation" and following.kind == "person" and before in ("be", "helping", "modal", "perfect"):
+            body = [*body[:place], following, unit, *body[place + 2 :]]
+    return body
 
 
 def _is_question(clause: Sequence[Unit], unit: Unit, asks: bool) -> bool:
@@ -67,7 +88,7 @@ def _finish(clause: Sequence[Unit], lookup: Lookup) -> list[Unit]:
     """The perfect: FINISH after the verb and its object."""
     if not any(unit.kind == "perfect" for unit in clause) or any(unit.row == ("FINISH",) for unit in clause):
         return []
-    if any(unit.kind == "negation" for unit in clause) or any(unit.low == "been" for unit in clause):
+    if any(unit.kind == "negation" or unit.low in ("been", "for", "since") for unit in clause):
         return []
     row = lookup.first((("FINISH",),))
     return [Unit("added", (), row)] if row else []
