@@ -43,10 +43,11 @@ def ordered(clause: Sequence[Unit], asks: bool, lookup: Lookup) -> Iterable[Unit
     last = [*questions, *please]
     body = [unit for unit in rest if unit not in times and unit not in last]
     added = [*_finish(rest, lookup), *(_asked(body, lookup) if asks and not questions else [])]
-    future = [replace(u, row=lookup.first((("FUTURE",), ("WILL",)))) for u in rest if u.kind == "future" and not times]
+    will = lookup.first((("FUTURE",), ("WILL",)))
+    body = [replace(unit, row=() if times else will) if unit.kind == "future" else unit for unit in body]
     body = _negation_after_person(body)
     body = [unit for unit in body if not (times and unit.kind == "modal" and unit.low == "will")]
-    shown = [*head, *times, *future, *body, *added, *questions, *please]
+    shown = [*head, *times, *body, *added, *questions, *please]
     return [unit for unit in shown if unit.shown]
 
 
@@ -96,7 +97,8 @@ def _finish(clause: Sequence[Unit], lookup: Lookup) -> list[Unit]:
 
 def _asked(body: Sequence[Unit], lookup: Lookup) -> list[Unit]:
     """A question to "you" that can be answered with yes or no points at them again at its end."""
-    subject = next((u for u in body if u.kind not in ("opener", "be", "helping", "perfect", "dropped", "future")), None)
+    before = ("opener", "be", "helping", "perfect", "dropped", "future", "negation")
+    subject = next((unit for unit in body if unit.kind not in before), None)
     others = [unit for unit in body if unit.shown and unit is not subject]
     if subject is None or subject.kind != "person" or subject.low != "you" or not others:
         return []
