@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,8 @@ NOTICE = (
     "Signs of American Sign Language in the order of simple rules, by a drawn figure without facial expression: a help "
     "for single sentences, not an interpreter. Do not rely on it where a mistake would matter."
 )
+
+_NO = re.compile(r"\bno\b", re.IGNORECASE)
 
 T = TypeVar("T")
 _END = object()
@@ -95,7 +98,8 @@ class PerformingService:
         return self._language(checked(text), language) != "en"
 
     def _language(self, text: str, language: str | None) -> str:
-        found = language or texts.language_of(text)
+        # "No" is as often English, and most so where nothing else is said.
+        found = language or texts.language_of(_NO.sub(" ", text))
         if found not in ("en", "es"):
             raise errors.UnsupportedLanguage(f"There are no signs for text in '{found[:20]}'; send English or Spanish.")
         return found
