@@ -136,7 +136,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         taught = SignSets(database, embedding_with(host)) if database is not None else None
         captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
-        live_speech = SpeechHub(settings, spoken, translator, metrics, credits)
+        live_speech = SpeechHub(settings, spoken, translator, metrics, credits, performing.signs_of)
         stack.push_async_callback(within, PART_S, "live speech", live_speech.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None

@@ -1,9 +1,9 @@
 """Score text to signs: text to glosses against tables, and performances read back by the recogniser.
 
-Tables of ``tests/data`` hold glosses and their English; reversed, they say what text to glosses should answer. One order of
-signs is listed there where signers have several, so three figures are given: the same row, the same signs in any order, and
-the errors per sign (WER). Words without a sign count as signs of their own. What the
-rules of module 4 make of the glosses is compared with the English of the table as well.
+Tables of ``tests/data`` hold glosses and their English; reversed, they say what text to glosses should answer. One
+order of signs is listed there where signers have several, so several figures are given: the same row, the same signs in
+any order, the errors per sign (WER), and whether the rules of module 4 make the English of the table of the answer.
+Words without a sign count as signs of their own.
 
     python scripts/score_performing.py glosses
 
@@ -84,13 +84,10 @@ def score_glosses(name: str, rows: Sequence[Row], signs: Collection[str], misses
     same = sum(wanted == answer for wanted, answer in pairs)
     bag = sum(Counter(wanted) == Counter(answer) for wanted, answer in pairs)
     errors = corpus_errors(pairs)
-    back = sum(
-        is_exact(to_english(answer), list(row.english))
-        for (_, answer), row in zip(pairs, rows, strict=True)
-    )
+    back = sum(is_exact(to_english(answer), list(row.english)) for (_, answer), row in zip(pairs, rows, strict=True))
     print(
-        f"{name}: {same} of {len(rows)} the same row, {bag} the same signs, {describe(errors)}; {back} come back as one of "
-        "their English sentences"
+        f"{name}: {same} of {len(rows)} the same row, {bag} the same signs, {describe(errors)}; {back} come back as "
+        "one of their English sentences"
     )
     if misses:
         for row, (wanted, answer) in zip(rows, pairs, strict=True):

@@ -61,8 +61,8 @@ _VIDEO: dict[int | str, dict[str, Any]] = {
 async def perform(
     request: Request, services: ServicesDep, principal: CurrentPrincipal, body: PerformRequest
 ) -> Response:
-    """English or Spanish text to glosses by simple rules, and one performance of the prototype signer, who shows no real
-    person. It is no interpreter: words that have no sign are shown as text, and the face says nothing.
+    """English or Spanish text to glosses by simple rules, and one performance of the prototype signer, who shows no
+    real person. It is no interpreter: words that have no sign are shown as text, and the face says nothing.
 
     Landmarks of English text and of glosses are free. A video costs its seconds, and Spanish text what its translation
     costs."""

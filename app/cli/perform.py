@@ -1,4 +1,4 @@
-"""`python -m app perform`: a text, or glosses, as one performance of the prototype signer: listed, as video or landmarks."""
+"""`python -m app perform`: a text, or glosses, as one performance of the prototype signer, as video or landmarks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "perform",
         help="sign a text: glosses, words without a sign, and a video of the prototype signer",
         description=(
-            "English or Spanish text to glosses by simple rules, and one performance of the prototype signer. It is not "
-            "an interpreter: words that have no sign are shown as text, and the face says nothing."
+            "English or Spanish text to glosses by simple rules, and one performance of the prototype signer. It is "
+            "not an interpreter: words that have no sign are shown as text, and the face says nothing."
         ),
     )
     parser.add_argument("text", help="at most 500 characters; with --glosses, glosses")

@@ -20,6 +20,8 @@ REST_WRISTS = np.array([[0.62, 1.72], [-0.62, 1.72]])
 #: A wrist moves at most this fast on average between two signs (shoulder widths a second), within the limits below.
 TRAVEL_SPEED = 5.5
 SHORTEST_TRAVEL_S, LONGEST_TRAVEL_S = 0.28, 0.44
+#: No point of a hand moves faster in a performance that is staged (shoulder widths a second); people sign below that.
+FASTEST = 12.5
 #: Seconds that a word without a sign is shown.
 PAUSE_S = 0.6
 
@@ -144,3 +146,25 @@ def performed_with_spans(parts: Sequence[Performance]) -> tuple[Performance, lis
         spans.append((frames + len(way), frames + len(way) + len(part)))
         frames = spans[-1][1]
     return joined([start, *pieces, end]), spans[:-1]
+
+
+def slowed(performance: Performance, spans: Sequence[tuple[int, int]]) -> tuple[Performance, list[tuple[int, int]]]:
+    """The same with further frames where a hand would jump (see FASTEST), as averages of several people may at places;
+    with its spans of frames, each moved along."""
+    tips = performance.wrists[:, :, None] + performance.hands
+    steps = np.linalg.norm(np.diff(tips, axis=0), axis=-1).max(axis=(1, 2), initial=0.0) * FPS / FASTEST
+    # A hand that turns takes a longer way than that from point to point.
+    counts = np.where(steps > 1, np.ceil(1.8 * steps), 1).astype(int)
+    pieces = [performance.frame(0)]
+    for at, count in enumerate(counts):
+        here, there = performance.frame(at), performance.frame(at + 1)
+        if count > 1:
+            share = np.arange(1, count) / count
+            hands = blended_hands(here.hands[0], there.hands[0], share)
+            nose, elbows, wrists, _, raised = (
+                mixed(a, b, share) for a, b in zip(here._channels(), there._channels(), strict=True)
+            )
+            pieces.append(Performance(nose, elbows, wrists, hands, raised))
+        pieces.append(there)
+    moved = np.concatenate([[0], np.cumsum(counts)])
+    return joined(pieces), [(int(moved[first]), int(moved[end - 1]) + 1) for first, end in spans]

@@ -25,7 +25,7 @@ from app.pipeline.keypoints import (
     RIGHT_WRIST,
     Keypoints,
 )
-from app.signer.performance import FPS, Performance, pause, performed, performed_with_spans, resting
+from app.signer.performance import FPS, Performance, pause, performed, performed_with_spans, resting, slowed
 from app.signer.store import Origin, read_index, read_sign
 
 ASSET = Path(__file__).parent / "assets" / "prototypes.zip"
@@ -115,8 +115,9 @@ class PrototypeSigner(Mapping[str, Keypoints]):
         return self.as_keypoints(performed([self.about(gloss).sign for gloss in glosses]))
 
     def staged(self, rows: Sequence[Sequence[str]]) -> Staged:
-        """Rows of glosses in one performance from rest to rest: a row is a sign, the letters of a word, or nothing, where
-        the hands hold still while a word without a sign is shown as text. Raises UnknownGloss; ValueError for no row."""
+        """Rows of glosses in one performance from rest to rest: a row is a sign, the letters of a word, or nothing,
+        where the hands hold still while a word without a sign is shown as text. Raises UnknownGloss; ValueError for no
+        row."""
         parts: list[Performance] = []
         counts = []
         for row in rows:
@@ -125,7 +126,7 @@ class PrototypeSigner(Mapping[str, Keypoints]):
                 signs = [pause(parts[-1].frame(-1) if parts else self._at_rest())]
             parts += signs
             counts.append(len(signs))
-        performance, spans = performed_with_spans(parts)
+        performance, spans = slowed(*performed_with_spans(parts))
         times, at = [], 0
         for count in counts:
             times.append((spans[at][0] / FPS, spans[at + count - 1][1] / FPS))

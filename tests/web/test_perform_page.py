@@ -18,8 +18,9 @@ SLOW_MS = 60_000
 PLAYED = """async () => {
   const { Performer } = await import("/web/performer.js");
   const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 120 });
-  const answer = await (await fetch("/api/signs/perform", { method: "POST", headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ text: "My mother wants a zebra." }) })).json();
+  const { ask } = await import("/web/session.js");
+  const body = { text: "My mother wants a zebra." };
+  const answer = await ask("/api/signs/perform", { method: "POST", body });
   const named = [], seen = new Set();
   const performer = new Performer(canvas, { speed: 2, onSign: (item) => { named.push(item?.text ?? null);
     seen.add(canvas.toDataURL().length + canvas.toDataURL().slice(-2000)); } });

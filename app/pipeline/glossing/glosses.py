@@ -241,7 +241,7 @@ class _Parser:
 
     def _content(self, word: Word, at: int, before: Unit) -> Unit:
         low = word.low
-        verbal = before.kind in ("person", "perfect", "wh") or low in _VERBS_AFTER_NOUNS and before.kind == "content"
+        verbal = before.kind in ("person", "perfect", "wh") or (low in _VERBS_AFTER_NOUNS and before.kind == "content")
         if low.endswith("ing"):
             verbal = before.kind in ("be", "negation", "person") and "ADJ" not in english_lemmas(low)
         gloss = self._lookup.word(low, as_verb=verbal)

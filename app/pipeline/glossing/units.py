@@ -8,8 +8,8 @@ from typing import Literal
 from app.pipeline.glossing.words import Word
 
 Kind = Literal[
-    "content", "spelled", "number", "time", "wh", "opener", "person", "possessive", "demonstrative", "modal", "negation",
-    "please", "perfect", "future", "conjunction", "and", "be", "helping", "dropped", "break", "added",
+    "content", "spelled", "number", "time", "wh", "opener", "person", "possessive", "demonstrative", "modal",
+    "negation", "please", "perfect", "future", "conjunction", "and", "be", "helping", "dropped", "break", "added",
 ]  # fmt: skip
 
 

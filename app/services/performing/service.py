@@ -117,6 +117,11 @@ class PerformingService:
         glossing = await self._run(lambda: self.glosses_of(english))
         return Glossed(content, language, english, engine, glossing)
 
+    async def signs_of(self, english: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Glosses of a sentence of a caption, and words that have no sign. Raises Busy."""
+        glossing = await self._run(lambda: self.glosses_of(texts.cleaned(english)[:MAX_TEXT]))
+        return glossing.glosses, glossing.without_sign
+
     async def glosses(self, wanted: Sequence[str]) -> tuple[Item, ...]:
         """Glosses that a client names, as items. Raises UnknownSign."""
 

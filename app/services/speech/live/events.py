@@ -27,6 +27,7 @@ class SpeechConfig(_Part):
     encoding: str
     rate: int
     endpoint_ms: int
+    signs: bool
 
 
 class SpeechEngines(_Part):
@@ -59,6 +60,15 @@ class Translations(_Part):
 
     en: str | None = None
     es: str | None = None
+
+
+class Signed(_Part):
+    """How a sentence may be signed."""
+
+    glosses: tuple[str, ...]
+    """Signs that can be shown, in order."""
+    without_sign: tuple[str, ...]
+    """Words that have none."""
 
 
 class _SpeechCaption(events.Event):
@@ -94,6 +104,8 @@ class SpeechFinal(_SpeechCaption):
     kept: ClassVar[bool] = True
     type: Literal["final"] = "final"
     reason: Literal["endpoint", "flush", "too_long"]
+    signs: Signed | None = None
+    """`glosses`, `without_sign`; null: not asked for, or there is no English text."""
 
 
 class Audio(events.Event):

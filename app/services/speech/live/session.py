@@ -7,7 +7,7 @@ import base64
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from app.services.speech.live.commands import Sound, SpeechFlush, SpeechStart
 from app.services.speech.live.events import (
     Audio,
     Heard,
+    Signed,
     SpeechDone,
     SpeechFinal,
     SpeechPartial,
@@ -49,6 +50,8 @@ QUIET_S = 0.7
 FINISH_S, STOP_S = 10.0, 30.0
 #: Sentences that wait to be read aloud; samples of a piece of sound.
 MAX_SPOKEN, PIECE = 4, PCM_RATE // 2
+#: English text -> its glosses, and the words that have no sign. Raises ServiceError.
+SignsOf = Callable[[str], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
 NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
 
 
@@ -63,13 +66,15 @@ class SpeechSession(BaseSession):
         translator: PatientTranslator | None,
         principal: Principal = ANONYMOUS,
         now: Callable[[], float] = time.monotonic,
+        sign: SignsOf | None = None,
     ) -> None:
-        """translator: None if captions are not translated."""
+        """translator: None if captions are not translated. sign: glosses of finals, where `start` asks for them."""
         super().__init__(principal, now)
         self._at_rest.set()
         self.start = start
         self.charge: LiveCharge | None = None
         self._reader, self._service, self._translator = reader, service, translator
+        self._sign = sign if start.signs else None
         self._last_sound_at = self.began
         self._loop = asyncio.get_running_loop()
         self._pcm = PcmStream(start.rate) if start.encoding == "pcm16" else None
@@ -312,7 +317,9 @@ class SpeechSession(BaseSession):
     async def _translated(self, event: SpeechPartial | SpeechFinal) -> SpeechPartial | SpeechFinal:
         """Sentence by sentence: only those that have changed are translated again."""
         began, text = time.monotonic(), {event.language: event.sentence}
-        for target in {*self.start.targets, *([self.start.voice] if self.start.voice else [])} - {event.language}:
+        english = {"en"} if self._sign is not None and isinstance(event, SpeechFinal) else set[str]()
+        voice = {self.start.voice} if self.start.voice else set[str]()
+        for target in {*self.start.targets, *voice, *english} - {event.language}:
             if self._translator is None:
                 continue
             parts = [
@@ -327,7 +334,18 @@ class SpeechSession(BaseSession):
                 text[target] = " ".join(known)
         late_ms = (time.monotonic() - began) * 1000
         update = {"text": Translations(**text), "lag_ms": round(event.lag_ms + late_ms, 1)}
+        if english and text.get("en") and self._sign is not None:
+            update["signs"] = await self._signed(text["en"])
         return event.model_copy(update=update)
+
+    async def _signed(self, english: str) -> Signed | None:
+        """Captions go on without it."""
+        assert self._sign is not None
+        try:
+            glosses, without_sign = await self._sign(english)
+        except ServiceError:
+            return None
+        return Signed(glosses=glosses, without_sign=without_sign)
 
     def _send_caption(self, event: SpeechPartial | SpeechFinal) -> None:
         self.send_event(event)
