@@ -153,8 +153,7 @@ def slowed(performance: Performance, spans: Sequence[tuple[int, int]]) -> tuple[
     with its spans of frames, each moved along."""
     tips = performance.wrists[:, :, None] + performance.hands
     steps = np.linalg.norm(np.diff(tips, axis=0), axis=-1).max(axis=(1, 2), initial=0.0) * FPS / FASTEST
-    # A hand that turns takes a longer way than that from point to point.
-    counts = np.where(steps > 1, np.ceil(1.8 * steps), 1).astype(int)
+    counts = np.where(steps > 1, np.ceil(steps), 1).astype(int)
     pieces = [performance.frame(0)]
     for at, count in enumerate(counts):
         here, there = performance.frame(at), performance.frame(at + 1)
@@ -167,4 +166,6 @@ def slowed(performance: Performance, spans: Sequence[tuple[int, int]]) -> tuple[
             pieces.append(Performance(nose, elbows, wrists, hands, raised))
         pieces.append(there)
     moved = np.concatenate([[0], np.cumsum(counts)])
-    return joined(pieces), [(int(moved[first]), int(moved[end - 1]) + 1) for first, end in spans]
+    slower, spans = joined(pieces), [(int(moved[first]), int(moved[end - 1]) + 1) for first, end in spans]
+    # A hand that turns takes a longer way than that from point to point, so once may not be enough.
+    return slowed(slower, spans) if counts.max(initial=1) > 1 else (slower, spans)

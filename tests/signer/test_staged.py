@@ -1,4 +1,4 @@
-"""Signs, spelled words and words without a sign in one performance: no jumps, nothing far from the body, stated times."""
+"""Signs and words without a sign in one performance: no jumps, nothing far from the body, and the times of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.signer.prototypes import SHOULDER_LINE, SHOULDERS, PrototypeSigner, Unk
 from app.signer.render import video_pieces
 
 #: Shoulder widths from the shoulder midpoint that a stretched arm with its hand reaches.
-REACH = 2.6
+REACH = 3.0
 
 
 @pytest.fixture(scope="module")
