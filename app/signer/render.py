@@ -63,7 +63,14 @@ def video_pieces(clip: Keypoints, quality: int = 26) -> Iterator[bytes]:
         stream = container.add_stream(
             "libx264",
             rate=FPS,
-            options={"crf": str(quality), "preset": "veryfast", "threads": "1", "g": str(FPS), "bf": "0"},
+            options={
+                "crf": str(quality),
+                "preset": "veryfast",
+                "tune": "zerolatency",
+                "threads": "1",
+                "g": str(FPS),
+                "bf": "0",
+            },
         )
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, FPS)

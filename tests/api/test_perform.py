@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
+import time
+from collections.abc import AsyncIterator, Iterator
 
 import av
 import httpx
 import numpy as np
 import pytest
+import pytest_asyncio
+from fastapi import FastAPI
 
+from app.pipeline.keypoints import Keypoints
 from app.services.performing.service import MAX_SIGNS, MAX_TEXT
 from tests.support.problems import assert_problem
+from tests.support.serving import served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PATH = "/api/signs/perform"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def address(application: FastAPI) -> AsyncIterator[str]:
+    async with served(application) as host:
+        yield f"http://{host}"
 
 
 async def test_a_text_becomes_signs_with_times_and_landmarks(client: httpx.AsyncClient) -> None:
@@ -48,6 +61,43 @@ async def test_a_video_has_the_frames_of_the_performance(client: httpx.AsyncClie
     with av.open(io.BytesIO(answer.content)) as video:
         frames = sum(1 for _ in video.decode(video=0))
     assert frames == landmarks["landmarks"]["shape"][0]
+
+
+async def test_spanish_needs_a_translator(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.post(PATH, json={"text": "Mi madre quiere agua."}), 503, "speech_unavailable")
+    assert (await client.post(PATH, json={"text": "No."})).json()["glosses"] == ["NO"]
+
+
+async def test_drawing_ends_when_the_client_leaves(
+    application: FastAPI, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, closed, drawn = application.state.services.performing, asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def pieces(clip: Keypoints) -> Iterator[bytes]:
+        try:
+            for number in range(len(clip)):
+                drawn.append(number)
+                time.sleep(0.02)
+                yield bytes(1 << 16)
+        finally:
+            loop.call_soon_threadsafe(closed.set)
+
+    monkeypatch.setattr("app.services.performing.service.video_pieces", pieces)
+    body = {"glosses": ["HELLO"] * 20, "format": "mp4"}
+    async with httpx.AsyncClient(base_url=address) as far, far.stream("POST", PATH, json=body) as answer:
+        assert answer.status_code == 200
+        await anext(answer.aiter_raw())
+    async with asyncio.timeout(60):
+        await closed.wait()
+        while service.drawing:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert 0 < len(drawn) < 20 * 30
+
+
+async def test_a_video_has_a_longest_length(client: httpx.AsyncClient) -> None:
+    body = {"glosses": ["HELLO"] * MAX_SIGNS, "format": "mp4"}
+    assert "would last" in assert_problem(await client.post(PATH, json=body), 413, "text_too_long")["detail"]
 
 
 @pytest.mark.parametrize(

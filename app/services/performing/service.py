@@ -81,6 +81,11 @@ class PerformingService:
             await asyncio.to_thread(threads.shutdown, cancel_futures=True)
 
     @property
+    def drawing(self) -> int:
+        """Videos that are being drawn."""
+        return self._videos.in_use
+
+    @property
     def signer(self) -> PrototypeSigner:
         """Reads a file the first time."""
         if self._signer is None:
