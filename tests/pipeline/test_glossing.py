@@ -42,6 +42,9 @@ def glosser() -> Glosser:
         ("3 apples and 8 cookies", "THREE APPLE EIGHT COOKIE"),
         ("THANK YOU VERY MUCH", "THANK-YOU"),
         ("my zebra is 25", "MY zebra 25"),
+        ("I'm sorry, how are you doing?", "SORRY HOW-ARE-YOU"),
+        ("What did you do yesterday?", "YESTERDAY YOU do WHAT"),
+        ("Why aren't you working?", "YOU NOT WORK WHY"),
     ],
 )
 def test_rules(glosser: Glosser, text: str, wanted: str) -> None:

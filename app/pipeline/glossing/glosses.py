@@ -125,7 +125,7 @@ class _Parser:
     """One sentence as units, in the order of English."""
 
     def __init__(self, lookup: Lookup, sentence: Sentence) -> None:
-        self._lookup, self._words, self._asks = lookup, sentence.words, sentence.asks
+        self._lookup, self._words = lookup, sentence.words
 
     def units(self) -> Iterator[Unit]:
         at, before = 0, Unit("break", ())

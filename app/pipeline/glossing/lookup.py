@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import lru_cache
 
-from app.pipeline.glossing.table import BE, SYNONYMS, Choices, Row
+from app.pipeline.glossing.table import SYNONYMS, Choices, Row
 from app.pipeline.module4_language import lexicon as lex
 from app.pipeline.module4_language.inflection import english_lemmas, number_words
 
@@ -70,7 +70,7 @@ class Lookup:
 
 @lru_cache(maxsize=4096)
 def _derived(low: str) -> tuple[str, ...]:
-    """Words it is derived from: slowly, slow; worried, worry; two-handed guesses that a vocabulary confirms."""
+    """Words it is derived from, a guess that a vocabulary confirms: slowly, slow; worried, worry."""
     found = [adjective for adjective, adverb in lex.MANNER.items() if adverb == low]
     found += [verb for verb, participle in lex.PARTICIPLES.items() if participle == low]
     if low.endswith("ily"):
@@ -78,7 +78,3 @@ def _derived(low: str) -> tuple[str, ...]:
     elif low.endswith("ly"):
         found.append(low[:-2])
     return tuple(found)
-
-
-def is_form_of_be(low: str) -> bool:
-    return low in BE

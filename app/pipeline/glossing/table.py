@@ -29,5 +29,12 @@ HAVE = frozenset({"have", "has", "had"})
 KEPT = _read("kept")
 PERSONS, POSSESSIVES, DEMONSTRATIVES = _read("persons"), _read("possessives"), _read("demonstratives")
 MODALS, NEGATIONS, WH, CONJUNCTIONS = _read("modals"), _read("negations"), _read("wh"), _read("conjunctions")
-OPENERS, PHRASES = _read("openers"), _read("phrases")
+#: By their words, "be" for all its forms.
+OPENERS, PHRASES = (
+    {
+        " ".join("be" if word in BE else word for word in words.split()): choices
+        for words, choices in _read(name).items()
+    }
+    for name in ("openers", "phrases")
+)
 SYNONYMS: dict[str, str] = {word: gloss for gloss, text in _DATA["synonyms"].items() for word in text.split()}
