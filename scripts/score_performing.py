@@ -20,21 +20,29 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from app.core.settings import load_settings  # noqa: E402
 from app.pipeline.checkpoint import CheckpointError  # noqa: E402
 from app.pipeline.glossing import Glosser, Glossing  # noqa: E402
 from app.pipeline.module4_language import to_english  # noqa: E402
 from app.pipeline.recogniser import Recogniser  # noqa: E402
+from app.services.speech.engines import Engines  # noqa: E402
 from app.signer.prototypes import load  # noqa: E402
+from app.signer.render import video_pieces  # noqa: E402
 from app.training.evaluation.wer import ErrorCounts, align, confusions, corpus_errors  # noqa: E402
 from scripts.score_language import is_exact  # noqa: E402
 
+T = TypeVar("T")
 DATA = ROOT / "tests/data"
 #: Tables whose sentences are everyday ones; a gloss row of several tables counts once.
 TABLES = ("asl_everyday", "asl_third_look", "asl_sentences", "asl_spanish")
@@ -61,6 +69,19 @@ def own_table(path: Path, column: int = 0) -> Iterator[Row]:
         columns = line.split("\t")
         rows = tuple(tuple(row.split()) for row in columns[2].split(" | "))
         yield Row("written first", (columns[column],), rows)
+
+
+def in_english(rows: Sequence[Row]) -> list[Row]:
+    """Spanish rows by the service's translator; none without one."""
+    engines = Engines.of(load_settings(), "cpu")
+    try:
+        if engines.translator is None or not engines.translator.availability().available:
+            print("sixty texts, Spanish: there is no translator here")
+            return []
+        translated = [engines.translator.translate(row.english[0], "es", "en") for row in rows]
+        return [replace(row, english=(text,)) for row, text in zip(rows, translated, strict=True)]
+    finally:
+        engines.close()
 
 
 def _lines(path: Path) -> list[str]:
@@ -177,6 +198,8 @@ def glosses(arguments: argparse.Namespace) -> list[dict[str, object]]:
     results = []
     own = DATA / "text_to_glosses.tsv"
     results.append(score_glosses("sixty texts, English", list(own_table(own)), signer, arguments.misses))
+    if spanish := in_english(list(own_table(own, 1))):
+        results.append(score_glosses("sixty texts, Spanish", spanish, signer, arguments.misses))
     for name in TABLES[:3]:
         for half, rows in halves(reversed_table(DATA / f"{name}.tsv")).items():
             shown_misses = arguments.misses and half != "held-out"
@@ -184,16 +207,45 @@ def glosses(arguments: argparse.Namespace) -> list[dict[str, object]]:
     return results
 
 
+def speed(arguments: argparse.Namespace) -> list[dict[str, object]]:
+    """Milliseconds of a text, its performance and a frame of its video, on one thread."""
+    signer = load()
+    glosser, texts = Glosser(signer), [row.english[0] for row in own_table(DATA / "text_to_glosses.tsv")]
+    glosser.gloss(texts[0])  # loads the dictionary
+    took: dict[str, list[float]] = {"glosses": [], "performance": [], "first_piece_of_video": [], "frame_of_video": []}
+
+    def timed(name: str, work: Callable[[], T], of: int = 1) -> T:
+        began = time.perf_counter()
+        result = work()
+        took[name].append(1000 * (time.perf_counter() - began) / of)
+        return result
+
+    for number, text in enumerate(texts):
+        glossing = timed("glosses", partial(glosser.gloss, text))
+        rows = [item.glosses for item in glossing.items]
+        clip = timed("performance", partial(signer.staged, rows)).keypoints
+        if number % 20 == 0:
+            pieces = video_pieces(clip)
+            timed("first_piece_of_video", partial(next, filter(None, pieces)))
+            timed("frame_of_video", partial(list, pieces), len(clip) - 1)
+    results = []
+    for name, values in took.items():
+        p50, p95 = np.percentile(values, [50, 95])
+        print(f"{name}: p50 {p50:.1f} ms, p95 {p95:.1f} ms of {len(values)}")
+        results.append({"what": name, "p50_ms": p50, "p95_ms": p95})
+    return results
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("glosses", "read"))
+    parser.add_argument("what", choices=("glosses", "read", "speed"))
     parser.add_argument("--checkpoint", type=Path, default=ROOT / "checkpoints/asl-large")
     parser.add_argument("--vocabulary", nargs="+", default=["everyday", "prototypes"], help="to read with")
     parser.add_argument("--misses", action="store_true", help="show what is wrong, but for held-out halves")
     parser.add_argument("--json", action="store_true", help="print JSON at the end")
     arguments = parser.parse_args()
     try:
-        results = {"glosses": glosses, "read": read}[arguments.what](arguments)
+        results = {"glosses": glosses, "read": read, "speed": speed}[arguments.what](arguments)
     except CheckpointError as problem:
         parser.error(str(problem))
     if arguments.json:

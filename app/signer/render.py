@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def write_video(clip: Keypoints, path: Path, fps: int = 25, quality: int = 23) -
         container.mux(stream.encode())
 
 
-def video_pieces(clip: Keypoints, quality: int = 26) -> Iterator[bytes]:
+def video_pieces(clip: Keypoints, quality: int = 26) -> Generator[bytes]:
     """The clip as an mp4 file (H.264, 640 x 480) in pieces that a player can show as they come. Blocks while it draws;
     closing the iterator ends that."""
     sink = _Sink()

@@ -91,7 +91,7 @@ def _finish(clause: Sequence[Unit], lookup: Lookup) -> list[Unit]:
         return []
     if any(unit.kind == "negation" or unit.low in ("been", "for", "since") for unit in clause):
         return []
-    row = lookup.first((("FINISH",),))
+    row = lookup.first((("FINISH",),)) if any(unit.kind == "content" for unit in clause) else None
     return [Unit("added", (), row)] if row else []
 
 

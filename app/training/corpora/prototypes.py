@@ -77,8 +77,8 @@ def make_all(
 
 def make_further(data: Path, known: Collection[str], recogniser: Recogniser) -> list[Sign]:
     """Further signs of DATA/wlasl, so that more of an everyday sentence can be shown: the words of
-    prototype_words.txt and of the recogniser's vocabularies, of which `known` has none; only those that it reads as their
-    gloss among all glosses it knows. Raises CorpusError."""
+    prototype_words.txt and of the recogniser's vocabularies, of which `known` has none; only those that it reads as
+    their gloss among all glosses it knows. Raises CorpusError."""
     words = Path(__file__).with_name("prototype_words.txt").read_text(encoding="utf-8").split()
     named = [gloss for name, glosses in recogniser.vocabularies.items() if name != ALL for gloss in glosses]
     further = {*words, *named} - set(known)
