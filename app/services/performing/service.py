@@ -23,7 +23,7 @@ from app.speech import text as texts
 #: Characters of a text; signs of a performance, letters included; items, words without a sign included.
 MAX_TEXT, MAX_SIGNS, MAX_ITEMS = 500, 60, 100
 #: Seconds of a performance that is drawn as video.
-MAX_VIDEO_S = 60.0
+MAX_VIDEO_S = 30.0
 #: Requests at once that are worked out, and that are drawn.
 MAX_REQUESTS, MAX_VIDEOS = 16, 4
 THREADS, VIDEO_THREADS = 2, 1
