@@ -233,7 +233,7 @@ async def _spoken(
         try:
             first = await anext(pieces)
         except BaseException:
-            await pieces.aclose()  # type: ignore[attr-defined]
+            await pieces.aclose()
             raise
         charge.used_s = _seconds(checked)
 
@@ -243,7 +243,7 @@ async def _spoken(
             async for piece in pieces:
                 yield piece
         finally:
-            await pieces.aclose()  # type: ignore[attr-defined]
+            await pieces.aclose()
 
     return StreamingResponse(rest(), media_type=audio.MEDIA_TYPES[form])
 
