@@ -7,6 +7,7 @@ import base64
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Literal, Protocol
 
 from app.core.errors import InternalError, ServiceError
 from app.services.conversation.events import Audio
@@ -20,6 +21,17 @@ FIRST_PIECE, PIECE = RATE // 10, RATE // 2
 MAX_SENTENCES, MAX_WAITING = 4, 24
 LATE = "The voice cannot keep up; a sentence was not read aloud."
 NOT_READ = "The client reads too slowly; a sentence was not read aloud to its end."
+
+
+class Voices(Protocol):
+    """What a live session needs of the service that reads aloud."""
+
+    def voice(self) -> object:
+        """Looks for programs: not for the event loop. Raises SpeechUnavailable."""
+        ...
+
+    def synthesise(self, content: str, language: str, form: Literal["pcm"]) -> AsyncGenerator[bytes, None]: ...
+
 
 Speak = Callable[[str, str], AsyncGenerator[bytes, None]]
 """Text, language -> pieces of 16-bit mono sound at RATE. Raises ServiceError."""
