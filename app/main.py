@@ -76,6 +76,7 @@ from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial
 from app.services.recognition.checkpoint_store import CheckpointEntry, check_checkpoint, configured_checkpoint
 from app.services.recognition.devices import resolve_device
 from app.services.recognition.model_host import ModelHost
+from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.service import ClipService, warm_up
 from app.services.signs.embedding import embedding_with
 from app.services.signs.service import SignSets
@@ -126,11 +127,13 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         spoken = SpeechService(settings, engines)
         stack.push_async_callback(within, PART_S, "speech", spoken.close)
         translator = PatientTranslator(spoken.translated, spoken.translates)
-        clips = ClipService(settings, host, landmarks, metrics, spoken.spanish_of_clips(translator))
+        rewrites = settings.rewrite_sentences and settings.speech_api_url is not None
+        rewriter = SentenceRewriter(spoken.fluent(settings.rewriting_wait_s)) if rewrites else None
+        clips = ClipService(settings, host, landmarks, metrics, spoken.spanish_of_clips(translator), rewriter)
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
         taught = SignSets(database, embedding_with(host)) if database is not None else None
-        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator, spoken)
+        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator, spoken, rewriter)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         live_speech = SpeechHub(settings, spoken, translator, metrics, credits)
         stack.push_async_callback(within, PART_S, "live speech", live_speech.close)

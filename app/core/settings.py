@@ -186,6 +186,12 @@ class Settings(BaseSettings):
     speech_api_key: SecretStr | None = Field(None, description="Its key.")
     speech_api_transcription_model: str = Field("whisper-1", min_length=1, description="Its model that transcribes.")
     speech_api_translation_model: str = Field("gpt-4o-mini", min_length=1, description="Its chat model, translates.")
+    rewrite_sentences: bool = Field(
+        False,
+        description="A chat model at SPEECH_API_URL makes sentences of signs fluent; it may add nothing.",
+    )
+    rewriting_wait_s: float = Field(1.0, gt=0, le=30, description="Longest wait of a sentence for it, in seconds.")
+    speech_api_rewriting_model: str = Field("gpt-4o-mini", min_length=1, description="Its chat model, rewrites.")
     speech_api_voice_model: str = Field("tts-1", min_length=1, description="Its model that speaks.")
     speech_api_voices: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict, description="Its voice for each language, comma separated: en=alloy,es=nova."

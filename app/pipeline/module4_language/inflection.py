@@ -88,6 +88,11 @@ def word_classes(word: str) -> frozenset[str]:
     return frozenset(classes)
 
 
+def lemmas(word: str) -> frozenset[str]:
+    """What ``word`` may be an inflected form of, as any part of speech."""
+    return frozenset(lemma for found in _lemminflect().getAllLemmas(word).values() for lemma in found)
+
+
 @lru_cache(maxsize=8192)
 def is_plural(word: str) -> bool:
     """Whether a noun is a plural as it stands: "children", "scissors", "french fries"."""

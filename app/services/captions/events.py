@@ -133,6 +133,8 @@ class _Caption(events.Event):
     """The signs, separated by spaces."""
     sentence: str
     """In English."""
+    by_rules: str | None = None
+    """The sentence as the rules made it, where a chat model has rewritten it."""
     text: SentenceText
     """The sentence by language: `en`, `es`."""
     confidence: float

@@ -35,6 +35,7 @@ from app.services.conversation.spoken import Voices
 from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
+from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.vocabularies import Vocabulary, reading_with
 from app.services.signs.reading import found
 from app.services.signs.service import SignSets
@@ -71,11 +72,13 @@ class LiveHub(LiveSessions[_Entry]):
         sign_sets: SignSets | None = None,
         translator: PatientTranslator | None = None,
         voices: Voices | None = None,
+        rewriter: SentenceRewriter | None = None,
     ) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
         credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it.
-        sign_sets: finds those that sessions read with. translator: for captions in Spanish. voices: read them aloud."""
-        self._sign_sets, self._translator, self._voices = sign_sets, translator, voices
+        sign_sets: finds those that sessions read with. translator: for captions in Spanish. voices: read them aloud.
+        rewriter: makes finals fluent."""
+        self._sign_sets, self._translator, self._voices, self._rewriter = sign_sets, translator, voices, rewriter
         self._credits, self._history = credits, history
         if credits is not None:
             credits.drop_lost.append(self.drop_lost)
@@ -204,8 +207,10 @@ class LiveHub(LiveSessions[_Entry]):
         if plan is not None:
             for target in left_out:
                 session.warn("plan_limit", f"The plan {plan.title} has no captions in '{target}': they are left out.")
-        if "es" in targets and translator is not None:
-            session.translate_with(translator)
+        if "es" not in targets:
+            translator = None
+        if translator is not None or self._rewriter is not None:
+            session.complete_with(translator, self._rewriter)
         if session.start.voice is not None and self._voices is not None:
             session.speak_with(self._voices, session.start.voice)
         if no_voice is not None:

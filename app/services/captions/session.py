@@ -38,12 +38,13 @@ from app.services.captions.events import (
 from app.services.captions.frames import FrameQueue
 from app.services.captions.meter import Meter
 from app.services.captions.recording import LiveRecord
-from app.services.captions.spanish import SpanishCaptions
+from app.services.captions.spanish import CompletedCaptions
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.events import Error
 from app.services.conversation.spoken import SpokenSentences, Voices
 from app.services.conversation.translation import PatientTranslator
+from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.scheduler import Client, Lane
 from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_with
 
@@ -100,7 +101,7 @@ class LiveSession(BaseSession):
         """Where its captions are kept; None: nowhere."""
         self.publish: Callable[[Partial | Final], None] | None = None
         """Shows its captions to who follows them; None: nobody can."""
-        self._spanish: SpanishCaptions | None = None
+        self._completed: CompletedCaptions | None = None
         self._voice: tuple[str, SpokenSentences] | None = None
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
@@ -166,9 +167,9 @@ class LiveSession(BaseSession):
         self.send_event(VocabularyChanged(vocabulary=VocabularyInUse.of(self.recogniser)))
         self._lane.wants_turn(self)
 
-    def translate_with(self, translator: PatientTranslator) -> None:
-        """Send captions in Spanish too."""
-        self._spanish = SpanishCaptions(translator, self._send_caption, self.warn)
+    def complete_with(self, translator: PatientTranslator | None, rewriter: SentenceRewriter | None) -> None:
+        """Send captions in Spanish too, and finals rewritten; None: not."""
+        self._completed = CompletedCaptions(translator, rewriter, self._send_caption, self.warn)
 
     def speak_with(self, voices: Voices, language: str) -> None:
         """Read its finals aloud."""
@@ -177,7 +178,7 @@ class LiveSession(BaseSession):
 
     @property
     def translates(self) -> bool:
-        return self._spanish is not None
+        return self._completed is not None and self._completed.translates
 
     @property
     def used_s(self) -> float:
@@ -213,8 +214,8 @@ class LiveSession(BaseSession):
         """Release its resources."""
         self._taking, self.finished = False, True
         self._lane.forget(self)
-        if self._spanish is not None:
-            await self._spanish.close()
+        if self._completed is not None:
+            await self._completed.close()
         if self._voice is not None:
             await self._voice[1].close()
         if self._camera is not None:
@@ -339,8 +340,8 @@ class LiveSession(BaseSession):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s / 2):
                     await self._at_rest.wait()
-                    if self._spanish is not None:
-                        await self._spanish.sent()
+                    if self._completed is not None:
+                        await self._completed.sent()
                     if self._voice is not None:
                         await self._voice[1].spoken()
                 return
@@ -393,8 +394,8 @@ class LiveSession(BaseSession):
             event = self._captions.event(update, self._lag_ms)
             if isinstance(event, Final):
                 self._on_final(event)
-            if event is not None and self._spanish is not None:
-                self._spanish.put(event)
+            if event is not None and self._completed is not None:
+                self._completed.put(event)
             elif event is not None:
                 self._send_caption(event)
         if not self._flush_asked:

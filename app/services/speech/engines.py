@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from app.core.settings import Settings
 from app.speech.engines import Availability, Engine, Job, LiveTranscriber, Translator, Voice
-from app.speech.openai_server import OpenAITranscriber, OpenAITranslator, OpenAIVoice, Server
+from app.speech.openai_server import OpenAIRewriter, OpenAITranscriber, OpenAITranslator, OpenAIVoice, Server
 from app.speech.transcription.whisper import Whisper
 from app.speech.translation.apertium import Apertium
 from app.speech.translation.everyday import Everyday
@@ -40,6 +40,7 @@ class Engines:
     transcribers: tuple[LiveTranscriber, ...]
     translators: tuple[Translator, ...]
     voices: tuple[Voice, ...]
+    rewriter: OpenAIRewriter
 
     @classmethod
     def of(cls, settings: Settings, device: str) -> Engines:
@@ -76,6 +77,7 @@ class Engines:
             transcribers=transcribers,
             translators=translators,
             voices=voices,
+            rewriter=OpenAIRewriter(server(settings.speech_api_rewriting_model), 2 * settings.rewriting_wait_s + 1),
         )
 
     def listed(self) -> list[Listed]:
@@ -88,7 +90,7 @@ class Engines:
         return [Listed(job, e.name, e is chosen, e.availability()) for job, chosen, all_ in rows for e in all_]
 
     def close(self) -> None:
-        for engine in (*self.transcribers, *self.translators, *self.voices):
+        for engine in (*self.transcribers, *self.translators, *self.voices, self.rewriter):
             engine.close()
 
 

@@ -62,6 +62,7 @@ class SpeechService:
             "transcription": ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="transcribe"),
             "translation": ThreadPoolExecutor(TRANSLATION_THREADS, thread_name_prefix="translate"),
             "captions": ThreadPoolExecutor(TRANSLATION_THREADS, thread_name_prefix="spanish"),
+            "rewriting": ThreadPoolExecutor(2 * TRANSLATION_THREADS, thread_name_prefix="rewrite"),
             "voice": ThreadPoolExecutor(VOICE_THREADS, thread_name_prefix="voice"),
         }
         self._closing = threading.Event()
@@ -138,6 +139,23 @@ class SpeechService:
         with speech_errors_as_service_errors():
             threads = self._threads["captions"]
             return await loop.run_in_executor(threads, engine.translate, content, source, target)
+
+    async def rewritten(self, glosses: str, sentence: str) -> str:
+        """Raises SpeechUnavailable, SpeechFailed."""
+        loop = asyncio.get_running_loop()
+        with speech_errors_as_service_errors():
+            return await loop.run_in_executor(
+                self._threads["rewriting"], self.engines.rewriter.rewrite, glosses, sentence
+            )
+
+    def fluent(self, wait_s: float) -> Callable[[str, str], Awaitable[str | None]]:
+        """Glosses and the sentence of the rules -> a fluent one; None where it is not there after wait_s."""
+
+        async def ask(sentence: str, glosses: str, _: str) -> str:
+            return await self.rewritten(glosses, sentence)
+
+        patient = PatientTranslator(ask, lambda: True, wait_s, what="fluent sentences")
+        return lambda glosses, sentence: patient.translate(sentence, glosses, "fluent")
 
     def spanish_of_clips(self, translator: PatientTranslator) -> Callable[[str], Awaitable[str | None]]:
         """For clips, which may wait a little longer than live captions."""

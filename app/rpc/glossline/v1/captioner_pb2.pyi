@@ -80,7 +80,7 @@ class PackedPoints(_message.Message):
     def __init__(self, float32: _Optional[bytes] = ..., float16: _Optional[bytes] = ...) -> None: ...
 
 class Recognition(_message.Message):
-    __slots__ = ("gloss", "sentence", "confidence", "fps", "frame_count", "duration_s", "segments", "text", "attention", "warnings", "processing_time_s", "model", "vocabulary")
+    __slots__ = ("gloss", "sentence", "confidence", "fps", "frame_count", "duration_s", "segments", "text", "attention", "warnings", "processing_time_s", "model", "vocabulary", "by_rules")
     GLOSS_FIELD_NUMBER: _ClassVar[int]
     SENTENCE_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class Recognition(_message.Message):
     PROCESSING_TIME_S_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    BY_RULES_FIELD_NUMBER: _ClassVar[int]
     gloss: _containers.RepeatedScalarFieldContainer[str]
     sentence: str
     confidence: float
@@ -107,7 +108,8 @@ class Recognition(_message.Message):
     processing_time_s: float
     model: str
     vocabulary: str
-    def __init__(self, gloss: _Optional[_Iterable[str]] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., fps: _Optional[float] = ..., frame_count: _Optional[int] = ..., duration_s: _Optional[float] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[ClipWarning, _Mapping]]] = ..., processing_time_s: _Optional[float] = ..., model: _Optional[str] = ..., vocabulary: _Optional[str] = ...) -> None: ...
+    by_rules: str
+    def __init__(self, gloss: _Optional[_Iterable[str]] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., fps: _Optional[float] = ..., frame_count: _Optional[int] = ..., duration_s: _Optional[float] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[ClipWarning, _Mapping]]] = ..., processing_time_s: _Optional[float] = ..., model: _Optional[str] = ..., vocabulary: _Optional[str] = ..., by_rules: _Optional[str] = ...) -> None: ...
 
 class Segment(_message.Message):
     __slots__ = ("gloss", "start_s", "end_s", "confidence", "unsure")
@@ -394,7 +396,7 @@ class Limits(_message.Message):
     def __init__(self, idle_s: _Optional[float] = ..., session_s: _Optional[float] = ..., resume_s: _Optional[float] = ..., landmark_frames_per_message: _Optional[int] = ...) -> None: ...
 
 class Caption(_message.Message):
-    __slots__ = ("segment", "revision", "start_ms", "end_ms", "until_ms", "gloss", "gloss_text", "sentence", "text", "confidence", "lag_ms", "attention", "reason", "vocabulary")
+    __slots__ = ("segment", "revision", "start_ms", "end_ms", "until_ms", "gloss", "gloss_text", "sentence", "text", "confidence", "lag_ms", "attention", "reason", "vocabulary", "by_rules")
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     START_MS_FIELD_NUMBER: _ClassVar[int]
@@ -409,6 +411,7 @@ class Caption(_message.Message):
     ATTENTION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    BY_RULES_FIELD_NUMBER: _ClassVar[int]
     segment: int
     revision: int
     start_ms: int
@@ -423,7 +426,8 @@ class Caption(_message.Message):
     attention: Attention
     reason: str
     vocabulary: str
-    def __init__(self, segment: _Optional[int] = ..., revision: _Optional[int] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., gloss: _Optional[_Iterable[_Union[Gloss, _Mapping]]] = ..., gloss_text: _Optional[str] = ..., sentence: _Optional[str] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., confidence: _Optional[float] = ..., lag_ms: _Optional[float] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., reason: _Optional[str] = ..., vocabulary: _Optional[str] = ...) -> None: ...
+    by_rules: str
+    def __init__(self, segment: _Optional[int] = ..., revision: _Optional[int] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., gloss: _Optional[_Iterable[_Union[Gloss, _Mapping]]] = ..., gloss_text: _Optional[str] = ..., sentence: _Optional[str] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., confidence: _Optional[float] = ..., lag_ms: _Optional[float] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., reason: _Optional[str] = ..., vocabulary: _Optional[str] = ..., by_rules: _Optional[str] = ...) -> None: ...
 
 class Gloss(_message.Message):
     __slots__ = ("gloss", "confidence", "start_ms", "end_ms", "final", "unsure")
