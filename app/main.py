@@ -82,6 +82,7 @@ from app.services.signs.embedding import embedding_with
 from app.services.signs.service import SignSets
 from app.services.speech.engines import Engines
 from app.services.speech.live.hub import SpeechHub
+from app.services.speech.own_voices import OwnVoices, Speakers
 from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
@@ -133,9 +134,11 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
         taught = SignSets(database, embedding_with(host)) if database is not None else None
-        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator, spoken, rewriter)
+        own_voices = OwnVoices(database, spoken) if database is not None else None
+        voices = Speakers(spoken, own_voices)
+        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator, voices, rewriter)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
-        live_speech = SpeechHub(settings, spoken, translator, metrics, credits)
+        live_speech = SpeechHub(settings, spoken, translator, metrics, credits, voices)
         stack.push_async_callback(within, PART_S, "live speech", live_speech.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
@@ -160,6 +163,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             clips=clips,
             captions=captions,
             speech=spoken,
+            own_voices=own_voices,
             live_speech=live_speech,
             checkpoint=checkpoint,
             training=training,
@@ -316,6 +320,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         f"{speech.ALIASES}/transcriptions": settings.max_upload_bytes,
         f"{speech.ALIASES}/": speech.MAX_JSON,
         sign_sets.router.prefix: settings.max_upload_bytes,
+        speech.VOICE: speech.MAX_SAMPLE,
         SOCKETIO_PATH: MAX_PACKET,
     }
     app.add_middleware(BodyLimit, limits=limits)
@@ -323,7 +328,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=[
                 "Authorization",
                 "Content-Type",
@@ -332,7 +337,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 "X-API-Key",
                 "X-Request-ID",
             ],
-            expose_headers=["Idempotent-Replayed", "X-Request-ID", "Retry-After"],
+            expose_headers=["Idempotent-Replayed", "Own-Voice", "X-Request-ID", "Retry-After"],
         )
     hosts = [*settings.allowed_hosts, settings.host.lower()]
     app.add_middleware(CheckOrigin, policy=OriginPolicy(hosts, settings.cors_origins))

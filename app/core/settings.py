@@ -196,6 +196,9 @@ class Settings(BaseSettings):
     speech_api_voices: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict, description="Its voice for each language, comma separated: en=alloy,es=nova."
     )
+    speech_api_clones: bool = Field(
+        False, description="Its model that speaks takes the sample of a voice (`ref_audio`) and speaks with it."
+    )
     max_speech_s: float = Field(600.0, gt=0, le=7200, description="Longest audio to transcribe, in seconds.")
     max_speech_sessions: int = Field(10, ge=1, le=1024, description="Live speech sessions at once.")
 

@@ -21,6 +21,7 @@ from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
 from app.services.signs.service import SignSets
 from app.services.speech.live.hub import SpeechHub
+from app.services.speech.own_voices import OwnVoices
 from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
@@ -50,6 +51,8 @@ class Services:
     clips: ClipService
     captions: LiveHub
     speech: SpeechService
+    own_voices: OwnVoices | None
+    """Samples of people's voices."""
     live_speech: SpeechHub
     checkpoint: ActiveCheckpoint | None
     training: TrainingJobs | None

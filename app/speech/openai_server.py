@@ -5,13 +5,14 @@ Nothing that a server answers is trusted: every answer is bounded in time and si
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
@@ -24,6 +25,7 @@ from app.speech.engines import (
     EngineFailed,
     EngineMissing,
     Passage,
+    Reference,
     Samples,
     Sound,
     Stop,
@@ -214,19 +216,30 @@ class OpenAIRewriter(_Chat):
 class OpenAIVoice(_Client):
     """A Voice; sound is passed on as it arrives."""
 
-    def __init__(self, server: Server | None, voices: Mapping[str, str], whole_s: float = WHOLE_S) -> None:
-        """voices: the server's name of a voice for each language."""
+    def __init__(
+        self, server: Server | None, voices: Mapping[str, str], whole_s: float = WHOLE_S, clones: bool = False
+    ) -> None:
+        """voices: the server's name of a voice for each language. clones: whether the server takes the sample of a
+        voice as `ref_audio`."""
         super().__init__(server, whole_s)
+        self.own: Literal["cloned", "fitted", "none"] = "cloned" if clones else "none"
         self._voices = dict(voices)
 
-    def speak(self, text: str, language: str) -> Iterator[Sound]:
+    def speak(self, text: str, language: str, reference: Reference | None = None) -> Iterator[Sound]:
         known(language)
         if self._server is None:
             raise EngineMissing(self.availability())
-        return self._spoken(cleaned(text), self._voices.get(language, "alloy"), self._server.model)
+        request = {
+            "model": self._server.model,
+            "input": cleaned(text),
+            "voice": self._voices.get(language, "alloy"),
+            "response_format": "wav",
+        }
+        if reference is not None and self.own == "cloned":
+            request["ref_audio"] = f"data:audio/wav;base64,{base64.b64encode(reference.wav).decode()}"
+        return self._spoken(request)
 
-    def _spoken(self, text: str, voice: str, model: str) -> Iterator[Sound]:
-        request = {"model": model, "input": text, "voice": voice, "response_format": "wav"}
+    def _spoken(self, request: dict[str, str]) -> Iterator[Sound]:
         pending, rate = b"", 0
         with self._post("/audio/speech", json=request) as answer:
             for piece in self._bounded(answer, MAX_SOUND):

@@ -11,7 +11,8 @@ from app.pipeline.module4_language.inflection import lemmas
 
 _SMALL = """
 a an the i me my mine myself you your yours yourself he him his she her hers it its we us our ours they them their
-theirs this that these those be am is are was were been being do does did done doing have has had having will would can could
+theirs this that these those be am is are was were been being do does did done doing have has had having will would can
+could
 shall should may might to of in on at for with from by about into as and or but so some any there than let s m re ve
 ll d
 """

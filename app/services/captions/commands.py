@@ -48,6 +48,8 @@ class Start(commands.Start):
     """Languages of the sentences."""
     voice: Literal["en", "es"] | None = None
     """Read finished sentences aloud in this language, which becomes one of `targets`."""
+    own_voice: bool = False
+    """In one's own voice (`PUT /api/speech/voice`), as far as the engine can."""
     interim: bool = True
     """Send partials."""
     window: int | None = Field(default=None, ge=16, le=512)

@@ -32,6 +32,8 @@ class Config(_Part):
     save: bool
     landmarks: bool
     voice: str | None
+    own_voice: str | None = None
+    """What the voice makes of one's own: `cloned`, `fitted` or `none`; null: not asked for."""
     vocabulary: str
     """Its name; `custom` for a list of glosses."""
     sign_sets: tuple[str, ...] = ()

@@ -31,7 +31,7 @@ from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.events import Event
 from app.services.conversation.sessions import Entry, LiveSessions, Times
-from app.services.conversation.spoken import Voices
+from app.services.conversation.spoken import Speaker, Voices, speaker_for
 from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
@@ -149,9 +149,12 @@ class LiveHub(LiveSessions[_Entry]):
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
-        no_voice: str | None = None
+        speaker, no_voice, no_own_voice = None, None, None
         if start.voice is not None:
-            no_voice = await self._why_no_voice()
+            try:
+                speaker, no_own_voice = await self._speaker(start, principal)
+            except errors.ServiceError as problem:
+                no_voice = problem.detail
             targets = start.targets if start.voice in start.targets else (*start.targets, start.voice)
             start = start.model_copy(update={"targets": targets})
         translator = self._translator if "es" in start.targets else None
@@ -177,7 +180,7 @@ class LiveHub(LiveSessions[_Entry]):
         targets, left_out = (start.targets, ()) if plan is None else plan_limits.languages(plan, start.targets)
         settings = {
             "targets": targets,
-            "voice": start.voice if start.voice in targets and no_voice is None else None,
+            "voice": start.voice if start.voice in targets and speaker is not None else None,
             "window": config.window,
             "stride": config.stride,
             "sign_language": start.sign_language or known,
@@ -193,6 +196,7 @@ class LiveHub(LiveSessions[_Entry]):
             on_final=self._count_signs,
             find=partial(found, self._sign_sets, self._host, principal),
         )
+        session.own_voice = speaker.own if speaker is not None else None
         if self._credits is not None and reservation is not None and plan is not None:
             session.charge = LiveCharge(self._credits, reservation, plan, session)
         not_saved = self._keep(session) if start.save else None
@@ -211,24 +215,22 @@ class LiveHub(LiveSessions[_Entry]):
             translator = None
         if translator is not None or self._rewriter is not None:
             session.complete_with(translator, self._rewriter)
-        if session.start.voice is not None and self._voices is not None:
-            session.speak_with(self._voices, session.start.voice)
+        if session.start.voice is not None and speaker is not None:
+            session.speak_with(speaker.speak, session.start.voice)
         if no_voice is not None:
             session.warn("no_voice", no_voice)
+        if no_own_voice is not None:
+            session.warn("no_own_voice", no_own_voice)
         for target in targets:
             if target != "en" and not (target == "es" and session.translates):
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
 
-    async def _why_no_voice(self) -> str | None:
-        """None where there is one."""
-        try:
-            if self._voices is None:
-                raise errors.SpeechUnavailable("This service has no voice.")
-            await asyncio.to_thread(self._voices.voice)
-        except errors.ServiceError as problem:
-            return problem.detail
-        return None
+    async def _speaker(self, start: Start, principal: Principal) -> tuple[Speaker, str | None]:
+        """As `speaker_for`."""
+        if self._voices is None:
+            raise errors.SpeechUnavailable("This service has no voice.")
+        return await speaker_for(self._voices, principal, start.own_voice)
 
     def _keep(self, session: LiveSession) -> str | None:
         """Record its captions; why not, where that is impossible."""
@@ -338,7 +340,7 @@ def _ready(session: LiveSession) -> Ready:
     return Ready(
         session_id=session.id,
         resume_token=session.token,
-        config=Config(**start.model_dump(exclude={"type", "resume", "follow"})),
+        config=Config(**start.model_dump(exclude={"type", "resume", "follow"}) | {"own_voice": session.own_voice}),
         model=RecogniserInfo(
             id=recogniser.model_id,
             glosses=len(recogniser.whole.vocabulary),

@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 
 import numpy as np
 from loguru import logger
@@ -42,7 +41,7 @@ from app.services.captions.spanish import CompletedCaptions
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.events import Error
-from app.services.conversation.spoken import SpokenSentences, Voices
+from app.services.conversation.spoken import Speak, SpokenSentences
 from app.services.conversation.translation import PatientTranslator
 from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.scheduler import Client, Lane
@@ -102,6 +101,8 @@ class LiveSession(BaseSession):
         self.publish: Callable[[Partial | Final], None] | None = None
         """Shows its captions to who follows them; None: nobody can."""
         self._completed: CompletedCaptions | None = None
+        self.own_voice: str | None = None
+        """What the voice makes of the person's own; None: not asked for."""
         self._voice: tuple[str, SpokenSentences] | None = None
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
@@ -171,9 +172,8 @@ class LiveSession(BaseSession):
         """Send captions in Spanish too, and finals rewritten; None: not."""
         self._completed = CompletedCaptions(translator, rewriter, self._send_caption, self.warn)
 
-    def speak_with(self, voices: Voices, language: str) -> None:
+    def speak_with(self, speak: Speak, language: str) -> None:
         """Read its finals aloud."""
-        speak = partial(voices.synthesise, form="pcm")
         self._voice = language, SpokenSentences(speak, self.outbox, self.send_event, self.warn)
 
     @property

@@ -7,9 +7,11 @@ import base64
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
-from app.core.errors import InternalError, ServiceError
+from app.core.errors import DatabaseUnavailable, InternalError, NoOwnVoice, ServiceError
+from app.core.principal import Principal
 from app.services.conversation.events import Audio
 from app.services.conversation.outbox import Outbox
 
@@ -23,18 +25,33 @@ LATE = "The voice cannot keep up; a sentence was not read aloud."
 NOT_READ = "The client reads too slowly; a sentence was not read aloud to its end."
 
 
-class Voices(Protocol):
-    """What a live session needs of the service that reads aloud."""
-
-    def voice(self) -> object:
-        """Looks for programs: not for the event loop. Raises SpeechUnavailable."""
-        ...
-
-    def synthesise(self, content: str, language: str, form: Literal["pcm"]) -> AsyncGenerator[bytes, None]: ...
-
-
 Speak = Callable[[str, str], AsyncGenerator[bytes, None]]
 """Text, language -> pieces of 16-bit mono sound at RATE. Raises ServiceError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A voice for one session."""
+
+    speak: Speak
+    own: str | None
+    """What it makes of the person's own voice, `cloned`, `fitted` or `none`; None: not asked for."""
+
+
+class Voices(Protocol):
+    """What live sessions need of the service that reads aloud."""
+
+    async def speaker(self, principal: Principal, own: bool) -> Speaker:
+        """own: in the person's own voice. Raises SpeechUnavailable, NoOwnVoice, DatabaseUnavailable."""
+        ...
+
+
+async def speaker_for(voices: Voices, principal: Principal, own: bool) -> tuple[Speaker, str | None]:
+    """With why it is not the person's own voice, where that was asked for in vain. Raises SpeechUnavailable."""
+    try:
+        return await voices.speaker(principal, own), None
+    except (NoOwnVoice, DatabaseUnavailable) as problem:
+        return await voices.speaker(principal, False), problem.detail
 
 
 class SpokenSentences:

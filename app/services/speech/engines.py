@@ -66,7 +66,9 @@ class Engines:
         voices: tuple[Voice, ...] = (
             Espeak(),
             Piper(settings.piper_voices),
-            OpenAIVoice(server(settings.speech_api_voice_model), settings.speech_api_voices),
+            OpenAIVoice(
+                server(settings.speech_api_voice_model), settings.speech_api_voices, clones=settings.speech_api_clones
+            ),
         )
         by_server = "openai" if settings.speech_api_url is not None else None
         local_voice = "piper" if settings.piper_voices else "espeak-ng"

@@ -20,6 +20,7 @@ from app.speech.engines import (
     EngineFailed,
     EngineMissing,
     LiveTranscriber,
+    Reference,
     Sound,
     Transcript,
     Translator,
@@ -170,18 +171,22 @@ class SpeechService:
     # -- voice ---------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def speaking(self, content: str, language: str) -> AsyncIterator[Iterator[Sound]]:
+    async def speaking(
+        self, content: str, language: str, reference: Reference | None = None
+    ) -> AsyncIterator[Iterator[Sound]]:
         """Sound, one piece after the other; its iterator blocks. Holds a place until the block ends. Raises
         TextTooLong, InvalidRequest, UnsupportedLanguage, SpeechUnavailable, Busy."""
         engine, checked = self.voice(), checked_text(content)
         if not any(character.isalnum() for character in checked):
             raise errors.InvalidRequest("text: there is nothing in it that can be spoken.")
         with self._limits["voice"].enter(), speech_errors_as_service_errors():
-            yield engine.speak(checked, language)
+            yield engine.speak(checked, language, reference)
 
-    async def synthesise(self, content: str, language: str, form: audio.Format) -> AsyncGenerator[bytes, None]:
+    async def synthesise(
+        self, content: str, language: str, form: audio.Format, reference: Reference | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """The bytes of an audio file as they become ready. Raises as `speaking` does, before the first piece."""
-        async with self.speaking(content, language) as sounds:
+        async with self.speaking(content, language, reference) as sounds:
             pieces = audio.encoded(sounds, form)
             loop, threads = asyncio.get_running_loop(), self._threads["voice"]
             while True:

@@ -23,6 +23,8 @@ class SpeechConfig(_Part):
     language: str | None
     targets: tuple[str, ...]
     voice: str | None
+    own_voice: str | None = None
+    """What the voice makes of one's own: `cloned`, `fitted` or `none`; null: not asked for."""
     interim: bool
     encoding: str
     rate: int

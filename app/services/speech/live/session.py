@@ -18,7 +18,7 @@ from app.core.principal import ANONYMOUS, Principal
 from app.services.billing.live_charge import LiveCharge
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.completion import CompletedEvents
-from app.services.conversation.spoken import SpokenSentences
+from app.services.conversation.spoken import Speaker, SpokenSentences
 from app.services.conversation.translation import PatientTranslator
 from app.services.speech.live.commands import Sound, SpeechFlush, SpeechStart
 from app.services.speech.live.events import (
@@ -65,8 +65,9 @@ class SpeechSession(BaseSession):
         translator: PatientTranslator | None,
         principal: Principal = ANONYMOUS,
         now: Callable[[], float] = time.monotonic,
+        speaker: Speaker | None = None,
     ) -> None:
-        """translator: None if captions are not translated."""
+        """translator: None if captions are not translated. speaker: None: the service's voice."""
         super().__init__(principal, now)
         self._at_rest.set()
         self.start = start
@@ -92,7 +93,10 @@ class SpeechSession(BaseSession):
         self._lag_ms = 0.0
         self._without = False
         self._outgoing = CompletedEvents(self._translated, self._send_caption, "speech-captions")
-        self._spoken = SpokenSentences(partial(service.synthesise, form="pcm"), self.outbox, self.send_event, self.warn)
+        speaker = speaker or Speaker(partial(service.synthesise, form="pcm"), None)
+        self.own_voice = speaker.own
+        """What the voice makes of the person's own; None: not asked for."""
+        self._spoken = SpokenSentences(speaker.speak, self.outbox, self.send_event, self.warn)
 
     # -- for the conversation and the hub ------------------------------------------------------------------------------
 
