@@ -221,6 +221,10 @@ class SpeechSession(BaseSession):
 
     # -- the reader's side ---------------------------------------------------------------------------------------------
 
+    @property
+    def urgent(self) -> bool:
+        return self._flush_at is not None or self._endpointer.silence_s >= MAYBE_OVER_S
+
     def take_work(self) -> Reading | None:
         if not self._speaking or not self._buffered:
             return None
