@@ -29,7 +29,7 @@ from tests.support.media import npz, video
 from tests.support.problems import assert_problem
 from tests.support.recognisers import performance
 from tests.support.serving import client_of, running, served
-from tests.support.speech import huge_wav, need, need_all, spoken, tone, wav
+from tests.support.speech import huge_wav, music, need, need_all, spoken, tone, wav
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -93,10 +93,30 @@ async def test_formats_are_read(form: audio.Format) -> None:
 async def test_nothing_is_heard_in_silence_noise_and_tones(client: httpx.AsyncClient) -> None:
     need_all()
     noise = np.random.default_rng(0).normal(0, 300, 48_000).astype(np.int16)
-    for samples in (np.zeros(48_000, np.int16), noise, tone(3)):
+    for samples in (np.zeros(48_000, np.int16), noise, tone(3), music(3)):
         answer = await transcribed(client, wav(samples), language="en")
         assert (answer.status_code, answer.json()["text"]) == (200, "")
         assert answer.json()["duration_s"] == 3.0
+
+
+async def test_nor_in_live_speech(app: FastAPI) -> None:
+    need_all()
+    noise = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
+    for samples in (
+        np.zeros(48_000, np.float32),
+        noise,
+        audio.from_int16(tone(3).tobytes()),
+        audio.from_int16(music(3).tobytes()),
+    ):
+        heard = await asyncio.to_thread(app.state.services.speech.transcriber().draft, samples, None)
+        assert (heard.text, heard.duration_s) == ("", 3.0)
+
+
+async def test_an_unsupported_language_is_refused(client: httpx.AsyncClient) -> None:
+    need_all()
+    assert_problem(await transcribed(client, wav(tone(1)), language="fr"), 422, "invalid_request")
+    body = {"text": "Bonjour.", "source": "fr", "target": "en"}
+    assert_problem(await client.post("/api/speech/translate", json=body), 422, "invalid_request")
 
 
 async def test_stereo_at_192_khz_is_read() -> None:

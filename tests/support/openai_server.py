@@ -19,8 +19,8 @@ PIECES = ["Necesito", " ir al", " médico."]
 class FakeOpenAI(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.behaviour = "well"
         self.adds = ""
         """What it adds to a sentence that it is to make fluent."""
@@ -103,8 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def fake_openai() -> Iterator[FakeOpenAI]:
-    server = FakeOpenAI()
+def fake_openai(port: int = 0) -> Iterator[FakeOpenAI]:
+    server = FakeOpenAI(port)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

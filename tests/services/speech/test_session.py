@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from app.core.errors import SpeechFailed
+from app.services.conversation.translation import PatientTranslator
 from app.services.speech.live.commands import Sound, SpeechStart
 from app.services.speech.live.session import MAX_WAITING_S, SpeechSession
-from app.speech.engines import SAMPLE_RATE, Passage, Transcript, Word
+from app.speech.engines import SAMPLE_RATE, EngineFailed, Passage, Transcript, Word
+from app.speech.openai_server import OpenAITranslator, Server
+from tests.support.openai_server import fake_openai
 
 pytestmark = pytest.mark.asyncio
 
@@ -108,6 +113,42 @@ async def test_a_reading_that_has_all_speech_is_final_at_the_end_of_the_pause_wi
     assert [(event.type, event.sentence) for event in found] == [("final", "Hello there.")]
     assert (found[0].reason, one._reader.asked) == ("endpoint", asked)  # type: ignore[attr-defined]
     assert one.take_work() is None
+    await one.close()
+
+
+async def test_a_killed_translation_server_is_a_warning_until_it_is_back() -> None:
+    async def sentence(one: SpeechSession, text: str) -> Any:
+        await one.handle(loud(1.0))
+        one.flush()
+        await read(one, *text.split())
+        found.extend(await events(one))
+        return next(event for event in reversed(found) if event.type == "final")
+
+    found: list[Any] = []
+    with fake_openai() as server:
+        port = server.server_address[1]
+        engine = OpenAITranslator(Server(server.url, None, "m"))
+
+        async def translate(text: str, source: str, target: str) -> str:
+            try:
+                return await asyncio.to_thread(engine.translate, text, source, target)
+            except EngineFailed as problem:
+                raise SpeechFailed(str(problem)) from problem
+
+        patient = PatientTranslator(translate, lambda: True, wait_s=20)
+        service = SimpleNamespace(synthesise=print)
+        start = SpeechStart(language="en", interim=False)
+        one = SpeechSession(start, Reader(), service, patient)  # type: ignore[arg-type]
+        assert (await sentence(one, "First one.")).text.es == "Necesito ir al médico."
+    lost = await sentence(one, "Second one.")
+    assert (lost.sentence, lost.text.es) == ("Second one.", None)
+    with fake_openai(port):
+        async with asyncio.timeout(60):
+            for number in count():
+                if (await sentence(one, f"Number {number}.")).text.es:
+                    break
+                await asyncio.sleep(0.3)
+    assert [event.code for event in found if event.type == "warning"] == ["no_translation"]
     await one.close()
 
 
