@@ -177,6 +177,10 @@ class UnknownSignSet(ServiceError, status=404, title="No such sign set", close=C
     example = "There is no sign set of yours with this id. GET /api/signs/sets lists them."
 
 
+class NoOwnVoice(ServiceError, status=404, title="No voice of one's own"):
+    example = "There is no sample of your voice. Record one with PUT /api/speech/voice."
+
+
 class MethodNotAllowed(ServiceError, status=405, title="Method not allowed"):
     example = "DELETE is not supported here. The header Allow lists the supported methods."
 

@@ -22,6 +22,7 @@ from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
 from app.services.signs.service import SignSets
 from app.services.speech.live.hub import SpeechHub
+from app.services.speech.own_voices import OwnVoices
 from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
@@ -52,6 +53,8 @@ class Services:
     captions: LiveHub
     speech: SpeechService
     performing: PerformingService
+    own_voices: OwnVoices | None
+    """Samples of people's voices."""
     live_speech: SpeechHub
     checkpoint: ActiveCheckpoint | None
     training: TrainingJobs | None

@@ -7,6 +7,7 @@ from app.db.models.history import CaptionLine, CaptionSession
 from app.db.models.recognition import CheckpointChoice
 from app.db.models.signs import SignRecording, SignSet, TaughtSignRow
 from app.db.models.training import TrainingJob
+from app.db.models.voices import OwnVoice
 
 __all__ = [
     "ApiKey",
@@ -16,6 +17,7 @@ __all__ = [
     "CheckpointChoice",
     "Idempotency",
     "LedgerEntry",
+    "OwnVoice",
     "PasswordReset",
     "RefreshToken",
     "ReservationRow",

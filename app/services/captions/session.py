@@ -37,11 +37,13 @@ from app.services.captions.events import (
 from app.services.captions.frames import FrameQueue
 from app.services.captions.meter import Meter
 from app.services.captions.recording import LiveRecord
-from app.services.captions.spanish import SpanishCaptions
+from app.services.captions.spanish import CompletedCaptions
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.events import Error
+from app.services.conversation.spoken import Speak, SpokenSentences
 from app.services.conversation.translation import PatientTranslator
+from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.scheduler import Client, Lane
 from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_with
 
@@ -98,7 +100,10 @@ class LiveSession(BaseSession):
         """Where its captions are kept; None: nowhere."""
         self.publish: Callable[[Partial | Final], None] | None = None
         """Shows its captions to who follows them; None: nobody can."""
-        self._spanish: SpanishCaptions | None = None
+        self._completed: CompletedCaptions | None = None
+        self.own_voice: str | None = None
+        """What the voice makes of the person's own; None: not asked for."""
+        self._voice: tuple[str, SpokenSentences] | None = None
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
@@ -163,13 +168,17 @@ class LiveSession(BaseSession):
         self.send_event(VocabularyChanged(vocabulary=VocabularyInUse.of(self.recogniser)))
         self._lane.wants_turn(self)
 
-    def translate_with(self, translator: PatientTranslator) -> None:
-        """Send captions in Spanish too."""
-        self._spanish = SpanishCaptions(translator, self._send_caption, self.warn)
+    def complete_with(self, translator: PatientTranslator | None, rewriter: SentenceRewriter | None) -> None:
+        """Send captions in Spanish too, and finals rewritten; None: not."""
+        self._completed = CompletedCaptions(translator, rewriter, self._send_caption, self.warn)
+
+    def speak_with(self, speak: Speak, language: str) -> None:
+        """Read its finals aloud."""
+        self._voice = language, SpokenSentences(speak, self.outbox, self.send_event, self.warn)
 
     @property
     def translates(self) -> bool:
-        return self._spanish is not None
+        return self._completed is not None and self._completed.translates
 
     @property
     def used_s(self) -> float:
@@ -205,8 +214,10 @@ class LiveSession(BaseSession):
         """Release its resources."""
         self._taking, self.finished = False, True
         self._lane.forget(self)
-        if self._spanish is not None:
-            await self._spanish.close()
+        if self._completed is not None:
+            await self._completed.close()
+        if self._voice is not None:
+            await self._voice[1].close()
         if self._camera is not None:
             await self._camera.close()
 
@@ -329,8 +340,10 @@ class LiveSession(BaseSession):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s / 2):
                     await self._at_rest.wait()
-                    if self._spanish is not None:
-                        await self._spanish.sent()
+                    if self._completed is not None:
+                        await self._completed.sent()
+                    if self._voice is not None:
+                        await self._voice[1].spoken()
                 return
             last_resort()
 
@@ -381,8 +394,8 @@ class LiveSession(BaseSession):
             event = self._captions.event(update, self._lag_ms)
             if isinstance(event, Final):
                 self._on_final(event)
-            if event is not None and self._spanish is not None:
-                self._spanish.put(event)
+            if event is not None and self._completed is not None:
+                self._completed.put(event)
             elif event is not None:
                 self._send_caption(event)
         if not self._flush_asked:
@@ -396,6 +409,11 @@ class LiveSession(BaseSession):
             self.record.add(event)
         if self.publish is not None:
             self.publish(event)
+        if self._voice is not None and isinstance(event, Final):
+            language, spoken = self._voice
+            content = event.text.en if language == "en" else event.text.es
+            if content:
+                spoken.put(event.segment, content, language)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 

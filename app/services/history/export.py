@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import select
 
 from app.db.database import Database
-from app.db.models import ApiKey, Base, LedgerEntry, SignRecording, SignSet, Subscription, TaughtSignRow, User
+from app.db.models import ApiKey, Base, LedgerEntry, OwnVoice, SignRecording, SignSet, Subscription, TaughtSignRow, User
 from app.services.billing import reports
 from app.services.history import repository
 from app.services.history.repository import Query
@@ -43,7 +43,9 @@ async def export(database: Database, user: User) -> AsyncIterator[bytes]:
     yield b'],"sign_sets":['
     async for piece in _sign_sets(database, user.id):
         yield piece
-    yield b"]}\n"
+    async with database.session() as session:
+        voice = await session.scalar(select(OwnVoice).where(OwnVoice.user_id == user.id))
+    yield b'],"own_voice":' + _encode(None if voice is None else _columns(voice)) + b"}\n"
 
 
 async def _ledger(database: Database, user_id: UUID) -> AsyncIterator[Sequence[LedgerEntry]]:
