@@ -64,7 +64,7 @@ export async function offerSamples(watch) {
   list.addEventListener("change", () => { if (list.value) watch(list.value); list.value = ""; });
   el("sample-chips").replaceChildren(...buttons, ...(others.length ? [list] : []));
   document.querySelector(".chips").hidden = samples.length === 0;
-  if (samples.includes("hello.mp4")) greet();
+  if (samples.includes("hello.mp4") && el("hero-signer")) greet();
 }
 
 // The prototype signer says hello once, with its caption: what this page does, without a word.
