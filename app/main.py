@@ -23,6 +23,7 @@ from app.api import (
     inference,
     openapi,
     pages,
+    perform,
     problems,
     sign_sets,
     signs,
@@ -72,6 +73,7 @@ from app.services.container import Services
 from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History
 from app.services.landmarks.process import landmark_engine
+from app.services.performing.service import PerformingService
 from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial_checkpoint
 from app.services.recognition.checkpoint_store import CheckpointEntry, check_checkpoint, configured_checkpoint
 from app.services.recognition.devices import resolve_device
@@ -125,6 +127,8 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         engines = Engines.of(settings, host.recogniser.device)
         spoken = SpeechService(settings, engines)
         stack.push_async_callback(within, PART_S, "speech", spoken.close)
+        performing = PerformingService(spoken)
+        stack.push_async_callback(within, PART_S, "performances", performing.close)
         translator = PatientTranslator(spoken.translated, spoken.translates)
         clips = ClipService(settings, host, landmarks, metrics, spoken.spanish_of_clips(translator))
         stack.push_async_callback(within, PART_S, "clips", clips.close)
@@ -157,6 +161,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             clips=clips,
             captions=captions,
             speech=spoken,
+            performing=performing,
             live_speech=live_speech,
             checkpoint=checkpoint,
             training=training,
@@ -280,6 +285,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(vocabulary.router)
     app.include_router(sign_sets.router)  # before the next one, which takes any path below /api/signs
     app.include_router(signs.router)
+    app.include_router(perform.router)
     app.include_router(live.router)
     app.include_router(captions_follow.router)
     app.include_router(speech.router)
@@ -313,6 +319,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         f"{speech.ALIASES}/transcriptions": settings.max_upload_bytes,
         f"{speech.ALIASES}/": speech.MAX_JSON,
         sign_sets.router.prefix: settings.max_upload_bytes,
+        perform.PATH: perform.MAX_JSON,
         SOCKETIO_PATH: MAX_PACKET,
     }
     app.add_middleware(BodyLimit, limits=limits)

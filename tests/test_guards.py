@@ -79,6 +79,7 @@ HTTP: dict[str, set[str]] = {
     "POST /v1/audio/speech": CAPTIONS,
     "GET /api/signs": CAPTIONS,
     "GET /api/signs/{glosses}": CAPTIONS,
+    "POST /api/signs/perform": CAPTIONS,
     "GET /api/signs/sets": CAPTIONS,
     "POST /api/signs/sets": CAPTIONS,
     "POST /api/signs/sets/import": CAPTIONS,

@@ -24,7 +24,7 @@ MAY = {
     "training": {"pipeline", "signer"},
     "db": {"core"},
     "monitoring": {"pipeline"},
-    "services": {"core", "db", "monitoring", "pipeline", "speech", "training"},
+    "services": {"core", "db", "monitoring", "pipeline", "signer", "speech", "training"},
     "api": {"core", "db", "monitoring", "pipeline", "services", "signer", "speech", "training"},
     "rpc": {"core", "monitoring", "pipeline", "services"},
 }
@@ -38,6 +38,7 @@ ROOMS = {
     "conversation": set(),
     "history": {"billing", "recognition"},
     "landmarks": set(),
+    "performing": {"speech"},
     "recognition": set(),
     "signs": {"billing", "recognition"},
     "speech": {"billing", "conversation"},

@@ -16,6 +16,7 @@ from app.services.billing.credits import Credits
 from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.history.service import History
+from app.services.performing.service import PerformingService
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
@@ -50,6 +51,7 @@ class Services:
     clips: ClipService
     captions: LiveHub
     speech: SpeechService
+    performing: PerformingService
     live_speech: SpeechHub
     checkpoint: ActiveCheckpoint | None
     training: TrainingJobs | None

@@ -20,6 +20,8 @@ REST_WRISTS = np.array([[0.62, 1.72], [-0.62, 1.72]])
 #: A wrist moves at most this fast on average between two signs (shoulder widths a second), within the limits below.
 TRAVEL_SPEED = 5.5
 SHORTEST_TRAVEL_S, LONGEST_TRAVEL_S = 0.28, 0.44
+#: Seconds that a word without a sign is shown.
+PAUSE_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ def _turned_down(hand: Float) -> Float:
     z = hand[:, 0] + 1j * hand[:, 1]
     z = z * np.exp(1j * (np.pi / 2 - np.angle(z[9])))
     return np.stack([z.real, z.imag], axis=-1)
+
+
+def pause(pose: Performance, seconds: float = PAUSE_S) -> Performance:
+    """One frame, held."""
+    return joined([pose] * round(seconds * FPS))
 
 
 def smoothed(values: Float, sigma: float) -> Float:
@@ -122,10 +129,18 @@ def blended_hands(first: Float, second: Float, share: Float) -> Float:
 
 def performed(parts: Sequence[Performance]) -> Performance:
     """Signs one after the other with natural transitions, from rest to rest. Raises ValueError without signs."""
+    return performed_with_spans(parts)[0]
+
+
+def performed_with_spans(parts: Sequence[Performance]) -> tuple[Performance, list[tuple[int, int]]]:
+    """As `performed`; and of each part its first frame and the one after its last."""
     if not parts:
         raise ValueError("nothing to perform: give at least one sign")
     start, end = resting(parts[0].hands[0]), resting(parts[-1].hands[-1])
-    pieces = [start]
+    pieces, spans, frames = [start], list[tuple[int, int]](), 2  # the first frame of all is held
     for before, part in itertools.pairwise([start, *parts, end]):
-        pieces += [bridge(before, part), part]
-    return joined([start, *pieces, end])
+        way = bridge(before, part)
+        pieces += [way, part]
+        spans.append((frames + len(way), frames + len(way) + len(part)))
+        frames = spans[-1][1]
+    return joined([start, *pieces, end]), spans[:-1]

@@ -201,6 +201,11 @@ export const es = {
   "{sessions} at once, {time}, files up to {mb} MB": "{sessions} a la vez, {time}, archivos de hasta {mb} MB", "{sessions} at once, {time} a day, files up to {mb} MB": "{sessions} a la vez, {time} al día, archivos de hasta {mb} MB",
   "Choose {plan}": "Elegir {plan}", "Nothing was used in the last 30 days.": "No se ha usado nada en los últimos 30 días.",
   "{n} credits in the last 30 days, most on {day}: {most}.": "{n} créditos en los últimos 30 días, la mayoría el {day}: {most}.", "Bars: {said}": "Barras: {said}", "{day}: {n} credits for {name}": "{day}: {n} créditos de {name}",
+  // a sentence signed
+  "See a sentence signed": "Ver una frase signada", "Sign it": "Signarla", "My mother wants water.": "Mi madre quiere agua.",
+  "English or Spanish. A drawn figure, simple rules and no facial expression: a help, not an interpreter.": "Inglés o español. Una figura dibujada, reglas sencillas y ninguna expresión facial: una ayuda, no un intérprete.",
+  "The sign before": "El signo anterior", "The next sign": "El signo siguiente", "Speed": "Velocidad", "Pause": "Pausa", "Play": "Reproducir",
+  "No sign for: {words}.": "Sin signo: {words}.", "Read as: {text}": "Se ha leído como: {text}", "no sign": "sin signo", "This cannot be signed": "Esto no se puede signar",
   // landmarks on this device
   "Body and hands are found": "El cuerpo y las manos se detectan",
   "On this device if it is fast enough": "En este dispositivo si es bastante rápido",
