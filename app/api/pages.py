@@ -1,4 +1,4 @@
-"""The pages at /, /conversation, /teach, /captions, /account and /training and Swagger UI, all files from this machine."""
+"""The pages of this service and Swagger UI, all files from this machine."""
 
 from __future__ import annotations
 

@@ -5,12 +5,14 @@ import { complain, el, make, wayOut } from "./dom.js";
 import { Hearing } from "./hearing.js";
 import { alongside } from "./live.js";
 import { microphoneTrouble } from "./microphone.js";
+import { Performer } from "./performer.js";
 import { ask, mayCaption } from "./session.js";
 import { bothLanguages, follow, listVocabularies, settings } from "./settings.js";
 import { language as pageLanguage, onLanguage, t } from "./texts.js";
 import { add } from "./transcript.js";
 import { Voice } from "./voice.js";
 
+const MOST_SIGNED = 2; // sentences that wait to be signed; older ones are left out
 const TAP_MS = 350; // a press no longer than this keeps the microphone open
 const STATES = {
   off: "Off", asking: "Waiting", connecting: "Connecting", live: "Listening", quiet: "Ready", again: "Reconnecting",
@@ -90,6 +92,7 @@ function heard(event) {
 function delay(ms) {
   const words = `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
   el("speech-lag").textContent = el("subtitle-lag").textContent = words;
+  el("speech-delay").hidden = false;
 }
 
 // -- the button ------------------------------------------------------------------------------------------------------
@@ -202,7 +205,49 @@ alongside({
 
 // -- signs of what was said ------------------------------------------------------------------------------------------
 
-async function perform() { /* the signer comes with performer.js */ }
+const performer = new Performer(el("signer-canvas"), { onSign: named });
+let performances = []; // sentences that wait
+let signing = false;
+
+// The word that is signed now; one without a sign is only written.
+function named(item) {
+  for (const node of el("signing").children) node.toggleAttribute("aria-current", item !== null && node.item === item);
+}
+
+function list({ items }) {
+  el("signing").replaceChildren(...items.map((item) => {
+    const node = make("span", item.text, item.kind === "text" ? "no-sign" : "");
+    node.item = item;
+    return node;
+  }));
+}
+
+async function perform(text, language) {
+  if (!settings.shown || !["en", "es"].includes(language)) return;
+  performances = [...performances, { text, language }].slice(-MOST_SIGNED);
+  if (signing) return;
+  signing = true;
+  while (performances.length) {
+    const next = performances.shift();
+    try {
+      const found = await ask("/api/signs/perform", { method: "POST", body: next });
+      el("signer").hidden = !settings.shown;
+      list(found);
+      await performer.play(found);
+    } catch (problem) {
+      if (!problem.status) console.warn(problem); // subtitles go on without signs
+    }
+  }
+  signing = false;
+}
+
+el("signed-again").addEventListener("click", () => performer.again());
+follow("shown", (wanted) => {
+  if (wanted) return;
+  performances = [];
+  performer.stop();
+  el("signer").hidden = true;
+});
 
 // -- what this service has -------------------------------------------------------------------------------------------
 
@@ -221,7 +266,7 @@ function listEngines(all) {
   });
   el("engines").replaceChildren(...rows);
   el("speech-engines").textContent = Object.values(engines).filter(Boolean).map(({ name }) => name).join(" · ");
-  el("speech-facts").hidden = !engines.transcription;
+  el("speech-engines").hidden = !engines.transcription;
   const none = engines.transcription === null;
   el("no-speech").hidden = !none;
   el("talk").disabled = el("open-microphone").disabled = none;

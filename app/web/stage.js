@@ -18,7 +18,7 @@ export function setStage(state) {
   const had = document.activeElement;
   stage.dataset.state = state;
   // The one large button stands in the picture until captions have been there, then below it.
-  const home = el(state === "idle" ? "hero-action" : "dock-action");
+  const home = (state === "idle" && el("hero-action")) || el("dock-action");
   if (el("camera").parentElement !== home) home.prepend(el("camera"));
   el("camera").hidden = state === "live";
   el("live-stop").hidden = state !== "live";

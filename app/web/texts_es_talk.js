@@ -2,7 +2,7 @@
 
 export const talking = {
   "Talk": "Hablar", "Talk – Glossline": "Hablar – Glossline", "Skip to the conversation": "Ir a la conversación",
-  "A conversation in signs and speech": "Una conversación en signos y voz", "Speech": "Voz",
+  "A conversation in signs and speech": "Una conversación en signos y voz", "Speech": "Habla",
   "Controls of the signs": "Controles de los signos", "Controls of the speech": "Controles de la voz",
   "You sign": "Usted signa", "Your signs are written here in both languages, and spoken aloud.": "Sus signos se escriben aquí en los dos idiomas y se dicen en voz alta.",
   "You speak": "Usted habla", "Your words are written here in both languages, and shown as signs where they are known.": "Sus palabras se escriben aquí en los dos idiomas y se muestran con los signos conocidos.",
