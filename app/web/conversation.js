@@ -73,12 +73,12 @@ function trouble(title, text, link) {
 
 function heard(event) {
   if (event.type === "partial") {
-    if (settings.partials) view.show(event, true);
+    if (settings.partials) subtitle(event, true);
   } else if (event.type === "final") {
     const ended = hearing.wall(event.end_ms);
     detected = event.language;
     el("speech-warning").hidden = true;
-    view.show(event, false);
+    subtitle(event, false);
     delay(Date.now() - ended);
     add(event, hearing.wall(event.start_ms), hearing.wall(0), null, "speech");
     perform(event.sentence, event.language);
@@ -88,6 +88,24 @@ function heard(event) {
     warn(t(TITLES[event.code]), event.message, event.code === "credits_low" ? wayOut("plan_limit") : undefined);
   }
 }
+
+function subtitle(event, open) {
+  view.show(event, open);
+  fit();
+}
+
+// As large as the pane allows; what is longer even so scrolls, by keyboard too, with the newest words in sight.
+function fit() {
+  const box = el("heard-words");
+  for (const share of [1, 0.85, 0.7, 0.6, 0.5]) {
+    box.style.setProperty("--fit", share);
+    if (box.scrollHeight <= box.clientHeight) break;
+  }
+  box.tabIndex = box.scrollHeight > box.clientHeight ? 0 : -1;
+  box.scrollTop = box.scrollHeight;
+}
+
+new ResizeObserver(fit).observe(el("heard-words"));
 
 function delay(ms) {
   const words = `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
@@ -301,7 +319,7 @@ function side(shown) {
 el("show-transcript").addEventListener("click", () => {
   const shown = el("main").dataset.side !== "open";
   side(shown);
-  if (shown) el("hide-transcript").focus();
+  if (shown && !wide.matches) el("hide-transcript").focus();
 });
 el("hide-transcript").addEventListener("click", () => { side(false); el("show-transcript").focus(); });
 el("side").addEventListener("keydown", (event) => { if (event.key === "Escape" && !wide.matches) el("hide-transcript").click(); });

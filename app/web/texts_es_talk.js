@@ -15,7 +15,7 @@ export const talking = {
   "What both people say is listed here, in the order it was said. It can be corrected, and saved.": "Aquí queda lo que dicen las dos personas, en el orden en que lo dicen. Se puede corregir y guardar.",
   "Signed": "Signado", "Spoken": "Hablado", "What was said": "Lo que se dijo",
   "Show speech as signs, by a drawn figure": "Mostrar lo hablado en signos, con una figura dibujada",
-  "A drawn figure signs what was said": "Una figura dibujada signa lo que se dijo", "Signs word by word: no interpreter.": "Signos palabra por palabra: no es un intérprete.",
+  "A drawn figure signs what was said": "Una figura dibujada signa lo que se dijo", "Word by word: no interpreter.": "Palabra por palabra: no es un intérprete.",
   "Speech on this service": "La voz en este servicio", "Written by": "La escribe", "Translated by": "La traduce", "Spoken by": "La dice", "nothing here": "nada aquí",
   "Delay of the subtitles": "Retraso de los subtítulos", "Delay of the voice": "Retraso de la voz",
   "For research and evaluation: signs and words are misread. Do not rely on it where a mistake would matter; ask for an interpreter there.": "Para investigación y evaluación: hay signos y palabras mal leídos. No se fíe donde un error importe; pida allí un intérprete.",
