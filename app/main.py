@@ -134,7 +134,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
         taught = SignSets(database, embedding_with(host)) if database is not None else None
-        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator)
+        captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator, spoken)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
         live_speech = SpeechHub(settings, spoken, translator, metrics, credits)
         stack.push_async_callback(within, PART_S, "live speech", live_speech.close)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from app.api.access import CurrentPrincipal, OpenAIPrincipal, needs
 from app.api.dependencies import ServicesDep, UploadsDep
 from app.api.inference import unless_gone
-from app.api.payment import IdempotencyKey, Payment, payment
+from app.api.payment import IdempotencyKey, Payment, idempotency_header, payment
 from app.api.problems import responses
 from app.api.schemas.speech import (
     EngineEntry,
@@ -26,8 +26,8 @@ from app.api.schemas.speech import (
 )
 from app.api.uploads import Upload, check_form, receive_file
 from app.core import errors
-from app.core.principal import Principal
 from app.services.billing import limits
+from app.services.billing.idempotency import Answer
 from app.services.container import Services
 from app.services.recognition.subtitles import Cue, to_srt, to_vtt
 from app.services.speech.service import checked_text
@@ -214,28 +214,43 @@ _SOUND: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     responses=responses((*_ALWAYS, errors.TextTooLong)) | _SOUND,
 )
-async def synthesise(services: ServicesDep, principal: CurrentPrincipal, body: SynthesiseRequest) -> Response:
-    """The sound is sent sentence by sentence. A text costs as for `/translate`."""
-    return await _spoken(services, principal, body.text, body.language, body.format)
-
-
-async def _spoken(
-    services: Services, principal: Principal, content: str, asked: str | None, form: audio.Format
+async def synthesise(
+    request: Request,
+    services: ServicesDep,
+    principal: CurrentPrincipal,
+    body: SynthesiseRequest,
+    key: SpokenOnce = None,
 ) -> Response:
-    """Paid when the first piece is there."""
-    checked = checked_text(content)
+    """The sound is sent sentence by sentence. A text costs as for `/translate`."""
+    paying = await payment(services, principal, key)
+    return await _spoken(paying, request.url.path, body.text, body.language, body.format)
+
+
+SpokenOnce = Annotated[
+    str | None,
+    idempotency_header(
+        "Any text that is new for each request: sent again with it within a day, the text is read aloud again and paid "
+        "once. For accounts alone."
+    ),
+]
+
+
+async def _spoken(paying: Payment, path: str, content: str, asked: str | None, form: audio.Format) -> Response:
+    """Paid when the first piece is there. Of an Idempotency-Key, that it was paid is kept, not the sound."""
+    services, checked = paying.services, checked_text(content)
     services.speech.voice()
     language = asked or text.language_of(checked)
-    await payment(services, principal, None)
     pieces = services.speech.synthesise(checked, language, form)
-    allowed = limits.speaking([language], voice=True)
-    async with services.credits.clip(principal, _seconds(checked), _seconds(checked), None, allowed) as charge:
+    allowed, seconds = limits.speaking([language], voice=True), _seconds(checked)
+    key = await paying.key_of([path, asked, form], checked.encode())
+    async with services.credits.clip(paying.principal, seconds, seconds, key, allowed) as charge:
         try:
             first = await anext(pieces)
         except BaseException:
-            await pieces.aclose()  # type: ignore[attr-defined]
+            await pieces.aclose()
             raise
-        charge.used_s = _seconds(checked)
+        if charge.replayed is None:
+            charge.used_s, charge.answer = seconds, Answer(audio.MEDIA_TYPES[form], b"")
 
     async def rest() -> AsyncIterator[bytes]:
         try:
@@ -243,9 +258,10 @@ async def _spoken(
             async for piece in pieces:
                 yield piece
         finally:
-            await pieces.aclose()  # type: ignore[attr-defined]
+            await pieces.aclose()
 
-    return StreamingResponse(rest(), media_type=audio.MEDIA_TYPES[form])
+    headers = {} if charge.replayed is None else {"idempotent-replayed": "true"}
+    return StreamingResponse(rest(), media_type=audio.MEDIA_TYPES[form], headers=headers)
 
 
 # -- OpenAI's names --------------------------------------------------------------------------------------------------
@@ -269,12 +285,16 @@ _FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
     ),
 )
 async def openai_transcriptions(
-    request: Request, services: ServicesDep, uploads: UploadsDep, principal: OpenAIPrincipal
+    request: Request,
+    services: ServicesDep,
+    uploads: UploadsDep,
+    principal: OpenAIPrincipal,
+    key: IdempotencyKey = None,
 ) -> Response:
     """As `/api/speech/transcribe`, in the form that clients of OpenAI's API know."""
     check_form(request)
     services.speech.transcriber()
-    paying = await payment(services, principal, None)
+    paying = await payment(services, principal, key)
     async with (
         uploads.enter(request, paying.upload_limit) as incoming,
         receive_file(incoming, _FIELDS) as upload,
@@ -292,7 +312,8 @@ async def openai_transcriptions(
             return _as_openai(found, form, words)
 
         async def work() -> Response:
-            return await _transcribed(services, paying, upload, [], language, words, render)
+            named = [request.url.path, language, words, form]
+            return await _transcribed(services, paying, upload, named, language, words, render)
 
         return await unless_gone(request, work())
 
@@ -348,6 +369,13 @@ _NAMED: dict[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], audio.Format] 
         }
     },
 )
-async def openai_speech(services: ServicesDep, principal: OpenAIPrincipal, body: OpenAISpeechRequest) -> Response:
+async def openai_speech(
+    request: Request,
+    services: ServicesDep,
+    principal: OpenAIPrincipal,
+    body: OpenAISpeechRequest,
+    key: SpokenOnce = None,
+) -> Response:
     """As `/api/speech/synthesise`, in the form that clients of OpenAI's API know."""
-    return await _spoken(services, principal, body.input, body.language, _NAMED[body.response_format])
+    paying = await payment(services, principal, key)
+    return await _spoken(paying, request.url.path, body.input, body.language, _NAMED[body.response_format])

@@ -174,7 +174,9 @@ class Settings(BaseSettings):
         description="packages: Whisper base from requirements-speech.txt; or a folder, or a name such as small, which "
         "is fetched from a hub.",
     )
-    whisper_threads: int = Field(2, ge=1, le=64, description="CPU threads of one transcription.")
+    whisper_threads: int = Field(
+        0, ge=0, le=64, description="CPU threads of one transcription; 0: half of the processors."
+    )
     piper_voices: Annotated[dict[str, Path], NoDecode] = Field(
         default_factory=dict, description="Piper's voice file of each language, comma separated: es=FILE.onnx,..."
     )

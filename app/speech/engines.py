@@ -128,6 +128,10 @@ class Transcriber(Engine, Protocol):
 class LiveTranscriber(Transcriber, Protocol):
     """One that is quick enough for live speech."""
 
+    def load(self) -> None:
+        """Get ready for the first audio. Raises EngineMissing, EngineFailed."""
+        ...
+
     def draft(self, samples: Samples, language: str | None) -> Transcript:
         """A quick reading of at most 25 seconds, with the times of words. Raises as `transcribe`."""
         ...

@@ -136,6 +136,9 @@ class OpenAITranscriber(_Client):
             passages.append(Passage(segment.text, segment.start_s, segment.end_s, inside))
         return Transcript(spoken, None, tuple(passages), duration_s)
 
+    def load(self) -> None:
+        pass
+
     def draft(self, samples: Samples, language: str | None) -> Transcript:
         return self.transcribe(samples, language, words=True)
 

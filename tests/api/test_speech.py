@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -275,6 +276,40 @@ async def test_signs_come_with_their_spanish(app: FastAPI, client: httpx.AsyncCl
     assert all(event["text"]["es"] for event in captions if event["sentence"])
     assert not [event for event in events if event["type"] == "warning"]
     assert events[-1]["type"] == "done"
+
+
+async def test_signs_are_read_aloud(app: FastAPI) -> None:
+    need(Apertium(), Espeak())
+    async with served(app) as host, websockets.connect(f"ws://{host}/api/ws/stream") as socket:
+        await socket.send(json.dumps({"type": "start", "voice": "es"}))
+        for i, points in enumerate(performance(60)):
+            await socket.send(json.dumps({"type": "landmarks", "points": points.tolist(), "timestamp": i * 40}))
+        await socket.send(json.dumps({"type": "stop"}))
+        events = []
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                events.append(json.loads(await socket.recv()))
+    assert (events[0]["config"]["voice"], events[0]["config"]["targets"]) == ("es", ["en", "es"])
+    finals = [event for event in events if event["type"] == "final" and event["sentence"]]
+    sound = [event for event in events if event["type"] == "audio"]
+    assert finals
+    assert [event["segment"] for event in sound if event["last"]] == [event["segment"] for event in finals]
+    assert {event["language"] for event in sound} == {"es"}
+    assert sum(len(base64.b64decode(event["data"])) for event in sound) > 24_000
+    assert events[-1]["type"] == "done"
+
+
+async def test_without_a_voice_captions_of_signs_go_on(tiny_settings: Settings) -> None:
+    async with (
+        running(tiny_settings.model_copy(update={"speech_voice": "off"})) as app,
+        served(app) as host,
+        websockets.connect(f"ws://{host}/api/ws/stream") as socket,
+    ):
+        await socket.send(json.dumps({"type": "start", "voice": "en"}))
+        await socket.send(json.dumps({"type": "stop"}))
+        ready, warning = json.loads(await socket.recv()), json.loads(await socket.recv())
+    assert (ready["type"], ready["config"]["voice"]) == ("ready", None)
+    assert (warning["code"], "SPEECH_VOICE" in warning["message"]) == ("no_voice", True)
 
 
 async def test_live_captions_go_on_when_the_translator_is_killed(app: FastAPI) -> None:

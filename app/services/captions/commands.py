@@ -46,6 +46,8 @@ class Start(commands.Start):
     """ISO 639-3 code; default: that of the recogniser."""
     targets: tuple[Annotated[str, Field(max_length=8)], ...] = Field(default=("en",), max_length=4)
     """Languages of the sentences."""
+    voice: Literal["en", "es"] | None = None
+    """Read finished sentences aloud in this language, which becomes one of `targets`."""
     interim: bool = True
     """Send partials."""
     window: int | None = Field(default=None, ge=16, le=512)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.pipeline.recogniser import Recogniser
 from app.services.conversation import events
-from app.services.conversation.events import Closing, Error, Pong, Warning
+from app.services.conversation.events import Audio, Closing, Error, Pong, Warning
 
 #: Slots of the outbox.
 PARTIAL, LANDMARKS = 0, 1
@@ -31,6 +31,7 @@ class Config(_Part):
     aspect: float | None
     save: bool
     landmarks: bool
+    voice: str | None
     vocabulary: str
     """Its name; `custom` for a list of glosses."""
     sign_sets: tuple[str, ...] = ()
@@ -235,6 +236,7 @@ CaptionEvent = Annotated[
     | Final
     | VocabularyChanged
     | FoundLandmarks
+    | Audio
     | Stats
     | Warning
     | Error

@@ -31,6 +31,7 @@ from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.events import Event
 from app.services.conversation.sessions import Entry, LiveSessions, Times
+from app.services.conversation.spoken import Voices
 from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
@@ -69,11 +70,12 @@ class LiveHub(LiveSessions[_Entry]):
         history: History | None = None,
         sign_sets: SignSets | None = None,
         translator: PatientTranslator | None = None,
+        voices: Voices | None = None,
     ) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
         credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it.
-        sign_sets: finds those that sessions read with. translator: for captions in Spanish."""
-        self._sign_sets, self._translator = sign_sets, translator
+        sign_sets: finds those that sessions read with. translator: for captions in Spanish. voices: read them aloud."""
+        self._sign_sets, self._translator, self._voices = sign_sets, translator, voices
         self._credits, self._history = credits, history
         if credits is not None:
             credits.drop_lost.append(self.drop_lost)
@@ -144,6 +146,11 @@ class LiveHub(LiveSessions[_Entry]):
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
+        no_voice: str | None = None
+        if start.voice is not None:
+            no_voice = await self._why_no_voice()
+            targets = start.targets if start.voice in start.targets else (*start.targets, start.voice)
+            start = start.model_copy(update={"targets": targets})
         translator = self._translator if "es" in start.targets else None
         if translator is not None and not await asyncio.to_thread(translator.available):
             translator = None
@@ -167,6 +174,7 @@ class LiveHub(LiveSessions[_Entry]):
         targets, left_out = (start.targets, ()) if plan is None else plan_limits.languages(plan, start.targets)
         settings = {
             "targets": targets,
+            "voice": start.voice if start.voice in targets and no_voice is None else None,
             "window": config.window,
             "stride": config.stride,
             "sign_language": start.sign_language or known,
@@ -198,10 +206,24 @@ class LiveHub(LiveSessions[_Entry]):
                 session.warn("plan_limit", f"The plan {plan.title} has no captions in '{target}': they are left out.")
         if "es" in targets and translator is not None:
             session.translate_with(translator)
+        if session.start.voice is not None and self._voices is not None:
+            session.speak_with(self._voices, session.start.voice)
+        if no_voice is not None:
+            session.warn("no_voice", no_voice)
         for target in targets:
             if target != "en" and not (target == "es" and session.translates):
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
+
+    async def _why_no_voice(self) -> str | None:
+        """None where there is one."""
+        try:
+            if self._voices is None:
+                raise errors.SpeechUnavailable("This service has no voice.")
+            await asyncio.to_thread(self._voices.voice)
+        except errors.ServiceError as problem:
+            return problem.detail
+        return None
 
     def _keep(self, session: LiveSession) -> str | None:
         """Record its captions; why not, where that is impossible."""
@@ -225,7 +247,7 @@ class LiveHub(LiveSessions[_Entry]):
         """Credits for the beginning of a session, see `hold`."""
         if self._credits is None:
             return None
-        check = plan_limits.reading_with(start.vocabulary, targets=start.targets)
+        check = plan_limits.reading_with(start.vocabulary, targets=start.targets, voice=start.voice is not None)
         return await hold(self._credits, principal, check)
 
     def _open_camera(self, client: CameraClient) -> Camera:

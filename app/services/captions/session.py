@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 from loguru import logger
@@ -41,6 +42,7 @@ from app.services.captions.spanish import SpanishCaptions
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.events import Error
+from app.services.conversation.spoken import SpokenSentences, Voices
 from app.services.conversation.translation import PatientTranslator
 from app.services.recognition.scheduler import Client, Lane
 from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_with
@@ -99,6 +101,7 @@ class LiveSession(BaseSession):
         self.publish: Callable[[Partial | Final], None] | None = None
         """Shows its captions to who follows them; None: nobody can."""
         self._spanish: SpanishCaptions | None = None
+        self._voice: tuple[str, SpokenSentences] | None = None
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
@@ -167,6 +170,11 @@ class LiveSession(BaseSession):
         """Send captions in Spanish too."""
         self._spanish = SpanishCaptions(translator, self._send_caption, self.warn)
 
+    def speak_with(self, voices: Voices, language: str) -> None:
+        """Read its finals aloud."""
+        speak = partial(voices.synthesise, form="pcm")
+        self._voice = language, SpokenSentences(speak, self.outbox, self.send_event, self.warn)
+
     @property
     def translates(self) -> bool:
         return self._spanish is not None
@@ -207,6 +215,8 @@ class LiveSession(BaseSession):
         self._lane.forget(self)
         if self._spanish is not None:
             await self._spanish.close()
+        if self._voice is not None:
+            await self._voice[1].close()
         if self._camera is not None:
             await self._camera.close()
 
@@ -331,6 +341,8 @@ class LiveSession(BaseSession):
                     await self._at_rest.wait()
                     if self._spanish is not None:
                         await self._spanish.sent()
+                    if self._voice is not None:
+                        await self._voice[1].spoken()
                 return
             last_resort()
 
@@ -396,6 +408,11 @@ class LiveSession(BaseSession):
             self.record.add(event)
         if self.publish is not None:
             self.publish(event)
+        if self._voice is not None and isinstance(event, Final):
+            language, spoken = self._voice
+            content = event.text.en if language == "en" else event.text.es
+            if content:
+                spoken.put(event.segment, content, language)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -49,7 +50,12 @@ class Engines:
             return None if settings.speech_api_url is None else Server(settings.speech_api_url, key, model)
 
         transcribers: tuple[LiveTranscriber, ...] = (
-            Whisper(settings.whisper_model, device, settings.data_dir / "speech", settings.whisper_threads),
+            Whisper(
+                settings.whisper_model,
+                device,
+                settings.data_dir / "speech",
+                settings.whisper_threads or max(1, (os.cpu_count() or 2) // 2),
+            ),
             OpenAITranscriber(server(settings.speech_api_transcription_model)),
         )
         translators: tuple[Translator, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -80,6 +80,11 @@ class SpeechService:
     def transcriber(self) -> LiveTranscriber:
         """Raises SpeechUnavailable."""
         return _there(self.engines.transcriber, "transcription", "SPEECH_TRANSCRIBER")
+
+    async def ready_to_listen(self) -> None:
+        """Load what transcribes, if it is not. Raises SpeechUnavailable, SpeechFailed."""
+        with speech_errors_as_service_errors():
+            await asyncio.to_thread(lambda: self.transcriber().load())
 
     def translator(self) -> Translator:
         """Raises SpeechUnavailable."""
@@ -156,7 +161,7 @@ class SpeechService:
         with self._limits["voice"].enter(), speech_errors_as_service_errors():
             yield engine.speak(checked, language)
 
-    async def synthesise(self, content: str, language: str, form: audio.Format) -> AsyncIterator[bytes]:
+    async def synthesise(self, content: str, language: str, form: audio.Format) -> AsyncGenerator[bytes, None]:
         """The bytes of an audio file as they become ready. Raises as `speaking` does, before the first piece."""
         async with self.speaking(content, language) as sounds:
             pieces = audio.encoded(sounds, form)

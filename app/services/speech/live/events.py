@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.services.conversation import events
-from app.services.conversation.events import Closing, Error, Pong, Warning
+from app.services.conversation.events import Audio, Closing, Error, Pong, Warning
 
 #: Slot of the outbox.
 PARTIAL = 0
@@ -93,22 +93,8 @@ class SpeechFinal(_SpeechCaption):
     clears: ClassVar[tuple[int, ...]] = (PARTIAL,)
     kept: ClassVar[bool] = True
     type: Literal["final"] = "final"
-    reason: Literal["endpoint", "flush", "too_long"]
-
-
-class Audio(events.Event):
-    """A piece of a finished sentence read aloud, where `start` asked for a voice."""
-
-    outlives_connection: ClassVar[bool] = False
-    type: Literal["audio"] = "audio"
-    segment: int
-    language: str
-    rate: int
-    """Samples per second."""
-    data: str
-    """Base64 of 16-bit little-endian mono samples."""
-    last: bool
-    """Whether it is the last piece of the sentence."""
+    reason: Literal["endpoint", "flush", "too_long", "sentence"]
+    """Why it ended: `endpoint` (a pause), `flush`, `too_long`, or `sentence`: the next one has begun."""
 
 
 class SpeechStats(events.Event):

@@ -68,7 +68,7 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         InsufficientCredits, PlanLimit, DatabaseUnavailable."""
         self._check_room()
         start = start or SpeechStart()
-        await asyncio.to_thread(self._service.transcriber)
+        await self._service.ready_to_listen()
         translates = await asyncio.to_thread(self._translator.available)
         if translates and len(start.targets) > 1:
             await asyncio.gather(self._translator.warm("en", "es"), self._translator.warm("es", "en"))

@@ -12,6 +12,7 @@ from loguru import logger
 
 from app.services.speech.service import SpeechService
 from app.speech.engines import EngineFailed, Samples, Transcript
+from app.speech.priority import lower_priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class SpeechReader:
         self._service = service
         self._waiting: deque[Client] = deque()
         self._something = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live-speech")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live-speech", initializer=lower_priority)
         self._task = asyncio.create_task(self._run(), name="speech-reader")
 
     def wants_turn(self, client: Client) -> None:
