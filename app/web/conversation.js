@@ -8,9 +8,11 @@ import { microphoneTrouble } from "./microphone.js";
 import { Performer } from "./performer.js";
 import { ask, mayCaption } from "./session.js";
 import { bothLanguages, follow, listVocabularies, settings } from "./settings.js";
+import { notice } from "./stage.js";
 import { language as pageLanguage, onLanguage, t } from "./texts.js";
 import { add } from "./transcript.js";
 import { Voice } from "./voice.js";
+import { showCredits } from "./who.js";
 
 const MOST_SIGNED = 2; // sentences that wait to be signed; older ones are left out
 const TAP_MS = 350; // a press no longer than this keeps the microphone open
@@ -46,9 +48,10 @@ function show(state, text = "") {
 const hearing = new Hearing({
   start: () => ({
     language: settings.speaks || null, targets: bothLanguages(settings.reads), interim: settings.partials,
-    voice: settings.speechAloud && engines.voice ? settings.reads : null,
+    voice: settings.speechAloud && speaks() ? settings.reads : null,
   }),
   event: heard,
+  forgives: (event) => withoutVoice(event, settings.speechAloud, warn),
   level: (level) => el("talk").style.setProperty("--level", Math.min(1, level * 6).toFixed(2)),
   state(state, attempt) {
     if (state !== "off") el("speech-problem").hidden = true;
@@ -84,6 +87,8 @@ function heard(event) {
     perform(event.sentence, event.language);
   } else if (event.type === "audio") {
     if (settings.speechAloud) voice.piece(event);
+  } else if (event.type === "stats") {
+    showCredits(event.credits_remaining);
   } else if (event.type === "warning" && WARNED.includes(event.code)) {
     warn(t(TITLES[event.code]), event.message, event.code === "credits_low" ? wayOut("plan_limit") : undefined);
   }
@@ -204,20 +209,45 @@ addEventListener("pagehide", () => hearing.close());
 
 // -- voices ----------------------------------------------------------------------------------------------------------
 
+function late(ms) { el("voice-lag").textContent = `${(ms / 1000).toFixed(1)} s`; }
+
 const voice = new Voice({
   playing: (playing) => hearing.hold(playing),
-  late: (ms) => { el("voice-lag").textContent = `${(ms / 1000).toFixed(1)} s`; },
+  late,
   problem: (problem) => warn(t("Without a voice"), problem.message),
 });
 
+let allowed = true; // whether the plan of the account has a voice
+
+const speaks = () => engines.voice && allowed;
+
+// A plan without a voice still has captions. asked: whether a voice was asked for; say(title, text, link): shows why none is heard.
+function withoutVoice({ code, message }, asked, say) {
+  if (code !== "plan_limit" || !asked || !speaks()) return false;
+  allowed = false;
+  say(t("Without a voice"), message, wayOut(code));
+  return true;
+}
+
+let withSigns = null; // the language in which the session of the signs sends a voice
+let finished = null; // when its last sentence was
+
 alongside({
-  start: () => ({ targets: ["en", "es"] }),
+  start: () => ({ targets: ["en", "es"], ...(settings.signsAloud && speaks() && { voice: spoken() }) }),
+  forgives: (event) => withoutVoice(event, settings.signsAloud, notice),
   event(event) {
-    if (event.type !== "final" || !settings.signsAloud || !engines.voice) return;
-    const language = spoken();
-    const text = event.text[language];
-    if (text) voice.say(text, language);
-    else voice.say(event.sentence, "en");
+    if (event.type === "ready") withSigns = event.config.voice ?? null;
+    if (!settings.signsAloud) return;
+    if (event.type === "audio" && event.language === spoken()) {
+      voice.piece(event);
+      if (finished !== null) late(performance.now() - finished);
+      finished = null;
+    } else if (event.type === "final" && withSigns === spoken()) {
+      finished = performance.now();
+    } else if (event.type === "final" && speaks()) { // the choice is newer than the session
+      const text = event.text[spoken()];
+      voice.say(text ?? event.sentence, text ? spoken() : "en");
+    }
   },
 });
 

@@ -18,7 +18,7 @@ export class Hearing {
 
   // on.start(): of the message `start`. on.event(event). on.level(level). on.state(state, attempt): "asking" for the
   // microphone, "connecting", "live", "quiet" (may be talked to), "again", "off". on.trouble(error): no microphone; or
-  // on.refused({ code, message }): the service does not take it.
+  // on.refused({ code, message }): the service does not take it. on.forgives(event): as for LiveSocket.
   constructor(on) { this.#on = on; }
 
   async listen() {
@@ -146,6 +146,7 @@ export class Hearing {
         this.#sent_ms = 0;
         this.#anchors = [null];
       },
+      forgives: (event) => this.#on.forgives(event),
       over: (refusal) => {
         if (line !== this.#line) return;
         this.#line = null;

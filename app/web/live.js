@@ -36,7 +36,8 @@ let readLong = null;
 let live = null; // the current run: { line, stream, ... }
 const parts = []; // of the page, which live with the captions
 
-// part: { start(): more of the message `start`, event(event): each event of the session that runs }.
+// part: { start(): more of the message `start`, event(event): each event of the session that runs, forgives(event): whether
+// `start` asks for less after this fatal error, so that it may be said again }.
 export const alongside = (part) => parts.push(part);
 
 function showState(state, text) {
@@ -67,7 +68,8 @@ async function connect(run) {
     },
     fresh: () => { run.clock = new StreamClock(); },
     // A ticket that came too late, or a sign-in that ended: another is asked for, once.
-    forgives: ({ code }) => code === "unauthenticated" && signedIn() !== null && !run.renewed && (run.renewed = true),
+    forgives: (event) => parts.some((part) => part.forgives(event))
+      || (event.code === "unauthenticated" && signedIn() !== null && !run.renewed && (run.renewed = true)),
   });
   run.line.connect();
 }

@@ -60,6 +60,7 @@ class Line:
     def __init__(self) -> None:
         self.starts: list[dict[str, Any]] = []
         self.pieces = self.flushes = self.seq = 0
+        self.has_voice = True
         self.socket: Any = None
 
     def __call__(self, socket: Any) -> None:
@@ -75,7 +76,11 @@ class Line:
         match content["type"]:
             case "start":
                 self.starts.append(content)
-                self.send("ready", session_id="one", resume_token="secret")
+                if content["voice"] and not self.has_voice:
+                    self.send("error", code="plan_limit", message="The plan Free has no voice.", fatal=True)
+                    self.closing = asyncio.ensure_future(self.socket.close(code=4402))
+                else:
+                    self.send("ready", session_id="one", resume_token="secret")
             case "flush":
                 self.flushes += 1
             case "stop":
@@ -130,10 +135,12 @@ async def test_a_deaf_and_a_hearing_person_talk(browser: Any, address: str) -> N
         assert float((await page.inner_text("#speech-lag")).split()[0]) >= 0
         await page.wait_for_selector("#signer:not([hidden]) #signing span")
         # What is signed is captioned in both languages and spoken.
-        async with page.expect_response("**/api/speech/synthesise") as spoken:
+        async with page.expect_websocket() as captions:
             await page.click("[data-sample='hello.mp4']")
-            await page.wait_for_selector("#history li[data-who=signs]:has-text('Hola')")
-        assert (await spoken.value).request.post_data_json == {"text": "Hello.", "language": "en"}
+        heard: list[dict[str, Any]] = []
+        (await captions.value).on("framereceived", lambda frame: heard.append(json.loads(frame)))
+        await page.wait_for_selector("#history li[data-who=signs]:has-text('Hola')")
+        await until(lambda: any(event["type"] == "audio" for event in heard))
         assert await page.inner_text("#live-sentence") == "Hello."
         assert await page.inner_text("#live-other") == "Hola."
         await page.wait_for_selector("#voice-lag:not(:text-is('–'))", state="attached")
@@ -220,6 +227,16 @@ async def test_subtitles_are_large_and_show_what_may_change(browser: Any, addres
         assert "no interpreter" in await page.inner_text("#signer")
         await page.evaluate("document.querySelector('[data-setting=shown]').click()")
         await page.wait_for_selector("#signer", state="hidden")
+
+
+async def test_a_plan_without_a_voice_has_subtitles_all_the_same(browser: Any, address: str) -> None:
+    async with talking(browser, address) as (page, line):
+        line.has_voice = False
+        await page.check("[data-setting=speechAloud]")
+        await page.click("#open-microphone")
+        await page.wait_for_selector("#speech-warning:has-text('The plan Free has no voice.')")
+        await until(lambda: line.pieces > 0)
+        assert [start["voice"] for start in line.starts] == ["en", None]
 
 
 REFUSED = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NAME'))"
