@@ -5,16 +5,15 @@ import { complain, el, make, wayOut } from "./dom.js";
 import { Hearing } from "./hearing.js";
 import { alongside } from "./live.js";
 import { microphoneTrouble } from "./microphone.js";
-import { Performer } from "./performer.js";
 import { ask, mayCaption } from "./session.js";
 import { bothLanguages, follow, listVocabularies, settings } from "./settings.js";
+import { sign } from "./signed.js";
 import { notice } from "./stage.js";
 import { language as pageLanguage, onLanguage, t } from "./texts.js";
 import { add } from "./transcript.js";
 import { Voice } from "./voice.js";
 import { showCredits } from "./who.js";
 
-const MOST_SIGNED = 2; // sentences that wait to be signed; older ones are left out
 const TAP_MS = 350; // a press no longer than this keeps the microphone open
 const STATES = {
   off: "Off", asking: "Waiting", connecting: "Connecting", live: "Listening", quiet: "Ready", again: "Reconnecting",
@@ -84,7 +83,7 @@ function heard(event) {
     subtitle(event, false);
     delay(Date.now() - ended);
     add(event, hearing.wall(event.start_ms), hearing.wall(0), null, "speech");
-    perform(event.sentence, event.language);
+    sign(event.sentence, event.language);
   } else if (event.type === "audio") {
     if (settings.speechAloud) voice.piece(event);
   } else if (event.type === "stats") {
@@ -128,6 +127,8 @@ function buttons() {
   const on = kept ? "open" : hearing.listening ? "true" : "no";
   el("talk").dataset.on = on;
   el("talk-words").textContent = t(on === "open" ? "Stop" : on === "true" ? "Talk …" : "Hold to talk");
+  if (on === "open") el("talk").setAttribute("aria-label", t("Stop listening"));
+  else el("talk").removeAttribute("aria-label");
   el("open-microphone").setAttribute("aria-pressed", String(kept));
 }
 
@@ -249,52 +250,6 @@ alongside({
       voice.say(text ?? event.sentence, text ? spoken() : "en");
     }
   },
-});
-
-// -- signs of what was said ------------------------------------------------------------------------------------------
-
-const performer = new Performer(el("signer-canvas"), { onSign: named });
-let performances = []; // sentences that wait
-let signing = false;
-
-// The word that is signed now; one without a sign is only written.
-function named(item) {
-  for (const node of el("signing").children) node.toggleAttribute("aria-current", item !== null && node.item === item);
-}
-
-function list({ items }) {
-  el("signing").replaceChildren(...items.map((item) => {
-    const node = make("span", item.text, item.kind === "text" ? "no-sign" : "");
-    node.item = item;
-    return node;
-  }));
-}
-
-async function perform(text, language) {
-  if (!settings.shown || !["en", "es"].includes(language)) return;
-  performances = [...performances, { text, language }].slice(-MOST_SIGNED);
-  if (signing) return;
-  signing = true;
-  while (performances.length) {
-    const next = performances.shift();
-    try {
-      const found = await ask("/api/signs/perform", { method: "POST", body: next });
-      el("signer").hidden = !settings.shown;
-      list(found);
-      await performer.play(found);
-    } catch (problem) {
-      if (!problem.status) console.warn(problem); // subtitles go on without signs
-    }
-  }
-  signing = false;
-}
-
-el("signed-again").addEventListener("click", () => performer.again());
-follow("shown", (wanted) => {
-  if (wanted) return;
-  performances = [];
-  performer.stop();
-  el("signer").hidden = true;
 });
 
 // -- what this service has -------------------------------------------------------------------------------------------
