@@ -150,21 +150,22 @@ async function begin() {
   return hearing.listen().then(buttons);
 }
 
-function press() {
+// event.timeStamp: when it was pressed, however busy the page is.
+function press(event) {
   if (kept) {
     open(false);
     hearing.quiet();
     pressed = null;
     return;
   }
-  pressed = performance.now();
+  pressed = event.timeStamp;
   begin();
   buttons();
 }
 
-function letGo() {
+function letGo(event) {
   if (pressed === null) return;
-  const tapped = performance.now() - pressed < TAP_MS;
+  const tapped = event.timeStamp - pressed < TAP_MS;
   pressed = null;
   if (tapped) open(true);
   else hearing.quiet();
@@ -174,25 +175,25 @@ el("talk").addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
   ours = true;
   el("talk").setPointerCapture(event.pointerId);
-  press();
+  press(event);
 });
 for (const end of ["pointerup", "pointercancel"]) el("talk").addEventListener(end, letGo);
 el("talk").addEventListener("contextmenu", (event) => { if (pressed !== null) event.preventDefault(); }); // a long touch
 el("talk").addEventListener("keydown", (event) => {
   if (event.key !== " " && event.key !== "Enter") return;
   event.preventDefault();
-  if (!event.repeat) press();
+  if (!event.repeat) press(event);
 });
 el("talk").addEventListener("keyup", (event) => {
   if (event.key !== " " && event.key !== "Enter") return;
   event.preventDefault();
-  letGo();
+  letGo(event);
 });
 el("talk").addEventListener("blur", () => { if (pressed !== null) { pressed = null; hearing.quiet(); } });
-el("talk").addEventListener("click", () => { // by a screen reader, a switch or a voice
+el("talk").addEventListener("click", (event) => { // by a screen reader, a switch or a voice
   if (!ours) {
-    press();
-    letGo();
+    press(event);
+    letGo(event);
   }
   ours = false;
 });

@@ -125,7 +125,6 @@ async def test_a_deaf_and_a_hearing_person_talk(browser: Any, address: str) -> N
         await page.wait_for_selector("#speech-engines:not([hidden])")
         await page.focus("#talk")
         await page.keyboard.down(" ")
-        await page.wait_for_selector("#heard-sentence.open:not(:empty)")
         await page.wait_for_selector("#history li[data-who=speech]")
         await page.keyboard.up(" ")
         said = await page.inner_text("#history li[data-who=speech] .line-words")
@@ -167,11 +166,15 @@ async def test_held_tapped_and_by_keyboard(browser: Any, address: str) -> None:
         await until(lambda: line.flushes == 1)
         await page.wait_for_selector("#speech-state[data-state=quiet]")
         before = line.pieces
-        # Tapped by keyboard: open until it is pressed again. The microphone has run on, but nothing was sent.
+        await page.wait_for_timeout(400)
+        assert line.pieces == before  # the microphone runs on, but nothing is sent
+        # Tapped by keyboard: open until it is pressed again. Both at once, however busy the machine is.
         await page.focus("#talk")
-        await page.keyboard.press("Enter")
+        await page.evaluate(
+            """["keydown", "keyup"].forEach((type) => document.activeElement.dispatchEvent(
+              new KeyboardEvent(type, { key: "Enter", bubbles: true, cancelable: true })))"""
+        )
         await page.wait_for_selector("#open-microphone[aria-pressed=true]")
-        assert line.pieces <= before + 1
         await until(lambda: line.pieces > before + 8)
         await page.keyboard.press(" ")
         await until(lambda: line.flushes == 2)
@@ -197,12 +200,13 @@ async def test_held_tapped_and_by_keyboard(browser: Any, address: str) -> None:
         assert "resume" not in line.starts[2]
         # A voice does not hear itself: while it is played, nothing is sent.
         await until(lambda: line.pieces > before)
-        sound = "A" * (4 * 22_050)  # 1.5 s of silence
-        line.send("audio", segment=0, language="en", rate=22_050, data=sound, last=True)
+        sound = "A" * (40 * 16_000)  # 30 s at 8 kHz
+        line.send("audio", segment=0, language="en", rate=8_000, data=sound, last=True)
         await until(lambda: line.flushes == 4)
         held = line.pieces
         await page.wait_for_timeout(700)
         assert line.pieces == held
+        await page.uncheck("[data-setting=speechAloud]")
         await until(lambda: line.pieces > held)
 
 
