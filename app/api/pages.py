@@ -1,4 +1,4 @@
-"""The pages at /, /teach, /captions, /account and /training and Swagger UI, all files from this machine."""
+"""The pages of this service and Swagger UI, all files from this machine."""
 
 from __future__ import annotations
 
@@ -67,6 +67,12 @@ async def index() -> Response:
 async def captions() -> Response:
     """Captions alone, of the sessions that the link names."""
     return FileResponse(WEB / "captions.html", media_type="text/html")
+
+
+@router.api_route("/conversation", methods=["GET", "HEAD"])
+async def conversation() -> Response:
+    """Two people talk, in signs and in speech."""
+    return FileResponse(WEB / "conversation.html", media_type="text/html")
 
 
 @router.api_route("/teach", methods=["GET", "HEAD"])

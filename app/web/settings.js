@@ -1,13 +1,19 @@
 // The viewer's settings, stored in this browser. An input's data-setting names its setting.
 
 import { el, make } from "./dom.js";
-import { plural, t } from "./texts.js";
+import { language, plural, t } from "./texts.js";
 
 const KEY = "glossline.settings";
 export const settings = {
   size: 2, partials: true, glosses: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false,
   voice: "", rate: 1, save: false, keep: false, where: "auto",
+  // Of a conversation. reads, speaks: the languages of the person who signs and of the one who speaks; "" is detected.
+  reads: language, speaks: language, signsAloud: true, speechAloud: false, shown: true,
 };
+
+// This language and the other one.
+export const bothLanguages = (first) => (first === "es" ? ["es", "en"] : ["en", "es"]);
+
 const listeners = [];
 const inWords = {
   size: (value) => `${Math.round(value * 50)} %`,
@@ -98,17 +104,17 @@ export const vocabularyName = () => vocabulary() ?? byDefault;
 
 const voices = () => speechSynthesis.getVoices().filter((voice) => voice.lang.startsWith("en"));
 
-if ("speechSynthesis" in window) {
+if (el("aloud") && "speechSynthesis" in window) {
   const list = () => fill(el("set-voice"), voices().map((voice) => [voice.voiceURI, `${voice.name} (${voice.lang})`]));
   list();
   speechSynthesis.addEventListener("voiceschanged", list);
   follow("aloud", (aloud) => { if (!aloud) speechSynthesis.cancel(); });
-} else {
+} else if (el("aloud")) {
   el("aloud").disabled = true;
 }
 
 export function readAloud(sentence) {
-  if (!settings.aloud || !("speechSynthesis" in window)) return;
+  if (!settings.aloud || !el("aloud") || !("speechSynthesis" in window)) return;
   const words = new SpeechSynthesisUtterance(sentence);
   words.lang = "en";
   words.voice = voices().find((voice) => voice.voiceURI === settings.voice) ?? null;

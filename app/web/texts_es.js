@@ -1,8 +1,10 @@
 // The texts of the pages in Spanish, by their English.
 
+import { talking } from "./texts_es_talk.js";
 import { teaching } from "./texts_es_teach.js";
 
 export const es = {
+  ...talking,
   ...teaching,
   // Every page
   "Glossline: captions for sign language": "Glossline: subtítulos para la lengua de signos",

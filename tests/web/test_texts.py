@@ -14,7 +14,7 @@ ATTRIBUTES = ("aria-label", "placeholder", "title", "alt")
 SAME = {"Glossline", "–", "…", "✕", "English"}
 VOID = {"meta", "link", "img", "input", "path", "rect", "circle", "br"}
 #: The training page is for operators and English; the others hold the texts, or none.
-ENGLISH = {"training.js", "chart.js", "texts_es.js", "texts_es_teach.js", "texts.js"}
+ENGLISH = {"training.js", "chart.js", "texts_es.js", "texts_es_talk.js", "texts_es_teach.js", "texts.js"}
 
 
 class Texts(HTMLParser):
@@ -43,11 +43,11 @@ class Texts(HTMLParser):
 
 
 def spanish() -> dict[str, str]:
-    table = "".join((WEB / name).read_text() for name in ("texts_es.js", "texts_es_teach.js"))
+    table = "".join((WEB / name).read_text() for name in ("texts_es.js", "texts_es_talk.js", "texts_es_teach.js"))
     return dict(re.findall(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"', table))
 
 
-@pytest.mark.parametrize("page", ["index.html", "captions.html", "account.html", "teach.html"])
+@pytest.mark.parametrize("page", ["index.html", "conversation.html", "captions.html", "account.html", "teach.html"])
 def test_pages(page: str) -> None:
     texts = Texts()
     texts.feed((WEB / page).read_text())
