@@ -1,13 +1,15 @@
 // The texts of the pages in Spanish, by their English.
 
+import { developing } from "./texts_es_developers.js";
 import { teaching } from "./texts_es_teach.js";
 
 export const es = {
   ...teaching,
+  ...developing,
   // Every page
   "Glossline: captions for sign language": "Glossline: subtítulos para la lengua de signos",
   "Skip to the captions": "Ir a los subtítulos", "Skip to the account": "Ir a la cuenta", "Skip to the jobs": "Ir a los trabajos",
-  "Pages": "Páginas", "Captions": "Subtítulos", "Account": "Cuenta", "Training": "Entrenamiento", "API": "API",
+  "Pages": "Páginas", "Captions": "Subtítulos", "Account": "Cuenta", "Training": "Entrenamiento", "Developers": "Desarrollo", "More": "Más",
   "Language of the page": "Idioma de la página", "This page needs JavaScript.": "Esta página necesita JavaScript.",
   "Captions – Glossline": "Subtítulos – Glossline", "Account – Glossline": "Cuenta – Glossline",
   "Training – Glossline": "Entrenamiento – Glossline",

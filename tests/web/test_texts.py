@@ -11,10 +11,10 @@ import pytest
 WEB = Path(__file__).resolve().parents[2] / "app/web"
 ATTRIBUTES = ("aria-label", "placeholder", "title", "alt")
 #: Names, and what is filled in later.
-SAME = {"Glossline", "–", "…", "✕", "English"}
+SAME = {"Glossline", "–", "…", "✕", "English", "OpenAPI", "AsyncAPI", "glossline.js"}
 VOID = {"meta", "link", "img", "input", "path", "rect", "circle", "br"}
 #: The training page is for operators and English; the others hold the texts, or none.
-ENGLISH = {"training.js", "chart.js", "texts_es.js", "texts_es_teach.js", "texts.js"}
+ENGLISH = {"training.js", "chart.js", "texts_es.js", "texts_es_teach.js", "texts_es_developers.js", "texts.js"}
 
 
 class Texts(HTMLParser):
@@ -43,11 +43,11 @@ class Texts(HTMLParser):
 
 
 def spanish() -> dict[str, str]:
-    table = "".join((WEB / name).read_text() for name in ("texts_es.js", "texts_es_teach.js"))
+    table = "".join((WEB / name).read_text() for name in ("texts_es.js", "texts_es_teach.js", "texts_es_developers.js"))
     return dict(re.findall(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"', table))
 
 
-@pytest.mark.parametrize("page", ["index.html", "captions.html", "account.html", "teach.html"])
+@pytest.mark.parametrize("page", ["index.html", "captions.html", "account.html", "teach.html", "developers.html"])
 def test_pages(page: str) -> None:
     texts = Texts()
     texts.feed((WEB / page).read_text())
