@@ -5,6 +5,7 @@ import { el, number, wayOut } from "./dom.js";
 import { followSecret } from "./followers.js";
 import { FrameSource } from "./frame_source.js";
 import { drawInStep, nothingDrawn, remember } from "./in_step.js";
+import { problemWords } from "./problem_texts.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
 import { onReadingWith, readingWith, setsKnown, whyNotRead } from "./reading_with.js";
 import { follow, listCameras, settings } from "./settings.js";
@@ -138,7 +139,7 @@ function receive(run, event) {
     } else if (event.fatal && !(event.code in TRY_AGAIN)) {
       refused(run, event.code, event.message);
     } else if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(event.code)) {
-      el("live-status").textContent = event.message;
+      el("live-status").textContent = problemWords(event.code, "", event.message)[1];
     }
   } else if (event.type === "done") {
     pictures(event.usage.used, event.usage.dropped + run.skipped);
@@ -146,7 +147,8 @@ function receive(run, event) {
   }
 }
 
-function refused(run, code, message) {
+function refused(run, code, english) {
+  let [title, message] = problemWords(code, t("Captions stopped"), english);
   run.fatal = true;
   el("live-warning").hidden = true;
   if (code === "insufficient_credits") {
@@ -154,7 +156,7 @@ function refused(run, code, message) {
     credits(0);
   }
   if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(code)) message = whyNotRead(code) ?? message;
-  if (!run.ending) run.refusal = [t(TITLES[code] ?? "Captions stopped"), message, wayOut(code)];
+  if (!run.ending) run.refusal = [code in TITLES ? t(TITLES[code]) : title, message, wayOut(code)];
 }
 
 function credits(left) {
@@ -168,7 +170,7 @@ function credits(left) {
 // Of what is dropped, `pictures` tells.
 function warn({ code, message }) {
   if (["credits_low", "not_available", "not_saved", "plan_limit"].includes(code)) {
-    notice(t(TITLES[code] ?? ""), message, code === "credits_low" ? wayOut("plan_limit") : undefined);
+    notice(t(TITLES[code] ?? ""), problemWords(code, "", message)[1], code === "credits_low" ? wayOut("plan_limit") : undefined);
   }
 }
 

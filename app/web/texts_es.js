@@ -2,8 +2,10 @@
 
 import { developing } from "./texts_es_developers.js";
 import { teaching } from "./texts_es_teach.js";
+import { trainingTexts } from "./texts_es_training.js";
 
 export const es = {
+  ...trainingTexts,
   ...teaching,
   ...developing,
   // Every page
