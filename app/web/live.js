@@ -302,13 +302,19 @@ async function openCamera(run) {
   run.stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
   if (live !== run) return;
   const [track] = run.stream.getVideoTracks();
-  track.addEventListener("ended", () => { if (live === run) stop(); }); // unplugged
+  track.addEventListener("ended", () => stopped(run)); // unplugged, or not allowed any more
   // People expect to see themselves as in a mirror; what is sent is not mirrored.
   el("picture").classList.toggle("mirror", track.getSettings().facingMode !== "environment");
   video.removeAttribute("src");
   video.onended = null;
   video.srcObject = run.stream;
   await Promise.all([new Promise((done) => { video.onloadedmetadata = done; }), listCameras()]);
+}
+
+function stopped(run) {
+  if (live !== run || run.ending) return;
+  run.refusal = [t("The camera has stopped"), t("What was captioned is in the list. Connect the camera and press the button again.")];
+  stop();
 }
 
 function release(run) {

@@ -216,6 +216,7 @@ export const es = {
   "Preparing this device …": "Preparando este dispositivo …",
   "Choose in the settings that pictures may be sent.": "Elija en los ajustes que se puedan enviar imágenes.",
   "Body and hands cannot be found on this device": "El cuerpo y las manos no se pueden detectar en este dispositivo",
+  "What was captioned is in the list. Connect the camera and press the button again.": "Lo subtitulado está en la lista. Conecte la cámara y pulse el botón otra vez.",
   "This device is still being prepared; until then pictures are sent.": "Este dispositivo aún se está preparando; hasta entonces se envían imágenes.",
   "Body and hands cannot be found on this device: {why}.": "El cuerpo y las manos no se pueden detectar en este dispositivo: {why}.",
   "Body and hands cannot be found on this device: {why}. Pictures are sent instead.": "El cuerpo y las manos no se pueden detectar en este dispositivo: {why}. En su lugar se envían imágenes.",
