@@ -6,14 +6,14 @@ import { fillLanguages, onLanguage, t } from "./texts.js";
 
 fillLanguages(el("language"));
 
-// -- pages that have no place in the header of a phone ----------------------------------------------------------------
+// -- pages that have no place in the header of a narrow window ---------------------------------------------------------
 
 const nav = document.querySelector(".bar nav");
 const extras = [...nav.querySelectorAll(".extra")];
 const more = make("details", "", "menu");
 const moreName = make("summary", t("More"));
 const moreBody = make("div", "", "menu-body");
-const narrow = matchMedia("(max-width: 34rem)");
+const narrow = matchMedia("(max-width: 60rem)");
 more.append(moreName, moreBody);
 onLanguage(() => { moreName.textContent = t("More"); });
 

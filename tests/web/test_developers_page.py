@@ -60,7 +60,7 @@ async def shown(browser: Any, address: str) -> dict[tuple[str, str], str]:
     page = await browser.new_page()
     page.set_default_timeout(SLOW_S * 1000)
     await page.goto(f"{address}/developers")
-    await page.wait_for_function("!document.querySelector('#key-about').textContent.includes('…')")
+    await page.wait_for_selector("#key-about:not(:has-text('…'))")
     found = {}
     for task in ("file", "live"):
         for language in ("javascript", "python", "curl"):
