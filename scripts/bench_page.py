@@ -134,7 +134,10 @@ async def main() -> int:
                 print(f"taught in {np.percentile(took, 50):.1f} s (p50), {max(took):.1f} s (longest)")
                 await browser.close()
                 return 0
-            runs = [await visit(browser, options) for _ in range(options.runs)]
+            runs = []
+            for _ in range(options.runs):
+                runs.append(await visit(browser, options))
+                print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
             await browser.close()
     for name, value in runs[0].items():
         if isinstance(value, float | int):
