@@ -107,6 +107,15 @@ async def teach(browser: Any, options: argparse.Namespace) -> float:
     return took
 
 
+def report(runs: list[dict[str, Any]]) -> None:
+    for name, value in runs[0].items():
+        if isinstance(value, float | int):
+            values = [run[name] for run in runs]
+            print(f"{name:24} p50 {np.percentile(values, 50):9.2f}   p95 {np.percentile(values, 95):9.2f}")
+    print("said                    ", json.dumps([run["said"] for run in runs]))
+    print("path                    ", {run["path"] for run in runs}, flush=True)
+
+
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://localhost:8000")
@@ -131,20 +140,15 @@ async def main() -> int:
             )
             if options.teach:
                 took = [await teach(browser, options) for _ in range(options.runs)]
-                print(f"taught in {np.percentile(took, 50):.1f} s (p50), {max(took):.1f} s (longest)")
+                print(f"taught in {np.percentile(took, 50):.1f} s (p50), {max(took):.1f} s (longest)", flush=True)
                 await browser.close()
                 return 0
             runs = []
             for _ in range(options.runs):
                 runs.append(await visit(browser, options))
                 print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
+            report(runs)
             await browser.close()
-    for name, value in runs[0].items():
-        if isinstance(value, float | int):
-            values = [run[name] for run in runs]
-            print(f"{name:24} p50 {np.percentile(values, 50):9.2f}   p95 {np.percentile(values, 95):9.2f}")
-    print("said                    ", json.dumps([run["said"] for run in runs]))
-    print("path                    ", {run["path"] for run in runs})
     return 0
 
 
