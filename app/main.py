@@ -14,6 +14,7 @@ from loguru import logger
 from app import __version__
 from app.api import (
     account,
+    asyncapi,
     auth,
     billing,
     browser_landmarks,
@@ -305,6 +306,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(history.router)
     app.include_router(account.router)
     app.include_router(pages.router)
+    app.include_router(asyncapi.router)
     app.include_router(browser_landmarks.router)
     if settings.metrics:
         app.include_router(metrics_route.router)

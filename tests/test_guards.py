@@ -148,10 +148,11 @@ HTTP: dict[str, set[str]] = {
 }
 #: Pages and their files, which hold nothing of anybody.
 PAGES = {
-    *("GET /", "GET /captions", "GET /conversation", "GET /teach", "GET /account", "GET /training"),
+    *("GET /", "GET /captions", "GET /conversation", "GET /teach", "GET /account", "GET /developers", "GET /training"),
     *("GET /web/{name}", "GET /samples", "GET /samples/{name}"),
     *("GET /glossline.js", "GET /landmarks", "GET /landmarks/{version}/{name}"),
     *("GET /docs", "GET /docs/start.js", "GET /docs/static/{name}", "GET /openapi.json"),
+    "GET /asyncapi.json",
 }
 SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS, "/api/ws/speech": CAPTIONS}
 SOCKETIO = CAPTIONS

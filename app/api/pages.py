@@ -1,4 +1,4 @@
-"""The pages of this service and Swagger UI, all files from this machine."""
+"""The pages, from / to /developers, and Swagger UI; all files come from this machine."""
 
 from __future__ import annotations
 
@@ -83,6 +83,11 @@ async def teach() -> Response:
 @router.api_route("/account", methods=["GET", "HEAD"])
 async def account() -> Response:
     return FileResponse(WEB / "account.html", media_type="text/html")
+
+
+@router.api_route("/developers", methods=["GET", "HEAD"])
+async def developers() -> Response:
+    return FileResponse(WEB / "developers.html", media_type="text/html")
 
 
 @router.api_route("/training", methods=["GET", "HEAD"])

@@ -6,6 +6,7 @@ import { followSecret } from "./followers.js";
 import { FrameSource } from "./frame_source.js";
 import { drawInStep, nothingDrawn, remember } from "./in_step.js";
 import { LiveSocket } from "./live_socket.js";
+import { problemWords } from "./problem_texts.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
 import { onReadingWith, readingWith, setsKnown, whyNotRead } from "./reading_with.js";
 import { follow, listCameras, settings } from "./settings.js";
@@ -115,21 +116,22 @@ function receive(run, event) {
     warn(event);
   } else if (event.type === "error") {
     if (!event.fatal && ["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(event.code)) {
-      el("live-status").textContent = event.message;
+      el("live-status").textContent = problemWords(event.code, "", event.message)[1];
     }
   } else if (event.type === "done") {
     pictures(event.usage.used, event.usage.dropped + run.skipped);
   }
 }
 
-function refused(run, code, message) {
+function refused(run, code, english) {
+  let [title, message] = problemWords(code, t("Captions stopped"), english);
   el("live-warning").hidden = true;
   if (code === "insufficient_credits") {
     message = t("What was captioned is safe. More credits come with each month, or at once with a larger plan."); // for people
     credits(0);
   }
   if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(code)) message = whyNotRead(code) ?? message;
-  if (!run.ending) run.refusal = [t(TITLES[code] ?? "Captions stopped"), message, wayOut(code)];
+  if (!run.ending) run.refusal = [code in TITLES ? t(TITLES[code]) : title, message, wayOut(code)];
 }
 
 function credits(left) {
@@ -143,7 +145,7 @@ function credits(left) {
 // Of what is dropped, `pictures` tells.
 function warn({ code, message }) {
   if (["credits_low", "not_available", "not_saved", "plan_limit"].includes(code)) {
-    notice(t(TITLES[code] ?? ""), message, code === "credits_low" ? wayOut("plan_limit") : undefined);
+    notice(t(TITLES[code] ?? ""), problemWords(code, "", message)[1], code === "credits_low" ? wayOut("plan_limit") : undefined);
   }
 }
 
@@ -273,13 +275,19 @@ async function openCamera(run) {
   run.stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
   if (live !== run) return;
   const [track] = run.stream.getVideoTracks();
-  track.addEventListener("ended", () => { if (live === run) stop(); }); // unplugged
+  track.addEventListener("ended", () => stopped(run)); // unplugged, or not allowed any more
   // People expect to see themselves as in a mirror; what is sent is not mirrored.
   el("picture").classList.toggle("mirror", track.getSettings().facingMode !== "environment");
   video.removeAttribute("src");
   video.onended = null;
   video.srcObject = run.stream;
   await Promise.all([new Promise((done) => { video.onloadedmetadata = done; }), listCameras()]);
+}
+
+function stopped(run) {
+  if (live !== run || run.ending) return;
+  run.refusal = [t("The camera has stopped"), t("What was captioned is in the list. Connect the camera and press the button again.")];
+  stop();
 }
 
 function release(run) {

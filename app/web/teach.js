@@ -4,6 +4,7 @@ import { cameraTrouble } from "./camera_trouble.js";
 import { choose } from "./chosen_sets.js";
 import { complain, el, make, wayOut } from "./dom.js";
 import { watchHands } from "./hand_watch.js";
+import { problemWords } from "./problem_texts.js";
 import { mayCaption } from "./session.js";
 import { addRecording, addSign, contentsOf, deleteRecording, deleteSet, deleteSign, makeSet } from "./sign_sets.js";
 import { SIGN_LANGUAGES } from "./sign_languages.js";
@@ -70,7 +71,7 @@ function showSeen(seen) {
 
 function tell(problem) {
   if (!problem.status) console.warn(problem);
-  const [title, why] = problem.status ? [problem.title, problem.message]
+  const [title, why] = problem.status ? problemWords(problem.code, problem.title, problem.message)
     : [t("The service did not answer"), t("Check the connection and try again.")];
   complain(el("teach-problem"), title, why, wayOut(problem.code));
 }
