@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from app.pipeline.checkpoint import CheckpointConfig
+from app.pipeline.module1_preprocessing.normalise import normalise
 from app.pipeline.module3_sequence.model import SignModel
 from app.pipeline.module3_sequence.steps import label_ids
 from app.training.batches import Batch
@@ -35,14 +39,23 @@ class ManifestSource:
 
     checkpoint_type: ClassVar[type[CheckpointConfig]] = CheckpointConfig
 
-    def __init__(self, manifest: Manifest, clips: Clips, config: TrainConfig, pictures: PictureConfig | None) -> None:
-        """clips: of train and dev. pictures: crops that the model's RGB stream reads, None for landmarks alone. Raises
-        ConfigError for glosses the corpus lacks, CorpusError where nothing is left to train on.
+    def __init__(
+        self,
+        manifest: Manifest,
+        clips: Clips,
+        config: TrainConfig,
+        pictures: PictureConfig | None,
+        known: tuple[str, ...] = (),
+    ) -> None:
+        """clips: of train and dev. pictures: crops that the model's RGB stream reads, None for landmarks alone. known:
+        glosses that come first in the vocabulary, whether there are clips of them or not. Raises ConfigError for
+        glosses the corpus lacks, CorpusError where nothing is left to train on.
         """
         self.manifest, self.config, self.pictures = manifest, config, pictures
         self.model: dict[str, Any] = {}
         self.checkpoint: dict[str, Any] = {"sign_language": manifest.sign_language}
-        self.vocabulary = tuple(sorted(config.chosen(set(glosses_of(clips.split("train"))))))
+        chosen = config.chosen(set(glosses_of(clips.split("train"))))
+        self.vocabulary = (*known, *sorted(chosen - set(known)))
         self._label = label_ids(self.vocabulary)
         self.train, unusable = learnable(clips.split("train"), self._label)
         self.left_out = [*clips.left_out, *unusable]
@@ -56,14 +69,21 @@ class ManifestSource:
         self._prepared: list[DevClip] | None = None
 
     @classmethod
-    def open(cls, folder: Path, config: TrainConfig) -> ManifestSource:
+    def open(cls, folder: Path, config: TrainConfig, known: tuple[str, ...] = ()) -> ManifestSource:
         """Raises CorpusError (with the command to run where landmarks are missing), ConfigError."""
         manifest = read_manifest(folder)
         require_split(manifest, "dev")
         pictures = PictureConfig.of(config.model_config(labels=1).rgb)
         clips = load_clips(manifest, manifest.split("train") + manifest.split("dev"), pictures)
         require_landmarks(manifest, clips, pictures)
-        return cls(manifest, clips, config, pictures)
+        return cls(manifest, clips, config, pictures, known)
+
+    def recordings(self, glosses: Iterable[str]) -> dict[str, list[NDArray[np.float32]]]:
+        """Gloss -> features (T, NUM_FEATURES) of its training clips that show nothing else."""
+        return {
+            gloss: [normalise(clip.points, clip.aspect) for clip in self.train if clip.entry.glosses == (gloss,)]
+            for gloss in glosses
+        }
 
     def epoch_steps(self, batch_size: int) -> int:
         return -(-len(self.train) // batch_size)
