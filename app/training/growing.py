@@ -77,30 +77,42 @@ def grown(
     weights = dict(start.state_dict())
     for name in _ROWS:
         if name in weights:
+            old = F.normalize(weights[name], dim=-1)
             fresh = model.state_dict()[name].clone()
-            fresh[: len(weights[name])] = weights[name]
+            fresh[: len(old)] = weights[name]
             for label, gloss in enumerate(wanted[len(known) :], start=1 + len(known)):
-                row = _row(start, recordings.get(gloss, ()), name)
-                if row is not None:
-                    fresh[label] = row * weights[name][1:].norm(dim=-1).mean()
+                look = _look(start, recordings.get(gloss, ()), name)
+                if look is not None:
+                    fresh[label] = _row(look, old) * weights[name][1:].norm(dim=-1).mean()
             weights[name] = fresh
     model.load_state_dict(weights)
     return model.eval()
 
 
+def _row(look: Tensor, known: Tensor) -> Tensor:
+    """(D,) of length one: `look`, but as far from the blank as the known rows (1 + labels, D) are on average. What all
+    steps have in common points to the blank, and would make every sign look like the new one."""
+    blank = known[0]
+    far = (known[1:] @ blank).mean()
+    own = F.normalize(look - (look @ blank) * blank, dim=-1)
+    return far * blank + (1 - far**2).sqrt() * own
+
+
 @torch.inference_mode()
-def _row(model: SignModel, clips: Iterable[NDArray[np.float32]], classifier: str) -> Tensor | None:
-    """(model_dim,) of length one: the mean of what the classifier gets of the steps with a hand; None without any."""
+def _look(model: SignModel, clips: Iterable[NDArray[np.float32]], classifier: str) -> Tensor | None:
+    """(D,) of length one: the mean of what the classifier gets of the steps with a hand, weighed by how little they
+    look like the blank; None without any."""
     found = []
     for features in list(clips)[:_RECORDINGS]:
         seen = torch.from_numpy(hand_near(features))
-        if not len(features) or not seen.any():
+        if not seen.any():
             continue
         batch, lengths = padded_frames([features])
-        at = torch.tensor(lengths)
-        short, _ = model.encode_frames(torch.from_numpy(batch), at)
+        short, _ = model.encode_frames(torch.from_numpy(batch), torch.tensor(lengths))
         short = short[..., : model.config.model_dim]
-        steps = torch.tensor([short.shape[1]])
-        out = short if classifier.startswith("conv") else model.sequence(short, steps)
-        found.append(F.normalize(F.normalize(out[0, : len(seen)][seen], dim=-1).mean(dim=0), dim=-1))
+        sequence = model.sequence(short, torch.tensor([short.shape[1]]))
+        signed = 1 - model.classifier(sequence)[0, : len(seen)].softmax(dim=-1)[:, :1]
+        steps = (short if classifier.startswith("conv") else sequence)[0, : len(seen)]
+        weight = signed * seen[:, None]
+        found.append((F.normalize(steps, dim=-1) * weight).sum(dim=0) / weight.sum().clamp_min(1e-6))
     return F.normalize(torch.stack(found).mean(dim=0), dim=-1) if found else None

@@ -161,7 +161,10 @@ async def test_a_set_goes_into_a_file_and_comes_back(client: httpx.AsyncClient) 
     again = await client.post(f"{SETS}/import", content=file)
     assert again.status_code == 201, again.text
     assert set((await read(client, 21, sign_sets=again.json()["id"])).json()["gloss"]) == {"GRANDMA"}
-    for hostile in (file[:-5], json.dumps(json.loads(file) | {"version": 2}).encode(), b"[" * 10_000, b"\x00"):
+    whole = json.loads(file)
+    newer = whole | {"version": 2}
+    many = whole | {"signs": [{"gloss": f"S{i}", "recordings": []} for i in range(10_000)]}
+    for hostile in (file[:-5], json.dumps(newer).encode(), json.dumps(many).encode(), b"[" * 10_000, b"\x00"):
         assert_problem(await client.post(f"{SETS}/import", content=hostile), 422, "invalid_sign_file")
 
 

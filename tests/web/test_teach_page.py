@@ -244,13 +244,17 @@ async def test_nothing_keeps_people_from_it(browser: Any, address: str) -> None:
 async def test_a_name_that_exists_and_a_set_that_goes(page: Any, address: str) -> None:
     async with httpx.AsyncClient(base_url=address) as client:
         made = (await client.post("/api/signs/sets", json={"name": "Work", "sign_language": "bfi"})).json()
-        await client.post(f"/api/signs/sets/{made['id']}/signs", json={"name": "Stamp"})
+        for name in ("Stamp", "<img src=x onerror=alert(1)>"):
+            answer = await client.post(f"/api/signs/sets/{made['id']}/signs", json={"name": name})
+            assert answer.status_code == 201
         await page.goto("/teach")
         await page.select_option("#sign-set", made["id"])
         await page.fill("#sign-called", "stamp")
         await page.click("#teach-start")
         await page.wait_for_selector("#teach-problem:has-text('already')")
         await page.click("#set-list li:has-text('Work') summary")
+        await page.wait_for_selector("#set-list strong:has-text('<IMG-SRC=X')")  # a text like any other
+        assert await page.locator("#set-list img").count() == 0
         await page.click("button[aria-label='Rename the set Work']")
         await page.fill("#rename-to", "Office")
         await page.click("#rename-yes")
