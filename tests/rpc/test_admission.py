@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import grpc
 import pytest
@@ -21,6 +22,7 @@ from tests.rpc.test_recognise import landmarks
 
 RECOGNISE = "/glossline.v1.Captioner/Recognise"
 CHECK = "/grpc.health.v1.Health/Check"
+Answer = TypeVar("Answer")
 
 
 def mute(channel: grpc.aio.Channel, path: str) -> Any:
@@ -31,10 +33,21 @@ def mute(channel: grpc.aio.Channel, path: str) -> Any:
     return call
 
 
+async def patient(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The answer to a client that tries again when the server is full, as the refusal tells it to."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await call()
+            except grpc.aio.AioRpcError as refused:
+                if refused.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise
+                await asyncio.sleep(0.5)
+
+
 async def served(channel: grpc.aio.Channel) -> bool:
-    async with asyncio.timeout(30):
-        answer = await CaptionerStub(channel).Recognise(pb.RecogniseRequest(clip=landmarks()))
-        health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    answer = await patient(lambda: CaptionerStub(channel).Recognise(pb.RecogniseRequest(clip=landmarks())))
+    health = await patient(lambda: health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest()))
     return bool(answer.frame_count == 40 and health.status == health_pb2.HealthCheckResponse.SERVING)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import pickle
 from contextlib import closing
+from typing import cast
 
 import pytest
 
@@ -16,8 +19,20 @@ from app.signer.render import sample_name
 
 
 @pytest.fixture(scope="session")
-def seen() -> dict[tuple[str, ...], Keypoints]:
-    """What MediaPipe finds in every shipped video, by the glosses the video shows."""
+def seen(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[tuple[str, ...], Keypoints]:
+    """What MediaPipe finds in every shipped video, by the glosses the video shows. Processes of one run share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent
+    kept = folder / "seen.pickle"
+    with (folder / "seen.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(_found()))
+        return cast(dict[tuple[str, ...], Keypoints], pickle.loads(kept.read_bytes()))  # noqa: S301 - written above
+
+
+def _found() -> dict[tuple[str, ...], Keypoints]:
     with MediaPipeEngine(1) as engine:
         found = {}
         for glosses in [(gloss,) for gloss in CORE] + list(PHRASES):

@@ -80,11 +80,12 @@ async def test_a_job_that_has_ended_is_not_changed_and_only_its_owner_changes_it
 async def test_of_many_that_take_over_one_gets_the_job(database: Database) -> None:
     ago = datetime.now(UTC) - timedelta(seconds=100)
     await add(database, job("left", owner_seen=ago), job("mine", owner="me"))
+    everybody = asyncio.Barrier(4)
 
     async def take(owner: str) -> bool:
         async with database.session() as session:
             (found,) = [other for other, _ in await training_jobs.owned_by_others(session, owner) if other.id == "left"]
-            await asyncio.sleep(0.05)
+            await everybody.wait()  # all have seen it without an owner before the first takes it
             return await training_jobs.take_over(session, found, owner)
 
     taken = await asyncio.gather(*(take(f"owner{i}") for i in range(4)))

@@ -142,9 +142,9 @@ def test_sigterm_in_the_middle_saves_and_the_resumed_run_ends_as_an_unbroken_one
     """With dropout, processes that compose, and two stages."""
     pack(small_bank(), tmp_path / "bank.xz")
     (tmp_path / "tiny.yaml").write_text(
-        "kind: glosses\nbatch_size: 4\nworkers: 1\nsave_every: 30\n"
+        "kind: glosses\nbatch_size: 4\nworkers: 1\nsave_every: 15\n"
         "model: {model_dim: 16, hand_dim: 8, body_dim: 8, hidden: 8}\n"
-        "stages: {first: {steps: 10}, second: {steps: 110}}\n"
+        "stages: {first: {steps: 10}, second: {steps: 50}}\n"
     )
 
     def command(out: str, *more: str) -> list[str]:
@@ -154,18 +154,18 @@ def test_sigterm_in_the_middle_saves_and_the_resumed_run_ends_as_an_unbroken_one
     assert subprocess.run(command("whole"), cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
     with subprocess.Popen(command("broken"), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         until = time.monotonic() + 200
-        while not (tmp_path / "broken/checkpoints/step-00000040").is_dir():
+        while not (tmp_path / "broken/checkpoints/step-00000025").is_dir():
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         assert process.wait(100) == 3
     status = json.loads((tmp_path / "broken/status.json").read_text())
-    assert (status["state"], status["steps"]) == ("stopped", 120)
-    assert 40 <= status["step"] < 120
+    assert (status["state"], status["steps"]) == ("stopped", 60)
+    assert 25 <= status["step"] < 60
     assert subprocess.run(command("broken", "--resume"), cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0
     one, two = (
-        load_file(tmp_path / out / "checkpoints/step-00000120/state.safetensors") for out in ("whole", "broken")
+        load_file(tmp_path / out / "checkpoints/step-00000060/state.safetensors") for out in ("whole", "broken")
     )
     assert one.keys() == two.keys()
     for name, value in one.items():
