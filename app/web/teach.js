@@ -189,17 +189,21 @@ async function fromCamera() {
     throw Object.assign(new Error("no camera"), { trouble: [title, missing ? t("Connect one and try again, or use videos instead.") : what] });
   }
   if (act.stop.signal.aborted) throw new Stopped();
-  const mine = act;
-  say(t("Get ready: hands down"));
+  const mine = act, { signal } = mine.stop;
+  say(t("Preparing this device …"));
+  const watching = watchHands(video, settings.where, (seen) => { mine.seen = seen; if (mine === act) showSeen(seen); }, (said) => {
+    mine.lost = said.problem;
+    if (mine === act) showSends(said);
+  });
+  const stopped = new Promise((_, failed) => { signal.addEventListener("abort", () => failed(new Stopped()), { once: true }); });
   try {
-    mine.watch = await watchHands(video, settings.where, (seen) => { mine.seen = seen; if (mine === act) showSeen(seen); }, (said) => {
-      mine.lost = said.problem;
-      if (mine === act) showSends(said);
-    });
+    mine.watch = await Promise.race([watching, stopped]);
   } catch (error) {
+    watching.then((late) => late.end(), () => {});
+    if (error instanceof Stopped) throw error;
     throw cannotFind(t("Body and hands cannot be found on this device: {why}.", { why: error.message.replace(/\.$/, "") }));
   }
-  if (mine.stop.signal.aborted) throw new Stopped();
+  if (signal.aborted) throw new Stopped();
   await untilSeen();
   while (act.got < act.wanted) {
     dots();

@@ -33,7 +33,7 @@ export const teaching = {
   "Looking for your hands …": "Buscando sus manos …", "Hands are checked after each recording": "Las manos se comprueban tras cada grabación",
   "Move back: both shoulders should be in sight": "Aléjese: deben verse los dos hombros", "Both hands found": "Las dos manos a la vista",
   "One hand found": "Una mano a la vista", "No hand in sight": "Ninguna mano a la vista", "Hands down, shoulders in sight": "Manos abajo, hombros a la vista",
-  "Get ready: hands down": "Prepárese: manos abajo", "Hands down": "Manos abajo", "Hands down. {n}": "Manos abajo. {n}",
+  "Preparing this device …": "Preparando este dispositivo …", "Get ready: hands down": "Prepárese: manos abajo", "Hands down": "Manos abajo", "Hands down. {n}": "Manos abajo. {n}",
   "Lower your hands to begin": "Baje las manos para empezar", "Sign now": "Signe ahora", "Reading it …": "Leyéndolo …", "Good. Again.": "Bien. Otra vez.", "Good. Once more.": "Bien. Una vez más.",
   "No hand was in sight. Sit so that the camera sees your shoulders and both hands, with light from the front.": "No se vio ninguna mano. Siéntese de modo que la cámara vea sus hombros y las dos manos, con luz de frente.",
   "That was too short. Sign at your usual pace, with your hands in the picture all the time.": "Ha sido demasiado corto. Signe a su ritmo, con las manos siempre en la imagen.",
