@@ -381,7 +381,7 @@ if (await mayCaption()) {
     el("all").hidden = false;
   } catch (problem) {
     el("nowhere").hidden = problem.code !== "database_unavailable";
-    el("nowhere-why").textContent = problem.message;
+    el("nowhere-why").textContent = problem.message.startsWith("sign_sets:") ? "" : problem.message; // where there is one
     el("all").hidden = !el("nowhere").hidden;
     if (el("nowhere").hidden) tell(problem);
   }
