@@ -19,6 +19,7 @@ from app.api import (
     billing,
     browser_landmarks,
     captions_follow,
+    corpus,
     health,
     history,
     inference,
@@ -81,6 +82,7 @@ from app.services.recognition.devices import resolve_device
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.service import ClipService, warm_up
+from app.services.signs.corpus import Corpora
 from app.services.signs.embedding import embedding_with
 from app.services.signs.service import SignSets
 from app.services.speech.engines import Engines
@@ -138,7 +140,13 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         clips = ClipService(settings, host, landmarks, metrics, spoken.spanish_of_clips(translator), rewriter)
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
-        taught = SignSets(database, embedding_with(host)) if database is not None else None
+        corpora: Corpora | None = None
+        taught: SignSets | None = None
+        if database is not None:
+            corpora = Corpora(database, settings.datasets_dir)
+            corpora.look()
+            stack.push_async_callback(corpora.close)
+            taught = SignSets(database, embedding_with(host), corpora.refresh)
         own_voices = OwnVoices(database, spoken) if database is not None else None
         voices = Speakers(spoken, own_voices)
         captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator, voices, rewriter)
@@ -164,6 +172,7 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             stripe=stripe,
             history=kept,
             sign_sets=taught,
+            corpora=corpora,
             host=host,
             clips=clips,
             captions=captions,
@@ -291,7 +300,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(vocabulary.router)
-    app.include_router(sign_sets.router)  # before the next one, which takes any path below /api/signs
+    app.include_router(sign_sets.router)  # before the last of these, which takes any path below /api/signs
+    app.include_router(corpus.router)
     app.include_router(signs.router)
     app.include_router(perform.router)
     app.include_router(live.router)

@@ -20,6 +20,7 @@ from app.services.performing.service import PerformingService
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
+from app.services.signs.corpus import Corpora
 from app.services.signs.service import SignSets
 from app.services.speech.live.hub import SpeechHub
 from app.services.speech.own_voices import OwnVoices
@@ -48,6 +49,8 @@ class Services:
     """Captions that accounts keep."""
     sign_sets: SignSets | None
     """Signs that people teach."""
+    corpora: Corpora | None
+    """Recordings that people give for training."""
     host: ModelHost
     clips: ClipService
     captions: LiveHub

@@ -1,15 +1,10 @@
-// The viewer's settings, stored in this browser. An input's data-setting names its setting.
+// The viewer's settings, and the inputs for them. An input's data-setting names its setting.
 
 import { el, make } from "./dom.js";
-import { language, plural, t } from "./texts.js";
+import { keepSettings, settings } from "./kept_settings.js";
+import { plural, t } from "./texts.js";
 
-const KEY = "glossline.settings";
-export const settings = {
-  size: 2, partials: true, glosses: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false,
-  voice: "", rate: 1, save: false, keep: false, where: "auto",
-  // Of a conversation. reads, speaks: the languages of the person who signs and of the one who speaks; "" is detected.
-  reads: language, speaks: language, signsAloud: true, speechAloud: false, shown: true,
-};
+export { settings };
 
 // This language and the other one.
 export const bothLanguages = (first) => (first === "es" ? ["es", "en"] : ["en", "es"]);
@@ -20,18 +15,6 @@ const inWords = {
   endpoint_ms: (value) => `${(value / 1000).toFixed(1)} s`,
   rate: (value) => `${value} ×`,
 };
-
-// Private windows and locked-down browsers have no storage; settings then last until the page is closed.
-try {
-  const kept = JSON.parse(localStorage.getItem(KEY)) ?? {};
-  for (const name in settings) if (typeof kept[name] === typeof settings[name]) settings[name] = kept[name];
-} catch { /* use the defaults */ }
-
-function keep() {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(settings));
-  } catch { /* kept until the page is closed */ }
-}
 
 // `act` runs now and whenever the setting changes.
 export function follow(name, act) {
@@ -62,7 +45,7 @@ for (const input of document.querySelectorAll("[data-setting]")) {
   input.addEventListener("input", () => {
     settings[name] = valueOf(input);
     show(input);
-    keep();
+    keepSettings();
     listeners.forEach((listener) => listener(name));
   });
 }
