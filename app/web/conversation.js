@@ -5,6 +5,7 @@ import { complain, el, make, wayOut } from "./dom.js";
 import { Hearing } from "./hearing.js";
 import { alongside } from "./live.js";
 import { microphoneTrouble } from "./microphone.js";
+import { problemWords } from "./problem_texts.js";
 import { ask, mayCaption } from "./session.js";
 import { bothLanguages, follow, listVocabularies, settings } from "./settings.js";
 import { sign } from "./signed.js";
@@ -63,7 +64,9 @@ const hearing = new Hearing({
   trouble(error) {
     trouble(...(error.name === "Unplugged" ? [t("The microphone is gone"), t("Connect it and press the button again.")] : microphoneTrouble(error)));
   },
-  refused({ code, message }) { trouble(t(TITLES[code] ?? "Speech is not written"), message, wayOut(code)); },
+  refused({ code, message }) {
+    trouble(...problemWords(code, t(TITLES[code] ?? "Speech is not written"), message), wayOut(code));
+  },
 });
 
 function trouble(title, text, link) {
@@ -89,7 +92,7 @@ function heard(event) {
   } else if (event.type === "stats") {
     showCredits(event.credits_remaining);
   } else if (event.type === "warning" && WARNED.includes(event.code)) {
-    warn(t(TITLES[event.code]), event.message, event.code === "credits_low" ? wayOut("plan_limit") : undefined);
+    warn(t(TITLES[event.code]), problemWords(event.code, "", event.message)[1], event.code === "credits_low" ? wayOut("plan_limit") : undefined);
   }
 }
 
@@ -227,7 +230,7 @@ const speaks = () => engines.voice && allowed;
 function withoutVoice({ code, message }, asked, say) {
   if (code !== "plan_limit" || !asked || !speaks()) return false;
   allowed = false;
-  say(t("Without a voice"), message, wayOut(code));
+  say(t("Without a voice"), problemWords(code, "", message)[1], wayOut(code));
   return true;
 }
 
@@ -288,7 +291,7 @@ async function look() {
   try {
     listEngines((await ask("/api/speech/engines")).engines);
   } catch (problem) {
-    if (problem.status) trouble(problem.title, problem.message, wayOut(problem.code));
+    if (problem.status) trouble(...problemWords(problem.code, problem.title, problem.message), wayOut(problem.code));
     else trouble(t("The service did not answer"), t("Reload the page and try again."));
   }
 }

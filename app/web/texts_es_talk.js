@@ -9,7 +9,7 @@ export const talking = {
   "Language of the one who signs": "Idioma de quien signa", "Reads English": "Lee inglés", "Reads Spanish": "Lee español",
   "Language of the one who speaks": "Idioma de quien habla", "Speaks English": "Habla inglés", "Speaks Spanish": "Habla español", "Speaks either": "Habla uno u otro",
   ": speak the signs": ": decir los signos", ": speak the translation": ": decir la traducción",
-  "Hold to talk": "Mantener y hablar", "Talk …": "Hable …", "Stop listening": "Detener la escucha", "Open microphone": "Micrófono abierto",
+  "Hold to talk": "Pulse y hable", "Talk …": "Hable …", "Stop listening": "Detener la escucha", "Open microphone": "Micrófono abierto",
   "Hold it while you talk, or press it once: then the microphone stays open until you press it again.": "Manténgalo mientras habla, o púlselo una vez: entonces el micrófono queda abierto hasta que vuelva a pulsarlo.",
   "Waiting": "Esperando", "Listening": "Escuchando", "Ready": "Listo", "Waiting for the microphone …": "Esperando al micrófono …", "Hold the button and talk.": "Mantenga el botón y hable.",
   "What both people say is listed here, in the order it was said. It can be corrected, and saved.": "Aquí queda lo que dicen las dos personas, en el orden en que lo dicen. Se puede corregir y guardar.",
