@@ -8,6 +8,7 @@ chrF of the translation of what was written and of what was heard, both ways; an
 its programs stay alive, against programs that are started for each. delay: a client sends each sentence at the speed of
 speech, then silence, to a running service, and measures from the beginning of speech to the first partial, and from its
 end to the final (which carries the translation) and to the first sound of the voice. --sessions sends several at once.
+signs: the prototype signer signs, and what Spanish and a voice add to a final is measured.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from app.speech.translation.everyday import Everyday  # noqa: E402
 from app.speech.voice.espeak import Espeak  # noqa: E402
 
 TABLE = REPOSITORY / "tests/data/speech_sentences.tsv"
+#: What the prototype signer signs, for `signs`.
+ROWS = ("HELLO", "THANK-YOU GOODBYE", "PLEASE HELP IX-1", "YOU NAME", "YES PLEASE", "SORRY NO")
 #: Seconds of one message.
 CHUNK_S = 0.1
 
@@ -160,21 +163,71 @@ async def delay(args: argparse.Namespace) -> None:
     print(f"translated: {sum(bool(entry.get('translated')) for entry in found)} of {len(found)}")
 
 
+async def one_signed(url: str, points: Any, start: dict[str, Any]) -> dict[str, float]:
+    """Seconds from `flush`, sent after the last frame, to the final and to the first sound."""
+    found: dict[str, float] = {}
+    async with websockets.connect(url) as socket:
+        await socket.send(json.dumps({"type": "start", "interim": False, **start}))
+        while json.loads(await socket.recv())["type"] != "ready":
+            pass
+        for number, frame in enumerate(points):
+            message = {"type": "landmarks", "points": frame.tolist(), "timestamp": number * 40}
+            await socket.send(json.dumps(message))
+            await asyncio.sleep(0.04)
+        await socket.send(json.dumps({"type": "flush"}))
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(10):
+                while "final" not in found or (start.get("voice") and "audio" not in found):
+                    event = json.loads(await socket.recv())
+                    if event["type"] == "final" and event["text"]["es" if "es" in start["targets"] else "en"]:
+                        found.setdefault("final", time.monotonic() - began)
+                    elif event["type"] == "audio":
+                        found.setdefault("audio", time.monotonic() - began)
+        except TimeoutError:
+            pass
+    return found
+
+
+async def signs(args: argparse.Namespace) -> None:
+    from app.signer import prototypes
+
+    book = prototypes.load()
+    rows = [line.split() for line in ROWS]
+    starts: dict[str, dict[str, Any]] = {
+        "English": {"targets": ["en"]},
+        "with Spanish": {"targets": ["en", "es"]},
+        "with Spanish and voice": {"targets": ["en", "es"], "voice": "es"},
+    }
+    times: dict[str, list[dict[str, float]]] = {name: [] for name in starts}
+    for number in range(args.sentences):
+        points = book.phrase(rows[number % len(rows)]).points
+        for name, start in starts.items():  # one after the other: the machine is the same for all
+            times[name].append(await one_signed(args.url, points, start))
+    for name, found in times.items():
+        for what in ("final", "audio"):
+            values = [entry[what] for entry in found if what in entry]
+            if values:
+                p50, p95 = np.percentile(values, [50, 95])
+                print(f"{name}: {what} p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms, {len(values)} of {len(found)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    first, second = commands.add_parser("quality"), commands.add_parser("delay")
-    for command in (first, second):
+    first, second, third = (commands.add_parser(name) for name in ("quality", "delay", "signs"))
+    for command in (first, second, third):
         command.add_argument("--sentences", type=int, default=50)
     first.add_argument("--threads", type=int, default=2)
     first.add_argument("--cache", default=str(Path(tempfile.gettempdir()) / "glossline-bench-speech"))
     second.add_argument("--url", default="ws://localhost:8000/api/ws/speech")
     second.add_argument("--sessions", type=int, default=1)
+    third.add_argument("--url", default="ws://localhost:8000/api/ws/stream")
     args = parser.parse_args()
     if args.command == "quality":
         quality(args)
     else:
-        asyncio.run(delay(args))
+        asyncio.run(delay(args) if args.command == "delay" else signs(args))
 
 
 if __name__ == "__main__":

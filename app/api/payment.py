@@ -127,9 +127,7 @@ class Payment:
         """
         if self.free:
             return (await work(longest_s))[1]
-        key = None
-        if self.key is not None:
-            key = Key(self.key, await asyncio.to_thread(_digest, json.dumps(list(named)), content))
+        key = await self.key_of(named, content)
         async with self.services.credits.clip(self.principal, seconds, longest_s, key, allowed) as charge:
             if charge.replayed is not None:
                 headers = {"content-type": charge.replayed.media_type, "idempotent-replayed": "true"}
@@ -137,6 +135,12 @@ class Payment:
             charge.used_s, response = await work(charge.limit_s)
             charge.answer = Answer(response.headers["content-type"], bytes(response.body))
         return response
+
+    async def key_of(self, named: Sequence[object], content: bytes | bytearray | Path) -> Key | None:
+        """The Idempotency-Key with what the request says; None where there is none, or nothing to pay."""
+        if self.key is None or self.free:
+            return None
+        return Key(self.key, await asyncio.to_thread(_digest, json.dumps(list(named)), content))
 
     def _save(self, result: ClipResult) -> None:
         """Once it is paid."""

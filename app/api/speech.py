@@ -6,19 +6,20 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from app.api.access import CurrentPrincipal, OpenAIPrincipal, needs
 from app.api.dependencies import ServicesDep, UploadsDep
 from app.api.inference import unless_gone
-from app.api.payment import IdempotencyKey, Payment, payment
+from app.api.payment import IdempotencyKey, Payment, idempotency_header, payment
 from app.api.problems import responses
 from app.api.schemas.speech import (
     EngineEntry,
     EngineList,
     Language,
     OpenAISpeechRequest,
+    OwnVoiceInfo,
     SynthesiseRequest,
     Transcription,
     TranslateRequest,
@@ -26,10 +27,12 @@ from app.api.schemas.speech import (
 )
 from app.api.uploads import Upload, check_form, receive_file
 from app.core import errors
-from app.core.principal import Principal
+from app.db.models.voices import OwnVoice
 from app.services.billing import limits
+from app.services.billing.idempotency import Answer
 from app.services.container import Services
 from app.services.recognition.subtitles import Cue, to_srt, to_vtt
+from app.services.speech.own_voices import CONSENT, NO_DATABASE, OwnVoices
 from app.services.speech.service import checked_text
 from app.speech import audio, text
 from app.speech.engines import Passage, Transcript
@@ -37,8 +40,11 @@ from app.speech.engines import Passage, Transcript
 router = APIRouter(tags=["speech"])
 _guarded = [needs("captions")]
 PREFIX, ALIASES = "/api/speech", "/v1/audio"
+VOICE = f"{PREFIX}/voice"
 #: Bytes of a JSON body.
 MAX_JSON = 256 << 10
+#: Bytes of a sample of a voice.
+MAX_SAMPLE = 8 << 20
 #: Text is charged as the seconds that reading it aloud takes, at this many characters a second.
 CHARACTERS_PER_S = 15.0
 
@@ -66,6 +72,7 @@ _OF_AUDIO = (
     errors.UndecodableAudio,
     errors.InsufficientStorage,
 )
+_OWN = (errors.NoOwnVoice, errors.DatabaseUnavailable, errors.InternalError, errors.NotReady, errors.InvalidRequest)
 
 
 @router.get(
@@ -212,30 +219,48 @@ _SOUND: dict[int | str, dict[str, Any]] = {
     summary="Read text aloud",
     dependencies=_guarded,
     response_class=Response,
-    responses=responses((*_ALWAYS, errors.TextTooLong)) | _SOUND,
+    responses=responses((*_ALWAYS, errors.TextTooLong, *_OWN)) | _SOUND,
 )
-async def synthesise(services: ServicesDep, principal: CurrentPrincipal, body: SynthesiseRequest) -> Response:
+async def synthesise(
+    request: Request,
+    services: ServicesDep,
+    principal: CurrentPrincipal,
+    body: SynthesiseRequest,
+    key: SpokenOnce = None,
+) -> Response:
     """The sound is sent sentence by sentence. A text costs as for `/translate`."""
-    return await _spoken(services, principal, body.text, body.language, body.format)
+    paying = await payment(services, principal, key)
+    return await _spoken(paying, request.url.path, body.text, body.language, body.format, body.own_voice)
+
+
+SpokenOnce = Annotated[
+    str | None,
+    idempotency_header(
+        "Any text that is new for each request: sent again with it within a day, the text is read aloud again and paid "
+        "once. For accounts alone."
+    ),
+]
 
 
 async def _spoken(
-    services: Services, principal: Principal, content: str, asked: str | None, form: audio.Format
+    paying: Payment, path: str, content: str, asked: str | None, form: audio.Format, own: bool
 ) -> Response:
-    """Paid when the first piece is there."""
-    checked = checked_text(content)
-    services.speech.voice()
+    """Paid when the first piece is there. Of an Idempotency-Key, that it was paid is kept, not the sound."""
+    services, checked = paying.services, checked_text(content)
+    engine = services.speech.voice()
     language = asked or text.language_of(checked)
-    await payment(services, principal, None)
-    pieces = services.speech.synthesise(checked, language, form)
-    allowed = limits.speaking([language], voice=True)
-    async with services.credits.clip(principal, _seconds(checked), _seconds(checked), None, allowed) as charge:
+    reference = await own_voices(services).reference(paying.principal) if own else None
+    pieces = services.speech.synthesise(checked, language, form, reference)
+    allowed, seconds = limits.speaking([language], voice=True), _seconds(checked)
+    key = await paying.key_of([path, asked, form, own], checked.encode())
+    async with services.credits.clip(paying.principal, seconds, seconds, key, allowed) as charge:
         try:
             first = await anext(pieces)
         except BaseException:
-            await pieces.aclose()  # type: ignore[attr-defined]
+            await pieces.aclose()
             raise
-        charge.used_s = _seconds(checked)
+        if charge.replayed is None:
+            charge.used_s, charge.answer = seconds, Answer(audio.MEDIA_TYPES[form], b"")
 
     async def rest() -> AsyncIterator[bytes]:
         try:
@@ -243,9 +268,77 @@ async def _spoken(
             async for piece in pieces:
                 yield piece
         finally:
-            await pieces.aclose()  # type: ignore[attr-defined]
+            await pieces.aclose()
 
-    return StreamingResponse(rest(), media_type=audio.MEDIA_TYPES[form])
+    headers = {} if charge.replayed is None else {"idempotent-replayed": "true"}
+    if own:
+        headers["own-voice"] = engine.own
+    return StreamingResponse(rest(), media_type=audio.MEDIA_TYPES[form], headers=headers)
+
+
+# -- a voice of one's own --------------------------------------------------------------------------------------------
+
+
+def own_voices(services: ServicesDep) -> OwnVoices:
+    if services.own_voices is None:
+        raise errors.DatabaseUnavailable(NO_DATABASE)
+    return services.own_voices
+
+
+OwnVoicesDep = Annotated[OwnVoices, Depends(own_voices)]
+
+
+def _info(row: OwnVoice, services: Services) -> OwnVoiceInfo:
+    engine = services.speech.engines.voice
+    return OwnVoiceInfo(
+        consent=row.consent,
+        consented_at=row.consented_at,
+        duration_s=row.duration_s,
+        pitch_hz=row.pitch_hz,
+        characters_a_s=row.characters_a_s,
+        used_as=engine.own if engine is not None else "none",
+    )
+
+
+@router.put(
+    VOICE,
+    summary="Record one's own voice",
+    dependencies=_guarded,
+    responses=responses((*_OWN, *_OF_AUDIO, errors.UploadTooLarge, errors.Busy)),
+    openapi_extra=_form(),
+)
+async def put_voice(
+    request: Request,
+    services: ServicesDep,
+    uploads: UploadsDep,
+    principal: CurrentPrincipal,
+    voices: OwnVoicesDep,
+    consent: Annotated[bool, Query(description=f"That you agree: {CONSENT}")],
+) -> OwnVoiceInfo:
+    """A sample of 3 to 30 seconds, in place of the one before; stored until it is revoked or the account deleted."""
+    if not consent:
+        raise errors.InvalidRequest(f"consent: the sample is kept only if you agree: {CONSENT}")
+    check_form(request)
+    async with uploads.enter(request, MAX_SAMPLE) as incoming, receive_file(incoming) as upload:
+        return _info(await voices.put(principal, upload.path), services)
+
+
+@router.get(VOICE, summary="One's own voice", dependencies=_guarded, responses=responses(_OWN))
+async def get_voice(services: ServicesDep, principal: CurrentPrincipal, voices: OwnVoicesDep) -> OwnVoiceInfo:
+    """What is kept; the sample itself is in the export of the account."""
+    return _info(await voices.get(principal), services)
+
+
+@router.delete(
+    VOICE,
+    summary="Revoke one's own voice",
+    status_code=204,
+    dependencies=_guarded,
+    responses=responses(_OWN),
+)
+async def revoke_voice(principal: CurrentPrincipal, voices: OwnVoicesDep) -> None:
+    """The consent ends, and the sample is deleted at once."""
+    await voices.revoke(principal)
 
 
 # -- OpenAI's names --------------------------------------------------------------------------------------------------
@@ -269,12 +362,16 @@ _FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
     ),
 )
 async def openai_transcriptions(
-    request: Request, services: ServicesDep, uploads: UploadsDep, principal: OpenAIPrincipal
+    request: Request,
+    services: ServicesDep,
+    uploads: UploadsDep,
+    principal: OpenAIPrincipal,
+    key: IdempotencyKey = None,
 ) -> Response:
     """As `/api/speech/transcribe`, in the form that clients of OpenAI's API know."""
     check_form(request)
     services.speech.transcriber()
-    paying = await payment(services, principal, None)
+    paying = await payment(services, principal, key)
     async with (
         uploads.enter(request, paying.upload_limit) as incoming,
         receive_file(incoming, _FIELDS) as upload,
@@ -292,7 +389,8 @@ async def openai_transcriptions(
             return _as_openai(found, form, words)
 
         async def work() -> Response:
-            return await _transcribed(services, paying, upload, [], language, words, render)
+            named = [request.url.path, language, words, form]
+            return await _transcribed(services, paying, upload, named, language, words, render)
 
         return await unless_gone(request, work())
 
@@ -340,7 +438,7 @@ _NAMED: dict[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], audio.Format] 
     f"{ALIASES}/speech",
     summary="Read text aloud (OpenAI's API)",
     response_class=Response,
-    responses=responses((*_ALWAYS, errors.TextTooLong))
+    responses=responses((*_ALWAYS, errors.TextTooLong, *_OWN))
     | {
         200: {
             "description": "The sound, sent as it becomes ready.",
@@ -348,6 +446,14 @@ _NAMED: dict[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], audio.Format] 
         }
     },
 )
-async def openai_speech(services: ServicesDep, principal: OpenAIPrincipal, body: OpenAISpeechRequest) -> Response:
+async def openai_speech(
+    request: Request,
+    services: ServicesDep,
+    principal: OpenAIPrincipal,
+    body: OpenAISpeechRequest,
+    key: SpokenOnce = None,
+) -> Response:
     """As `/api/speech/synthesise`, in the form that clients of OpenAI's API know."""
-    return await _spoken(services, principal, body.input, body.language, _NAMED[body.response_format])
+    paying = await payment(services, principal, key)
+    form, own = _NAMED[body.response_format], body.voice == "own"
+    return await _spoken(paying, request.url.path, body.input, body.language, form, own)

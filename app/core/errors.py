@@ -177,6 +177,10 @@ class UnknownSignSet(ServiceError, status=404, title="No such sign set", close=C
     example = "There is no sign set of yours with this id. GET /api/signs/sets lists them."
 
 
+class NoOwnVoice(ServiceError, status=404, title="No voice of one's own"):
+    example = "There is no sample of your voice. Record one with PUT /api/speech/voice."
+
+
 class MethodNotAllowed(ServiceError, status=405, title="Method not allowed"):
     example = "DELETE is not supported here. The header Allow lists the supported methods."
 
@@ -204,6 +208,10 @@ class DifferentSigns(ServiceError, status=409, title="The recordings look like d
 
 class TooManySigns(ServiceError, status=409, title="Limit of sign sets reached"):
     example = "The set has 500 signs, the limit. Begin another set."
+
+
+class ConsentOutdated(ServiceError, status=409, title="The text of the consent has changed"):
+    example = "The text has version 2, and version 1 was agreed to. Read it again (GET /api/signs/corpus)."
 
 
 class SignsOutdated(ServiceError, status=409, title="The sign set cannot be read with", close=Close.BAD_START):
@@ -391,6 +399,13 @@ class PaymentsUnavailable(ServiceError, status=503, title="The payment service c
 
 class TrainingUnavailable(ServiceError, status=503, title="Training cannot run on this machine"):
     example = "Training needs tensorboard, which is not installed: pip install -r requirements-train.txt."
+
+
+class CorpusUnavailable(ServiceError, status=503, title="The training corpus cannot be written", retry_after_s=60):
+    example = (
+        "The folder DATASETS_DIR cannot be written: permission denied. Let the service write there; what was taken "
+        "back is deleted as soon as it can."
+    )
 
 
 class OutOfMemory(ServiceError, status=503, title="The clip does not fit into memory"):

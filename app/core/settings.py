@@ -174,7 +174,9 @@ class Settings(BaseSettings):
         description="packages: Whisper base from requirements-speech.txt; or a folder, or a name such as small, which "
         "is fetched from a hub.",
     )
-    whisper_threads: int = Field(2, ge=1, le=64, description="CPU threads of one transcription.")
+    whisper_threads: int = Field(
+        0, ge=0, le=64, description="CPU threads of one transcription; 0: half of the processors."
+    )
     piper_voices: Annotated[dict[str, Path], NoDecode] = Field(
         default_factory=dict, description="Piper's voice file of each language, comma separated: es=FILE.onnx,..."
     )
@@ -184,9 +186,18 @@ class Settings(BaseSettings):
     speech_api_key: SecretStr | None = Field(None, description="Its key.")
     speech_api_transcription_model: str = Field("whisper-1", min_length=1, description="Its model that transcribes.")
     speech_api_translation_model: str = Field("gpt-4o-mini", min_length=1, description="Its chat model, translates.")
+    rewrite_sentences: bool = Field(
+        False,
+        description="A chat model at SPEECH_API_URL makes sentences of signs fluent; it may add nothing.",
+    )
+    rewriting_wait_s: float = Field(1.0, gt=0, le=30, description="Longest wait of a sentence for it, in seconds.")
+    speech_api_rewriting_model: str = Field("gpt-4o-mini", min_length=1, description="Its chat model, rewrites.")
     speech_api_voice_model: str = Field("tts-1", min_length=1, description="Its model that speaks.")
     speech_api_voices: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict, description="Its voice for each language, comma separated: en=alloy,es=nova."
+    )
+    speech_api_clones: bool = Field(
+        False, description="Its model that speaks takes the sample of a voice (`ref_audio`) and speaks with it."
     )
     max_speech_s: float = Field(600.0, gt=0, le=7200, description="Longest audio to transcribe, in seconds.")
     max_speech_sessions: int = Field(10, ge=1, le=1024, description="Live speech sessions at once.")

@@ -48,6 +48,8 @@ class Caption:
     vocabulary: str
     """Name of the vocabulary it was read with; "custom": the client's own list."""
     warnings: tuple[CaptionWarning, ...] = ()
+    by_rules: str | None = None
+    """The sentence as the rules made it, where another one has taken its place; None else."""
     spanish: str | None = None
     """The sentence in Spanish; None: not translated."""
 
@@ -101,6 +103,7 @@ class Caption:
         return {
             "gloss": self.gloss,
             "sentence": self.sentence,
+            "by_rules": self.by_rules,
             "confidence": self.confidence,
             "fps": self.fps,
             "frame_count": self.frame_count,

@@ -20,8 +20,10 @@ from app.services.performing.service import PerformingService
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
+from app.services.signs.corpus import Corpora
 from app.services.signs.service import SignSets
 from app.services.speech.live.hub import SpeechHub
+from app.services.speech.own_voices import OwnVoices
 from app.services.speech.service import SpeechService
 from app.services.training_jobs.service import TrainingJobs
 
@@ -47,11 +49,15 @@ class Services:
     """Captions that accounts keep."""
     sign_sets: SignSets | None
     """Signs that people teach."""
+    corpora: Corpora | None
+    """Recordings that people give for training."""
     host: ModelHost
     clips: ClipService
     captions: LiveHub
     speech: SpeechService
     performing: PerformingService
+    own_voices: OwnVoices | None
+    """Samples of people's voices."""
     live_speech: SpeechHub
     checkpoint: ActiveCheckpoint | None
     training: TrainingJobs | None

@@ -49,6 +49,11 @@ class Endpointer:
         return heard
 
     @property
+    def waiting(self) -> int:
+        """Samples that were added and not yet looked at: less than a frame."""
+        return len(self._rest)
+
+    @property
     def silence_s(self) -> float:
         """Seconds since speech was last heard."""
         return (self.position - max(0, self.last_loud)) / SAMPLE_RATE

@@ -128,6 +128,10 @@ class Transcriber(Engine, Protocol):
 class LiveTranscriber(Transcriber, Protocol):
     """One that is quick enough for live speech."""
 
+    def load(self) -> None:
+        """Get ready for the first audio. Raises EngineMissing, EngineFailed."""
+        ...
+
     def draft(self, samples: Samples, language: str | None) -> Transcript:
         """A quick reading of at most 25 seconds, with the times of words. Raises as `transcribe`."""
         ...
@@ -139,10 +143,24 @@ class Translator(Engine, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A person's own voice."""
+
+    wav: bytes
+    """A sample of it: 16-bit mono."""
+    pitch_hz: float
+    characters_a_s: float | None
+    """As in `likeness.Likeness`."""
+
+
 class Voice(Engine, Protocol):
-    def speak(self, text: str, language: str) -> Iterator[Sound]:
-        """Pieces of audio as they become ready, at least one. Raises EngineMissing, EngineFailed,
-        UnsupportedLanguage."""
+    own: Literal["cloned", "fitted", "none"]
+    """What it makes of a reference: that voice, its own with pitch and pace fitted, or nothing."""
+
+    def speak(self, text: str, language: str, reference: Reference | None = None) -> Iterator[Sound]:
+        """Pieces of audio as they become ready, at least one. reference: whose voice to use, see `own`. Raises
+        EngineMissing, EngineFailed, UnsupportedLanguage."""
         ...
 
 

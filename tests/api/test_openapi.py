@@ -24,6 +24,7 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         "/api/health/live", "/api/health/ready", "/api/health/system", "/api/health/models", "/labels", "/api/labels",
         "/api/vocabularies", "/api/signs", "/api/signs/{glosses}",
         "/api/speech/engines", "/api/speech/transcribe", "/api/speech/translate", "/api/speech/synthesise",
+        "/api/speech/voice",
         "/v1/audio/transcriptions", "/v1/audio/speech",
         "/api/signs/sets", "/api/signs/sets/import", "/api/signs/sets/shared", "/api/signs/sets/copy",
         "/api/signs/sets/{set_id}", "/api/signs/sets/{set_id}/export", "/api/signs/sets/{set_id}/share",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -28,7 +29,7 @@ from tests.support.media import npz, video
 from tests.support.problems import assert_problem
 from tests.support.recognisers import performance
 from tests.support.serving import client_of, running, served
-from tests.support.speech import huge_wav, need, need_all, spoken, tone, wav
+from tests.support.speech import huge_wav, music, need, need_all, spoken, tone, wav
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -92,10 +93,30 @@ async def test_formats_are_read(form: audio.Format) -> None:
 async def test_nothing_is_heard_in_silence_noise_and_tones(client: httpx.AsyncClient) -> None:
     need_all()
     noise = np.random.default_rng(0).normal(0, 300, 48_000).astype(np.int16)
-    for samples in (np.zeros(48_000, np.int16), noise, tone(3)):
+    for samples in (np.zeros(48_000, np.int16), noise, tone(3), music(3)):
         answer = await transcribed(client, wav(samples), language="en")
         assert (answer.status_code, answer.json()["text"]) == (200, "")
         assert answer.json()["duration_s"] == 3.0
+
+
+async def test_nor_in_live_speech(app: FastAPI) -> None:
+    need_all()
+    noise = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
+    for samples in (
+        np.zeros(48_000, np.float32),
+        noise,
+        audio.from_int16(tone(3).tobytes()),
+        audio.from_int16(music(3).tobytes()),
+    ):
+        heard = await asyncio.to_thread(app.state.services.speech.transcriber().draft, samples, None)
+        assert (heard.text, heard.duration_s) == ("", 3.0)
+
+
+async def test_an_unsupported_language_is_refused(client: httpx.AsyncClient) -> None:
+    need_all()
+    assert_problem(await transcribed(client, wav(tone(1)), language="fr"), 422, "invalid_request")
+    body = {"text": "Bonjour.", "source": "fr", "target": "en"}
+    assert_problem(await client.post("/api/speech/translate", json=body), 422, "invalid_request")
 
 
 async def test_stereo_at_192_khz_is_read() -> None:
@@ -275,6 +296,40 @@ async def test_signs_come_with_their_spanish(app: FastAPI, client: httpx.AsyncCl
     assert all(event["text"]["es"] for event in captions if event["sentence"])
     assert not [event for event in events if event["type"] == "warning"]
     assert events[-1]["type"] == "done"
+
+
+async def test_signs_are_read_aloud(app: FastAPI) -> None:
+    need(Apertium(), Espeak())
+    async with served(app) as host, websockets.connect(f"ws://{host}/api/ws/stream") as socket:
+        await socket.send(json.dumps({"type": "start", "voice": "es"}))
+        for i, points in enumerate(performance(60)):
+            await socket.send(json.dumps({"type": "landmarks", "points": points.tolist(), "timestamp": i * 40}))
+        await socket.send(json.dumps({"type": "stop"}))
+        events = []
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                events.append(json.loads(await socket.recv()))
+    assert (events[0]["config"]["voice"], events[0]["config"]["targets"]) == ("es", ["en", "es"])
+    finals = [event for event in events if event["type"] == "final" and event["sentence"]]
+    sound = [event for event in events if event["type"] == "audio"]
+    assert finals
+    assert [event["segment"] for event in sound if event["last"]] == [event["segment"] for event in finals]
+    assert {event["language"] for event in sound} == {"es"}
+    assert sum(len(base64.b64decode(event["data"])) for event in sound) > 24_000
+    assert events[-1]["type"] == "done"
+
+
+async def test_without_a_voice_captions_of_signs_go_on(tiny_settings: Settings) -> None:
+    async with (
+        running(tiny_settings.model_copy(update={"speech_voice": "off"})) as app,
+        served(app) as host,
+        websockets.connect(f"ws://{host}/api/ws/stream") as socket,
+    ):
+        await socket.send(json.dumps({"type": "start", "voice": "en"}))
+        await socket.send(json.dumps({"type": "stop"}))
+        ready, warning = json.loads(await socket.recv()), json.loads(await socket.recv())
+    assert (ready["type"], ready["config"]["voice"]) == ("ready", None)
+    assert (warning["code"], "SPEECH_VOICE" in warning["message"]) == ("no_voice", True)
 
 
 async def test_live_captions_go_on_when_the_translator_is_killed(app: FastAPI) -> None:

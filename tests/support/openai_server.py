@@ -19,9 +19,11 @@ PIECES = ["Necesito", " ir al", " médico."]
 class FakeOpenAI(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.behaviour = "well"
+        self.adds = ""
+        """What it adds to a sentence that it is to make fluent."""
         self.requests: list[tuple[str, str | None, bytes]] = []
 
     @property
@@ -64,6 +66,13 @@ class _Handler(BaseHTTPRequestHandler):
         content = b"[1, 2" if self.server.behaviour == "garbage" else json.dumps(answer).encode()
         self._stream("application/json", iter([content]))
 
+    def _said(self) -> list[str]:
+        asked = json.loads(self.server.requests[-1][2])["messages"][-1]["content"]
+        _, draft, sentence = asked.partition("\nDraft: ")
+        if not draft:
+            return PIECES
+        return [sentence.rstrip("."), self.server.adds, "!"]  # of glosses: the draft, and a mark of its own
+
     def _chat(self) -> Iterator[bytes]:
         match self.server.behaviour:
             case "garbage":
@@ -78,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "cut":
                 yield b'data: {"choices":[{"delta":{"content":"Nece"}}]}\n\n'
             case _:
-                for piece in PIECES:
+                for piece in self._said():
                     yield f"data: {json.dumps({'choices': [{'delta': {'content': piece}}]})}\r\n\r\n".encode()
                 yield b"data: [DONE]\n\n"
 
@@ -94,8 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def fake_openai() -> Iterator[FakeOpenAI]:
-    server = FakeOpenAI()
+def fake_openai(port: int = 0) -> Iterator[FakeOpenAI]:
+    server = FakeOpenAI(port)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -48,6 +48,17 @@ def tone(seconds: float, rate: int = 16_000) -> NDArray[np.int16]:
     return (8000 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(np.int16)
 
 
+def music(seconds: float) -> NDArray[np.int16]:
+    """Broken chords of plucked strings over a bass, and a beat."""
+    time = np.arange(int(seconds * 16_000)) / 16_000
+    beat = time % 0.25
+    note = np.array([220.0, 277.2, 329.6, 440.0])[(time / 0.25).astype(int) % 4]
+    strings = sum(np.sin(2 * np.pi * note * k * time) / k for k in range(1, 6)) * np.exp(-6 * beat)
+    drum = np.random.default_rng(0).normal(size=len(time)) * np.exp(-60 * (time % 0.5))
+    mixed = 0.4 * strings + 0.4 * np.sin(2 * np.pi * 110 * time) + 0.3 * drum
+    return (6000 * mixed).clip(-32_000, 32_000).astype(np.int16)
+
+
 def huge_wav(path: Path, hours: float) -> None:
     """A sparse file of that length."""
     rate, size = 16_000, int(hours * 3600) * 32_000

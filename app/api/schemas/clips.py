@@ -94,6 +94,9 @@ class Prediction(BaseModel):
 
     gloss: list[str] = Field(description="The signs in order; empty when none was recognised.")
     sentence: str = Field(description="The signs as an English sentence; empty when none was recognised.")
+    by_rules: str | None = Field(
+        None, description="The sentence as the rules made it, where a chat model has rewritten it; null else."
+    )
     confidence: float = Field(ge=0, le=1, description="Mean confidence of the signs; 0 when there is none.")
     fps: float = Field(gt=0, description="Frame rate of the recogniser, in frames per second.")
     frame_count: int = Field(ge=0, description="Frames processed.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -123,6 +124,22 @@ class SynthesiseRequest(BaseModel):
     text: str = Field(description="At most 5,000 characters.")
     language: Language | None = Field(None, description="Without it, the language is guessed from the text.")
     format: Literal["wav", "ogg"] = Field("wav", description="16-bit WAV, or Ogg with Opus.")
+    own_voice: bool = Field(
+        False, description="In one's own voice (PUT /api/speech/voice); the header Own-Voice says what became of it."
+    )
+
+
+class OwnVoiceInfo(BaseModel):
+    """A sample of one's own voice."""
+
+    consent: str = Field(description="What was agreed to.")
+    consented_at: datetime
+    duration_s: float = Field(ge=0)
+    pitch_hz: float = Field(description="How high the voice is.")
+    characters_a_s: float | None = Field(description="How fast it speaks; null where nothing could write it down.")
+    used_as: Literal["cloned", "fitted", "none"] = Field(
+        description="What this service makes of it: the same voice, its own with pitch and pace fitted, or nothing."
+    )
 
 
 class EngineEntry(BaseModel):
@@ -163,6 +180,6 @@ class OpenAISpeechRequest(BaseModel):
 
     input: str = Field(description="At most 5,000 characters.")
     model: str = Field("", max_length=200, description="Any; the engine of this service speaks.")
-    voice: str | dict[str, str] = Field("", description="Any; a voice of the language is chosen.")
+    voice: str | dict[str, str] = Field("", description="`own`: one's own; of any other, the one of the language.")
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     language: Language | None = Field(None, description="Not in OpenAI's API; without it, it is guessed from the text.")

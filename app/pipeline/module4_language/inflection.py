@@ -88,6 +88,11 @@ def word_classes(word: str) -> frozenset[str]:
     return frozenset(classes)
 
 
+def lemmas(word: str) -> frozenset[str]:
+    """What ``word`` may be an inflected form of, as any part of speech."""
+    return frozenset(lemma for found in _lemminflect().getAllLemmas(word).values() for lemma in found)
+
+
 @lru_cache(maxsize=8192)
 def english_lemmas(word: str) -> dict[str, tuple[str, ...]]:
     """Class of word (NOUN, VERB, ADJ, ADV, AUX, PROPN) -> its lemmas by the dictionary; empty for an unknown word. Not

@@ -53,9 +53,10 @@ def check_voice(plan: Plan) -> None:
         raise PlanLimit(f"The plan {plan.title} has no voice. GET /api/billing/plans lists the plans.", limit="voice")
 
 
-def reading_with(vocabulary: object, size: int = 0, targets: Iterable[str] = ()) -> partial[None]:
-    """A check for `Credits.reserve`. targets: languages of the captions, where the client may choose them."""
-    return partial(_check, vocabulary=vocabulary, size=size, targets=targets)
+def reading_with(vocabulary: object, size: int = 0, targets: Iterable[str] = (), voice: bool = False) -> partial[None]:
+    """A check for `Credits.reserve`. targets: languages of the captions, where the client may choose them. voice:
+    whether they are read aloud."""
+    return partial(_check, vocabulary=vocabulary, size=size, targets=targets, voice=voice)
 
 
 def speaking(languages_used: Iterable[str], voice: bool = False, size: int = 0) -> partial[None]:
@@ -71,7 +72,9 @@ def _check_speech(account: Account, used: tuple[str, ...], voice: bool, size: in
         check_voice(account.plan)
 
 
-def _check(account: Account, vocabulary: object, size: int, targets: Iterable[str]) -> None:
+def _check(account: Account, vocabulary: object, size: int, targets: Iterable[str], voice: bool) -> None:
     check_upload(account.plan, size)
     check_vocabulary(account.plan, vocabulary)
     languages(account.plan, targets)
+    if voice:
+        check_voice(account.plan)

@@ -46,6 +46,10 @@ class Start(commands.Start):
     """ISO 639-3 code; default: that of the recogniser."""
     targets: tuple[Annotated[str, Field(max_length=8)], ...] = Field(default=("en",), max_length=4)
     """Languages of the sentences."""
+    voice: Literal["en", "es"] | None = None
+    """Read finished sentences aloud in this language, which becomes one of `targets`."""
+    own_voice: bool = False
+    """In one's own voice (`PUT /api/speech/voice`), as far as the engine can."""
     interim: bool = True
     """Send partials."""
     window: int | None = Field(default=None, ge=16, le=512)

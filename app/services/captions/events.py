@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.pipeline.recogniser import Recogniser
 from app.services.conversation import events
-from app.services.conversation.events import Closing, Error, Pong, Warning
+from app.services.conversation.events import Audio, Closing, Error, Pong, Warning
 
 #: Slots of the outbox.
 PARTIAL, LANDMARKS = 0, 1
@@ -31,6 +31,9 @@ class Config(_Part):
     aspect: float | None
     save: bool
     landmarks: bool
+    voice: str | None
+    own_voice: str | None = None
+    """What the voice makes of one's own: `cloned`, `fitted` or `none`; null: not asked for."""
     vocabulary: str
     """Its name; `custom` for a list of glosses."""
     sign_sets: tuple[str, ...] = ()
@@ -132,6 +135,8 @@ class _Caption(events.Event):
     """The signs, separated by spaces."""
     sentence: str
     """In English."""
+    by_rules: str | None = None
+    """The sentence as the rules made it, where a chat model has rewritten it."""
     text: SentenceText
     """The sentence by language: `en`, `es`."""
     confidence: float
@@ -235,6 +240,7 @@ CaptionEvent = Annotated[
     | Final
     | VocabularyChanged
     | FoundLandmarks
+    | Audio
     | Stats
     | Warning
     | Error

@@ -31,9 +31,11 @@ from app.services.captions.session import FINISH_S, Counters, LiveSession
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.events import Event
 from app.services.conversation.sessions import Entry, LiveSessions, Times
+from app.services.conversation.spoken import Speaker, Voices, speaker_for
 from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History, checked_owner
 from app.services.recognition.model_host import ModelHost
+from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.vocabularies import Vocabulary, reading_with
 from app.services.signs.reading import found
 from app.services.signs.service import SignSets
@@ -69,11 +71,14 @@ class LiveHub(LiveSessions[_Entry]):
         history: History | None = None,
         sign_sets: SignSets | None = None,
         translator: PatientTranslator | None = None,
+        voices: Voices | None = None,
+        rewriter: SentenceRewriter | None = None,
     ) -> None:
         """host: reads the windows, names the recogniser of new sessions. landmarks: opens a track for each camera.
         credits: pay for sessions; None: all are free. history: keeps the captions of sessions that ask for it.
-        sign_sets: finds those that sessions read with. translator: for captions in Spanish."""
-        self._sign_sets, self._translator = sign_sets, translator
+        sign_sets: finds those that sessions read with. translator: for captions in Spanish. voices: read them aloud.
+        rewriter: makes finals fluent."""
+        self._sign_sets, self._translator, self._voices, self._rewriter = sign_sets, translator, voices, rewriter
         self._credits, self._history = credits, history
         if credits is not None:
             credits.drop_lost.append(self.drop_lost)
@@ -144,6 +149,14 @@ class LiveHub(LiveSessions[_Entry]):
         known = recogniser.sign_language
         if start.sign_language not in (None, known) and known != UNDETERMINED:
             raise errors.BadStart(f"sign_language: this service reads '{known}', not '{start.sign_language}'.")
+        speaker, no_voice, no_own_voice = None, None, None
+        if start.voice is not None:
+            try:
+                speaker, no_own_voice = await self._speaker(start, principal)
+            except errors.ServiceError as problem:
+                no_voice = problem.detail
+            targets = start.targets if start.voice in start.targets else (*start.targets, start.voice)
+            start = start.model_copy(update={"targets": targets})
         translator = self._translator if "es" in start.targets else None
         if translator is not None and not await asyncio.to_thread(translator.available):
             translator = None
@@ -167,6 +180,7 @@ class LiveHub(LiveSessions[_Entry]):
         targets, left_out = (start.targets, ()) if plan is None else plan_limits.languages(plan, start.targets)
         settings = {
             "targets": targets,
+            "voice": start.voice if start.voice in targets and speaker is not None else None,
             "window": config.window,
             "stride": config.stride,
             "sign_language": start.sign_language or known,
@@ -182,6 +196,7 @@ class LiveHub(LiveSessions[_Entry]):
             on_final=self._count_signs,
             find=partial(found, self._sign_sets, self._host, principal),
         )
+        session.own_voice = speaker.own if speaker is not None else None
         if self._credits is not None and reservation is not None and plan is not None:
             session.charge = LiveCharge(self._credits, reservation, plan, session)
         not_saved = self._keep(session) if start.save else None
@@ -196,12 +211,26 @@ class LiveHub(LiveSessions[_Entry]):
         if plan is not None:
             for target in left_out:
                 session.warn("plan_limit", f"The plan {plan.title} has no captions in '{target}': they are left out.")
-        if "es" in targets and translator is not None:
-            session.translate_with(translator)
+        if "es" not in targets:
+            translator = None
+        if translator is not None or self._rewriter is not None:
+            session.complete_with(translator, self._rewriter)
+        if session.start.voice is not None and speaker is not None:
+            session.speak_with(speaker.speak, session.start.voice)
+        if no_voice is not None:
+            session.warn("no_voice", no_voice)
+        if no_own_voice is not None:
+            session.warn("no_own_voice", no_own_voice)
         for target in targets:
             if target != "en" and not (target == "es" and session.translates):
                 session.warn("no_translation", f"No translation to '{target}' is installed.")
         return session
+
+    async def _speaker(self, start: Start, principal: Principal) -> tuple[Speaker, str | None]:
+        """As `speaker_for`."""
+        if self._voices is None:
+            raise errors.SpeechUnavailable("This service has no voice.")
+        return await speaker_for(self._voices, principal, start.own_voice)
 
     def _keep(self, session: LiveSession) -> str | None:
         """Record its captions; why not, where that is impossible."""
@@ -225,7 +254,7 @@ class LiveHub(LiveSessions[_Entry]):
         """Credits for the beginning of a session, see `hold`."""
         if self._credits is None:
             return None
-        check = plan_limits.reading_with(start.vocabulary, targets=start.targets)
+        check = plan_limits.reading_with(start.vocabulary, targets=start.targets, voice=start.voice is not None)
         return await hold(self._credits, principal, check)
 
     def _open_camera(self, client: CameraClient) -> Camera:
@@ -311,7 +340,7 @@ def _ready(session: LiveSession) -> Ready:
     return Ready(
         session_id=session.id,
         resume_token=session.token,
-        config=Config(**start.model_dump(exclude={"type", "resume", "follow"})),
+        config=Config(**start.model_dump(exclude={"type", "resume", "follow"}) | {"own_voice": session.own_voice}),
         model=RecogniserInfo(
             id=recogniser.model_id,
             glosses=len(recogniser.whole.vocabulary),

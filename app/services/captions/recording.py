@@ -46,7 +46,7 @@ class LiveRecord:
             "glosses": [gloss.model_dump(exclude={"final"}) for gloss in event.gloss],
             "gloss_text": event.gloss_text,
             "sentence": event.sentence,
-            "text": event.text.model_dump(),
+            "text": event.text.model_dump() | ({"by_rules": event.by_rules} if event.by_rules is not None else {}),
             "partials": self._partials,
             "confidence": event.confidence,
             "vocabulary": event.vocabulary,

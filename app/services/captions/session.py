@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.core.errors import BadTimestamp, InternalError, ServiceError, UnknownSignSet
 from app.core.principal import ANONYMOUS, Principal
 from app.pipeline.caption import milliseconds
+from app.pipeline.keypoints import NUM_POSE
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
@@ -37,11 +38,13 @@ from app.services.captions.events import (
 from app.services.captions.frames import FrameQueue
 from app.services.captions.meter import Meter
 from app.services.captions.recording import LiveRecord
-from app.services.captions.spanish import SpanishCaptions
+from app.services.captions.spanish import CompletedCaptions
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.events import Error
+from app.services.conversation.spoken import Speak, SpokenSentences
 from app.services.conversation.translation import PatientTranslator
+from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.scheduler import Client, Lane
 from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_with
 
@@ -49,6 +52,9 @@ from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_wi
 MAX_WAITING_FRAMES = 250
 #: Under load a session's newest frames are read less often, but at least this often (seconds).
 MAX_LOOK_S = 1.0
+#: After so many seconds without a hand in sight, and with no sentence open, nothing can be read; a look now and then
+#: (seconds) is enough then. The next hand is looked at as soon as any other.
+RESTED_S, RESTING_LOOK_S = 1.5, 1.0
 #: Seconds between two landmark events to a client that draws them, at least.
 SHOW_S = 1 / 12
 #: Seconds to process what was received before a session ends.
@@ -98,7 +104,10 @@ class LiveSession(BaseSession):
         """Where its captions are kept; None: nowhere."""
         self.publish: Callable[[Partial | Final], None] | None = None
         """Shows its captions to who follows them; None: nobody can."""
-        self._spanish: SpanishCaptions | None = None
+        self._completed: CompletedCaptions | None = None
+        self.own_voice: str | None = None
+        """What the voice makes of the person's own; None: not asked for."""
+        self._voice: tuple[str, SpokenSentences] | None = None
         self._meter = Meter()
         self.recogniser: Recogniser = stream.recogniser
         """The recogniser of this session, with the vocabulary that it asked for last."""
@@ -119,6 +128,7 @@ class LiveSession(BaseSession):
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._looked_s = 0.0  # stream time of the newest frame the model was given
         self._added_s = -1.0  # stream time of the newest frame that was queued for the model
+        self._hand_s = 0.0  # stream time of the newest frame with a hand
         self._shown_at = 0.0  # when landmarks were last due to be sent back
         self._read_until = 0.0  # arrival of the newest frame the model was given
         self._lag_due = False  # the model's next answer covers new frames
@@ -163,13 +173,17 @@ class LiveSession(BaseSession):
         self.send_event(VocabularyChanged(vocabulary=VocabularyInUse.of(self.recogniser)))
         self._lane.wants_turn(self)
 
-    def translate_with(self, translator: PatientTranslator) -> None:
-        """Send captions in Spanish too."""
-        self._spanish = SpanishCaptions(translator, self._send_caption, self.warn)
+    def complete_with(self, translator: PatientTranslator | None, rewriter: SentenceRewriter | None) -> None:
+        """Send captions in Spanish too, and finals rewritten; None: not."""
+        self._completed = CompletedCaptions(translator, rewriter, self._send_caption, self.warn)
+
+    def speak_with(self, speak: Speak, language: str) -> None:
+        """Read its finals aloud."""
+        self._voice = language, SpokenSentences(speak, self.outbox, self.send_event, self.warn)
 
     @property
     def translates(self) -> bool:
-        return self._spanish is not None
+        return self._completed is not None and self._completed.translates
 
     @property
     def used_s(self) -> float:
@@ -205,8 +219,10 @@ class LiveSession(BaseSession):
         """Release its resources."""
         self._taking, self.finished = False, True
         self._lane.forget(self)
-        if self._spanish is not None:
-            await self._spanish.close()
+        if self._completed is not None:
+            await self._completed.close()
+        if self._voice is not None:
+            await self._voice[1].close()
         if self._camera is not None:
             await self._camera.close()
 
@@ -258,6 +274,8 @@ class LiveSession(BaseSession):
         what the recogniser's RGB encoder made of their images, if it has one and there were any."""
         self._frames.add(points, times, arrived, rgb)
         self._added_s = times[-1]
+        if points[:, NUM_POSE:].any():
+            self._hand_s = times[-1]
         while self._frames.count > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
@@ -329,8 +347,10 @@ class LiveSession(BaseSession):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s / 2):
                     await self._at_rest.wait()
-                    if self._spanish is not None:
-                        await self._spanish.sent()
+                    if self._completed is not None:
+                        await self._completed.sent()
+                    if self._voice is not None:
+                        await self._voice[1].spoken()
                 return
             last_resort()
 
@@ -350,6 +370,8 @@ class LiveSession(BaseSession):
             return False
         # Reading more often than the machine can answer would only increase the delay.
         rest_s = max(self._partial_s, min(2 * self._lane.delay_s, MAX_LOOK_S))
+        if self._added_s > self._hand_s + RESTED_S and not self._captions.open:
+            rest_s = max(rest_s, RESTING_LOOK_S)
         return self._frames.last_s >= min(self._looked_s + rest_s, self._captions.pause_s)
 
     def take_work(self) -> LiveTurn | None:
@@ -381,8 +403,8 @@ class LiveSession(BaseSession):
             event = self._captions.event(update, self._lag_ms)
             if isinstance(event, Final):
                 self._on_final(event)
-            if event is not None and self._spanish is not None:
-                self._spanish.put(event)
+            if event is not None and self._completed is not None:
+                self._completed.put(event)
             elif event is not None:
                 self._send_caption(event)
         if not self._flush_asked:
@@ -396,6 +418,11 @@ class LiveSession(BaseSession):
             self.record.add(event)
         if self.publish is not None:
             self.publish(event)
+        if self._voice is not None and isinstance(event, Final):
+            language, spoken = self._voice
+            content = event.text.en if language == "en" else event.text.es
+            if content:
+                spoken.put(event.segment, content, language)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Captions of one session on their way to the client, with their Spanish."""
+"""Captions of one session on their way to the client: finals made fluent where that is on, all with their Spanish."""
 
 from __future__ import annotations
 
@@ -8,29 +8,46 @@ from collections.abc import Callable
 from app.services.captions.events import Final, Partial
 from app.services.conversation.completion import CompletedEvents
 from app.services.conversation.translation import PatientTranslator
+from app.services.recognition.rewriting import SentenceRewriter
 
 NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
 
 
-class SpanishCaptions(CompletedEvents):
+class CompletedCaptions(CompletedEvents):
     """Runs from its creation until `close`."""
 
     def __init__(
         self,
-        translator: PatientTranslator,
+        translator: PatientTranslator | None,
+        rewriter: SentenceRewriter | None,
         send: Callable[[Partial | Final], None],
         warn: Callable[[str, str], None],
     ) -> None:
-        super().__init__(self._with_spanish, send, "spanish-captions")
-        self._translator, self._warn = translator, warn
+        """translator, rewriter: None where captions are not translated, or not rewritten."""
+        super().__init__(self._completed, send, "completed-captions")
+        self._translator, self._rewriter, self._warn = translator, rewriter, warn
         self._without = False
 
-    async def _with_spanish(self, event: Partial | Final) -> Partial | Final:
+    @property
+    def translates(self) -> bool:
+        return self._translator is not None
+
+    async def _completed(self, event: Partial | Final) -> Partial | Final:
         began = time.monotonic()
-        spanish = await self._translator.translate(event.sentence, "en", "es")
-        if spanish is None and not self._without:
-            self._warn("no_translation", NO_TRANSLATION)
-        self._without = spanish is None
+        if isinstance(event, Final) and self._rewriter is not None:
+            event = await self._fluent(event, self._rewriter)
+        if self._translator is not None:
+            spanish = await self._translator.translate(event.sentence, "en", "es")
+            if spanish is None and not self._without:
+                self._warn("no_translation", NO_TRANSLATION)
+            self._without = spanish is None
+            event = event.model_copy(update={"text": event.text.model_copy(update={"es": spanish})})
         late_ms = (time.monotonic() - began) * 1000
-        text = event.text.model_copy(update={"es": spanish})
-        return event.model_copy(update={"text": text, "lag_ms": round(event.lag_ms + late_ms, 1)})
+        return event.model_copy(update={"lag_ms": round(event.lag_ms + late_ms, 1)})
+
+    async def _fluent(self, event: Final, rewriter: SentenceRewriter) -> Final:
+        fluent = await rewriter.rewritten([sign.gloss for sign in event.gloss], event.sentence)
+        if fluent is None:
+            return event
+        text = event.text.model_copy(update={"en": fluent})
+        return event.model_copy(update={"sentence": fluent, "text": text, "by_rules": event.sentence})

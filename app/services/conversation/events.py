@@ -37,6 +37,21 @@ class Ready(Event):
     """Must be sent with `session_id` to resume."""
 
 
+class Audio(Event):
+    """A piece of a finished sentence read aloud, where `start` asked for a voice."""
+
+    outlives_connection: ClassVar[bool] = False
+    type: Literal["audio"] = "audio"
+    segment: int
+    language: str
+    rate: int
+    """Samples per second."""
+    data: str
+    """Base64 of 16-bit little-endian mono samples."""
+    last: bool
+    """Whether it is the last piece of the sentence."""
+
+
 class Warning(Event):
     """Something was dropped or changed; the session continues."""
 

@@ -35,9 +35,12 @@ class PatientTranslator:
         available: Callable[[], bool],
         wait_s: float = WAIT_S,
         now: Callable[[], float] = time.monotonic,
+        what: str = "translation",
     ) -> None:
-        """available: whether a translator is installed; asked for each session, so it has to be quick."""
+        """available: whether a translator is installed; asked for each session, so it has to be quick. what: its
+        name in the log."""
         self._translate, self.available, self._wait_s, self._now = translate, available, wait_s, now
+        self._what = what
         self._known: OrderedDict[tuple[str, str, str], str] = OrderedDict()
         self._down_until = 0.0
         self._running: dict[tuple[str, str, str], asyncio.Future[str]] = {}
@@ -81,5 +84,5 @@ class PatientTranslator:
 
     def _fail(self, why: str) -> None:
         if self._now() >= self._down_until:
-            logger.warning("captions go on without translation: {}", why)
+            logger.warning("captions go on without {}: {}", self._what, why)
         self._down_until = self._now() + RETRY_S

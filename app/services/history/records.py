@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from app.pipeline.caption import milliseconds
+from app.pipeline.caption import Caption, milliseconds
 from app.pipeline.module4_language import to_english
 from app.services.recognition.service import ClipResult
 from app.services.recognition.subtitles import runs
@@ -75,7 +75,7 @@ def of_clip(user_id: UUID, result: ClipResult, credits: int) -> list[Record]:
             ],
             "gloss_text": " ".join(glosses),
             "sentence": sentence,
-            "text": caption.text if len(parts) == 1 else {"en": sentence, "es": result.spanish.get(sentence)},
+            "text": _text(caption) if len(parts) == 1 else {"en": sentence, "es": result.spanish.get(sentence)},
             "partials": [],
             "confidence": round(sum(sign.confidence for sign in signs) / len(signs), 4),
             "vocabulary": caption.vocabulary,
@@ -83,3 +83,8 @@ def of_clip(user_id: UUID, result: ClipResult, credits: int) -> list[Record]:
         }
         records.append(Line(session_id, values))
     return records
+
+
+def _text(caption: Caption) -> dict[str, str | None]:
+    """By language; beside it the sentence of the rules, where another one has taken its place."""
+    return caption.text | ({"by_rules": caption.by_rules} if caption.by_rules is not None else {})

@@ -39,6 +39,7 @@ from app.services.recognition import clips
 from app.services.recognition.device_faults import raising_device_errors
 from app.services.recognition.errors import pipeline_errors_as_service_errors
 from app.services.recognition.model_host import ModelHost
+from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.subtitles import runs
 from app.services.recognition.vocabularies import Wanted, reading_with
 
@@ -59,6 +60,8 @@ class ClipResult:
     """Name of the vocabulary it read with."""
     sign_language: str
     """ISO 639-3 code."""
+    rewritten: str | None = None
+    """The sentence made fluent by a chat model; None where the one of the rules stands."""
     spanish: Mapping[str, str] = field(default_factory=dict)
     """What was translated: English sentence -> Spanish."""
 
@@ -66,6 +69,8 @@ class ClipResult:
     def caption(self) -> Caption:
         """What every door renders."""
         caption = Caption.of_recognition(self.recognition, self.model, self.vocabulary, self.warnings)
+        if self.rewritten is not None:
+            caption = replace(caption, sentence=self.rewritten, by_rules=caption.sentence)
         return replace(caption, spanish=self.spanish.get(caption.sentence))
 
 
@@ -83,9 +88,11 @@ class ClipService:
         landmarks: LandmarkEngine,
         metrics: Metrics,
         spanish: Callable[[str], Awaitable[str | None]] = not_translated,
+        rewriter: SentenceRewriter | None = None,
     ) -> None:
-        """spanish: an English sentence in Spanish; None where that is not to be had."""
-        self._spanish = spanish
+        """spanish: an English sentence in Spanish; None where that is not to be had. rewriter: makes sentences
+        fluent."""
+        self._spanish, self._rewriter = spanish, rewriter
         self._settings, self._host, self._landmarks, self._metrics = settings, host, landmarks, metrics
         self._on_stage = metrics.stages("clip")
         #: Clips that are waiting or being read.
@@ -201,15 +208,18 @@ class ClipService:
                 self._on_stage(stage, seconds)
             self._metrics.clips_read.inc()
             self._metrics.count_signs("clip", ((s.confidence, s.unsure) for s in recognition.segments))
-        translated = await self._in_spanish(recognition, recogniser.sign_language)
+        glosses, fluent = [sign.gloss for sign in recognition.segments], None
+        if self._rewriter is not None:
+            fluent = await self._rewriter.rewritten(glosses, recognition.sentence)
+        translated = await self._in_spanish(recognition, fluent, recogniser.sign_language)
         seconds = time.perf_counter() - began
         read_by = recogniser.model_id, recogniser.reads, recogniser.sign_language
-        return ClipResult(recognition, warnings, seconds, *read_by, translated)
+        return ClipResult(recognition, warnings, seconds, *read_by, fluent, translated)
 
-    async def _in_spanish(self, found: Recognition, sign_language: str) -> dict[str, str]:
+    async def _in_spanish(self, found: Recognition, fluent: str | None, sign_language: str) -> dict[str, str]:
         """The whole sentence, and of a clip with pauses what is signed between them, by their English."""
         parts = runs(found.segments)
-        english = [found.sentence]
+        english = [fluent or found.sentence]
         if len(parts) > 1:
             english += [to_english([sign.gloss for sign in part], sign_language) for part in parts]
         translated: dict[str, str] = {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from app.core.settings import Settings
 from app.speech.engines import Availability, Engine, Job, LiveTranscriber, Translator, Voice
-from app.speech.openai_server import OpenAITranscriber, OpenAITranslator, OpenAIVoice, Server
+from app.speech.openai_server import OpenAIRewriter, OpenAITranscriber, OpenAITranslator, OpenAIVoice, Server
 from app.speech.transcription.whisper import Whisper
 from app.speech.translation.apertium import Apertium
 from app.speech.translation.everyday import Everyday
@@ -39,6 +40,7 @@ class Engines:
     transcribers: tuple[LiveTranscriber, ...]
     translators: tuple[Translator, ...]
     voices: tuple[Voice, ...]
+    rewriter: OpenAIRewriter
 
     @classmethod
     def of(cls, settings: Settings, device: str) -> Engines:
@@ -49,7 +51,12 @@ class Engines:
             return None if settings.speech_api_url is None else Server(settings.speech_api_url, key, model)
 
         transcribers: tuple[LiveTranscriber, ...] = (
-            Whisper(settings.whisper_model, device, settings.data_dir / "speech", settings.whisper_threads),
+            Whisper(
+                settings.whisper_model,
+                device,
+                settings.data_dir / "speech",
+                settings.whisper_threads or max(1, (os.cpu_count() or 2) // 2),
+            ),
             OpenAITranscriber(server(settings.speech_api_transcription_model)),
         )
         translators: tuple[Translator, ...] = (
@@ -59,7 +66,9 @@ class Engines:
         voices: tuple[Voice, ...] = (
             Espeak(),
             Piper(settings.piper_voices),
-            OpenAIVoice(server(settings.speech_api_voice_model), settings.speech_api_voices),
+            OpenAIVoice(
+                server(settings.speech_api_voice_model), settings.speech_api_voices, clones=settings.speech_api_clones
+            ),
         )
         by_server = "openai" if settings.speech_api_url is not None else None
         local_voice = "piper" if settings.piper_voices else "espeak-ng"
@@ -70,6 +79,7 @@ class Engines:
             transcribers=transcribers,
             translators=translators,
             voices=voices,
+            rewriter=OpenAIRewriter(server(settings.speech_api_rewriting_model), 2 * settings.rewriting_wait_s + 1),
         )
 
     def listed(self) -> list[Listed]:
@@ -82,7 +92,7 @@ class Engines:
         return [Listed(job, e.name, e is chosen, e.availability()) for job, chosen, all_ in rows for e in all_]
 
     def close(self) -> None:
-        for engine in (*self.transcribers, *self.translators, *self.voices):
+        for engine in (*self.transcribers, *self.translators, *self.voices, self.rewriter):
             engine.close()
 
 

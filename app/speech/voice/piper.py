@@ -6,9 +6,9 @@ import importlib.util
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from app.speech.engines import Availability, EngineFailed, EngineMissing, Sound, UnsupportedLanguage, known
+from app.speech.engines import Availability, EngineFailed, EngineMissing, Reference, Sound, UnsupportedLanguage, known
 from app.speech.text import cleaned, sentences
 
 
@@ -16,6 +16,7 @@ class Piper:
     """A Voice. Thread-safe: one sentence at a time."""
 
     name = "piper"
+    own: Literal["cloned", "fitted", "none"] = "none"
 
     def __init__(self, voices: Mapping[str, Path]) -> None:
         """voices: the file of each language."""
@@ -32,7 +33,7 @@ class Piper:
             return Availability(False, "piper-tts is not installed.", "python -m pip install piper-tts")
         return Availability(True, f"Piper: {', '.join(f'{code} {file.stem}' for code, file in self._files.items())}")
 
-    def speak(self, text: str, language: str) -> Iterator[Sound]:
+    def speak(self, text: str, language: str, reference: Reference | None = None) -> Iterator[Sound]:
         found = self.availability()
         if not found.available:
             raise EngineMissing(found)

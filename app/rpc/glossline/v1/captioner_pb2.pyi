@@ -80,7 +80,7 @@ class PackedPoints(_message.Message):
     def __init__(self, float32: _Optional[bytes] = ..., float16: _Optional[bytes] = ...) -> None: ...
 
 class Recognition(_message.Message):
-    __slots__ = ("gloss", "sentence", "confidence", "fps", "frame_count", "duration_s", "segments", "text", "attention", "warnings", "processing_time_s", "model", "vocabulary")
+    __slots__ = ("gloss", "sentence", "confidence", "fps", "frame_count", "duration_s", "segments", "text", "attention", "warnings", "processing_time_s", "model", "vocabulary", "by_rules")
     GLOSS_FIELD_NUMBER: _ClassVar[int]
     SENTENCE_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class Recognition(_message.Message):
     PROCESSING_TIME_S_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    BY_RULES_FIELD_NUMBER: _ClassVar[int]
     gloss: _containers.RepeatedScalarFieldContainer[str]
     sentence: str
     confidence: float
@@ -107,7 +108,8 @@ class Recognition(_message.Message):
     processing_time_s: float
     model: str
     vocabulary: str
-    def __init__(self, gloss: _Optional[_Iterable[str]] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., fps: _Optional[float] = ..., frame_count: _Optional[int] = ..., duration_s: _Optional[float] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[ClipWarning, _Mapping]]] = ..., processing_time_s: _Optional[float] = ..., model: _Optional[str] = ..., vocabulary: _Optional[str] = ...) -> None: ...
+    by_rules: str
+    def __init__(self, gloss: _Optional[_Iterable[str]] = ..., sentence: _Optional[str] = ..., confidence: _Optional[float] = ..., fps: _Optional[float] = ..., frame_count: _Optional[int] = ..., duration_s: _Optional[float] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[ClipWarning, _Mapping]]] = ..., processing_time_s: _Optional[float] = ..., model: _Optional[str] = ..., vocabulary: _Optional[str] = ..., by_rules: _Optional[str] = ...) -> None: ...
 
 class Segment(_message.Message):
     __slots__ = ("gloss", "start_s", "end_s", "confidence", "unsure")
@@ -194,7 +196,7 @@ class StreamCaptionsRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., landmarks: _Optional[_Union[Landmarks, _Mapping]] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., pause: _Optional[_Union[Pause, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary", "sign_sets", "follow")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "resume", "landmarks", "vocabulary", "sign_sets", "follow", "voice", "own_voice")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -209,6 +211,8 @@ class Start(_message.Message):
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    VOICE_FIELD_NUMBER: _ClassVar[int]
+    OWN_VOICE_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -223,7 +227,9 @@ class Start(_message.Message):
     vocabulary: Vocabulary
     sign_sets: _containers.RepeatedScalarFieldContainer[str]
     follow: str
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ..., follow: _Optional[str] = ...) -> None: ...
+    voice: str
+    own_voice: bool
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., landmarks: bool = ..., vocabulary: _Optional[_Union[Vocabulary, _Mapping]] = ..., sign_sets: _Optional[_Iterable[str]] = ..., follow: _Optional[str] = ..., voice: _Optional[str] = ..., own_voice: bool = ...) -> None: ...
 
 class Resume(_message.Message):
     __slots__ = ("session_id", "token", "last_seq")
@@ -276,7 +282,7 @@ class Stop(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamCaptionsResponse(_message.Message):
-    __slots__ = ("seq", "ready", "partial", "final", "stats", "warning", "error", "closing", "done", "pong", "landmarks", "vocabulary")
+    __slots__ = ("seq", "ready", "partial", "final", "stats", "warning", "error", "closing", "done", "pong", "landmarks", "vocabulary", "audio")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     PARTIAL_FIELD_NUMBER: _ClassVar[int]
@@ -289,6 +295,7 @@ class StreamCaptionsResponse(_message.Message):
     PONG_FIELD_NUMBER: _ClassVar[int]
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
     seq: int
     ready: Ready
     partial: Caption
@@ -301,7 +308,8 @@ class StreamCaptionsResponse(_message.Message):
     pong: Pong
     landmarks: FoundLandmarks
     vocabulary: VocabularyChanged
-    def __init__(self, seq: _Optional[int] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., partial: _Optional[_Union[Caption, _Mapping]] = ..., final: _Optional[_Union[Caption, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., warning: _Optional[_Union[Warning, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closing: _Optional[_Union[Closing, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., landmarks: _Optional[_Union[FoundLandmarks, _Mapping]] = ..., vocabulary: _Optional[_Union[VocabularyChanged, _Mapping]] = ...) -> None: ...
+    audio: Audio
+    def __init__(self, seq: _Optional[int] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., partial: _Optional[_Union[Caption, _Mapping]] = ..., final: _Optional[_Union[Caption, _Mapping]] = ..., stats: _Optional[_Union[Stats, _Mapping]] = ..., warning: _Optional[_Union[Warning, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., closing: _Optional[_Union[Closing, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., landmarks: _Optional[_Union[FoundLandmarks, _Mapping]] = ..., vocabulary: _Optional[_Union[VocabularyChanged, _Mapping]] = ..., audio: _Optional[_Union[Audio, _Mapping]] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ("session_id", "resume_token", "config", "model", "limits", "vocabulary", "history_id")
@@ -336,7 +344,7 @@ class VocabularyChanged(_message.Message):
     def __init__(self, vocabulary: _Optional[_Union[VocabularyInUse, _Mapping]] = ...) -> None: ...
 
 class Config(_message.Message):
-    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks", "vocabulary", "sign_sets")
+    __slots__ = ("sign_language", "targets", "interim", "window", "stride", "endpoint_ms", "fps", "aspect", "save", "landmarks", "vocabulary", "sign_sets", "voice", "own_voice")
     SIGN_LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     INTERIM_FIELD_NUMBER: _ClassVar[int]
@@ -349,6 +357,8 @@ class Config(_message.Message):
     LANDMARKS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
     SIGN_SETS_FIELD_NUMBER: _ClassVar[int]
+    VOICE_FIELD_NUMBER: _ClassVar[int]
+    OWN_VOICE_FIELD_NUMBER: _ClassVar[int]
     sign_language: str
     targets: _containers.RepeatedScalarFieldContainer[str]
     interim: bool
@@ -361,7 +371,9 @@ class Config(_message.Message):
     landmarks: bool
     vocabulary: str
     sign_sets: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ..., vocabulary: _Optional[str] = ..., sign_sets: _Optional[_Iterable[str]] = ...) -> None: ...
+    voice: str
+    own_voice: str
+    def __init__(self, sign_language: _Optional[str] = ..., targets: _Optional[_Iterable[str]] = ..., interim: bool = ..., window: _Optional[int] = ..., stride: _Optional[int] = ..., endpoint_ms: _Optional[int] = ..., fps: _Optional[float] = ..., aspect: _Optional[float] = ..., save: bool = ..., landmarks: bool = ..., vocabulary: _Optional[str] = ..., sign_sets: _Optional[_Iterable[str]] = ..., voice: _Optional[str] = ..., own_voice: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("id", "glosses", "sign_language", "fps")
@@ -388,7 +400,7 @@ class Limits(_message.Message):
     def __init__(self, idle_s: _Optional[float] = ..., session_s: _Optional[float] = ..., resume_s: _Optional[float] = ..., landmark_frames_per_message: _Optional[int] = ...) -> None: ...
 
 class Caption(_message.Message):
-    __slots__ = ("segment", "revision", "start_ms", "end_ms", "until_ms", "gloss", "gloss_text", "sentence", "text", "confidence", "lag_ms", "attention", "reason", "vocabulary")
+    __slots__ = ("segment", "revision", "start_ms", "end_ms", "until_ms", "gloss", "gloss_text", "sentence", "text", "confidence", "lag_ms", "attention", "reason", "vocabulary", "by_rules")
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     START_MS_FIELD_NUMBER: _ClassVar[int]
@@ -403,6 +415,7 @@ class Caption(_message.Message):
     ATTENTION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    BY_RULES_FIELD_NUMBER: _ClassVar[int]
     segment: int
     revision: int
     start_ms: int
@@ -417,7 +430,8 @@ class Caption(_message.Message):
     attention: Attention
     reason: str
     vocabulary: str
-    def __init__(self, segment: _Optional[int] = ..., revision: _Optional[int] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., gloss: _Optional[_Iterable[_Union[Gloss, _Mapping]]] = ..., gloss_text: _Optional[str] = ..., sentence: _Optional[str] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., confidence: _Optional[float] = ..., lag_ms: _Optional[float] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., reason: _Optional[str] = ..., vocabulary: _Optional[str] = ...) -> None: ...
+    by_rules: str
+    def __init__(self, segment: _Optional[int] = ..., revision: _Optional[int] = ..., start_ms: _Optional[int] = ..., end_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., gloss: _Optional[_Iterable[_Union[Gloss, _Mapping]]] = ..., gloss_text: _Optional[str] = ..., sentence: _Optional[str] = ..., text: _Optional[_Union[Text, _Mapping]] = ..., confidence: _Optional[float] = ..., lag_ms: _Optional[float] = ..., attention: _Optional[_Union[Attention, _Mapping]] = ..., reason: _Optional[str] = ..., vocabulary: _Optional[str] = ..., by_rules: _Optional[str] = ...) -> None: ...
 
 class Gloss(_message.Message):
     __slots__ = ("gloss", "confidence", "start_ms", "end_ms", "final", "unsure")
@@ -442,6 +456,20 @@ class FoundLandmarks(_message.Message):
     points: PackedPoints
     at_ms: int
     def __init__(self, points: _Optional[_Union[PackedPoints, _Mapping]] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
+class Audio(_message.Message):
+    __slots__ = ("segment", "language", "rate", "data", "last")
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    segment: int
+    language: str
+    rate: int
+    data: bytes
+    last: bool
+    def __init__(self, segment: _Optional[int] = ..., language: _Optional[str] = ..., rate: _Optional[int] = ..., data: _Optional[bytes] = ..., last: bool = ...) -> None: ...
 
 class Stats(_message.Message):
     __slots__ = ("received", "used", "dropped", "lag_ms", "fps", "credits_remaining")

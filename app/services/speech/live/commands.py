@@ -25,6 +25,8 @@ class SpeechStart(commands.Start):
     """Languages of the captions."""
     voice: Literal["en", "es"] | None = None
     """Read finished sentences aloud in this language, unless they were spoken in it."""
+    own_voice: bool = False
+    """In one's own voice (`PUT /api/speech/voice`), as far as the engine can."""
     interim: bool = True
     """Send partials."""
     encoding: Literal["pcm16", "webm"] = "pcm16"

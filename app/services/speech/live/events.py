@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.services.conversation import events
-from app.services.conversation.events import Closing, Error, Pong, Warning
+from app.services.conversation.events import Audio, Closing, Error, Pong, Warning
 
 #: Slot of the outbox.
 PARTIAL = 0
@@ -23,6 +23,8 @@ class SpeechConfig(_Part):
     language: str | None
     targets: tuple[str, ...]
     voice: str | None
+    own_voice: str | None = None
+    """What the voice makes of one's own: `cloned`, `fitted` or `none`; null: not asked for."""
     interim: bool
     encoding: str
     rate: int
@@ -103,24 +105,10 @@ class SpeechFinal(_SpeechCaption):
     clears: ClassVar[tuple[int, ...]] = (PARTIAL,)
     kept: ClassVar[bool] = True
     type: Literal["final"] = "final"
-    reason: Literal["endpoint", "flush", "too_long"]
+    reason: Literal["endpoint", "flush", "too_long", "sentence"]
+    """Why it ended: `endpoint` (a pause), `flush`, `too_long`, or `sentence`: the next one has begun."""
     signs: Signed | None = None
     """`glosses`, `without_sign`; null: not asked for, or there is no English text."""
-
-
-class Audio(events.Event):
-    """A piece of a finished sentence read aloud, where `start` asked for a voice."""
-
-    outlives_connection: ClassVar[bool] = False
-    type: Literal["audio"] = "audio"
-    segment: int
-    language: str
-    rate: int
-    """Samples per second."""
-    data: str
-    """Base64 of 16-bit little-endian mono samples."""
-    last: bool
-    """Whether it is the last piece of the sentence."""
 
 
 class SpeechStats(events.Event):

@@ -17,6 +17,7 @@ from app.services.billing.live_charge import LiveCharge, hold
 from app.services.conversation.address_limits import AddressLimits
 from app.services.conversation.events import Event
 from app.services.conversation.sessions import Entry, LiveSessions, Times
+from app.services.conversation.spoken import Voices, speaker_for
 from app.services.conversation.translation import PatientTranslator
 from app.services.speech.live.commands import SpeechStart
 from app.services.speech.live.events import SpeechConfig, SpeechEngines, SpeechReady
@@ -38,6 +39,7 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         translator: PatientTranslator,
         metrics: Metrics,
         credits: Credits,
+        voices: Voices,
         sign: SignsOf | None = None,
     ) -> None:
         """sign: glosses of English text, for sessions that ask for them."""
@@ -48,6 +50,7 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
             loopback_exempt=settings.max_clients_per_address is None,
         )
         super().__init__(streams, limits, "speech-sweeper")
+        self._voices = voices
         self._service, self._translator, self._metrics, self._credits = service, translator, metrics, credits
         self._reader, self._sign = SpeechReader(service), sign
         credits.drop_lost.append(self.drop_lost)
@@ -70,12 +73,13 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         InsufficientCredits, PlanLimit, DatabaseUnavailable."""
         self._check_room()
         start = start or SpeechStart()
-        await asyncio.to_thread(self._service.transcriber)
+        await self._service.ready_to_listen()
         translates = await asyncio.to_thread(self._translator.available)
         if translates and len(start.targets) > 1:
             await asyncio.gather(self._translator.warm("en", "es"), self._translator.warm("es", "en"))
+        speaker, no_own_voice = None, None
         if start.voice is not None:
-            await asyncio.to_thread(self._service.voice)
+            speaker, no_own_voice = await speaker_for(self._voices, principal, start.own_voice)
         check = plan_limits.speaking([], voice=start.voice is not None)
         reservation = await hold(self._credits, principal, check)
         plan, left_out = reservation.plan, tuple[str, ...]()
@@ -87,8 +91,8 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         except errors.ServiceError:
             await self._credits.release(reservation)
             raise
-        chosen = self._translator if translates else None
-        session = SpeechSession(start, self._reader, self._service, chosen, principal, sign=self._sign)
+        known = self._translator if translates else None
+        session = SpeechSession(start, self._reader, self._service, known, principal, speaker=speaker, sign=self._sign)
         if plan is not None:
             session.charge = LiveCharge(self._credits, reservation, plan, session)
         self._entries[session.id] = Entry(session)
@@ -97,6 +101,8 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         session.send_event(self._ready(session))
         for target in left_out:
             session.warn("plan_limit", f"The plan has no captions in '{target}': they are left out.")
+        if no_own_voice is not None:
+            session.warn("no_own_voice", no_own_voice)
         if not translates and len(start.targets) > 1:
             session.warn("no_translation", "No translator is installed.")
         return session
@@ -107,7 +113,9 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         return SpeechReady(
             session_id=session.id,
             resume_token=session.token,
-            config=SpeechConfig(**session.start.model_dump(exclude={"type", "resume"})),
+            config=SpeechConfig(
+                **session.start.model_dump(exclude={"type", "resume"}) | {"own_voice": session.own_voice}
+            ),
             engines=SpeechEngines(
                 transcription=engines.transcriber.name if engines.transcriber is not None else "",
                 translation=names[0],

@@ -1,4 +1,5 @@
-"""One transcriber for all live sessions: a thread, and turns in the order in which they are asked for."""
+"""One transcriber for all live sessions: a thread, and turns in the order in which they are asked for; sentences that
+may be over go first, so that under load partials come less often and finals do not come later."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from loguru import logger
 
 from app.services.speech.service import SpeechService
 from app.speech.engines import EngineFailed, Samples, Transcript
+from app.speech.priority import lower_priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class Reading:
 
 
 class Client(Protocol):
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for the end of a sentence."""
+        ...
+
     def take_work(self) -> Reading | None:
         """What to read now; None: nothing any more."""
         ...
@@ -39,7 +46,7 @@ class SpeechReader:
         self._service = service
         self._waiting: deque[Client] = deque()
         self._something = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live-speech")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live-speech", initializer=lower_priority)
         self._task = asyncio.create_task(self._run(), name="speech-reader")
 
     def wants_turn(self, client: Client) -> None:
@@ -63,7 +70,8 @@ class SpeechReader:
             while not self._waiting:
                 self._something.clear()
                 await self._something.wait()
-            client = self._waiting.popleft()
+            client = next((one for one in self._waiting if one.urgent), self._waiting[0])
+            self._waiting.remove(client)
             reading = client.take_work()
             if reading is None:
                 continue

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
-from app.core.errors import InternalError, InvalidMessage, ServiceError
+from app.core.errors import InvalidMessage, ServiceError
 from app.core.principal import ANONYMOUS, Principal
 from app.services.billing.live_charge import LiveCharge
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.completion import CompletedEvents
+from app.services.conversation.spoken import Speaker, SpokenSentences
 from app.services.conversation.translation import PatientTranslator
 from app.services.speech.live.commands import Sound, SpeechFlush, SpeechStart
 from app.services.speech.live.events import (
-    Audio,
     Heard,
     Signed,
     SpeechDone,
@@ -32,9 +33,8 @@ from app.services.speech.live.events import (
 )
 from app.services.speech.live.reader import Reading, SpeechReader
 from app.services.speech.service import SpeechService, unavailable
-from app.speech.audio import PCM_RATE
 from app.speech.endpoint import Endpointer
-from app.speech.engines import SAMPLE_RATE, EngineMissing, Samples, Transcript, Word
+from app.speech.engines import SAMPLE_RATE, EngineMissing, Passage, Samples, Transcript, Word
 from app.speech.streams import ContainerStream, PcmStream
 from app.speech.text import sentences
 
@@ -42,14 +42,16 @@ from app.speech.text import sentences
 BEFORE_S = 0.4
 #: Seconds of new speech that make another reading worth it; of silence after which a sentence may be over.
 LOOK_S, MAYBE_OVER_S = 0.5, 0.2
+#: A reading up to this many seconds after speech was last heard has all of it.
+COVERS_S = 0.1
 #: A sentence is cut after this many seconds; this much sound may wait at most.
 LONGEST_S, MAX_WAITING_S = 20.0, 25.0
 #: A client that stops sending has ended its sentence after the pause, and this many seconds.
 QUIET_S = 0.7
 #: Seconds to process what was received before a session ends: from the service's side, from the client's.
 FINISH_S, STOP_S = 10.0, 30.0
-#: Sentences that wait to be read aloud; samples of a piece of sound.
-MAX_SPOKEN, PIECE = 4, PCM_RATE // 2
+#: Words after a sentence that two readings agree on too before it is final while somebody speaks on.
+SURE_WORDS = 2
 #: English text -> its glosses, and the words that have no sign. Raises ServiceError.
 SignsOf = Callable[[str], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
 NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
@@ -66,9 +68,11 @@ class SpeechSession(BaseSession):
         translator: PatientTranslator | None,
         principal: Principal = ANONYMOUS,
         now: Callable[[], float] = time.monotonic,
+        speaker: Speaker | None = None,
         sign: SignsOf | None = None,
     ) -> None:
-        """translator: None if captions are not translated. sign: glosses of finals, where `start` asks for them."""
+        """translator: None if captions are not translated. speaker: None: the service's voice. sign: glosses of finals,
+        where `start` asks for them."""
         super().__init__(principal, now)
         self._at_rest.set()
         self.start = start
@@ -86,7 +90,8 @@ class SpeechSession(BaseSession):
         self._looked = 0  # position up to which a reading has been asked for
         self._flush_at: int | None = None
         self._covered: tuple[Reading, Transcript] | None = None  # the latest reading of the running sentence
-        self._hypothesis: tuple[str, ...] = ()
+        self._hypothesis: tuple[str, ...] = ()  # words of the latest reading,
+        self._marks = ""  # and the last character of each
         self._agreed = 0
         self._language: str | None = start.language
         self._segment = self._revision = 0
@@ -94,8 +99,10 @@ class SpeechSession(BaseSession):
         self._lag_ms = 0.0
         self._without = False
         self._outgoing = CompletedEvents(self._translated, self._send_caption, "speech-captions")
-        self._to_speak: deque[tuple[int, str]] = deque()
-        self._speaker: asyncio.Task[None] | None = None
+        speaker = speaker or Speaker(partial(service.synthesise, form="pcm"), None)
+        self.own_voice = speaker.own
+        """What the voice makes of the person's own; None: not asked for."""
+        self._spoken = SpokenSentences(speaker.speak, self.outbox, self.send_event, self.warn)
 
     # -- for the conversation and the hub ------------------------------------------------------------------------------
 
@@ -132,17 +139,14 @@ class SpeechSession(BaseSession):
             async with asyncio.timeout(timeout_s):
                 await self._at_rest.wait()
                 await self._outgoing.sent()
-                if self._speaker is not None:
-                    await asyncio.wait({self._speaker})
+                await self._spoken.spoken()
 
     async def close(self) -> None:
         self._taking, self.finished = False, True
         self._reader.forget(self)
         if self._container is not None:
             self._container.close()
-        if self._speaker is not None:
-            self._speaker.cancel()
-            await asyncio.gather(self._speaker, return_exceptions=True)
+        await self._spoken.close()
         await self._outgoing.close()
 
     # -- in ------------------------------------------------------------------------------------------------------------
@@ -206,7 +210,7 @@ class SpeechSession(BaseSession):
             self._end(*covered, "endpoint")
             return
         new_s = (here.position - self._looked) / SAMPLE_RATE
-        maybe_over = silent_s >= MAYBE_OVER_S and self._looked < here.last_loud + MAYBE_OVER_S * SAMPLE_RATE
+        maybe_over = silent_s >= MAYBE_OVER_S and self._looked < here.last_loud + COVERS_S * SAMPLE_RATE
         if maybe_over or (new_s >= LOOK_S and silent_s < MAYBE_OVER_S):
             self._reader.wants_turn(self)
 
@@ -222,6 +226,10 @@ class SpeechSession(BaseSession):
             self.flush()
 
     # -- the reader's side ---------------------------------------------------------------------------------------------
+
+    @property
+    def urgent(self) -> bool:
+        return self._flush_at is not None or self._endpointer.silence_s >= MAYBE_OVER_S
 
     def take_work(self) -> Reading | None:
         if not self._speaking or not self._buffered:
@@ -250,8 +258,9 @@ class SpeechSession(BaseSession):
         elif len(reading.samples) >= LONGEST_S * SAMPLE_RATE:
             self._end(reading, outcome, "too_long")
         else:
-            self._covered = reading, outcome
             self._agree(outcome)
+            outcome, reading = self._sentences_agreed(reading, outcome)
+            self._covered = reading, outcome
             if self.start.interim and outcome.text:
                 self._revision += 1
                 self._outgoing.put(SpeechPartial(**self._content(reading, outcome, self._agreed)))
@@ -271,12 +280,49 @@ class SpeechSession(BaseSession):
         self._agreed = same
         self._hypothesis = words
 
+    def _sentences_agreed(self, reading: Reading, outcome: Transcript) -> tuple[Transcript, Reading]:
+        """While somebody speaks on, sentences that two readings agree on become final, and their sound need not be
+        read again. What is left of the reading."""
+        words = outcome.words
+        ends = [
+            n + 1
+            for n in range(self._agreed - SURE_WORDS)
+            if words[n].text[-1] in ".!?" and self._marks[n] in ".!?" and not words[n + 1].text[0].islower()
+        ]
+        self._marks = "".join(word.text[-1] for word in words)
+        if not ends:
+            return outcome, reading
+        cut, at_s = ends[-1], words[ends[-1]].start_s
+        offset = round(at_s * SAMPLE_RATE)
+        if not 0 < offset < len(reading.samples):
+            return outcome, reading
+        self._send_final(reading, _of_words(outcome, words[:cut], 0.0), "sentence")
+        rest = Reading(reading.samples[offset:], reading.language, reading.until)
+        self._drop_before(reading.until - len(rest.samples))
+        self._hypothesis, self._agreed, self._marks = self._hypothesis[cut:], self._agreed - cut, self._marks[cut:]
+        return _of_words(outcome, words[cut:], at_s), rest
+
+    def _drop_before(self, position: int) -> None:
+        """Drop the sound before this position of the stream."""
+        end = self._endpointer.position + self._endpointer.waiting
+        while self._buffer and self._buffered > end - position:
+            first, surplus = self._buffer.popleft(), self._buffered - (end - position)
+            if surplus < len(first):
+                self._buffer.appendleft(first[surplus:])
+            self._buffered -= min(surplus, len(first))
+
+    def _send_final(
+        self, reading: Reading, outcome: Transcript, reason: Literal["endpoint", "flush", "too_long", "sentence"]
+    ) -> None:
+        self._revision += 1
+        content = self._content(reading, outcome, len(outcome.words))
+        self._outgoing.put(SpeechFinal(**content, reason=reason))
+        self._segment += 1
+        self._revision = 0
+
     def _end(self, reading: Reading, outcome: Transcript, reason: Literal["endpoint", "flush", "too_long"]) -> None:
         if outcome.text:
-            self._revision += 1
-            content = self._content(reading, outcome, len(outcome.words))
-            self._outgoing.put(SpeechFinal(**content, reason=reason))
-            self._segment += 1
+            self._send_final(reading, outcome, reason)
         newer = self._endpointer.position - reading.until
         if newer > 0 and self._endpointer.last_loud > reading.until:  # the next sentence has begun
             self._trim(newer / SAMPLE_RATE + 0.05)
@@ -285,7 +331,7 @@ class SpeechSession(BaseSession):
             self._speaking = False
             self._at_rest.set()
         self._covered, self._flush_at = None, None
-        self._hypothesis, self._agreed, self._revision = (), 0, 0
+        self._hypothesis, self._agreed, self._revision, self._marks = (), 0, 0, ""
         self._language = self.start.language
 
     def _content(self, reading: Reading, outcome: Transcript, settled: int) -> dict[str, Any]:
@@ -351,35 +397,8 @@ class SpeechSession(BaseSession):
         self.send_event(event)
         if isinstance(event, SpeechFinal) and self.start.voice not in (None, event.language):
             content = getattr(event.text, str(self.start.voice))
-            if content is None:
-                return
-            if len(self._to_speak) >= MAX_SPOKEN:
-                self.warn("voice_late", "The voice cannot keep up; a sentence was not read aloud.")
-                return
-            self._to_speak.append((event.segment, content))
-            if self._speaker is None or self._speaker.done():
-                self._speaker = asyncio.create_task(self._speak(), name=f"voice-{self.id}")
-
-    async def _speak(self) -> None:
-        language = str(self.start.voice)
-        while self._to_speak:
-            segment, content = self._to_speak.popleft()
-            try:
-                pending = b""
-                async for piece in self._service.synthesise(content, language, "pcm"):
-                    pending += piece
-                    while len(pending) > 2 * PIECE:
-                        self._send_sound(segment, language, pending[: 2 * PIECE], False)
-                        pending = pending[2 * PIECE :]
-                self._send_sound(segment, language, pending, True)
-            except ServiceError as problem:
-                self.warn("no_voice", problem.detail)
-            except Exception:  # noqa: BLE001 - captions go on without the voice
-                self.warn("no_voice", InternalError.example)
-
-    def _send_sound(self, segment: int, language: str, data: bytes, last: bool) -> None:
-        encoded = base64.b64encode(data).decode()
-        self.send_event(Audio(segment=segment, language=language, rate=PCM_RATE, data=encoded, last=last))
+            if content is not None:
+                self._spoken.put(event.segment, content, str(self.start.voice))
 
     # -- numbers -------------------------------------------------------------------------------------------------------
 
@@ -393,3 +412,11 @@ class SpeechSession(BaseSession):
     def usage(self) -> SpeechUsage:
         dropped_s = round(self._dropped / SAMPLE_RATE, 2)
         return SpeechUsage(seconds=round(self.used_s, 2), dropped_s=dropped_s, segments=self._segment)
+
+
+def _of_words(outcome: Transcript, words: tuple[Word, ...], from_s: float) -> Transcript:
+    """A part of a reading, with times that count from from_s."""
+    moved = tuple(replace(word, start_s=word.start_s - from_s, end_s=word.end_s - from_s) for word in words)
+    text = " ".join(word.text for word in moved)
+    passages = (Passage(text, moved[0].start_s, moved[-1].end_s, moved),) if moved else ()
+    return Transcript(outcome.language, outcome.language_probability, passages, outcome.duration_s - from_s)
