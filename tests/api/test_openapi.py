@@ -22,7 +22,7 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
     assert set(paths) == {
         "/api/inference/predict", "/api/inference/frames", "/api/inference/landmarks", "/api/health",
         "/api/health/live", "/api/health/ready", "/api/health/system", "/api/health/models", "/labels", "/api/labels",
-        "/api/vocabularies", "/api/signs", "/api/signs/{glosses}",
+        "/api/vocabularies", "/api/signs", "/api/signs/{glosses}", "/api/signs/perform",
         "/api/speech/engines", "/api/speech/transcribe", "/api/speech/translate", "/api/speech/synthesise",
         "/api/speech/voice",
         "/v1/audio/transcriptions", "/v1/audio/speech",
