@@ -57,6 +57,10 @@ export const spanishProblems = {
   unknown_sign_set: ["Ese conjunto de signos no está", "No es suyo, se ha eliminado, o ya no se comparte."],
   signs_outdated: ["El conjunto no se puede leer", "Se enseñó a otro reconocedor. Enseñe sus signos otra vez."],
   invalid_sign_file: ["Este archivo no es un conjunto de signos", "Elija un archivo que se guardó aquí, entero y de una versión no más nueva que la del servicio."],
+  // Recordings given for training, and one's own voice
+  consent_outdated: ["El texto del consentimiento ha cambiado", "Léalo otra vez y decida de nuevo; hasta entonces no se da nada."],
+  corpus_unavailable: ["El corpus no se puede escribir", "No se ha dado nada nuevo, y lo retirado se borra en cuanto se pueda. Avise a quien lleva el servicio."],
+  no_own_voice: ["No hay ninguna muestra de su voz", "Grabe una primero."],
   // Training
   unauthorized: ["Hace falta una clave", "El entrenamiento pide el valor de TRAINING_TOKEN."],
   training_forbidden: ["El entrenamiento no está abierto aquí", "Sin TRAINING_TOKEN solo se puede usar en la propia máquina del servicio."],
