@@ -28,6 +28,7 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         "/v1/audio/transcriptions", "/v1/audio/speech",
         "/api/signs/sets", "/api/signs/sets/import", "/api/signs/sets/shared", "/api/signs/sets/copy",
         "/api/signs/sets/{set_id}", "/api/signs/sets/{set_id}/export", "/api/signs/sets/{set_id}/share",
+        "/api/signs/sets/{set_id}/consent", "/api/signs/corpus",
         "/api/signs/sets/{set_id}/signs", "/api/signs/sets/{set_id}/signs/{sign_id}",
         "/api/signs/sets/{set_id}/signs/{sign_id}/recordings",
         "/api/signs/sets/{set_id}/signs/{sign_id}/recordings/{recording_id}", "/api/live/follow",
