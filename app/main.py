@@ -14,15 +14,18 @@ from loguru import logger
 from app import __version__
 from app.api import (
     account,
+    asyncapi,
     auth,
     billing,
     browser_landmarks,
     captions_follow,
+    corpus,
     health,
     history,
     inference,
     openapi,
     pages,
+    perform,
     problems,
     sign_sets,
     signs,
@@ -72,12 +75,14 @@ from app.services.container import Services
 from app.services.conversation.translation import PatientTranslator
 from app.services.history.service import History
 from app.services.landmarks.process import landmark_engine
+from app.services.performing.service import PerformingService
 from app.services.recognition.active_checkpoint import ActiveCheckpoint, initial_checkpoint
 from app.services.recognition.checkpoint_store import CheckpointEntry, check_checkpoint, configured_checkpoint
 from app.services.recognition.devices import resolve_device
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.rewriting import SentenceRewriter
 from app.services.recognition.service import ClipService, warm_up
+from app.services.signs.corpus import Corpora
 from app.services.signs.embedding import embedding_with
 from app.services.signs.service import SignSets
 from app.services.speech.engines import Engines
@@ -127,18 +132,26 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
         engines = Engines.of(settings, host.recogniser.device)
         spoken = SpeechService(settings, engines)
         stack.push_async_callback(within, PART_S, "speech", spoken.close)
+        performing = PerformingService(spoken)
+        stack.push_async_callback(within, PART_S, "performances", performing.close)
         translator = PatientTranslator(spoken.translated, spoken.translates)
         rewrites = settings.rewrite_sentences and settings.speech_api_url is not None
         rewriter = SentenceRewriter(spoken.fluent(settings.rewriting_wait_s)) if rewrites else None
         clips = ClipService(settings, host, landmarks, metrics, spoken.spanish_of_clips(translator), rewriter)
         stack.push_async_callback(within, PART_S, "clips", clips.close)
         await credits.start()
-        taught = SignSets(database, embedding_with(host)) if database is not None else None
+        corpora: Corpora | None = None
+        taught: SignSets | None = None
+        if database is not None:
+            corpora = Corpora(database, settings.datasets_dir)
+            corpora.look()
+            stack.push_async_callback(corpora.close)
+            taught = SignSets(database, embedding_with(host), corpora.refresh)
         own_voices = OwnVoices(database, spoken) if database is not None else None
         voices = Speakers(spoken, own_voices)
         captions = LiveHub(settings, host, landmarks, metrics, credits, kept, taught, translator, voices, rewriter)
         stack.push_async_callback(within, PART_S, "live captions", captions.close)
-        live_speech = SpeechHub(settings, spoken, translator, metrics, credits, voices)
+        live_speech = SpeechHub(settings, spoken, translator, metrics, credits, voices, performing.signs_of)
         stack.push_async_callback(within, PART_S, "live speech", live_speech.close)
         checkpoint: ActiveCheckpoint | None = None
         training: TrainingJobs | None = None
@@ -159,10 +172,12 @@ async def _services(settings: Settings, metrics: Metrics) -> AsyncIterator[Servi
             stripe=stripe,
             history=kept,
             sign_sets=taught,
+            corpora=corpora,
             host=host,
             clips=clips,
             captions=captions,
             speech=spoken,
+            performing=performing,
             own_voices=own_voices,
             live_speech=live_speech,
             checkpoint=checkpoint,
@@ -285,8 +300,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(inference.router)
     app.include_router(health.router)
     app.include_router(vocabulary.router)
-    app.include_router(sign_sets.router)  # before the next one, which takes any path below /api/signs
+    app.include_router(sign_sets.router)  # before the last of these, which takes any path below /api/signs
+    app.include_router(corpus.router)
     app.include_router(signs.router)
+    app.include_router(perform.router)
     app.include_router(live.router)
     app.include_router(captions_follow.router)
     app.include_router(speech.router)
@@ -299,6 +316,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(history.router)
     app.include_router(account.router)
     app.include_router(pages.router)
+    app.include_router(asyncapi.router)
     app.include_router(browser_landmarks.router)
     if settings.metrics:
         app.include_router(metrics_route.router)
@@ -320,6 +338,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         f"{speech.ALIASES}/transcriptions": settings.max_upload_bytes,
         f"{speech.ALIASES}/": speech.MAX_JSON,
         sign_sets.router.prefix: settings.max_upload_bytes,
+        perform.PATH: perform.MAX_JSON,
         speech.VOICE: speech.MAX_SAMPLE,
         SOCKETIO_PATH: MAX_PACKET,
     }

@@ -8,6 +8,9 @@ images from the videos in --clips. Lags are measured by the client: from sending
 and from sending the last frame of a sign to the `final` that contains it. The word error rate compares the live result
 with the answer of POST /api/inference/landmarks for the same frames. With --clips-beside N, clips of two minutes of
 landmarks are posted at once in the middle, to measure their effect on the captions. Where the service asks for
+--page makes the sessions those of the page: its `start`, and landmarks one frame a message with the capture times of a
+camera, which are never quite regular. --idle S first watches the service for S seconds without a client, and takes what
+it used then off the processor time of a session. Where the service asks for
 accounts, --token sends an access token or an API key; several of them are used in turn, and with --tickets each session
 comes with a ticket of its token, as browsers do.
 """
@@ -19,6 +22,7 @@ import asyncio
 import io
 import json
 import os
+import secrets
 import struct
 import sys
 import time
@@ -50,6 +54,10 @@ class Session:
     fps: float
     vocabulary: str | None = None
     token: str | None = None
+    captured_us: np.ndarray | None = None
+    """Capture times of the frames; None: regular."""
+    start: dict[str, Any] = field(default_factory=dict)
+    """Fields of `start` beside those of every session."""
     ready_ms: float | None = None
     sent_at: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
@@ -61,7 +69,10 @@ class Session:
     began: float = 0.0
 
     def sent(self, stream_ms: float) -> float | None:
-        frame = round(stream_ms / 1000 * self.fps) - 1
+        if self.captured_us is not None:
+            frame = int(np.searchsorted(self.captured_us - self.captured_us[0], stream_ms * 1000, side="right")) - 1
+        else:
+            frame = round(stream_ms / 1000 * self.fps) - 1
         return self.sent_at[frame] if 0 <= frame < len(self.sent_at) else None
 
     def receive(self, event: dict[str, Any]) -> None:
@@ -91,10 +102,16 @@ class Session:
                 url, headers = f"{url}?ticket={answer.raise_for_status().json()['ticket']}", {}
             self.began = time.perf_counter()
             connecting = websockets.connect(
-                url, compression=None, open_timeout=60, ping_timeout=None, additional_headers=headers
+                url,
+                compression=None,  # what the service agrees to with a browser too
+                open_timeout=60,
+                ping_timeout=None,
+                additional_headers=headers,
+                subprotocols=[websockets.Subprotocol("glossline.v1")],
             )
             async with connecting as socket:
-                await socket.send(json.dumps({"type": "start", "fps": self.fps, "vocabulary": self.vocabulary}))
+                start = {"type": "start", "fps": self.fps, "vocabulary": self.vocabulary, **self.start}
+                await socket.send(json.dumps(start))
 
                 async def listen() -> None:
                     async for text in socket:
@@ -103,7 +120,10 @@ class Session:
                 listening = asyncio.create_task(listen())
                 began = time.perf_counter()
                 for i, message in enumerate(self.messages):
-                    if (early := began + i / self.fps - time.perf_counter()) > 0:
+                    due = i / self.fps
+                    if self.captured_us is not None:
+                        due = (self.captured_us[i] - self.captured_us[0]) / 1e6
+                    if (early := began + due - time.perf_counter()) > 0:
                         await asyncio.sleep(early)
                     await socket.send(message)
                     self.sent_at.append(time.perf_counter())
@@ -150,6 +170,20 @@ def landmark_tracks(data: Path | None, frames: int, count: int, seed: int = 0) -
             parts.append(book.phrase([glosses[i] for i in rng.integers(len(glosses), size=3)]).points)
         tracks.append(np.concatenate(parts)[:frames].astype(np.float32))
     return tracks
+
+
+def page_start() -> dict[str, Any]:
+    """What the page says in `start` with its settings as they come (app/web/live.js)."""
+    return {"endpoint_ms": 1200, "aspect": 4 / 3, "landmarks": True, "save": False, "follow": secrets.token_urlsafe(32)}
+
+
+def capture_times(frames: int, fps: float, seed: int) -> np.ndarray:
+    """int64 (frames,) microseconds on the clock of a page opened a while ago: frames of a camera come up to 4 ms
+    early or late, and one in a hundred is missing."""
+    rng = np.random.default_rng(seed)
+    number = np.arange(frames) + np.cumsum(rng.random(frames) < 0.01)
+    times = number * 1e6 / fps + rng.uniform(-4000, 4000, frames) + rng.uniform(3e6, 60e6)
+    return times.astype(np.int64)
 
 
 def pictures(folder: Path, frames: int, count: int, still: int) -> list[list[bytes]]:
@@ -236,6 +270,9 @@ async def main() -> int:
     parser.add_argument("--still", type=float, default=0, help="seconds without a movement behind each clip (jpeg)")
     parser.add_argument("--compare", type=int, default=10, help="sessions compared with the offline answer")
     parser.add_argument("--clips-beside", type=int, default=0, help="clips of 120 s of landmarks posted at once")
+    parser.add_argument("--page", action="store_true", help="sessions as the page has them (landmarks)")
+    parser.add_argument("--rest", action="store_true", help="nobody signs: hands down all the time (landmarks)")
+    parser.add_argument("--idle", type=float, default=0, help="seconds to watch the service before, without a client")
     parser.add_argument("--vocabulary", help="name of the vocabulary to read with; default: that of the service")
     parser.add_argument("--token", action="append", default=[], help="access token or API key; may be repeated")
     parser.add_argument("--tickets", action="store_true", help="open each session with a ticket of its token")
@@ -247,23 +284,35 @@ async def main() -> int:
     tracks: list[np.ndarray | None]
     if args.kind == "landmarks":
         tracks = list(landmark_tracks(args.data, frames, args.sessions))
+        for track in tracks if args.rest else ():
+            assert track is not None
+            track[:, 33:] = 0
         payloads = [[t[i : i + 1].astype("<f2").tobytes() for i in range(frames)] for t in tracks if t is not None]
     else:
         tracks = [None] * args.sessions
         payloads = pictures(args.clips, frames, args.sessions, int(args.still * args.fps))
+    captured = [capture_times(frames, args.fps, i) if args.page else None for i in range(args.sessions)]
     kind = 3 if args.kind == "landmarks" else 1
     period = 1e6 / args.fps
     sessions = [
         Session(
-            [HEADER.pack(1, kind, 0, i, round(i * period)) + p for i, p in enumerate(own)],
+            [
+                HEADER.pack(1, kind, 0, i, round(i * period) if times is None else int(times[i])) + p
+                for i, p in enumerate(own)
+            ],
             track,
             args.fps,
             args.vocabulary,
             tokens[number % len(tokens)],
+            times,
+            page_start() if args.page else {},
         )
-        for number, (own, track) in enumerate(zip(payloads, tracks, strict=True))
+        for number, (own, track, times) in enumerate(zip(payloads, tracks, captured, strict=True))
     ]
     server = Server(args.url)
+    idle_began, idle_cpu = time.perf_counter(), server.cpu_s()
+    await asyncio.sleep(args.idle)
+    idle_cores = (server.cpu_s() - idle_cpu) / (time.perf_counter() - idle_began) if args.idle else 0.0
     cpu_before, memory_before = server.cpu_s(), server.resident()
     memory = [memory_before]
 
@@ -307,6 +356,10 @@ async def main() -> int:
     if server.processes:
         result["server_processes"] = len(server.processes)
         result["server_cpu_cores"] = round((server.cpu_s() - cpu_before) / took, 2)
+        if args.idle:
+            result["server_idle_cpu_percent"] = round(100 * idle_cores, 2)
+            each = ((server.cpu_s() - cpu_before) / took - idle_cores) / args.sessions
+            result["server_cpu_percent_of_a_core_per_session"] = round(100 * each, 2)
         result["server_mb_per_session"] = round((max(memory) - memory_before) / 1e6 / args.sessions, 2)
     compared = [s for s in served if s.points is not None][: args.compare]
     if compared:

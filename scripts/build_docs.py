@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from pydantic import BaseModel  # noqa: E402
 
+from app.api.asyncapi import members, summary  # noqa: E402
 from app.core.errors import Close, LiveError, ServiceError, all_errors  # noqa: E402
 from app.rpc.status import status_of, stream_status  # noqa: E402
 from app.services.captions.commands import JsonMessage  # noqa: E402
@@ -60,11 +60,6 @@ def _json(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def summary(model: type[BaseModel]) -> str:
-    """Its docstring, or the one of the class that it is a kind of."""
-    return flat(next(kind.__doc__ for kind in model.__mro__ if kind.__doc__ and kind is not BaseModel))
-
-
 def described(model: type[BaseModel]) -> str:
     rest = fields(model)
     return f"{summary(model)}{' ' if rest else ''}{rest}{'.' if rest else ''}"
@@ -75,14 +70,13 @@ def name_of(model: type[BaseModel]) -> str:
 
 
 def commands() -> str:
-    rows = [(name_of(model), described(model)) for model in get_args(JsonMessage)]
+    rows = [(name_of(model), described(model)) for model in members(JsonMessage)]
     rows.append(("`resume` of `start`", described(Resume)))
     return table(("message", "meaning and fields (defaults in brackets)"), rows)
 
 
 def events() -> str:
-    union, _ = get_args(CaptionEvent)
-    return table(("event", "content"), [(name_of(model), described(model)) for model in get_args(union)])
+    return table(("event", "content"), [(name_of(model), described(model)) for model in members(CaptionEvent)])
 
 
 def live_errors() -> str:
@@ -125,14 +119,13 @@ def errors() -> str:
 
 
 def speech_commands() -> str:
-    rows = [(name_of(model), described(model)) for model in get_args(SpeechMessage)]
+    rows = [(name_of(model), described(model)) for model in members(SpeechMessage)]
     rows.append(("binary", "A piece of sound."))
     return table(("message", "meaning and fields (defaults in brackets)"), rows)
 
 
 def speech_events() -> str:
-    union, _ = get_args(SpeechEvent)
-    return table(("event", "content"), [(name_of(model), described(model)) for model in get_args(union)])
+    return table(("event", "content"), [(name_of(model), described(model)) for model in members(SpeechEvent)])
 
 
 TABLES = {

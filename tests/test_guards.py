@@ -55,6 +55,7 @@ WITH_ACCOUNT = PEOPLE | KEYS
 HISTORY = PEOPLE | {"user's history"}
 OWN = PEOPLE | {"user's account", "admin's account"}
 SIGNED_IN = PEOPLE
+CONSENTING = set(PEOPLE)  # for captions, but no program speaks for a person; without accounts, everybody
 ADMINS = {"admin"}
 
 HTTP: dict[str, set[str]] = {
@@ -82,6 +83,7 @@ HTTP: dict[str, set[str]] = {
     "POST /v1/audio/speech": CAPTIONS,
     "GET /api/signs": CAPTIONS,
     "GET /api/signs/{glosses}": CAPTIONS,
+    "POST /api/signs/perform": CAPTIONS,
     "GET /api/signs/sets": CAPTIONS,
     "POST /api/signs/sets": CAPTIONS,
     "POST /api/signs/sets/import": CAPTIONS,
@@ -98,6 +100,9 @@ HTTP: dict[str, set[str]] = {
     "DELETE /api/signs/sets/{set_id}/signs/{sign_id}": CAPTIONS,
     "POST /api/signs/sets/{set_id}/signs/{sign_id}/recordings": CAPTIONS,
     "DELETE /api/signs/sets/{set_id}/signs/{sign_id}/recordings/{recording_id}": CAPTIONS,
+    "GET /api/signs/corpus": CAPTIONS,
+    "POST /api/signs/sets/{set_id}/consent": CONSENTING,
+    "DELETE /api/signs/sets/{set_id}/consent": CONSENTING,
     "POST /api/training/start": TRAINING,
     "GET /api/training/status": TRAINING,
     "GET /api/training/jobs": TRAINING,
@@ -147,10 +152,11 @@ HTTP: dict[str, set[str]] = {
 }
 #: Pages and their files, which hold nothing of anybody.
 PAGES = {
-    *("GET /", "GET /captions", "GET /teach", "GET /account", "GET /training"),
+    *("GET /", "GET /captions", "GET /conversation", "GET /teach", "GET /account", "GET /developers", "GET /training"),
     *("GET /web/{name}", "GET /samples", "GET /samples/{name}"),
     *("GET /glossline.js", "GET /landmarks", "GET /landmarks/{version}/{name}"),
     *("GET /docs", "GET /docs/start.js", "GET /docs/static/{name}", "GET /openapi.json"),
+    "GET /asyncapi.json",
 }
 SOCKETS = {"/api/ws/stream": CAPTIONS, "/ws/stream": CAPTIONS, "/api/ws/speech": CAPTIONS}
 SOCKETIO = CAPTIONS
@@ -201,7 +207,7 @@ async def token_of(app: FastAPI, who: str, people: Mapping[str, Person], keys: M
 def refusal(who: str, allowed: set[str] = CAPTIONS) -> tuple[int, str]:
     unknown = who in ("nobody", "METRICS_TOKEN")
     if who == "TRAINING_TOKEN":  # is known, but has no account
-        unknown = allowed in (OWN, SIGNED_IN, ADMINS, WITH_ACCOUNT, HISTORY)
+        unknown = any(allowed is one for one in (OWN, SIGNED_IN, ADMINS, WITH_ACCOUNT, HISTORY))
     return (401, "unauthenticated") if unknown else (403, "forbidden")
 
 

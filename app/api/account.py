@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api.access import SignedInId
 from app.api.auth import AccountsDep
+from app.api.dependencies import ServicesDep
 from app.api.history import HistoryDep
 from app.api.problems import responses
 from app.api.schemas.history import Goodbye
@@ -55,8 +56,10 @@ async def export(user_id: SignedInId, accounts: AccountsDep, history: HistoryDep
         )
     ),
 )
-async def remove(body: Goodbye, user_id: SignedInId, accounts: AccountsDep) -> None:
-    """At once and for good: the account, its keys, its history and its sign sets. The entries of the ledger stay,
-    without anything that tells whose they were. A subscription has to be ended first, so that nobody pays for an
-    account that is gone."""
+async def remove(body: Goodbye, user_id: SignedInId, accounts: AccountsDep, services: ServicesDep) -> None:
+    """At once and for good: the account, its keys, its history, its sign sets and what was given of them for training.
+    The entries of the ledger stay, without anything that tells whose they were. A subscription has to be ended first,
+    so that nobody pays for an account that is gone."""
     await accounts.remove(user_id, body.password, closing.close)
+    if services.corpora is not None:
+        await services.corpora.refresh()

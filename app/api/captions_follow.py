@@ -15,6 +15,7 @@ from app.services.captions.events import Final, Partial
 from app.services.captions.followers import Followers
 
 router = APIRouter(tags=["live"])
+PATH = "/api/live/follow"
 
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -25,7 +26,7 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 
 
 @router.get(
-    "/api/live/follow",
+    PATH,
     summary="Read the captions of live sessions along",
     response_class=StreamingResponse,
     responses={**responses((errors.InvalidRequest, errors.Busy, errors.NotReady)), **_EVENTS},

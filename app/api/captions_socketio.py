@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qs
 
 import engineio
 import socketio
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -44,6 +45,25 @@ MAX_PARTS = 2
 engineio.payload.Payload.max_decode_packets = 64
 
 T = TypeVar("T")
+
+
+class CurrentSign(BaseModel):
+    """One for each frame: the current sign."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    label: str
+    """`none` while there is no sign or its score is under 0.50."""
+    score: float
+    """0 to 1."""
+
+
+class Status(BaseModel):
+    """The service waits for frames."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: Literal["ready"] = "ready"
 
 
 class SocketIODoor:
@@ -223,11 +243,11 @@ class _Client:
 
     async def send(self, event: Event) -> None:
         if isinstance(event, Prediction):
-            await self._emit("prediction", {"label": event.label, "score": event.score})
+            await self._emit("prediction", CurrentSign(label=event.label, score=event.score).model_dump())
             return
         await self._emit("caption", event.model_dump(mode="json"))
         if isinstance(event, Ready):
-            await self._emit("status", {"message": "ready"})
+            await self._emit("status", Status().model_dump())
 
     async def close(self, problem: ServiceError | None) -> None:
         if self._gone.done():

@@ -37,7 +37,8 @@ Every error is `application/problem+json` (RFC 9457): programs read `code`, whic
 response carries the header `X-Request-ID`, which identifies the request in the log; a client may send its own.
 
 Requests under an unknown host name and requests of pages of other sites are refused with 403; the settings
-`ALLOWED_HOSTS` and `CORS_ORIGINS` let them in. Live captions (WebSocket, Socket.IO) are described in docs/live.md.
+`ALLOWED_HOSTS` and `CORS_ORIGINS` let them in. Live captions and live speech (WebSocket, Socket.IO, followers) are
+in the AsyncAPI document at `/asyncapi.json`, and in words in docs/live.md and docs/speech.md.
 
 The recogniser is for research and evaluation. It knows only the glosses listed at
 `/api/vocabularies`, and reads with those of one vocabulary at a time."""

@@ -1,4 +1,4 @@
-"""The pages at /, /teach, /captions, /account and /training and Swagger UI, all files from this machine."""
+"""The pages, from / to /developers, and Swagger UI; all files come from this machine."""
 
 from __future__ import annotations
 
@@ -69,6 +69,12 @@ async def captions() -> Response:
     return FileResponse(WEB / "captions.html", media_type="text/html")
 
 
+@router.api_route("/conversation", methods=["GET", "HEAD"])
+async def conversation() -> Response:
+    """Two people talk, in signs and in speech."""
+    return FileResponse(WEB / "conversation.html", media_type="text/html")
+
+
 @router.api_route("/teach", methods=["GET", "HEAD"])
 async def teach() -> Response:
     return FileResponse(WEB / "teach.html", media_type="text/html")
@@ -77,6 +83,11 @@ async def teach() -> Response:
 @router.api_route("/account", methods=["GET", "HEAD"])
 async def account() -> Response:
     return FileResponse(WEB / "account.html", media_type="text/html")
+
+
+@router.api_route("/developers", methods=["GET", "HEAD"])
+async def developers() -> Response:
+    return FileResponse(WEB / "developers.html", media_type="text/html")
 
 
 @router.api_route("/training", methods=["GET", "HEAD"])

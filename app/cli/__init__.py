@@ -25,6 +25,7 @@ from app.cli import (
     glosses,
     grammar,
     labels,
+    perform,
     prototypes,
     release,
     samples,
@@ -36,7 +37,7 @@ from app.cli import (
 from app.core.settings import SettingsError
 
 _COMMANDS = (
-    *(caption, signs, serve, doctor, labels, samples, grammar, db, admin),
+    *(caption, signs, serve, doctor, labels, samples, perform, grammar, db, admin),
     *(dataset, extract, train, evaluate, average, release, glosses, prototypes, times),
 )
 

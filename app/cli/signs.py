@@ -54,6 +54,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     measure.add_argument("--recordings", type=int, default=3, help="of each sign that is taught (default: 3)")
     measure.add_argument("--seeds", type=int, default=3, help="choices of them that are averaged (default: 3)")
     measure.add_argument("--vocabulary", default="everyday", help="read together with it (default: everyday)")
+    measure.add_argument(
+        "--halves", action="store_true", help="choose the settings on half of the people, read the others, both ways"
+    )
     measure.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 
@@ -250,6 +253,7 @@ def _evaluate(args: argparse.Namespace, settings: Settings) -> int:
     from app.core.settings import SettingsError
     from app.training.corpora.recordings import recordings
     from app.training.corpora.teaching import evaluate, people
+    from app.training.corpora.teaching_halves import evaluate_halves
     from app.training.errors import CorpusError
 
     recogniser = _loaded(settings)
@@ -257,7 +261,8 @@ def _evaluate(args: argparse.Namespace, settings: Settings) -> int:
         everybody = people(recogniser, recordings(args.data, "dev"))
     except CorpusError as problem:
         raise SettingsError(str(problem)) from problem
-    figures = evaluate(recogniser, everybody, args.vocabulary, args.recordings, args.seeds)
+    measure = evaluate_halves if args.halves else evaluate
+    figures = measure(recogniser, everybody, args.vocabulary, args.recordings, args.seeds)
     if args.json:
         print(json.dumps(figures, indent=1))
         return 0

@@ -30,7 +30,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of the network (0 = torch's default)")
     parser.add_argument("--workers", type=int, help="data loader processes (0 = none; default: the config's, or 1)")
     parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="finished runs to distil into this one")
-    parser.add_argument("--init", type=Path, help="finished run whose weights this one starts from")
+    parser.add_argument(
+        "--init", type=Path, help="finished run or checkpoint to start from; a manifest may add glosses"
+    )
     parser.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")
     ray = parser.add_argument_group("on a Ray cluster")
     ray.add_argument("--ray", metavar="ADDRESS", help="address of the cluster; auto = the one on this machine")

@@ -210,6 +210,10 @@ class TooManySigns(ServiceError, status=409, title="Limit of sign sets reached")
     example = "The set has 500 signs, the limit. Begin another set."
 
 
+class ConsentOutdated(ServiceError, status=409, title="The text of the consent has changed"):
+    example = "The text has version 2, and version 1 was agreed to. Read it again (GET /api/signs/corpus)."
+
+
 class SignsOutdated(ServiceError, status=409, title="The sign set cannot be read with", close=Close.BAD_START):
     example = (
         "The sign set 'Family' was taught to another recogniser than the one in use, and its landmarks were not kept. "
@@ -395,6 +399,13 @@ class PaymentsUnavailable(ServiceError, status=503, title="The payment service c
 
 class TrainingUnavailable(ServiceError, status=503, title="Training cannot run on this machine"):
     example = "Training needs tensorboard, which is not installed: pip install -r requirements-train.txt."
+
+
+class CorpusUnavailable(ServiceError, status=503, title="The training corpus cannot be written", retry_after_s=60):
+    example = (
+        "The folder DATASETS_DIR cannot be written: permission denied. Let the service write there; what was taken "
+        "back is deleted as soon as it can."
+    )
 
 
 class OutOfMemory(ServiceError, status=503, title="The clip does not fit into memory"):

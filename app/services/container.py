@@ -16,9 +16,11 @@ from app.services.billing.credits import Credits
 from app.services.billing.stripe_billing import StripeBilling
 from app.services.captions.hub import LiveHub
 from app.services.history.service import History
+from app.services.performing.service import PerformingService
 from app.services.recognition.active_checkpoint import ActiveCheckpoint
 from app.services.recognition.model_host import ModelHost
 from app.services.recognition.service import ClipService
+from app.services.signs.corpus import Corpora
 from app.services.signs.service import SignSets
 from app.services.speech.live.hub import SpeechHub
 from app.services.speech.own_voices import OwnVoices
@@ -47,10 +49,13 @@ class Services:
     """Captions that accounts keep."""
     sign_sets: SignSets | None
     """Signs that people teach."""
+    corpora: Corpora | None
+    """Recordings that people give for training."""
     host: ModelHost
     clips: ClipService
     captions: LiveHub
     speech: SpeechService
+    performing: PerformingService
     own_voices: OwnVoices | None
     """Samples of people's voices."""
     live_speech: SpeechHub

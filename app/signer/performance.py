@@ -20,6 +20,10 @@ REST_WRISTS = np.array([[0.62, 1.72], [-0.62, 1.72]])
 #: A wrist moves at most this fast on average between two signs (shoulder widths a second), within the limits below.
 TRAVEL_SPEED = 5.5
 SHORTEST_TRAVEL_S, LONGEST_TRAVEL_S = 0.28, 0.44
+#: No point of a hand moves faster in a performance that is staged (shoulder widths a second); people sign below that.
+FASTEST = 12.5
+#: Seconds that a word without a sign is shown.
+PAUSE_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,11 @@ def _turned_down(hand: Float) -> Float:
     z = hand[:, 0] + 1j * hand[:, 1]
     z = z * np.exp(1j * (np.pi / 2 - np.angle(z[9])))
     return np.stack([z.real, z.imag], axis=-1)
+
+
+def pause(pose: Performance, seconds: float = PAUSE_S) -> Performance:
+    """One frame, held."""
+    return joined([pose] * round(seconds * FPS))
 
 
 def smoothed(values: Float, sigma: float) -> Float:
@@ -122,10 +131,41 @@ def blended_hands(first: Float, second: Float, share: Float) -> Float:
 
 def performed(parts: Sequence[Performance]) -> Performance:
     """Signs one after the other with natural transitions, from rest to rest. Raises ValueError without signs."""
+    return performed_with_spans(parts)[0]
+
+
+def performed_with_spans(parts: Sequence[Performance]) -> tuple[Performance, list[tuple[int, int]]]:
+    """As `performed`; and of each part its first frame and the one after its last."""
     if not parts:
         raise ValueError("nothing to perform: give at least one sign")
     start, end = resting(parts[0].hands[0]), resting(parts[-1].hands[-1])
-    pieces = [start]
+    pieces, spans, frames = [start], list[tuple[int, int]](), 2  # the first frame of all is held
     for before, part in itertools.pairwise([start, *parts, end]):
-        pieces += [bridge(before, part), part]
-    return joined([start, *pieces, end])
+        way = bridge(before, part)
+        pieces += [way, part]
+        spans.append((frames + len(way), frames + len(way) + len(part)))
+        frames = spans[-1][1]
+    return joined([start, *pieces, end]), spans[:-1]
+
+
+def slowed(performance: Performance, spans: Sequence[tuple[int, int]]) -> tuple[Performance, list[tuple[int, int]]]:
+    """The same with further frames where a hand would jump (see FASTEST), as averages of several people may at places;
+    with its spans of frames, each moved along."""
+    tips = performance.wrists[:, :, None] + performance.hands
+    steps = np.linalg.norm(np.diff(tips, axis=0), axis=-1).max(axis=(1, 2), initial=0.0) * FPS / FASTEST
+    counts = np.where(steps > 1, np.ceil(steps), 1).astype(int)
+    pieces = [performance.frame(0)]
+    for at, count in enumerate(counts):
+        here, there = performance.frame(at), performance.frame(at + 1)
+        if count > 1:
+            share = np.arange(1, count) / count
+            hands = blended_hands(here.hands[0], there.hands[0], share)
+            nose, elbows, wrists, _, raised = (
+                mixed(a, b, share) for a, b in zip(here._channels(), there._channels(), strict=True)
+            )
+            pieces.append(Performance(nose, elbows, wrists, hands, raised))
+        pieces.append(there)
+    moved = np.concatenate([[0], np.cumsum(counts)])
+    slower, spans = joined(pieces), [(int(moved[first]), int(moved[end - 1]) + 1) for first, end in spans]
+    # A hand that turns takes a longer way than that from point to point, so once may not be enough.
+    return slowed(slower, spans) if counts.max(initial=1) > 1 else (slower, spans)

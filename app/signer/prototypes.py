@@ -25,7 +25,7 @@ from app.pipeline.keypoints import (
     RIGHT_WRIST,
     Keypoints,
 )
-from app.signer.performance import FPS, Performance, performed
+from app.signer.performance import FPS, Performance, pause, performed, performed_with_spans, resting, slowed
 from app.signer.store import Origin, read_index, read_sign
 
 ASSET = Path(__file__).parent / "assets" / "prototypes.zip"
@@ -70,6 +70,15 @@ class Prototype:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """One performance of several signs."""
+
+    keypoints: Keypoints
+    times: tuple[tuple[float, float], ...]
+    """Start and end of each of its parts in seconds, the ways between them left out."""
+
+
+@dataclass(frozen=True, slots=True)
 class PrototypeSigner(Mapping[str, Keypoints]):
     """Gloss -> Keypoints of a whole performance from rest to rest, 25 fps, 4:3 picture, person in the middle.
 
@@ -104,6 +113,28 @@ class PrototypeSigner(Mapping[str, Keypoints]):
     def phrase(self, glosses: Sequence[str]) -> Keypoints:
         """Several signs with natural transitions, from rest to rest. Raises UnknownGloss; ValueError for no gloss."""
         return self.as_keypoints(performed([self.about(gloss).sign for gloss in glosses]))
+
+    def staged(self, rows: Sequence[Sequence[str]]) -> Staged:
+        """Rows of glosses in one performance from rest to rest: a row is a sign, the letters of a word, or nothing,
+        where the hands hold still while a word without a sign is shown as text. Raises UnknownGloss; ValueError for no
+        row."""
+        parts: list[Performance] = []
+        counts = []
+        for row in rows:
+            signs = [self.about(gloss).sign for gloss in row]
+            if not signs:
+                signs = [pause(parts[-1].frame(-1) if parts else self._at_rest())]
+            parts += signs
+            counts.append(len(signs))
+        performance, spans = slowed(*performed_with_spans(parts))
+        times, at = [], 0
+        for count in counts:
+            times.append((spans[at][0] / FPS, spans[at + count - 1][1] / FPS))
+            at += count
+        return Staged(self.as_keypoints(performance), tuple(times))
+
+    def _at_rest(self) -> Performance:
+        return resting(self.about(next(iter(self))).sign.hands[0])
 
     def as_keypoints(self, performance: Performance) -> Keypoints:
         """Performance -> landmarks relative to the picture (aspect 4:3)."""

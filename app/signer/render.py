@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_HAND, LEFT_SHOULDER, NUM_HAND, RIGHT_SHOULDER, Keypoints
 from app.signer.figure import HEIGHT, WIDTH, draw, palm_facing
-from app.signer.performance import smoothed
+from app.signer.performance import FPS, smoothed
 
 _HANDS = (LEFT_HAND.start, LEFT_HAND.start + NUM_HAND)
 
@@ -52,6 +52,53 @@ def write_video(clip: Keypoints, path: Path, fps: int = 25, quality: int = 23) -
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def video_pieces(clip: Keypoints, quality: int = 26) -> Generator[bytes]:
+    """The clip as an mp4 file (H.264, 640 x 480) in pieces that a player can show as they come. Blocks while it draws;
+    closing the iterator ends that."""
+    sink = _Sink()
+    options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with av.open(sink, "w", format="mp4", options=options) as container:
+        stream = container.add_stream(
+            "libx264",
+            rate=FPS,
+            options={
+                "crf": str(quality),
+                "preset": "veryfast",
+                "tune": "zerolatency",
+                "threads": "1",
+                "g": str(FPS),
+                "bf": "0",
+            },
+        )
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, FPS)
+        stream.width, stream.height = WIDTH, HEIGHT
+        for number, picture in enumerate(pictures(clip)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+            yield sink.taken()
+        container.mux(stream.encode())
+    yield sink.taken()
+
+
+class _Sink:
+    """A file that is only written, forwards, and gives out what was written."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> bytes:
+        """What was written since the last call."""
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data
 
 
 def sample_name(glosses: Sequence[str]) -> str:

@@ -131,6 +131,14 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     teacher_weight: float = 1.0
     """Of the distillation from the runs given as --teachers."""
+    before_weight: float = 0.0
+    """Where --init adds glosses: weight of what its network says of those it knew, on every clip of this run (learning
+    without forgetting, Li and Hoiem, 2016, arXiv:1606.09282)."""
+    rehearse: int = 0
+    """Where --init adds glosses: how often an epoch has the prototype signer's performance of each that it knew, so
+    that new ones are told from them."""
+    frozen: tuple[str, ...] = ()
+    """Parts of the network that stay as --init has them: pose, convolution, sequence."""
     sections: Mapping[str, Any] = field(default_factory=dict)
     """The file's other sections: settings of corpora, as parsed from YAML."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import runpy
 import sys
@@ -15,8 +16,10 @@ from app.pipeline.module2_feature.rgb_encoder import WeightsUnavailable
 from app.pipeline.module3_sequence.model import SignModel
 from app.training import run_folder
 from app.training.config import TrainConfig, load_config
+from app.training.corpora.manifest.source import ManifestSource
 from app.training.corpora.opening import open_source
 from app.training.errors import ConfigError, CorpusError
+from app.training.growing import Start, grown, reading_of, start_of
 from app.training.kinds import config_kind
 from app.training.loop.distributed import Ranks, joined
 from app.training.loop.ending import run_to_end
@@ -47,7 +50,7 @@ class TrainRun:
     teachers: tuple[Path, ...] = ()
     """Finished runs to distil into this one."""
     init: Path | None = None
-    """Finished run whose weights this one starts from."""
+    """Finished run, or checkpoint, whose weights this one starts from; a manifest may add glosses to it."""
     resume: bool = False
     """Go on from the newest checkpoint in `out`."""
 
@@ -86,10 +89,14 @@ def _train(run: TrainRun, ranks: Ranks) -> int:
         raise ConfigError(
             f"{run.out} already contains checkpoints; use --resume to continue from them, or another --out"
         )
-    source = open_source(run.data, config)
+    start = None if run.init is None else start_of(run.init)
+    source = open_source(run.data, config, () if start is None else start.vocabulary)
 
     seed_all(config.optim.seed)
-    model, earlier_commands = _new_model(run, config, source)
+    model, earlier_commands = _new_model(run, config, source, start)
+    grows = start is not None and start.vocabulary != source.vocabulary
+    if start is not None:
+        source.checkpoint = reading_of(start.config, source.vocabulary) | source.checkpoint
     teachers = [finished_run(folder, source.vocabulary)[1] for folder in run.teachers]
     if run.threads:
         torch.set_num_threads(run.threads)
@@ -112,6 +119,9 @@ def _train(run: TrainRun, ranks: Ranks) -> int:
         ranks,
         teachers=teachers,
         teacher_weight=config.teacher_weight,
+        before=start.model if start is not None and grows else None,
+        before_weight=config.before_weight,
+        frozen=config.frozen,
         workers=1 if run.workers is None else run.workers,
         on_best=lambda best, step, figures: write_final(run.out, about, source, best, step, figures),
     )
@@ -162,11 +172,15 @@ def _train_glosses(run: TrainRun, ranks: Ranks) -> int:
     return train_glosses(plan, run.data, run.out, ranks, run.init, run.resume)
 
 
-def _new_model(run: TrainRun, config: TrainConfig, source: Source) -> tuple[SignModel, list[str]]:
+def _new_model(run: TrainRun, config: TrainConfig, source: Source, start: Start | None) -> tuple[SignModel, list[str]]:
     """The network to train and the commands that made it so far. Raises ConfigError."""
-    if run.init:
-        first, model = finished_run(run.init, source.vocabulary)
-        return model, first["commands"]
+    if start is not None:
+        if start.vocabulary == source.vocabulary:
+            return copy.deepcopy(start.model), list(start.commands)
+        if not isinstance(source, ManifestSource):
+            raise ConfigError(f"{run.init} was trained on other glosses than this run; only a manifest can add some")
+        new = source.recordings(source.vocabulary[len(start.vocabulary) :])
+        return grown(start.model, start.vocabulary, source.vocabulary, new), list(start.commands)
     network = source.checkpoint_type.network
     wanted = config.model_config(len(source.vocabulary), source.model, network.config_type)
     try:

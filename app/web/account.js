@@ -11,7 +11,7 @@ import { t } from "./texts.js";
 
 const DOORS = ["sign-in", "register", "forgotten", "reset"];
 // Where to go after signing in: only pages of this service that ask for it.
-const NEXT = ["/", "/teach", "/training"];
+const NEXT = ["/", "/conversation", "/teach", "/training"];
 
 let resetToken = null; // of a link; it is taken out of the address at once
 let wasIn = false;

@@ -1,6 +1,7 @@
 // Forms and buttons that ask the service: busy while they wait, and what came of it beside them.
 
 import { complain, el, wayOut } from "./dom.js";
+import { problemWords } from "./problem_texts.js";
 import { t } from "./texts.js";
 
 const part = (node, which) => node.closest("section").querySelector(`:scope > ${which}`);
@@ -13,7 +14,7 @@ export function say(node, text) {
 }
 
 export function tell(node, problem) {
-  const [title, why] = problem.status ? [problem.title, problem.message]
+  const [title, why] = problem.status ? problemWords(problem.code, problem.title, problem.message)
     : [t("The service did not answer"), t("Check the connection and try again.")];
   const box = part(node, ".problem");
   complain(box, title, why, problem.status === 401 ? undefined : wayOut(problem.code));

@@ -14,25 +14,37 @@ function chip(sign) {
   return node;
 }
 
-// parts: { before, sentence, gloss }, elements; `gloss` may be missing.
+// parts: { before, sentence, other, gloss }, elements; the last two may be missing or null. languages(): of `sentence` and
+// of `other`; the same sentence is in both where it is not translated.
 export class CaptionView {
   #finished = ""; // the sentence in `sentence`, if it is final
 
-  constructor(parts) { this.parts = parts; }
+  constructor(parts, languages = () => ["en"]) {
+    this.parts = parts;
+    this.languages = languages;
+  }
 
   // open: the sentence may still change.
   show(event, open) {
-    const { before, sentence, gloss } = this.parts;
+    const { before, sentence, other, gloss } = this.parts;
+    const [first, second] = this.languages();
+    const text = event.text?.[first] ?? event.sentence;
     if (this.#finished) before.textContent = this.#finished;
-    this.#finished = open ? "" : event.sentence;
-    sentence.textContent = open ? event.sentence.replace(/[.?!]$/, " …") : event.sentence;
+    before.lang = sentence.lang = event.text?.[first] ? first : event.language ?? "en";
+    this.#finished = open ? "" : text;
+    sentence.textContent = open ? text.replace(/[.?!]$/, " …") : text;
     sentence.classList.toggle("open", open);
+    if (other) {
+      other.textContent = (event.text?.[second] ?? event.sentence) === text ? "" : event.text?.[second] ?? event.sentence;
+      other.lang = event.text?.[second] ? second : event.language ?? "en";
+      other.classList.toggle("open", open);
+    }
     gloss?.replaceChildren(...event.gloss.map(chip));
   }
 
   clear() {
     this.#finished = "";
-    for (const part of Object.values(this.parts)) part.replaceChildren();
+    for (const part of Object.values(this.parts)) part?.replaceChildren();
   }
 
   get open() { return this.parts.sentence.classList.contains("open"); }

@@ -2,10 +2,12 @@
 
 import { CaptionView } from "./caption_view.js";
 import { el, percent, readFrom } from "./dom.js";
-import { follow } from "./settings.js";
+import { bothLanguages, follow, settings } from "./settings.js";
 import { t } from "./texts.js";
 
-const view = new CaptionView({ before: el("live-before"), sentence: el("live-sentence"), gloss: el("live-gloss") });
+const parts = { before: el("live-before"), sentence: el("live-sentence"), other: el("live-other"), gloss: el("live-gloss") };
+// Where two people talk, in the language of the one who reads first.
+const view = new CaptionView(parts, () => (parts.other ? bothLanguages(settings.speaks) : ["en"]));
 const views = new Set([view]); // the small window is another
 
 export function alsoIn(other) {

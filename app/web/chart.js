@@ -1,5 +1,7 @@
 // A line chart as SVG: a few series over steps, two axes, no library. The table below it has the same numbers.
 
+import { t } from "./texts.js";
+
 const WIDTH = 480, HEIGHT = 220, LEFT = 44, RIGHT = 12, TOP = 8, BOTTOM = 28;
 const SVG = "http://www.w3.org/2000/svg";
 const STYLES = ["first", "second"];
@@ -29,7 +31,7 @@ export function chart(box, title, series, show = short) {
   if (!drawn.length) {
     const nothing = document.createElement("p");
     nothing.className = "hint";
-    nothing.textContent = "No numbers yet.";
+    nothing.textContent = t("No numbers yet.");
     box.replaceChildren(nothing);
     return;
   }
@@ -42,7 +44,8 @@ export function chart(box, title, series, show = short) {
   const y = (value) => HEIGHT - BOTTOM - ((value - low) / (high - low || 1)) * (HEIGHT - TOP - BOTTOM);
   const said = drawn.map(({ name, points }) => {
     const [step, value] = points.at(-1);
-    return `${name} is ${show(value)} at step ${step}, lowest ${show(Math.min(...points.map((point) => point[1])))}`;
+    const lowest = show(Math.min(...points.map((point) => point[1])));
+    return t("{name} is {value} at step {step}, lowest {lowest}", { name, value: show(value), step, lowest });
   });
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${said.join("; ")}.` });
   for (const value of ys) {

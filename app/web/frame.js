@@ -1,10 +1,31 @@
 // What every page has around it: who has signed in, the language, sheets and menus.
 
 import "./who.js";
-import { el } from "./dom.js";
-import { fillLanguages } from "./texts.js";
+import { el, make } from "./dom.js";
+import { fillLanguages, onLanguage, t } from "./texts.js";
 
 fillLanguages(el("language"));
+
+// -- pages that have no place in the header of a narrow window ---------------------------------------------------------
+
+const nav = document.querySelector(".bar nav");
+const extras = [...nav.querySelectorAll(".extra")];
+const more = make("details", "", "menu");
+const moreName = make("summary", t("More"));
+const moreBody = make("div", "", "menu-body");
+const narrow = matchMedia("(max-width: 60rem)");
+more.append(moreName, moreBody);
+onLanguage(() => { moreName.textContent = t("More"); });
+
+function arrange() {
+  if (narrow.matches) moreBody.append(...extras);
+  else nav.append(...extras);
+  if (narrow.matches) nav.append(more);
+  else more.remove();
+}
+
+narrow.addEventListener("change", arrange);
+arrange();
 
 // -- sheets: <dialog class="sheet">, opened by data-opens -------------------------------------------------------------
 
@@ -27,7 +48,7 @@ for (const sheet of document.querySelectorAll("dialog.sheet")) {
 
 // -- menus: <details class="menu"> -----------------------------------------------------------------------------------
 
-const menus = [...document.querySelectorAll("details.menu")];
+const menus = [more, ...document.querySelectorAll("main details.menu")];
 document.addEventListener("click", (event) => {
   for (const menu of menus) if (menu.open && !menu.contains(event.target)) menu.open = false;
 });

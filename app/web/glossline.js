@@ -12,19 +12,16 @@
 // changes ({ landmarks, problem }, see frame_source.js); `state`: "connecting", "live", "again" or "off".
 
 import { FrameSource } from "./frame_source.js";
+import { LiveSocket } from "./live_socket.js";
 import { message } from "./wire.js";
 
 const MAX_QUEUED_BYTES = 256 * 1024;
-const LAST_TRY_MS = 3000;
 const TRIES = 20;
-const TRY_AGAIN = ["unknown_session", "draining"]; // too late to resume; the service restarts
 
 export class Glossline extends EventTarget {
   #video; #options; #service;
-  #source = null; #socket = null; #again = null;
-  #session = null; // { session_id, token } of `ready`
-  #seen = 0; // seq of the last event
-  #sequence = 0; #attempt = 0; #ready = false; #busy = false; #fatal = false;
+  #source = null; #line = null;
+  #sequence = 0; #busy = false;
   #ended = null; // settles `stop`
 
   constructor(video, options = {}) {
@@ -63,7 +60,7 @@ export class Glossline extends EventTarget {
     if (!this.#ended) {
       this.#ended = Promise.withResolvers?.() ?? withResolvers();
       this.#source.close();
-      if (this.#ready) this.#socket.send('{"type":"stop"}');
+      if (this.#line) this.#line.stop();
       else this.#finish();
     }
     return this.#ended?.promise ?? Promise.resolve();
@@ -72,58 +69,39 @@ export class Glossline extends EventTarget {
   // From the next sentence on: a name or a list of glosses; null: the default.
   read(vocabulary) {
     this.#options.vocabulary = vocabulary;
-    if (this.#ready) this.#socket.send(JSON.stringify({ type: "vocabulary", vocabulary }));
+    this.#line?.send({ type: "vocabulary", vocabulary });
   }
 
-  async #connect() {
-    const ticket = await this.#options.ticket?.().catch(() => null);
-    if (!this.#source || this.#ended) return;
-    const address = new URL(`${this.#service.replace(/^http/, "ws")}/api/ws/stream`);
-    if (ticket) address.searchParams.set("ticket", ticket);
-    const socket = this.#socket = new WebSocket(address, "glossline.v1");
-    socket.onopen = () => {
-      const { where, files, service, ticket: _, ...start } = this.#options;
-      const resume = this.#session && { ...this.#session, last_seq: this.#seen };
-      const aspect = this.#video.videoWidth / this.#video.videoHeight;
-      socket.send(JSON.stringify({ type: "start", aspect, ...start, ...(resume && { resume }) }));
-    };
-    socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#receive(JSON.parse(data)); };
-    socket.onclose = ({ code }) => { if (socket === this.#socket) this.#closed(code); };
-  }
-
-  #receive(event) {
-    this.#seen = Math.max(this.#seen, event.seq ?? 0);
-    if (event.type === "ready") {
-      this.#session = { session_id: event.session_id, token: event.resume_token };
-      this.#ready = true;
-      this.#attempt = 0;
-      this.#state("live");
-    }
-    if (event.type === "error" && event.fatal) {
-      this.#fatal = !TRY_AGAIN.includes(event.code);
-      this.#session = null; // what comes next is a session of its own
-      this.#seen = 0;
-    }
-    this.dispatchEvent(new CustomEvent(event.type, { detail: event }));
-    if (event.type === "done") this.#socket.close(1000);
-  }
-
-  #closed(code) {
-    this.#ready = false;
-    this.#attempt += 1;
-    if (this.#ended || this.#fatal || code === 1000 || this.#attempt > TRIES) return this.#finish();
-    this.#state("again");
-    this.#again = setTimeout(() => this.#connect(), Math.min(250 * 2 ** this.#attempt, LAST_TRY_MS));
+  #connect() {
+    const line = this.#line = new LiveSocket({
+      address: async () => {
+        const ticket = await this.#options.ticket?.().catch(() => null);
+        const address = new URL(`${this.#service.replace(/^http/, "ws")}/api/ws/stream`);
+        if (ticket) address.searchParams.set("ticket", ticket);
+        return address;
+      },
+      start: () => {
+        const { where, files, service, ticket, ...start } = this.#options;
+        return { aspect: this.#video.videoWidth / this.#video.videoHeight, ...start };
+      },
+      event: (event) => {
+        if (event.type === "ready") this.#state("live");
+        this.dispatchEvent(new CustomEvent(event.type, { detail: event }));
+      },
+      lost: () => this.#state("again"),
+      over: () => { if (line === this.#line) this.#finish(); },
+    }, TRIES);
+    line.connect();
   }
 
   async #frame() {
-    const socket = this.#socket;
-    if (!this.#ready || this.#busy || this.#video.paused || socket.bufferedAmount > MAX_QUEUED_BYTES) return;
+    const line = this.#line;
+    if (!line?.ready || this.#busy || this.#video.paused || line.queued > MAX_QUEUED_BYTES) return;
     this.#busy = true;
     try {
       const got = await this.#source?.next();
-      if (!got || this.#ended || socket !== this.#socket || socket.readyState !== WebSocket.OPEN) return;
-      socket.send(message(got.kind, this.#sequence++, got.at, got.payload));
+      if (!got || this.#ended || line !== this.#line) return;
+      if (!line.send(message(got.kind, this.#sequence++, got.at, got.payload))) return;
       this.dispatchEvent(new CustomEvent("frame", { detail: { points: got.points, landmarks: got.points !== null } }));
     } finally {
       this.#busy = false;
@@ -136,13 +114,8 @@ export class Glossline extends EventTarget {
   }
 
   #finish() {
-    clearTimeout(this.#again);
     this.#source?.close();
-    const socket = this.#socket;
-    this.#source = this.#socket = this.#session = null;
-    this.#seen = this.#attempt = 0;
-    this.#ready = this.#fatal = false;
-    socket?.close();
+    this.#source = this.#line = null;
     const ended = this.#ended;
     this.#ended = null;
     this.#state("off");

@@ -1,11 +1,15 @@
-// Whether the camera sees shoulders and hands, several times a second, while somebody teaches a sign. The service finds
-// them, in a live session whose captions are not used; a page that finds landmarks itself needs to replace only this.
+// Whether the camera sees shoulders and hands, several times a second, while somebody teaches a sign; and what it saw
+// during a recording. Body and hands are found on this device where it can (frame_source.js), else by the service, in a
+// live session whose captions are not used.
 
+import { FrameSource } from "./frame_source.js";
 import { socketAddress } from "./session.js";
+import { t } from "./texts.js";
+import { JPEG, message } from "./wire.js";
 
 const EVERY_MS = 160;
 const WIDTH = 480;
-const HEADER_BYTES = 16;
+const DIGITS = 1e5; // of the numbers that are sent
 const POSE = { left: 11, right: 12 }; // shoulders
 const HANDS = [33, 54]; // their first points are the wrists
 // As the service has it (teaching.py): a hand is up that is at most so many shoulder widths below the shoulders.
@@ -19,9 +23,82 @@ export function seenIn(points) {
   return { shoulders: left[2] > 0.5 && right[2] > 0.5, hands: hands.length, up: hands.some((wrist) => points[wrist][1] < lowest) };
 }
 
-// `tell` gets what is seen, or null when nothing can be said any more. Returns { end(), pause(wanted) }; to pause leaves the
-// service its time for reading a recording.
-export function watchHands(video, tell) {
+// where: as FrameSource has it. `tell` gets what is seen, or null when nothing can be said any more. `sends` gets what
+// FrameSource tells: whether landmarks leave this device, or pictures, or nothing any more. Resolves once it watches, and
+// rejects for "device" where this device cannot. Returns { end(), pause(wanted), landmarks(), recorder() }.
+export async function watchHands(video, where, tell, sends) {
+  let byService = null, ended = false, busy = false, paused = false, landmarks = null, frames = null;
+
+  const source = new FrameSource(video, where, (said) => {
+    landmarks = said.landmarks;
+    if (ended) return;
+    if (landmarks) {
+      byService?.end();
+      byService = null;
+    } else if (landmarks === false) {
+      byService ??= watchByService(video, tell);
+    } else tell(null);
+    sends(said);
+  }, { text: t });
+
+  async function look() {
+    if (ended || busy || !landmarks) return;
+    busy = true;
+    try {
+      const frame = await source.next();
+      if (ended || !frame?.points) return;
+      frames?.push(frame);
+      if (!paused) tell(seenIn(frame.points));
+    } finally {
+      busy = false;
+    }
+  }
+
+  const end = () => {
+    ended = true;
+    source.close();
+    byService?.end();
+  };
+  try {
+    await source.open();
+  } catch (error) {
+    end();
+    throw error;
+  }
+  if (!ended) source.each(look);
+
+  // Records landmarks, as take.js wants it.
+  function recorder() {
+    frames = [];
+    return {
+      start() { frames = []; },
+      end() {
+        const taken = frames ?? [];
+        frames = null;
+        return Promise.resolve({ content: landmarksOf(taken, video), name: "sign.json" });
+      },
+      drop() { frames = null; },
+      holds: () => landmarks === true,
+    };
+  }
+  return {
+    end, recorder, landmarks: () => landmarks,
+    pause: (wanted) => { paused = wanted; byService?.pause(wanted); },
+  };
+}
+
+// The landmarks of a recording as the API reads them (docs/api.md).
+function landmarksOf(frames, video) {
+  const round = (number) => Math.round(number * DIGITS) / DIGITS;
+  return JSON.stringify({
+    width: video.videoWidth, height: video.videoHeight,
+    times: frames.map(({ at }) => (at - frames[0].at) / 1000),
+    points: frames.map(({ points }) => points.map((point) => [...point].map(round))),
+  });
+}
+
+// To pause leaves the service its time for reading a recording.
+function watchByService(video, tell) {
   const canvas = document.createElement("canvas");
   let socket = null, timer = null, ended = false, busy = false, paused = false, sequence = 0;
 
@@ -43,15 +120,8 @@ export function watchHands(video, tell) {
       canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
       const blob = await new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.75); });
       if (!blob || ended) return;
-      // Version 1, kind 1 (JPEG), flags, sequence, capture time in microseconds (docs/live.md).
-      const message = new Uint8Array(HEADER_BYTES + blob.size);
-      const head = new DataView(message.buffer);
-      head.setUint8(0, 1);
-      head.setUint8(1, 1);
-      head.setUint32(4, sequence++, true);
-      head.setBigUint64(8, BigInt(Math.round(at * 1000)), true);
-      message.set(new Uint8Array(await blob.arrayBuffer()), HEADER_BYTES);
-      if (!ended) socket.send(message);
+      const picture = new Uint8Array(await blob.arrayBuffer());
+      if (!ended) socket.send(message(JPEG, sequence++, at, picture));
     } finally {
       busy = false;
     }

@@ -5,6 +5,8 @@ import { el, number, wayOut } from "./dom.js";
 import { followSecret } from "./followers.js";
 import { FrameSource } from "./frame_source.js";
 import { drawInStep, nothingDrawn, remember } from "./in_step.js";
+import { LiveSocket } from "./live_socket.js";
+import { problemWords } from "./problem_texts.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
 import { onReadingWith, readingWith, setsKnown, whyNotRead } from "./reading_with.js";
 import { follow, listCameras, settings } from "./settings.js";
@@ -16,14 +18,11 @@ import { countCredits, showCredits } from "./who.js";
 import { message } from "./wire.js";
 
 const MAX_QUEUED_BYTES = 256 * 1024;
-const MAX_WAIT_MS = 3000; // between two attempts to reconnect
 const SLOW_MS = 130; // a picture that takes so long to be taken
 const SLOW_FPS = 6;
 const STATES = { off: "Off", connecting: "Connecting", live: "Live", again: "Reconnecting", ending: "Finishing" };
 const video = el("live-video");
 const skeleton = el("skeleton");
-
-const TRY_AGAIN = { unknown_session: 4400, draining: 1012 }; // too late to resume; the service restarts
 
 const OTHER_WAY = "Choose in the settings that pictures may be sent.";
 
@@ -35,7 +34,12 @@ const TITLES = {
 const READ_MS = 6000; // what is said of a session that goes well stays in the picture for this long
 
 let readLong = null;
-let live = null; // the current run: { socket, stream, ... }
+let live = null; // the current run: { line, stream, ... }
+const parts = []; // of the page, which live with the captions
+
+// part: { start(): more of the message `start`, event(event): each event of the session that runs, forgives(event): whether
+// `start` asks for less after this fatal error, so that it may be said again }.
+export const alongside = (part) => parts.push(part);
 
 function showState(state, text) {
   el("state").dataset.state = state;
@@ -49,69 +53,47 @@ function showState(state, text) {
 // -- the connection --------------------------------------------------------------------------------------------------
 
 async function connect(run) {
-  let address;
   await setsKnown;
-  try {
-    address = await socketAddress("/ws/stream");
-  } catch (refusal) {
-    if (refusal.status && refusal.status < 500 && refusal.status !== 429) {
-      refused(run, refusal.code, refusal.message);
-      return finish(run);
-    }
-    return lost(run, {});
-  }
   if (live !== run || run.ending) return;
-  const socket = new WebSocket(address, "glossline.v1");
-  socket.binaryType = "arraybuffer";
-  run.socket = socket;
-  socket.addEventListener("open", () => {
-    const start = {
-      type: "start", endpoint_ms: settings.endpoint_ms, aspect: video.videoWidth / video.videoHeight, landmarks: true,
-      ...readingWith(), save: settings.save && signedIn() !== null, follow: followSecret(),
-    };
-    if (run.session) start.resume = { session_id: run.session, token: run.token, last_seq: run.seq };
-    socket.send(JSON.stringify(start));
+  run.line = new LiveSocket({
+    address: () => socketAddress("/ws/stream"),
+    start: () => ({
+      endpoint_ms: settings.endpoint_ms, aspect: video.videoWidth / video.videoHeight, landmarks: true, ...readingWith(),
+      save: settings.save && signedIn() !== null, follow: followSecret(), ...Object.assign({}, ...parts.map((part) => part.start())),
+    }),
+    event: (event) => receive(run, event),
+    lost: (attempt) => lost(run, attempt),
+    over: (refusal) => {
+      if (refusal) refused(run, refusal.code, refusal.message);
+      finish(run);
+    },
+    fresh: () => { run.clock = new StreamClock(); },
+    // A ticket that came too late, or a sign-in that ended: another is asked for, once.
+    forgives: (event) => parts.some((part) => part.forgives(event))
+      || (event.code === "unauthenticated" && signedIn() !== null && !run.renewed && (run.renewed = true)),
   });
-  socket.addEventListener("message", (message) => receive(run, JSON.parse(message.data)));
-  socket.addEventListener("close", (closed) => lost(run, closed));
+  run.line.connect();
 }
 
-function lost(run, closed) {
-  run.ready = false;
-  if (live !== run || run.ending) return finish(run);
-  if (run.fatal) return finish(run);
-  if (closed.code === TRY_AGAIN.unknown_session) {
-    Object.assign(run, { session: null, seq: 0, clock: new StreamClock(), attempt: 0 }); // it answers again
-  }
-  run.attempt += 1;
+function lost(run, attempt) {
   if (!run.stream) video.pause(); // a sample waits; a camera cannot
-  const what = run.opened ? "The connection was lost; trying again (attempt {n}) …"
+  const what = run.line.opened ? "The connection was lost; trying again (attempt {n}) …"
     : "The service cannot be reached; trying again (attempt {n}) …";
-  showState("again", t(what, { n: run.attempt }));
+  showState("again", t(what, { n: attempt }));
   el("try-now").hidden = false;
-  run.again = setTimeout(() => tryAgain(run), Math.min(250 * 2 ** run.attempt, MAX_WAIT_MS));
-}
-
-function tryAgain(run) {
-  clearTimeout(run.again);
-  if (live !== run || run.ending || !run.again) return;
-  run.again = null;
-  connect(run);
 }
 
 function receive(run, event) {
-  run.seq = Math.max(run.seq, event.seq ?? 0);
+  if (live === run) for (const part of parts) part.event(event);
   if (event.type === "ready") {
-    Object.assign(run, {
-      session: event.session_id, token: event.resume_token, history: event.history_id, ready: true, opened: true, attempt: 0,
-    });
+    run.history = event.history_id;
     el("try-now").hidden = true;
     if (live !== run || run.ending) return;
     const kept = event.config.save ? ` ${t("They are kept in your history.")}` : "";
     showState("live", t("Captions are on: {model} reads {signs}.", { model: event.model.id, signs: inWords(event.vocabulary) }) + kept);
     if (run.stream || run.warm) return play();
     frame(run, true);
-    setTimeout(() => { if (live === run && run.ready && !run.ending) play(); }, 3000); // even without an answer
+    setTimeout(() => { if (live === run && run.line.ready && !run.ending) play(); }, 3000); // even without an answer
   } else if (event.type === "landmarks") {
     if (live !== run || run.ending) return;
     if (settings.skeleton) drawInStep(event.at_ms, event.points);
@@ -133,28 +115,23 @@ function receive(run, event) {
   } else if (event.type === "warning") {
     warn(event);
   } else if (event.type === "error") {
-    if (event.code === "unauthenticated" && signedIn() && !run.renewed) {
-      run.renewed = true; // a ticket that came too late, or a sign-in that ended: `connect` asks for another
-    } else if (event.fatal && !(event.code in TRY_AGAIN)) {
-      refused(run, event.code, event.message);
-    } else if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(event.code)) {
-      el("live-status").textContent = event.message;
+    if (!event.fatal && ["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(event.code)) {
+      el("live-status").textContent = problemWords(event.code, "", event.message)[1];
     }
   } else if (event.type === "done") {
     pictures(event.usage.used, event.usage.dropped + run.skipped);
-    run.socket.close(1000);
   }
 }
 
-function refused(run, code, message) {
-  run.fatal = true;
+function refused(run, code, english) {
+  let [title, message] = problemWords(code, t("Captions stopped"), english);
   el("live-warning").hidden = true;
   if (code === "insufficient_credits") {
     message = t("What was captioned is safe. More credits come with each month, or at once with a larger plan."); // for people
     credits(0);
   }
   if (["unknown_vocabulary", "unknown_sign_set", "signs_outdated"].includes(code)) message = whyNotRead(code) ?? message;
-  if (!run.ending) run.refusal = [t(TITLES[code] ?? "Captions stopped"), message, wayOut(code)];
+  if (!run.ending) run.refusal = [code in TITLES ? t(TITLES[code]) : title, message, wayOut(code)];
 }
 
 function credits(left) {
@@ -168,7 +145,7 @@ function credits(left) {
 // Of what is dropped, `pictures` tells.
 function warn({ code, message }) {
   if (["credits_low", "not_available", "not_saved", "plan_limit"].includes(code)) {
-    notice(t(TITLES[code] ?? ""), message, code === "credits_low" ? wayOut("plan_limit") : undefined);
+    notice(t(TITLES[code] ?? ""), problemWords(code, "", message)[1], code === "credits_low" ? wayOut("plan_limit") : undefined);
   }
 }
 
@@ -200,16 +177,15 @@ function warmed(run) {
 }
 
 async function frame(run, still = false) {
-  const { socket } = run;
-  if (!run.ready || socket.readyState !== WebSocket.OPEN || video.readyState < 2 || run.busy) return;
+  const { line } = run;
+  if (!line?.ready || video.readyState < 2 || run.busy) return;
   if (video.paused && !still) return;
-  if (socket.bufferedAmount > MAX_QUEUED_BYTES) { run.skipped += 1; return; }
+  if (line.queued > MAX_QUEUED_BYTES) { run.skipped += 1; return; }
   run.busy = true;
   try {
     const began = performance.now();
     const got = await run.source.next();
-    if (!got || run.ending || socket.readyState !== WebSocket.OPEN) return;
-    socket.send(message(got.kind, run.sequence++, got.at, got.payload));
+    if (!got || run.ending || !line.send(message(got.kind, run.sequence++, got.at, got.payload))) return;
     const stream_ms = run.clock.sent(got.at, Date.now() - performance.now() + got.at);
     if (settings.skeleton) remember(stream_ms, got.picture);
     if (got.points) {
@@ -245,10 +221,9 @@ async function begin(sample) {
   }
   if (live) stop();
   const run = {
-    source: null, landmarks: false, socket: null, stream: null, session: null, token: null, history: null,
-    seq: 0, sequence: 0, skipped: 0, attempt: 0, clock: new StreamClock(), took_ms: 0, again: null, ready: false,
-    opened: false, warm: false, busy: false, ending: false, fatal: false, refusal: null, renewed: false, slow: false,
-    said: count(),
+    source: null, landmarks: false, line: null, stream: null, history: null, sequence: 0, skipped: 0,
+    clock: new StreamClock(), took_ms: 0, warm: false, busy: false, ending: false, refusal: null, renewed: false,
+    slow: false, said: count(),
   };
   live = run;
   run.source = new FrameSource(video, settings.where, (said) => sends(run, said), { text: t });
@@ -300,7 +275,7 @@ async function openCamera(run) {
   run.stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
   if (live !== run) return;
   const [track] = run.stream.getVideoTracks();
-  track.addEventListener("ended", () => { if (live === run) stop(); }); // unplugged
+  track.addEventListener("ended", () => stopped(run)); // unplugged, or not allowed any more
   // People expect to see themselves as in a mirror; what is sent is not mirrored.
   el("picture").classList.toggle("mirror", track.getSettings().facingMode !== "environment");
   video.removeAttribute("src");
@@ -309,9 +284,14 @@ async function openCamera(run) {
   await Promise.all([new Promise((done) => { video.onloadedmetadata = done; }), listCameras()]);
 }
 
+function stopped(run) {
+  if (live !== run || run.ending) return;
+  run.refusal = [t("The camera has stopped"), t("What was captioned is in the list. Connect the camera and press the button again.")];
+  stop();
+}
+
 function release(run) {
   run.source.close();
-  clearTimeout(run.again);
   el("try-now").hidden = true;
   run.stream?.getTracks().forEach((track) => track.stop());
   nothingDrawn();
@@ -322,13 +302,9 @@ function stop() {
   if (!run || run.ending) return;
   run.ending = true;
   release(run);
-  if (run.socket?.readyState === WebSocket.OPEN) {
-    run.socket.send('{"type":"stop"}');
-    showState("ending", t("Finishing the last sentence …"));
-  } else {
-    run.socket?.close();
-    finish(run);
-  }
+  if (!run.line) return finish(run);
+  if (run.line.ready) showState("ending", t("Finishing the last sentence …"));
+  run.line.stop();
 }
 
 function finish(run) {
@@ -349,12 +325,12 @@ function finish(run) {
 
 el("camera").addEventListener("click", () => begin(null));
 el("live-stop").addEventListener("click", stop);
-el("try-now").addEventListener("click", () => { if (live) tryAgain(live); });
-addEventListener("pagehide", () => live?.socket?.close(1000)); // ends the session at once
+el("try-now").addEventListener("click", () => live?.line?.tryNow());
+addEventListener("pagehide", () => live?.line?.close()); // ends the session at once
 follow("skeleton", (wanted) => { if (!wanted) nothingDrawn(); });
 follow("partials", (wanted) => { if (!wanted && isOpen()) clearRunning(); });
 function readOtherSigns() {
-  if (live?.ready && !live.ending) live.socket.send(JSON.stringify({ type: "vocabulary", ...readingWith() }));
+  if (live && !live.ending) live.line?.send({ type: "vocabulary", ...readingWith() });
 }
 follow("vocabulary", readOtherSigns);
 onReadingWith(readOtherSigns);

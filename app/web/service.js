@@ -1,20 +1,15 @@
-// About this service: its recogniser, the signs it knows, how to call it from a terminal.
+// About this service: its recogniser and the signs it knows.
 
-import { copy, el } from "./dom.js";
-import { ask, mayCaption, options } from "./session.js";
+import { el } from "./dom.js";
+import { ask, mayCaption } from "./session.js";
 import { follow, listVocabularies } from "./settings.js";
 import { listSigns } from "./signs.js";
 import { plural, t } from "./texts.js";
-
-const CURL = `-F file=@clip.mp4 ${location.origin}/api/inference/predict`;
-el("curl").textContent = `curl ${CURL}`;
-el("copy").addEventListener("click", () => copy(el("curl").textContent, el("curl"), el("copied"), t("Command")));
 
 try {
   const ready = await fetch("/api/health/ready").then((answer) => answer.json());
   el("model").textContent = ready.model ?? ready.detail;
   el("device").textContent = ready.device ?? "";
-  if ((await options)?.auth_mode === "required") el("curl").textContent = `curl -H 'X-API-Key: YOUR-KEY' ${CURL}`;
   const may = await mayCaption();
   el("door").hidden = may;
   if (may) await listVocabulary();

@@ -1,31 +1,20 @@
-// The viewer's settings, stored in this browser. An input's data-setting names its setting.
+// The viewer's settings, and the inputs for them. An input's data-setting names its setting.
 
 import { el, make } from "./dom.js";
+import { keepSettings, settings } from "./kept_settings.js";
 import { plural, t } from "./texts.js";
 
-const KEY = "glossline.settings";
-export const settings = {
-  size: 2, partials: true, glosses: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false,
-  voice: "", rate: 1, save: false, keep: false, where: "auto",
-};
+export { settings };
+
+// This language and the other one.
+export const bothLanguages = (first) => (first === "es" ? ["es", "en"] : ["en", "es"]);
+
 const listeners = [];
 const inWords = {
   size: (value) => `${Math.round(value * 50)} %`,
   endpoint_ms: (value) => `${(value / 1000).toFixed(1)} s`,
   rate: (value) => `${value} ×`,
 };
-
-// Private windows and locked-down browsers have no storage; settings then last until the page is closed.
-try {
-  const kept = JSON.parse(localStorage.getItem(KEY)) ?? {};
-  for (const name in settings) if (typeof kept[name] === typeof settings[name]) settings[name] = kept[name];
-} catch { /* use the defaults */ }
-
-function keep() {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(settings));
-  } catch { /* kept until the page is closed */ }
-}
 
 // `act` runs now and whenever the setting changes.
 export function follow(name, act) {
@@ -56,7 +45,7 @@ for (const input of document.querySelectorAll("[data-setting]")) {
   input.addEventListener("input", () => {
     settings[name] = valueOf(input);
     show(input);
-    keep();
+    keepSettings();
     listeners.forEach((listener) => listener(name));
   });
 }
@@ -98,17 +87,17 @@ export const vocabularyName = () => vocabulary() ?? byDefault;
 
 const voices = () => speechSynthesis.getVoices().filter((voice) => voice.lang.startsWith("en"));
 
-if ("speechSynthesis" in window) {
+if (el("aloud") && "speechSynthesis" in window) {
   const list = () => fill(el("set-voice"), voices().map((voice) => [voice.voiceURI, `${voice.name} (${voice.lang})`]));
   list();
   speechSynthesis.addEventListener("voiceschanged", list);
   follow("aloud", (aloud) => { if (!aloud) speechSynthesis.cancel(); });
-} else {
+} else if (el("aloud")) {
   el("aloud").disabled = true;
 }
 
 export function readAloud(sentence) {
-  if (!settings.aloud || !("speechSynthesis" in window)) return;
+  if (!settings.aloud || !el("aloud") || !("speechSynthesis" in window)) return;
   const words = new SpeechSynthesisUtterance(sentence);
   words.lang = "en";
   words.voice = voices().find((voice) => voice.voiceURI === settings.voice) ?? null;

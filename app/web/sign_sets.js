@@ -26,14 +26,21 @@ export const shareSet = async (set) => (await post(at(set, "share"))).token;
 export const unshareSet = (set) => ask(at(set, "share"), { method: "DELETE" });
 export const sharedSet = (token) => post(`${SETS}/shared`, { token });
 export const copyShared = (token) => post(`${SETS}/copy`, { token });
+// The text that is agreed to, { version, text, consents }; and to agree, or take it back.
+export const corpusOf = () => ask("/api/signs/corpus");
+export const giveSet = (set, given) => post(at(set, "consent"), given);
+export const takeBack = (set) => ask(at(set, "consent"), { method: "DELETE" });
 export const addSign = (set, name) => post(at(set, "signs"), { name });
 export const renameSign = (set, sign, name) => ask(at(set, "signs", sign), { method: "PATCH", body: { name } });
 export const deleteSign = (set, sign) => ask(at(set, "signs", sign), { method: "DELETE" });
 export const deleteRecording = (set, sign, recording) => ask(at(set, "signs", sign, "recordings", recording), { method: "DELETE" });
 
-// recording: { content, name }, a Blob and a file name that says what it is: a video, or landmarks (.npz, .json).
+// recording: { content, name }: landmarks as JSON text, or a Blob and a file name that says what it is: a video, or
+// landmarks (.npz, .pose).
 export function addRecording(set, sign, { content, name }, insist = false) {
+  const path = at(set, "signs", sign, "recordings") + query({ insist: insist ? "true" : "" });
+  if (typeof content === "string") return send(path, content, { "Content-Type": "application/json" });
   const form = new FormData();
   form.append("file", content, name);
-  return send(at(set, "signs", sign, "recordings") + query({ insist: insist ? "true" : "" }), form);
+  return send(path, form);
 }

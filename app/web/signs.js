@@ -3,6 +3,7 @@
 import { complain, el, make, wayOut } from "./dom.js";
 import { drawFigure } from "./figure.js";
 import { openSheet } from "./frame.js";
+import { problemWords } from "./problem_texts.js";
 import { ask, mayCaption } from "./session.js";
 import { plural, t } from "./texts.js";
 
@@ -65,7 +66,7 @@ async function show(wanted) {
   try {
     content = await performanceOf(glosses);
   } catch (problem) {
-    const why = problem.status ? problem.message : t("The service did not answer. Try again.");
+    const why = problem.status ? problemWords(problem.code, "", problem.message)[1] : t("The service did not answer. Try again.");
     complain(el("sign-problem"), t("This cannot be shown"), why, wayOut(problem.code));
     return;
   }

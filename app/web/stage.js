@@ -18,7 +18,7 @@ export function setStage(state) {
   const had = document.activeElement;
   stage.dataset.state = state;
   // The one large button stands in the picture until captions have been there, then below it.
-  const home = el(state === "idle" ? "hero-action" : "dock-action");
+  const home = (state === "idle" && el("hero-action")) || el("dock-action");
   if (el("camera").parentElement !== home) home.prepend(el("camera"));
   el("camera").hidden = state === "live";
   el("live-stop").hidden = state !== "live";
@@ -64,7 +64,7 @@ export async function offerSamples(watch) {
   list.addEventListener("change", () => { if (list.value) watch(list.value); list.value = ""; });
   el("sample-chips").replaceChildren(...buttons, ...(others.length ? [list] : []));
   document.querySelector(".chips").hidden = samples.length === 0;
-  if (samples.includes("hello.mp4")) greet();
+  if (samples.includes("hello.mp4") && el("hero-signer")) greet();
 }
 
 // The prototype signer says hello once, with its caption: what this page does, without a word.

@@ -1,4 +1,5 @@
-// One take: countdown, recording, end. A recording is a short video; whether hands are seen comes from hand_watch.js.
+// One take: countdown, recording, end. A recording is landmarks where this device finds them (hand_watch.js), else a short
+// video; whether hands are seen comes from hand_watch.js too.
 
 const KINDS = ["video/webm;codecs=vp8", "video/mp4", "video/webm"];
 const BITS = 1_200_000; // a second
@@ -12,6 +13,8 @@ const STEP_MS = 50;
 const FPS = 15; // as live captions are read
 
 export class Stopped extends Error {}
+// What records went away in the middle: the device became too slow for landmarks, or has come to find them.
+export class Changed extends Error {}
 
 const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
@@ -24,7 +27,9 @@ export async function openCamera(video, deviceId) {
   return stream;
 }
 
-function recorderOf(stream) {
+// Records video. start(), end(): promise of { content, name }, drop(): what was recorded is not wanted, holds(): whether
+// this is still what should record.
+export function videoRecorder(stream, holds) {
   const mimeType = globalThis.MediaRecorder && KINDS.find((kind) => MediaRecorder.isTypeSupported(kind));
   if (!mimeType) throw new Error("recorder");
   const recorder = new MediaRecorder(stream, { mimeType, videoBitsPerSecond: BITS });
@@ -34,16 +39,29 @@ function recorderOf(stream) {
     recorder.addEventListener("stop", () => done(new Blob(pieces, { type: recorder.mimeType })), { once: true });
     recorder.addEventListener("error", () => failed(new Error("recorder")), { once: true });
   });
-  return { recorder, finished };
+  finished.catch(() => {}); // where it is not waited for
+  const over = () => { if (recorder.state !== "inactive") recorder.stop(); };
+  return {
+    holds, drop: over,
+    start: () => recorder.start(),
+    async end() {
+      over();
+      const content = await finished;
+      return { content, name: content.type.startsWith("video/mp4") ? "sign.mp4" : "sign.webm" };
+    },
+  };
 }
 
-// stream: of a camera. seen(): what the watch saw last, null without one. done(): whether the person ends it by hand.
-// show(state, number): "count" 3 to 1, "lower", "record". signal: aborts it with Stopped.
+// stream: of a camera. recorder(): makes what records, when it comes to that. seen(): what the watch saw last, null without
+// one. done(): whether the person ends it by hand. show(state, number): "count" 3 to 1, "lower", "record". signal: aborts
+// it with Stopped. Rejects with Changed where it has to be taken again.
 // Resolves to { content, name, handsSeen }; handsSeen is null where nobody watched.
-export async function take({ stream, seen, done, show, signal }) {
+export async function take({ stream, recorder, seen, done, show, signal }) {
+  let recording = null;
   const check = () => {
     if (signal.aborted) throw new Stopped();
     if (!stream.active) throw new Error("camera");
+    if (recording && !recording.holds()) throw new Changed();
   };
   const steps = async (ms, until = () => false) => {
     const from = performance.now();
@@ -60,8 +78,8 @@ export async function take({ stream, seen, done, show, signal }) {
     show("lower");
     await steps(LOWER_MS, () => !seen()?.up);
   }
-  const { recorder, finished } = recorderOf(stream);
-  recorder.start();
+  recording = recorder();
+  recording.start();
   show("record");
   let any = false, raised = false, downSince = null;
   try {
@@ -75,10 +93,11 @@ export async function take({ stream, seen, done, show, signal }) {
       if (!any && passed > NONE_MS) return true;
       return raised && downSince !== null && passed - downSince > DOWN_MS;
     });
-  } finally {
-    if (recorder.state !== "inactive") recorder.stop();
+  } catch (problem) {
+    recording.drop();
+    throw problem;
   }
-  const content = await finished;
+  const { content, name } = await recording.end();
   check();
-  return { content, name: content.type.startsWith("video/mp4") ? "sign.mp4" : "sign.webm", handsSeen: seen() === null ? null : any };
+  return { content, name, handsSeen: seen() === null ? null : any };
 }

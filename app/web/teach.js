@@ -4,10 +4,12 @@ import { cameraTrouble } from "./camera_trouble.js";
 import { choose } from "./chosen_sets.js";
 import { complain, el, make, wayOut } from "./dom.js";
 import { watchHands } from "./hand_watch.js";
+import { keepSettings, settings } from "./kept_settings.js";
+import { problemWords } from "./problem_texts.js";
 import { mayCaption } from "./session.js";
 import { addRecording, addSign, contentsOf, deleteRecording, deleteSet, deleteSign, makeSet } from "./sign_sets.js";
 import { SIGN_LANGUAGES } from "./sign_languages.js";
-import { openCamera, Stopped, take } from "./take.js";
+import { Changed, openCamera, Stopped, take, videoRecorder } from "./take.js";
 import { languageOf, onTeach, refreshSets, setsOf } from "./teach_sets.js";
 import { offerShared } from "./teach_shared.js";
 import { t } from "./texts.js";
@@ -70,7 +72,7 @@ function showSeen(seen) {
 
 function tell(problem) {
   if (!problem.status) console.warn(problem);
-  const [title, why] = problem.status ? [problem.title, problem.message]
+  const [title, why] = problem.status ? problemWords(problem.code, problem.title, problem.message)
     : [t("The service did not answer"), t("Check the connection and try again.")];
   complain(el("teach-problem"), title, why, wayOut(problem.code));
 }
@@ -131,18 +133,43 @@ async function learn(recording, insist = false) {
 async function record() {
   const { stream, stop } = act;
   act.byHand = false;
-  const recording = await take({
-    stream, signal: stop.signal, seen: () => act.seen ?? null, done: () => act.byHand,
-    show: (state, number) => {
-      look(state, number);
-      if (state === "count") say(t("Hands down"), number === 3 ? t("Hands down. {n}", { n: 3 }) : String(number));
-      else if (state === "lower") say(t("Lower your hands to begin"));
-      else say(t("Sign now"));
-    },
-  });
+  const recorder = () => {
+    const { watch } = act;
+    return watch.landmarks() ? watch.recorder() : videoRecorder(stream, () => watch.landmarks() === false);
+  };
+  let recording;
+  try {
+    recording = await take({
+      stream, recorder, signal: stop.signal, seen: () => act.seen ?? null, done: () => act.byHand,
+      show: (state, number) => {
+        look(state, number);
+        if (state === "count") say(t("Hands down"), number === 3 ? t("Hands down. {n}", { n: 3 }) : String(number));
+        else if (state === "lower") say(t("Lower your hands to begin"));
+        else say(t("Sign now"));
+      },
+    });
+  } catch (problem) {
+    if (!(problem instanceof Changed)) throw problem;
+    if (act.watch.landmarks() === null) throw cannotFind(act.lost);
+    return null; // once more, in the other way
+  }
   if (recording.handsSeen !== false) return recording;
   await ask(t(WRONG.no_hands), null);
   return null;
+}
+
+// Where only this device may find body and hands, and it cannot.
+const cannotFind = (why) => Object.assign(new Error("device"), {
+  trouble: [t("This device cannot do it alone"), [why, t("Choose below that the service finds body and hands, or use videos instead.")].filter(Boolean).join(" ")],
+});
+
+// What leaves this device.
+function showSends({ landmarks, problem }) {
+  el("teach-sends").textContent = [
+    problem, landmarks ? t("Only points of body and hands are sent; pictures stay on this device.")
+      : landmarks === false ? t("Recordings are sent as video, which the service deletes once it is read.") : null,
+  ].filter(Boolean).join(" ");
+  el("teach-sends").dataset.landmarks = String(landmarks);
 }
 
 async function untilSeen() {
@@ -163,7 +190,21 @@ async function fromCamera() {
     throw Object.assign(new Error("no camera"), { trouble: [title, missing ? t("Connect one and try again, or use videos instead.") : what] });
   }
   if (act.stop.signal.aborted) throw new Stopped();
-  act.watch = watchHands(video, (seen) => { act.seen = seen; showSeen(seen); });
+  const mine = act, { signal } = mine.stop;
+  say(t("Preparing this device …"));
+  const watching = watchHands(video, settings.where, (seen) => { mine.seen = seen; if (mine === act) showSeen(seen); }, (said) => {
+    mine.lost = said.problem;
+    if (mine === act) showSends(said);
+  });
+  const stopped = new Promise((_, failed) => { signal.addEventListener("abort", () => failed(new Stopped()), { once: true }); });
+  try {
+    mine.watch = await Promise.race([watching, stopped]);
+  } catch (error) {
+    watching.then((late) => late.end(), () => {});
+    if (error instanceof Stopped) throw error;
+    throw cannotFind(t("Body and hands cannot be found on this device: {why}.", { why: error.message.replace(/\.$/, "") }));
+  }
+  if (signal.aborted) throw new Stopped();
   await untilSeen();
   while (act.got < act.wanted) {
     dots();
@@ -210,6 +251,7 @@ async function target() {
 }
 
 function release() {
+  el("teach-sends").textContent = "";
   act?.watch?.end();
   act?.stream?.getTracks().forEach((track) => track.stop());
   video.srcObject = null;
@@ -234,6 +276,7 @@ async function teach({ given = null, files = null }) {
     el("teach-title").textContent = mine.gloss;
     show("takes");
     showSeen(files ? null : undefined);
+    el("teach-sends").textContent = "";
     el("seen").hidden = Boolean(files);
     look("wait");
     dots();
@@ -242,6 +285,7 @@ async function teach({ given = null, files = null }) {
     await (files ? fromFiles() : fromCamera());
     release();
     await showTaught(mine);
+    choseSet = false;
   } catch (problem) {
     release();
     await undo(mine);
@@ -309,15 +353,25 @@ function fillLanguages() {
   inOrder();
 }
 
+el("teach-where").value = settings.where;
+el("teach-where").addEventListener("change", () => {
+  settings.where = el("teach-where").value;
+  keepSettings();
+});
 const newSet = () => { el("new-set").hidden = el("new-set").disabled = el("sign-set").value !== ""; };
-el("sign-set").addEventListener("change", newSet);
+let choseSet = false; // "A new set" is kept where the person has chosen it
+el("sign-set").addEventListener("change", () => {
+  choseSet = true;
+  newSet();
+});
 const inOrder = () => { el("set-language-hint").hidden = el("set-language").value === "ase"; };
 el("set-language").addEventListener("change", inOrder);
 
 setsOf((sets) => {
   const before = el("sign-set").value;
   el("sign-set").replaceChildren(...sets.map(({ id, name }) => new Option(name, id)), new Option(t("A new set"), ""));
-  el("sign-set").value = sets.some(({ id }) => id === before) ? before : sets.at(-1)?.id ?? "";
+  const there = sets.some(({ id }) => id === before) || (choseSet && before === "");
+  el("sign-set").value = there ? before : sets.at(-1)?.id ?? "";
   el("into").hidden = sets.length === 0;
   newSet();
 });
@@ -328,6 +382,7 @@ if (await mayCaption()) {
     el("all").hidden = false;
   } catch (problem) {
     el("nowhere").hidden = problem.code !== "database_unavailable";
+    el("nowhere-why").textContent = problem.message.startsWith("sign_sets:") ? "" : problem.message; // where there is one
     el("all").hidden = !el("nowhere").hidden;
     if (el("nowhere").hidden) tell(problem);
   }

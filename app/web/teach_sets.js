@@ -7,6 +7,7 @@ import { follow, options, signedIn } from "./session.js";
 import {
   changeSet, contentsOf, deleteRecording, deleteSet, deleteSign, exportSet, importSet, listSets, renameSign, shareSet, unshareSet,
 } from "./sign_sets.js";
+import { corpusPart } from "./teach_corpus.js";
 import { SIGN_LANGUAGES } from "./sign_languages.js";
 import { plural, t } from "./texts.js";
 
@@ -129,8 +130,9 @@ async function unfold(set, box) {
     await changeSet(set.id, { keep_landmarks: wanted });
     await refreshSets();
   });
+  const given = await corpusPart(set, () => refreshSets());
   const old = contents.readable ? [] : [make("p", t("These signs were taught to another recogniser and cannot be read now. Record them again."), "notice")];
-  box.replaceChildren(...old, list, keep, row(actionsOf(set), "links"));
+  box.replaceChildren(...old, list, keep, given, row(actionsOf(set), "links"));
 }
 
 function check(text, checked, work) {

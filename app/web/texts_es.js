@@ -1,13 +1,19 @@
 // The texts of the pages in Spanish, by their English.
 
+import { talking } from "./texts_es_talk.js";
+import { developing } from "./texts_es_developers.js";
 import { teaching } from "./texts_es_teach.js";
+import { trainingTexts } from "./texts_es_training.js";
 
 export const es = {
+  ...talking,
+  ...trainingTexts,
   ...teaching,
+  ...developing,
   // Every page
   "Glossline: captions for sign language": "Glossline: subtítulos para la lengua de signos",
   "Skip to the captions": "Ir a los subtítulos", "Skip to the account": "Ir a la cuenta", "Skip to the jobs": "Ir a los trabajos",
-  "Pages": "Páginas", "Captions": "Subtítulos", "Account": "Cuenta", "Training": "Entrenamiento", "API": "API",
+  "Pages": "Páginas", "Captions": "Subtítulos", "Account": "Cuenta", "Training": "Entrenamiento", "Developers": "Desarrollo", "More": "Más",
   "Language of the page": "Idioma de la página", "This page needs JavaScript.": "Esta página necesita JavaScript.",
   "Captions – Glossline": "Subtítulos – Glossline", "Account – Glossline": "Cuenta – Glossline",
   "Training – Glossline": "Entrenamiento – Glossline",
@@ -199,6 +205,11 @@ export const es = {
   "{sessions} at once, {time}, files up to {mb} MB": "{sessions} a la vez, {time}, archivos de hasta {mb} MB", "{sessions} at once, {time} a day, files up to {mb} MB": "{sessions} a la vez, {time} al día, archivos de hasta {mb} MB",
   "Choose {plan}": "Elegir {plan}", "Nothing was used in the last 30 days.": "No se ha usado nada en los últimos 30 días.",
   "{n} credits in the last 30 days, most on {day}: {most}.": "{n} créditos en los últimos 30 días, la mayoría el {day}: {most}.", "Bars: {said}": "Barras: {said}", "{day}: {n} credits for {name}": "{day}: {n} créditos de {name}",
+  // a sentence signed
+  "See a sentence signed": "Ver una frase signada", "Sign it": "Signarla", "My mother wants water.": "Mi madre quiere agua.",
+  "English or Spanish. A drawn figure, simple rules and no facial expression: a help, not an interpreter.": "Inglés o español. Una figura dibujada, reglas sencillas y ninguna expresión facial: una ayuda, no un intérprete.",
+  "The sign before": "El signo anterior", "The next sign": "El signo siguiente", "Speed": "Velocidad", "Pause": "Pausa", "Play": "Reproducir",
+  "No sign for: {words}.": "Sin signo: {words}.", "Read as: {text}": "Se ha leído como: {text}", "no sign": "sin signo", "This cannot be signed": "Esto no se puede signar",
   // landmarks on this device
   "Body and hands are found": "El cuerpo y las manos se detectan",
   "On this device if it is fast enough": "En este dispositivo si es bastante rápido",
@@ -212,6 +223,7 @@ export const es = {
   "Preparing this device …": "Preparando este dispositivo …",
   "Choose in the settings that pictures may be sent.": "Elija en los ajustes que se puedan enviar imágenes.",
   "Body and hands cannot be found on this device": "El cuerpo y las manos no se pueden detectar en este dispositivo",
+  "What was captioned is in the list. Connect the camera and press the button again.": "Lo subtitulado está en la lista. Conecte la cámara y pulse el botón otra vez.",
   "This device is still being prepared; until then pictures are sent.": "Este dispositivo aún se está preparando; hasta entonces se envían imágenes.",
   "Body and hands cannot be found on this device: {why}.": "El cuerpo y las manos no se pueden detectar en este dispositivo: {why}.",
   "Body and hands cannot be found on this device: {why}. Pictures are sent instead.": "El cuerpo y las manos no se pueden detectar en este dispositivo: {why}. En su lugar se envían imágenes.",

@@ -4,7 +4,8 @@ export const teaching = {
   "Teach": "Enseñar", "Teach a sign": "Enseñar un signo", "Teach a sign – Glossline": "Enseñar un signo – Glossline", "Skip to teaching": "Ir a enseñar",
   "Show it three times, and captions know it: a name, a sign of your own, or how you sign PLEASE. Any sign language.": "Muéstrelo tres veces y los subtítulos lo conocen: un nombre, un signo propio, o cómo signa usted PLEASE. En cualquier lengua de signos.",
   "Teaching needs an account here.": "Aquí hace falta una cuenta para enseñar.",
-  "Signs cannot be taught here.": "Aquí no se pueden enseñar signos.", "This service has no database to keep them in.": "Este servicio no tiene base de datos donde guardarlos.",
+  "Signs cannot be taught here.": "Aquí no se pueden enseñar signos.", "The service keeps them in a database, and has none, or cannot reach it. Who runs it can set": "El servicio los guarda en una base de datos, y no tiene ninguna o no llega a ella. Quien lo lleva puede fijar",
+  ", or": ", o", "for a database of its own, and start it again;": "para una base de datos propia, y reiniciarlo;", "says whether it can be reached.": "dice si se llega a ella.",
   "Somebody shares signs with you": "Alguien comparte signos con usted", "Caption with them": "Subtitular con ellos", "Copy them into my sets": "Copiarlos a mis conjuntos",
   "They are read best from the person who taught them.": "Se leen mejor de la persona que los enseñó.",
   "They were taught to another recogniser and cannot be read here.": "Se enseñaron a otro reconocedor y aquí no se pueden leer.",
@@ -19,14 +20,20 @@ export const teaching = {
   "As points, so that the set outlives this recogniser. Otherwise a row of numbers for each recording is kept. Never pictures; you can take this back.": "Como puntos, para que el conjunto sobreviva a este reconocedor. Si no, de cada grabación se guarda una fila de números. Nunca imágenes; puede retirar este permiso.",
   "Show it to the camera": "Mostrarlo a la cámara", "Use videos instead": "Usar vídeos",
   "Three times, hands down before and after. It takes less than a minute.": "Tres veces, con las manos abajo antes y después. Tarda menos de un minuto.",
+  "What is sent": "Qué se envía",
+  "Found on this device, recordings are sent as points, and no picture leaves it. The service needs video, which it deletes once it is read; so too videos that you choose.": "Si se encuentran en este dispositivo, las grabaciones se envían como puntos y ninguna imagen sale de él. El servicio necesita vídeo, que elimina en cuanto lo ha leído; también los vídeos que usted elija.",
 
   // Recording
+  "Only points of body and hands are sent; pictures stay on this device.": "Solo se envían puntos del cuerpo y las manos; las imágenes se quedan en este dispositivo.",
+  "Recordings are sent as video, which the service deletes once it is read.": "Las grabaciones se envían como vídeo, que el servicio elimina en cuanto lo ha leído.",
+  "This device cannot do it alone": "Este dispositivo no puede hacerlo solo",
+  "Choose below that the service finds body and hands, or use videos instead.": "Elija abajo que el servicio encuentre el cuerpo y las manos, o use vídeos.",
   "Your camera": "Su cámara", "Recordings": "Grabaciones", "Done signing": "He terminado", "Record it again": "Grabarlo otra vez", "Keep it": "Conservarla",
   "It is one sign": "Es un solo signo", "Recording {n}: done": "Grabación {n}: hecha",
   "Looking for your hands …": "Buscando sus manos …", "Hands are checked after each recording": "Las manos se comprueban tras cada grabación",
   "Move back: both shoulders should be in sight": "Aléjese: deben verse los dos hombros", "Both hands found": "Las dos manos a la vista",
   "One hand found": "Una mano a la vista", "No hand in sight": "Ninguna mano a la vista", "Hands down, shoulders in sight": "Manos abajo, hombros a la vista",
-  "Get ready: hands down": "Prepárese: manos abajo", "Hands down": "Manos abajo", "Hands down. {n}": "Manos abajo. {n}",
+  "Preparing this device …": "Preparando este dispositivo …", "Get ready: hands down": "Prepárese: manos abajo", "Hands down": "Manos abajo", "Hands down. {n}": "Manos abajo. {n}",
   "Lower your hands to begin": "Baje las manos para empezar", "Sign now": "Signe ahora", "Reading it …": "Leyéndolo …", "Good. Again.": "Bien. Otra vez.", "Good. Once more.": "Bien. Una vez más.",
   "No hand was in sight. Sit so that the camera sees your shoulders and both hands, with light from the front.": "No se vio ninguna mano. Siéntese de modo que la cámara vea sus hombros y las dos manos, con luz de frente.",
   "That was too short. Sign at your usual pace, with your hands in the picture all the time.": "Ha sido demasiado corto. Signe a su ritmo, con las manos siempre en la imagen.",
@@ -65,6 +72,15 @@ export const teaching = {
   "After the recogniser is replaced, this set then has to be taught again.": "Si se cambia el reconocedor, habrá que enseñar de nuevo este conjunto.",
   "These signs were taught to another recogniser and cannot be read now. Record them again.": "Estos signos se enseñaron a otro reconocedor y ahora no se pueden leer. Grábelos otra vez.",
   "Captions read the sets that are ticked.": "Los subtítulos leen los conjuntos marcados.", "Signs, name, link, file": "Signos, nombre, enlace, archivo", "Recordings of {gloss}": "Grabaciones de {gloss}", "{name}: signs, name, link, file": "{name}: signos, nombre, enlace, archivo", "Set {name}": "Conjunto {name}", "Read {name} in captions": "Leer {name} en los subtítulos",
+
+  // Giving for training
+  "Give these recordings for training": "Dar estas grabaciones para el entrenamiento", "Who signs in this set?": "¿Quién signa en este conjunto?",
+  "Any name, the same for all sets of one person. It is not written into the corpus.": "Cualquier nombre, el mismo para todos los conjuntos de una persona. No se escribe en el corpus.",
+  "I agree, give them": "De acuerdo, darlas", "Thank you.": "Gracias.", "1 recording was given.": "Se dio 1 grabación.", "{n} recordings were given.": "Se dieron {n} grabaciones.",
+  "1 was not: its points were not kept. Record it again to give it too.": "1 no: sus puntos no se guardaron. Grábela otra vez para darla también.",
+  "{n} were not: their points were not kept. Record them again to give them too.": "{n} no: sus puntos no se guardaron. Grábelas otra vez para darlas también.",
+  "Given for training on {day}, as {signer}:": "Dado para el entrenamiento el {day}, como {signer}:", "Take them back": "Retirarlas",
+  "They are out of the corpus. Recognisers that were trained before stay as they are.": "Han salido del corpus. Los reconocedores entrenados antes quedan como están.",
 
   // On the caption page
   "Taught signs, read beside them": "Signos enseñados, leídos junto a ellos", "Only the taught signs": "Solo los signos enseñados",

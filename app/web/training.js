@@ -2,7 +2,9 @@
 
 import { act, ask, follow, keep, Refused } from "./api.js";
 import { chart, short } from "./chart.js";
-import { complain, el, make, percent } from "./dom.js";
+import { atMinute, complain, el, make, percent } from "./dom.js";
+import { problemWords } from "./problem_texts.js";
+import { language, onLanguage, t } from "./texts.js";
 
 const ACTIVE = ["queued", "starting", "running", "stopping"];
 const PAGE = 10;
@@ -16,8 +18,8 @@ function report(problem) {
   el("door").hidden = problem.status !== 401;
   if (problem.status === 401 || problem.status === 403) el("all").hidden = true;
   if (problem.status === 401 && !el("token").value) el("problem").hidden = true;
-  else if (problem instanceof Refused) complain(el("problem"), problem.title, problem.message);
-  else complain(el("problem"), "The service did not answer", "It may be shutting down. This page keeps trying.");
+  else if (problem instanceof Refused) complain(el("problem"), ...problemWords(problem.code, problem.title, problem.message));
+  else complain(el("problem"), t("The service did not answer"), t("It may be shutting down. This page keeps trying."));
 }
 
 async function trying(work) {
@@ -35,25 +37,25 @@ async function trying(work) {
 
 function progressOf({ step, steps, epoch, epochs }) {
   if (step === null || step === undefined) return "";
-  const parts = [steps ? `step ${step} of ${steps}` : `step ${step}`];
-  if (epochs) parts.push(`epoch ${epoch ?? 0} of ${epochs}`);
+  const parts = [steps ? t("step {step} of {steps}", { step, steps }) : t("step {step}", { step })];
+  if (epochs) parts.push(t("epoch {epoch} of {epochs}", { epoch: epoch ?? 0, epochs }));
   return parts.join(", ");
 }
 
 function stateOf(state) {
-  const node = make("span", state, "state");
+  const node = make("span", t(state), "state");
   node.dataset.state = state;
   return node;
 }
 
-const time = (text) => (text ? new Date(text).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "");
+const time = (text) => (text ? atMinute(text) : "");
 
 // Rows are changed in place: replacing them would lose the keyboard focus.
 function rows(body, items, fill) {
   const old = new Map([...body.children].map((row) => [row.dataset.id, row]));
   const now = items.map((item) => {
     const row = old.get(item.id) ?? document.createElement("tr");
-    const text = JSON.stringify([item, chosen.id === item.id]);
+    const text = JSON.stringify([item, chosen.id === item.id, language]);
     if (row.dataset.text !== text) {
       const focused = row.contains(document.activeElement);
       row.dataset.id = item.id;
@@ -105,16 +107,16 @@ function choose(id, focus) {
     history.replaceState(null, "", `#${encodeURIComponent(id)}`);
   }
   el("job").hidden = false;
-  el("job-title").textContent = `Job ${id}`;
+  el("job-title").textContent = t("Job {id}", { id });
   if (focus) el("job-title").focus();
   return trying(refresh);
 }
 
 function showJob(job) {
-  el("job-state").textContent = job.state;
+  el("job-state").textContent = t(job.state);
   el("job-state").dataset.state = job.state;
   const { step, steps } = job.progress;
-  el("progress-text").textContent = progressOf(job.progress) || "No step yet";
+  el("progress-text").textContent = progressOf(job.progress) || t("No step yet");
   el("progress").hidden = !steps;
   if (steps) el("progress").value = step / steps;
   el("reason").textContent = job.reason ?? "";
@@ -170,12 +172,12 @@ function series(key, name) {
 }
 
 function drawNumbers() {
-  chart(el("loss"), "Loss", [series("ctc", "CTC"), series("aux", "auxiliary")]);
-  chart(el("wer"), "Word error rate on dev", [series("wer", "WER")], percent);
+  chart(el("loss"), t("Loss"), [series("ctc", "CTC"), series("aux", t("auxiliary"))]);
+  chart(el("wer"), t("Word error rate on dev"), [series("wer", "WER")], percent);
   const keys = ["step", "epoch", "lr", "ctc", "aux", "wer"].filter((key) => chosen.lines.some((line) => isNumber(line[key])));
   const head = document.createElement("tr");
   head.append(...keys.map((key) => {
-    const title = make("th", { step: "Step", epoch: "Epoch", lr: "Learning rate", ctc: "CTC", aux: "Auxiliary", wer: "WER" }[key]);
+    const title = make("th", { step: t("Step"), epoch: t("Epoch"), lr: t("Learning rate"), ctc: "CTC", aux: t("Auxiliary"), wer: "WER" }[key]);
     title.scope = "col";
     return title;
   }));
@@ -193,12 +195,12 @@ async function doing(name, path, done) {
   const job = await trying(() => act(path));
   el(name).disabled = false;
   if (!job) return;
-  el("notice").textContent = done;
+  el("notice").textContent = t(done, { id: chosen.id });
   await trying(refresh);
 }
 
-el("stop").addEventListener("click", () => doing("stop", `/jobs/${chosen.id}/stop`, `Job ${chosen.id} is being stopped.`));
-el("resume").addEventListener("click", () => doing("resume", `/jobs/${chosen.id}/resume`, `Job ${chosen.id} was resumed.`));
+el("stop").addEventListener("click", () => doing("stop", `/jobs/${chosen.id}/stop`, "Job {id} is being stopped."));
+el("resume").addEventListener("click", () => doing("resume", `/jobs/${chosen.id}/resume`, "Job {id} was resumed."));
 el("older").addEventListener("click", () => { shown = Math.min(200, shown + 4 * PAGE); trying(loadJobs); });
 
 // -- recognisers ----------------------------------------------------------------------------------------------------
@@ -208,16 +210,16 @@ async function loadCheckpoints() {
   rows(el("checkpoints"), checkpoints, (found) => {
     const name = make("th", found.id);
     name.scope = "row";
-    let state = make("td", "active", "yes");
+    let state = make("td", t("active"), "yes");
     if (!found.active && found.problem) state = cell(make("span", found.problem, "hint"));
     else if (!found.active) {
-      const use = make("button", "Activate", "plain small");
+      const use = make("button", t("Activate"), "plain small");
       use.type = "button";
-      use.setAttribute("aria-label", `Activate ${found.id}`);
+      use.setAttribute("aria-label", t("Activate {id}", { id: found.id }));
       use.addEventListener("click", () => activate(found.id, use));
       state = cell(use);
     }
-    return [name, cell(found.source === "run" ? "a job" : "this service"), cell(found.glosses ? String(found.glosses.length) : "–"),
+    return [name, cell(found.source === "run" ? t("a job") : t("this service")), cell(found.glosses ? String(found.glosses.length) : "–"),
       cell(found.wer === null ? "–" : percent(found.wer)), state];
   });
 }
@@ -228,7 +230,8 @@ async function activate(id, use) {
   use.disabled = false;
   if (!done) return;
   const open = done.live_sessions;
-  el("notice").textContent = `${id} is now active.${open ? ` Open live sessions finish on the previous recogniser: ${open}.` : ""}`;
+  el("notice").textContent = [t("{id} is now active.", { id }),
+    open ? t("Open live sessions finish on the previous recogniser: {open}.", { open }) : ""].join(" ");
   await trying(loadCheckpoints);
   el("checkpoints-title").tabIndex = -1;
   el("checkpoints-title").focus();
@@ -260,8 +263,8 @@ async function loadChoices() {
   const ready = datasets.length > 0 && configs.length > 0;
   el("begin").disabled = !ready;
   el("nothing-to-train").hidden = ready;
-  el("nothing-to-train").textContent = datasets.length ? "The service has no config in CONFIGS_DIR."
-    : "There is no dataset yet: put one into the service’s DATASETS_DIR.";
+  el("nothing-to-train").textContent = datasets.length ? t("The service has no config in CONFIGS_DIR.")
+    : t("There is no dataset yet: put one into the service’s DATASETS_DIR.");
 }
 
 el("start").addEventListener("submit", async (event) => {
@@ -275,7 +278,7 @@ el("start").addEventListener("submit", async (event) => {
   const job = await trying(() => ask("/start", body));
   el("begin").disabled = false;
   if (!job) return;
-  el("notice").textContent = `Job ${job.id} was started.`;
+  el("notice").textContent = t("Job {id} was started.", { id: job.id });
   await choose(job.id, true);
 });
 
@@ -299,6 +302,12 @@ async function everything() {
   await refresh();
   await loadCheckpoints();
 }
+
+onLanguage(() => {
+  if (chosen.id) el("job-title").textContent = t("Job {id}", { id: chosen.id });
+  drawNumbers();
+  trying(everything);
+});
 
 const asked = decodeURIComponent(location.hash.slice(1));
 await trying(everything);

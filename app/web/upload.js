@@ -1,6 +1,7 @@
 // A video file: chosen or dropped, sent with progress, answered with its sentence and signs.
 
 import { complain, el, make, percent, readFrom, save, wayOut } from "./dom.js";
+import { problemWords } from "./problem_texts.js";
 import { readingWith, setsKnown } from "./reading_with.js";
 import { bearer, mayCaption, query, signedIn } from "./session.js";
 import { settings } from "./settings.js";
@@ -139,7 +140,7 @@ function send(file, token) {
     el("status").textContent = "";
     const answer = request.response ?? { title: t("The service did not answer"), detail: t("Try again.") };
     if (request.status === 200) showResult(answer);
-    else complain(el("problem"), answer.title, answer.detail, wayOut(answer.code));
+    else complain(el("problem"), ...problemWords(answer.code, answer.title, answer.detail), wayOut(answer.code));
     countCredits();
   });
   request.addEventListener("error", () => {

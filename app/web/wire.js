@@ -36,3 +36,17 @@ export function landmarkBytes(points) {
   points.forEach((number, i) => view.setUint16(2 * i, half(number), true));
   return bytes;
 }
+
+// The numbers of { encoding: "float16", data }, base64 as the service sends arrays: Float32Array.
+export function numbers({ data }) {
+  const text = atob(data);
+  const view = new DataView(Uint8Array.from(text, (character) => character.charCodeAt(0)).buffer);
+  return Float32Array.from({ length: view.byteLength / 2 }, (_, i) => whole(view.getUint16(2 * i, true)));
+}
+
+// The number that these bits of a float16 mean.
+function whole(half) {
+  const sign = half & 0x8000 ? -1 : 1, exponent = half >>> 10 & 31, rest = half & 1023;
+  if (exponent === 0) return sign * rest * 2 ** -24;
+  return sign * (1 + rest / 1024) * 2 ** (exponent - 15);
+}

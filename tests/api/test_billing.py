@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from math import ceil
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -144,6 +145,22 @@ async def test_without_credits_nothing_is_received(app: FastAPI, client: httpx.A
         answer = await client.post(ROUTE, content=body(), headers=headers)
     problem = assert_problem(answer, 402, "insufficient_credits")
     assert problem["missing"] == 1
+
+
+async def test_signs_are_free_and_their_video_costs_its_seconds(app: FastAPI, client: httpx.AsyncClient) -> None:
+    someone = await with_credits(app, 4)
+    path, body = "/api/signs/perform", {"text": "yes"}
+    landmarks = await client.post(path, json=body, headers=someone.headers)
+    assert landmarks.status_code == 200, landmarks.text
+    assert await state(app, someone) == (4, 4, 0)
+    video = await client.post(path, json={**body, "format": "mp4"}, headers=someone.headers)
+    assert video.status_code == 200, video.text
+    left = 4 - ceil(landmarks.json()["duration_s"])
+    assert await state(app, someone) == (left, left, 0)
+    longer = {"text": "yes, my mother wants water", "format": "mp4"}
+    assert_problem(await client.post(path, json=longer, headers=someone.headers), 402, "insufficient_credits")
+    assert (await client.post(path, json=longer | {"format": "landmarks"}, headers=someone.headers)).status_code == 200
+    assert await state(app, someone) == (left, left, 0)
 
 
 async def test_a_clip_that_cannot_be_read_costs_nothing(app: FastAPI, client: httpx.AsyncClient) -> None:

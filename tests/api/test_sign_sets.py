@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -10,7 +9,6 @@ from typing import Any
 
 import grpc
 import httpx
-import numpy as np
 import pytest
 import pytest_asyncio
 import socketio
@@ -19,8 +17,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.core.settings import Settings
-from app.pipeline.keypoints import LEFT_HAND, RIGHT_HAND, Keypoints
-from app.pipeline.module1_preprocessing.landmark_files import save_npz
+from app.pipeline.keypoints import LEFT_HAND, Keypoints
 from app.rpc.glossline.v1 import captioner_pb2 as pb
 from app.rpc.glossline.v1.captioner_pb2_grpc import CaptionerStub
 from app.rpc.server import rpc_server
@@ -28,26 +25,11 @@ from app.services.signs import service
 from tests.conftest import fresh_database
 from tests.support.accounts import client_of, guarded, person, running
 from tests.support.problems import assert_problem
-from tests.support.recognisers import performance, varied
+from tests.support.recognisers import varied
 from tests.support.serving import served
+from tests.support.teaching import SETS, clip, made, npz, record, sign_in, taught
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SETS = "/api/signs/sets"
-
-
-def clip(seed: int, take: int = 0) -> Keypoints:
-    """A sign, from rest to rest; takes differ by noise."""
-    points = performance(40, seed)
-    points[..., :2] += np.random.default_rng(take).normal(0, 0.003, points[..., :2].shape)
-    for where in (LEFT_HAND, RIGHT_HAND):
-        points[[0, 1, -2, -1], where] = 0
-    return Keypoints.at_rate(points, 25)
-
-
-def npz(of: Keypoints) -> bytes:
-    out = io.BytesIO()
-    save_npz(out, of)  # type: ignore[arg-type]
-    return out.getvalue()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -62,36 +44,6 @@ async def app(tiny_settings: Settings, postgres: str) -> AsyncIterator[FastAPI]:
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app) as client:
         yield client
-
-
-async def made(client: httpx.AsyncClient, name: str = "Family", **given: Any) -> str:
-    answer = await client.post(SETS, json={"name": name, "sign_language": "bfi", **given})
-    assert answer.status_code == 201, answer.text
-    set_id: str = answer.json()["id"]
-    return set_id
-
-
-async def sign_in(client: httpx.AsyncClient, set_id: str, name: str) -> str:
-    answer = await client.post(f"{SETS}/{set_id}/signs", json={"name": name})
-    assert answer.status_code == 201, answer.text
-    sign_id: str = answer.json()["id"]
-    return sign_id
-
-
-async def record(client: httpx.AsyncClient, set_id: str, sign_id: str, of: Keypoints, **params: Any) -> httpx.Response:
-    where = f"{SETS}/{set_id}/signs/{sign_id}/recordings"
-    return await client.post(where, files={"file": ("clip.npz", npz(of))}, params=params)
-
-
-async def taught(client: httpx.AsyncClient, name: str = "Family", **signs: int) -> str:
-    """A set of signs, each with two recordings; the number is what they look like."""
-    set_id = await made(client, name)
-    for gloss, seed in signs.items():
-        sign_id = await sign_in(client, set_id, gloss)
-        for take in (0, 1):
-            answer = await record(client, set_id, sign_id, clip(seed, take))
-            assert answer.status_code == 201, answer.text
-    return set_id
 
 
 async def read(client: httpx.AsyncClient, seed: int, **query: Any) -> httpx.Response:
@@ -209,7 +161,10 @@ async def test_a_set_goes_into_a_file_and_comes_back(client: httpx.AsyncClient) 
     again = await client.post(f"{SETS}/import", content=file)
     assert again.status_code == 201, again.text
     assert set((await read(client, 21, sign_sets=again.json()["id"])).json()["gloss"]) == {"GRANDMA"}
-    for hostile in (file[:-5], json.dumps(json.loads(file) | {"version": 2}).encode(), b"[" * 10_000, b"\x00"):
+    whole = json.loads(file)
+    newer = whole | {"version": 2}
+    many = whole | {"signs": [{"gloss": f"S{i}", "recordings": []} for i in range(10_000)]}
+    for hostile in (file[:-5], json.dumps(newer).encode(), json.dumps(many).encode(), b"[" * 10_000, b"\x00"):
         assert_problem(await client.post(f"{SETS}/import", content=hostile), 422, "invalid_sign_file")
 
 

@@ -359,3 +359,14 @@ async def test_live_captions_go_on_when_the_translator_is_killed(app: FastAPI) -
                 break
             await asyncio.sleep(1)
         assert last["text"]["es"]
+
+
+async def test_spanish_text_is_signed(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/api/signs/perform", json={"text": "Mi madre quiere agua."})
+    assert answer.status_code == 200, answer.text
+    content = answer.json()
+    assert (content["language"], content["translator"]) == ("es", "apertium")
+    assert content["glosses"] == ["MY", "MOTHER", "WANT", "WATER"]
+    assert [content["english"][w["start"] : w["end"]] for w in content["words"]] == [
+        w["text"] for w in content["words"]
+    ]

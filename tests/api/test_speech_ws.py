@@ -74,7 +74,7 @@ def of(events: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]]:
 
 async def test_speech_becomes_captions_in_two_languages_and_a_voice(address: str) -> None:
     async with websockets.connect(address) as socket:
-        await socket.send(json.dumps({"type": "start", "language": "en", "voice": "es"}))
+        await socket.send(json.dumps({"type": "start", "language": "en", "voice": "es", "signs": True}))
         await send_sound(socket, pcm(SAID, "en"))
         await socket.send(json.dumps({"type": "stop"}))
         events = await rest(socket)
@@ -88,6 +88,7 @@ async def test_speech_becomes_captions_in_two_languages_and_a_voice(address: str
     assert final["text"]["en"] == final["sentence"]
     assert final["text"]["es"].startswith("Necesito ir")
     assert final["reason"] in ("endpoint", "flush")
+    assert {"IX-1", "NEED", "GO"} <= set(final["signs"]["glosses"])
     assert all(word["final"] for word in final["words"])
     times = [(word["start_ms"], word["end_ms"]) for word in final["words"]]
     assert times == sorted(times)

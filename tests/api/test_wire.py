@@ -83,7 +83,7 @@ async def test_origins_are_let_in_by_setting(tiny_settings: Settings) -> None:
 
 
 async def test_pages_load_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
-    for page in ("/", "/teach", "/account", "/training", "/docs"):
+    for page in ("/", "/conversation", "/teach", "/account", "/training", "/docs"):
         answer = await client.get(page)
         assert answer.headers["content-type"].startswith("text/html")
         links = re.findall(r'(?:src|href)="([^"]+)"', answer.text)

@@ -111,6 +111,29 @@ async def test_what_is_wrong_with_the_camera_is_said_beside_the_button(browser: 
             assert await page.evaluate("document.activeElement.id") == "camera"
 
 
+async def test_a_camera_that_stops_is_said_and_what_was_signed_stays(browser: Any, address: str) -> None:
+    async with opened(browser, address) as page:
+        await page.click("#camera")
+        await page.wait_for_selector("#history li")
+        unplugged = (
+            "document.getElementById('live-video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"
+        )
+        await page.evaluate(unplugged)
+        await page.wait_for_selector("#live-problem:has-text('The camera has stopped')")
+        await page.wait_for_selector("#state[data-state=off]", state="attached")
+        await seen(page, "#live-problem", "#camera", "#history li")
+
+
+async def test_problems_of_the_service_are_in_the_language_of_the_page(browser: Any, address: str) -> None:
+    async with opened(browser, address, locale="es-ES") as page:
+        await page.click("[data-opens=upload-sheet]")
+        file = {"name": "a.mp4", "mimeType": "video/mp4", "buffer": b"%PDF-1.7 and nothing else"}
+        await page.set_input_files("#file", file)
+        await page.click("#send")
+        await page.wait_for_selector("#problem:has-text('Este archivo no es un vídeo')")
+        assert "Envíe un vídeo MP4" in await page.inner_text("#problem")
+
+
 async def test_a_slow_device_is_said_in_the_picture(browser: Any, address: str) -> None:
     slow = """const { toBlob } = HTMLCanvasElement.prototype;
     HTMLCanvasElement.prototype.toBlob = function (...given) { setTimeout(() => toBlob.apply(this, given), 500); };"""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from app.api.schemas.training import State
+from app.core.errors import all_errors
 
 WEB = Path(__file__).resolve().parents[2] / "app/web"
 ATTRIBUTES = ("aria-label", "placeholder", "title", "alt")
 #: Names, and what is filled in later.
-SAME = {"Glossline", "–", "…", "✕", "English"}
+SAME = {"Glossline", "–", "…", "✕", "English", "OpenAPI", "AsyncAPI", "glossline.js"}
 VOID = {"meta", "link", "img", "input", "path", "rect", "circle", "br"}
-#: The training page is for operators and English; the others hold the texts, or none.
-ENGLISH = {"training.js", "chart.js", "texts_es.js", "texts_es_teach.js", "texts.js"}
+#: They hold the texts.
+TABLES = {"texts_es.js", "texts_es_teach.js", "texts_es_developers.js", "texts_es_training.js", "texts_es_talk.js"}
 
 
 class Texts(HTMLParser):
@@ -43,26 +47,71 @@ class Texts(HTMLParser):
 
 
 def spanish() -> dict[str, str]:
-    table = "".join((WEB / name).read_text() for name in ("texts_es.js", "texts_es_teach.js"))
+    table = "".join((WEB / name).read_text() for name in sorted(TABLES))
     return dict(re.findall(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"', table))
 
 
-@pytest.mark.parametrize("page", ["index.html", "captions.html", "account.html", "teach.html"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "index.html",
+        "conversation.html",
+        "captions.html",
+        "account.html",
+        "teach.html",
+        "developers.html",
+        "training.html",
+    ],
+)
 def test_pages(page: str) -> None:
     texts = Texts()
     texts.feed((WEB / page).read_text())
     assert texts.found - SAME - set(spanish()) == set()
 
 
-@pytest.mark.parametrize("script", sorted({path.name for path in WEB.glob("*.js")} - ENGLISH))
+@pytest.mark.parametrize("script", sorted({path.name for path in WEB.glob("*.js")} - TABLES))
 def test_scripts(script: str) -> None:
     source = (WEB / script).read_text()
     used = set(re.findall(r'\bt\(\s*"((?:[^"\\]|\\.)*)"', source))
-    used |= set(re.findall(r'^  \w+: "((?:[^"\\]|\\.)*)",$', source, re.M)) if script == "teach.js" else set()
+    used |= (
+        set(re.findall(r'^  \w+: "((?:[^"\\]|\\.)*)",$', source, re.M))
+        if script in ("teach.js", "developers.js")
+        else set()
+    )
     used |= {text for pair in re.findall(r'plural\([^"]*"([^"]*)", "([^"]*)"\)', source) for text in pair}
     assert used - set(spanish()) == set()
+
+
+def test_states_of_jobs() -> None:
+    assert set(get_args(State)) - set(spanish()) == set()
 
 
 def test_values_are_those_of_the_english() -> None:
     for english, text in spanish().items():
         assert sorted(re.findall(r"\{\w+\}", english)) == sorted(re.findall(r"\{\w+\}", text)), english
+
+
+def problems() -> dict[str, tuple[str, str]]:
+    source = (WEB / "problem_texts_es.js").read_text()
+    return {code: (title, text) for code, title, text in re.findall(r'^  (\w+): \["(.+?)", "(.+)"\],$', source, re.M)}
+
+
+def test_problems_that_people_meet_are_there_in_spanish() -> None:
+    known = {kind.code for kind in all_errors()} | {"credits_low", "not_available", "not_saved"}
+    assert set(problems()) - known == set()
+    of_programs = {
+        *(
+            "invalid_signature",
+            "malformed_message",
+            "malformed_request",
+            "unknown_type",
+            "not_found",
+            "unknown_checkpoint",
+        ),
+        *("unknown_config", "unknown_dataset", "unknown_job", "unknown_session", "method_not_allowed", "bad_start"),
+        *("idempotency_in_progress", "idempotency_mismatch", "bad_timestamp", "invalid_frame", "invalid_frames"),
+        *("invalid_landmarks", "invalid_message", "invalid_request", "too_big"),
+        *("audio_too_long", "text_too_long", "not_audio", "undecodable_audio", "unsupported_language", "speech_failed"),
+        "speech_unavailable",
+    }
+    assert known - set(problems()) - of_programs == set()

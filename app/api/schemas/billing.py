@@ -35,6 +35,7 @@ class PlanInfo(_Schema):
     vocabularies: Literal["named", "own"]
     sign_sets: int
     signs_a_set: int
+    corpus_recordings: int
     languages: list[str]
     voice: bool
     can_be_bought: bool

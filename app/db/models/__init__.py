@@ -2,6 +2,7 @@
 
 from app.db.models.accounts import ApiKey, PasswordReset, RefreshToken, Ticket, User
 from app.db.models.base import Base
+from app.db.models.corpus import Corpus, CorpusConsent, CorpusSigner
 from app.db.models.credits import Idempotency, LedgerEntry, ReservationRow, StripeEvent, Subscription
 from app.db.models.history import CaptionLine, CaptionSession
 from app.db.models.recognition import CheckpointChoice
@@ -15,6 +16,9 @@ __all__ = [
     "CaptionLine",
     "CaptionSession",
     "CheckpointChoice",
+    "Corpus",
+    "CorpusConsent",
+    "CorpusSigner",
     "Idempotency",
     "LedgerEntry",
     "OwnVoice",

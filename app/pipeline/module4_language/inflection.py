@@ -94,6 +94,13 @@ def lemmas(word: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=8192)
+def english_lemmas(word: str) -> dict[str, tuple[str, ...]]:
+    """Class of word (NOUN, VERB, ADJ, ADV, AUX, PROPN) -> its lemmas by the dictionary; empty for an unknown word. Not
+    to be changed."""
+    return dict(_lemminflect().getAllLemmas(word))
+
+
+@lru_cache(maxsize=8192)
 def is_plural(word: str) -> bool:
     """Whether a noun is a plural as it stands: "children", "scissors", "french fries"."""
     last = word.rpartition(" ")[2]

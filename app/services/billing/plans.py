@@ -40,6 +40,8 @@ class Plan(_Row):
     """Sets of signs that people teach."""
     signs_a_set: int = Field(default=50, ge=0)
     """Signs in each."""
+    corpus_recordings: int = Field(default=1000, ge=0)
+    """Recordings that may be given for training."""
     languages: tuple[str, ...]
     """Of the captions."""
     voice: bool

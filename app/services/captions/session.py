@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.core.errors import BadTimestamp, InternalError, ServiceError, UnknownSignSet
 from app.core.principal import ANONYMOUS, Principal
 from app.pipeline.caption import milliseconds
+from app.pipeline.keypoints import NUM_POSE
 from app.pipeline.module1_preprocessing.resample import MODEL_FPS
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
@@ -51,6 +52,9 @@ from app.services.recognition.vocabularies import Vocabulary, Wanted, reading_wi
 MAX_WAITING_FRAMES = 250
 #: Under load a session's newest frames are read less often, but at least this often (seconds).
 MAX_LOOK_S = 1.0
+#: After so many seconds without a hand in sight, and with no sentence open, nothing can be read; a look now and then
+#: (seconds) is enough then. The next hand is looked at as soon as any other.
+RESTED_S, RESTING_LOOK_S = 1.5, 1.0
 #: Seconds between two landmark events to a client that draws them, at least.
 SHOW_S = 1 / 12
 #: Seconds to process what was received before a session ends.
@@ -124,6 +128,7 @@ class LiveSession(BaseSession):
         self._partial_s = stream.config.partial_every / MODEL_FPS
         self._looked_s = 0.0  # stream time of the newest frame the model was given
         self._added_s = -1.0  # stream time of the newest frame that was queued for the model
+        self._hand_s = 0.0  # stream time of the newest frame with a hand
         self._shown_at = 0.0  # when landmarks were last due to be sent back
         self._read_until = 0.0  # arrival of the newest frame the model was given
         self._lag_due = False  # the model's next answer covers new frames
@@ -269,6 +274,8 @@ class LiveSession(BaseSession):
         what the recogniser's RGB encoder made of their images, if it has one and there were any."""
         self._frames.add(points, times, arrived, rgb)
         self._added_s = times[-1]
+        if points[:, NUM_POSE:].any():
+            self._hand_s = times[-1]
         while self._frames.count > MAX_WAITING_FRAMES:
             self.counters.dropped += self._frames.drop_oldest()
         if self._due:
@@ -363,6 +370,8 @@ class LiveSession(BaseSession):
             return False
         # Reading more often than the machine can answer would only increase the delay.
         rest_s = max(self._partial_s, min(2 * self._lane.delay_s, MAX_LOOK_S))
+        if self._added_s > self._hand_s + RESTED_S and not self._captions.open:
+            rest_s = max(rest_s, RESTING_LOOK_S)
         return self._frames.last_s >= min(self._looked_s + rest_s, self._captions.pause_s)
 
     def take_work(self) -> LiveTurn | None:

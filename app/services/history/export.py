@@ -11,7 +11,19 @@ import msgspec
 from sqlalchemy import select
 
 from app.db.database import Database
-from app.db.models import ApiKey, Base, LedgerEntry, OwnVoice, SignRecording, SignSet, Subscription, TaughtSignRow, User
+from app.db.models import (
+    ApiKey,
+    Base,
+    CorpusConsent,
+    CorpusSigner,
+    LedgerEntry,
+    OwnVoice,
+    SignRecording,
+    SignSet,
+    Subscription,
+    TaughtSignRow,
+    User,
+)
 from app.services.billing import reports
 from app.services.history import repository
 from app.services.history.repository import Query
@@ -29,10 +41,15 @@ async def export(database: Database, user: User) -> AsyncIterator[bytes]:
     async with database.session() as session:
         keys = (await session.scalars(select(ApiKey).where(ApiKey.user_id == user.id))).all()
         subscription = await session.get(Subscription, user.id)
+        of_user = select(CorpusConsent).join(CorpusSigner, CorpusSigner.id == CorpusConsent.signer_id)
+        consents = await session.scalars(
+            of_user.where(CorpusSigner.user_id == user.id).order_by(CorpusConsent.given_at)
+        )
     beginning = {
         "account": _columns(user),
         "api_keys": [_columns(key) for key in keys],
         "subscription": None if subscription is None else _columns(subscription),
+        "training_consents": [_columns(consent) for consent in consents.all()],
     }
     yield _encode(beginning)[:-1] + b',"ledger":['
     async for piece in _joined(_ledger(database, user.id)):

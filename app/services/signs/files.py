@@ -121,7 +121,7 @@ def read_file(data: bytes) -> SetFile:
     try:
         return _checked(file)
     except ServiceError as problem:
-        raise InvalidSignFile(f"The file of the sign set cannot be used: {problem.detail}") from problem
+        raise InvalidSignFile(f"The file of the sign set cannot be used: {problem.detail.rstrip('.')}.") from problem
 
 
 def _checked(file: _File) -> SetFile:

@@ -10,6 +10,7 @@ from app.core.principal import ANONYMOUS
 from app.core.settings import Settings
 from app.db.database import Database
 from app.db.models.signs import SignSet
+from app.services.signs.corpus import Corpora
 from app.services.signs.embedding import Embed
 from app.services.signs.service import SHARED, SignSets
 
@@ -20,7 +21,7 @@ async def sign_sets_of(settings: Settings, embed: Embed) -> AsyncIterator[SignSe
     database = Database.of(settings)
     try:
         await database.open()
-        yield SignSets(database, embed)
+        yield SignSets(database, embed, Corpora(database, settings.datasets_dir).refresh)
     finally:
         await database.close()
 

@@ -12,7 +12,8 @@ from app.services.recognition.vocabularies import Vocabulary, Wanted
 from app.services.signs.service import SignSets
 
 NO_DATABASE = (
-    "sign_sets: this service keeps none, because it has no database. Set DATABASE_URL, or leave sign_sets out."
+    "sign_sets: this service keeps none, because it has no database. Set DATABASE_URL, or TRAINING=true for a database "
+    "of its own, and start it again; or leave sign_sets out."
 )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -32,7 +32,7 @@ from app.pipeline.module3_sequence.teaching import (
 )
 from app.services.billing.plans import Plan
 from app.services.recognition.vocabularies import Vocabulary, Wanted, WithTaught
-from app.services.signs import repository
+from app.services.signs import corpus_repository, repository
 from app.services.signs.embedding import Embed, Embedded
 from app.services.signs.files import SetFile, SignInFile, StoredRecording, read_file, written
 from app.services.signs.names import checked_gloss, checked_language, checked_name
@@ -84,12 +84,20 @@ class Added:
     notes: list[Note] = field(default_factory=list)
 
 
+#: Raises nothing.
+Changed = Callable[[], Awaitable[None]]
+
+
+async def _nothing() -> None: ...
+
+
 class SignSets:
     """One per application. Methods raise DatabaseUnavailable beside what they name; UnknownSignSet for sets of others
     too."""
 
-    def __init__(self, database: Database, embed: Embed) -> None:
-        self._database, self._embed = database, embed
+    def __init__(self, database: Database, embed: Embed, changed: Changed = _nothing) -> None:
+        """changed: called when recordings, or what they are called, have changed."""
+        self._database, self._embed, self._changed = database, embed, changed
 
     # -- sets ---------------------------------------------------------------------------------------------------------
 
@@ -137,7 +145,8 @@ class SignSets:
     async def change(
         self, principal: Principal, set_id: UUID, name: str | None = None, keep_landmarks: bool | None = None
     ) -> SignSet:
-        """Not to keep landmarks any more deletes those that are kept. Raises UnknownSignSet, InvalidRequest."""
+        """Not to keep landmarks any more deletes those that are kept, and takes back what was given for training.
+        Raises UnknownSignSet, InvalidRequest."""
         async with self._database.session() as session:
             row = await self._own(session, principal, set_id, lock=True)
             if name is not None:
@@ -146,9 +155,11 @@ class SignSets:
                 row.keep_landmarks = keep_landmarks
                 if not keep_landmarks:
                     await repository.forget_landmarks(session, set_id)
+                    await corpus_repository.revoke(session, set_id)
             await repository.touch(session, set_id)
             await session.flush()
             await session.refresh(row)
+        await self._changed()
         return row
 
     async def remove(self, principal: Principal, set_id: UUID) -> None:
@@ -156,6 +167,7 @@ class SignSets:
         async with self._database.session() as session:
             if not await repository.remove(session, principal.user_id, set_id):
                 raise errors.UnknownSignSet
+        await self._changed()
 
     async def share(self, principal: Principal, set_id: UUID) -> str:
         """A new token with which others read the set; the one before is void. Raises UnknownSignSet."""
@@ -209,6 +221,7 @@ class SignSets:
                 raise _exists(gloss)
             row.gloss = gloss
             await repository.touch(session, set_id)
+        await self._changed()
         return row
 
     async def remove_sign(self, principal: Principal, set_id: UUID, sign_id: UUID) -> None:
@@ -216,6 +229,7 @@ class SignSets:
         async with self._database.session() as session:
             await session.delete(await self._own_sign(session, principal, set_id, sign_id))
             await repository.touch(session, set_id)
+        await self._changed()
 
     async def add_recording(
         self, principal: Principal, set_id: UUID, sign_id: UUID, clip: Keypoints, insist: bool = False
@@ -263,6 +277,7 @@ class SignSets:
             notes += _confusable(whole, sign_row.gloss)
             back = (await asyncio.to_thread(read_back, whole)).get(sign_row.gloss)
             recordings = [*(stored for stored, _ in own), recording]
+        await self._changed()
         return Added(recording, Sign(sign_row, recordings, back), notes)
 
     async def remove_recording(self, principal: Principal, set_id: UUID, sign_id: UUID, recording_id: UUID) -> None:
@@ -272,6 +287,7 @@ class SignSets:
             if not await repository.remove_recording(session, sign_id, recording_id):
                 raise errors.UnknownSignSet("There is no such recording of this sign.")
             await repository.touch(session, set_id)
+        await self._changed()
 
     # -- files --------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,9 @@ MANY = 8
 CITATION_HANDS = {"GOOD": 2, "THANK-YOU": 1}
 #: Glosses that the recordings repeat without a pause and that are complete when the right hand has come down.
 ENDS_LOW = ("GOOD",)
+#: By how much the right hand is lower in the citation form than in the recordings (shoulder widths): in front of a
+#: webcam, whose picture ends below the chest, people point at their neck to say IX-1.
+LOWERED = {"IX-1": 0.3}
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,12 @@ def ended_low(prototype: AveragedSign) -> AveragedSign:
     )
 
 
+def lowered(prototype: AveragedSign, by: float) -> AveragedSign:
+    """The right hand moved down (shoulder widths), its elbow half as far."""
+    down = np.array([[0.0, 0.0], [0.0, by]])
+    return replace(prototype, wrists=prototype.wrists + down, elbows=prototype.elbows + down / 2)
+
+
 def steady_presence(present: NDArray[np.bool_], shortest: int = 5) -> NDArray[np.bool_]:
     """(T, 2) presence without flicker: a hand is there all along when it is there most of the time."""
     reach = shortest // 2
@@ -221,6 +230,8 @@ def build_gloss(gloss: str, clips: Sequence[BodyClip], keep: float, at_most: int
     )
     seconds = float(np.clip(np.median([lengths[i] for i in group]) * STRETCH / FPS, SHORTEST_S, LONGEST_S))
     prototype = average_group(gloss, chosen, aligned, seconds)
+    if gloss in LOWERED:
+        prototype = lowered(prototype, LOWERED[gloss])
     return ended_low(prototype) if gloss in ENDS_LOW else prototype
 
 

@@ -49,10 +49,14 @@ def corpus_kind(folder: Path) -> Kind:
     )
 
 
-def open_source(folder: Path, config: TrainConfig) -> Source:
-    """The corpus in `folder`. Raises CorpusError where it is not as it should be, ConfigError for its settings."""
+def open_source(folder: Path, config: TrainConfig, known: tuple[str, ...] = ()) -> Source:
+    """The corpus in `folder`. known: glosses of the network that the run starts from, to which a manifest adds its own.
+
+    Raises CorpusError where it is not as it should be, ConfigError for its settings.
+    """
     check_sections(config)
-    return SOURCES[corpus_kind(folder)].open(folder, config)
+    source = SOURCES[corpus_kind(folder)]
+    return source.open(folder, config, known) if source is ManifestSource else source.open(folder, config)
 
 
 def check_sections(config: TrainConfig) -> None:

@@ -131,10 +131,12 @@ def together(recogniser: Recogniser, everybody: People, vocabulary: str, count: 
     return out
 
 
-def divided(recogniser: Recogniser, everybody: People, vocabulary: str, count: int, seed: int) -> dict[str, Tally]:
+def divided(
+    recogniser: Recogniser, everybody: People, vocabulary: str, count: int, seed: int, before: bool = True
+) -> dict[str, Tally]:
     """Half of what each person signs of a vocabulary is taken out of it and taught: the taught signs beside the rest of
-    the vocabulary, and what the same people sign of the rest, before and after. More people than `together` has, but
-    the network was trained on the taught signs too."""
+    the vocabulary, and what the same people sign of the rest, before (unless that is not wanted) and after. More people
+    than `together` has, but the network was trained on the taught signs too."""
     everything, rng = recogniser.reading_with(vocabulary).vocabulary, np.random.default_rng(seed)
     out = {"taught": Tally(), "known before": Tally(), "known after": Tally()}
     for person in everybody.values():
@@ -150,7 +152,8 @@ def divided(recogniser: Recogniser, everybody: People, vocabulary: str, count: i
         for heard in others:
             out["taught"].add(heard, answer(reader, heard.output))
         for heard in (h for gloss in sorted(set(person) & set(rest)) for h in person[gloss]):
-            out["known before"].add(heard, answer(plain, heard.output))
+            if before:
+                out["known before"].add(heard, answer(plain, heard.output))
             out["known after"].add(heard, answer(reader, heard.output))
     return out
 
@@ -207,10 +210,11 @@ def never_taught(recogniser: Recogniser, everybody: People, count: int, seed: in
     return said
 
 
-def evaluate(
+def tallied(
     recogniser: Recogniser, everybody: People, vocabulary: str, count: int, seeds: int
-) -> dict[str, dict[str, Any]]:
-    """What is measured -> its figures, over several choices of the `count` recordings that are taught."""
+) -> tuple[dict[str, Tally], list[str]]:
+    """What is measured -> answers, over several choices of the `count` recordings that are taught; and what is said of
+    signs that were not taught."""
     tallies: dict[str, Tally] = {}
     never: list[str] = []
     for seed in range(seeds):
@@ -226,10 +230,22 @@ def evaluate(
         for name, tally in found.items():
             tallies.setdefault(name, Tally()).join(tally)
         never += never_taught(recogniser, everybody, count, seed)
+    return tallies, never
+
+
+def figures_of(tallies: Mapping[str, Tally], never: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What is measured -> its figures."""
     kinds = {kind: _share([said == kind for said in never]) for kind in ("nothing", "unsure", "sure")}
     return {name: tally.figures() for name, tally in tallies.items()} | {
         "signs that were not taught": {"recordings": len(never), **kinds}
     }
+
+
+def evaluate(
+    recogniser: Recogniser, everybody: People, vocabulary: str, count: int, seeds: int
+) -> dict[str, dict[str, Any]]:
+    """What is measured -> its figures."""
+    return figures_of(*tallied(recogniser, everybody, vocabulary, count, seeds))
 
 
 def _share(values: Sequence[bool]) -> float | None:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -37,6 +37,8 @@ from app.training.source import Source
 
 #: status.json is at most this old, in seconds, whatever `log_every` is: steps of a large network take long.
 REPORT_EVERY_S = 5.0
+#: Parts of a `SignModel` that a run may leave as they are.
+FREEZABLE = ("pose", "convolution", "sequence")
 
 
 class CSLRTrainer:
@@ -56,11 +58,16 @@ class CSLRTrainer:
         ranks: Ranks,
         teachers: Iterable[SignModel] = (),
         teacher_weight: float = 0.0,
+        before: SignModel | None = None,
+        before_weight: float = 0.0,
+        frozen: Sequence[str] = (),
         workers: int = 1,
         on_best: Callable[[SignModel, int, dict[str, Any]], None] = lambda model, step, figures: None,
     ) -> None:
         """teachers: frozen models whose averaged lattices the student also learns (ensemble distillation, Hinton et
-        al., 2015), weighted by `teacher_weight`. workers: processes that make batches. on_best: called with the
+        al., 2015), weighted by `teacher_weight`. before: the network that this one was grown from, whose glosses come
+        first in this one's; what it says of them is learned with `before_weight`. frozen: parts of the model, by their
+        names in it, that stay as they are. workers: processes that make batches. on_best: called with the
         averaged model, the step and the dev figures whenever the dev WER is the best so far.
 
         Raises ConfigError where a batch cannot be shared out evenly.
@@ -75,11 +82,14 @@ class CSLRTrainer:
         self.source, self.config, self.loss, self.files, self.ranks = source, optim, loss, files, ranks
         self.teachers = [t.to(ranks.device).eval() for t in teachers]
         self.teacher_weight, self.workers, self.on_best = teacher_weight, workers, on_best
+        self.before = before.to(ranks.device).eval() if before is not None and before_weight else None
+        self.before_weight = before_weight
         self.dtype = precision(optim.amp, ranks.device)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=self.dtype == torch.float16)
         if ranks.world > 1:
             share_batch_norm(model, ranks.device)
         self.model = model.to(ranks.device)
+        self.frozen = _frozen(self.model, frozen)
         self.net = self._wrapped()
         self.optimizer = make_optimizer(self.model, optim)
         self.average = Average(self.model, optim.ema)
@@ -159,6 +169,8 @@ class CSLRTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
+        for part in self.frozen:
+            part.eval()
         self.optimizer.zero_grad(set_to_none=True)
         shares = batch.to(self.ranks.device).split(self.config.accumulate)
         for i, share in enumerate(shares):
@@ -188,6 +200,10 @@ class CSLRTrainer:
             term = self.teacher_loss(batch, lattice.logits, lattice.steps, valid_steps)
             loss = loss + self.teacher_weight * term
             parts["teacher"] = term.detach()
+        if self.before is not None:
+            term = self.before_loss(batch, lattice.logits, lattice.steps, valid_steps)
+            loss = loss + self.before_weight * term
+            parts["before"] = term.detach()
         parts["loss"] = loss.detach()
         self.losses.add(parts, self.config.accumulate)
         return loss
@@ -197,9 +213,14 @@ class CSLRTrainer:
         with torch.inference_mode():
             answers = [t(batch.features, batch.lengths, batch.pictures).logits.float() for t in self.teachers]
             target = torch.stack([F.softmax(a, dim=-1) for a in answers]).mean(0)
-        valid = torch.arange(logits.shape[1], device=logits.device)[None] < steps[:, None]
-        kl = F.kl_div(F.log_softmax(logits.float(), dim=-1), target.clone(), reduction="none").sum(-1)
-        return (kl * valid).sum() / valid_steps
+        return _divergence(target, logits, steps) / valid_steps
+
+    def before_loss(self, batch: Batch, logits: Tensor, steps: Tensor, valid_steps: float) -> Tensor:
+        """The same from `before`, among the blank and the glosses that it knew."""
+        assert self.before is not None
+        with torch.inference_mode():
+            target = F.softmax(self.before(batch.features, batch.lengths, batch.pictures).logits.float(), dim=-1)
+        return _divergence(target, logits[..., : target.shape[-1]], steps) / valid_steps
 
     def _due_log(self, pace: Pace) -> dict[str, float]:
         """Every `log_every` steps: the mean loss parts since the last line, over all ranks, logged. {} in between.
@@ -325,3 +346,23 @@ class CSLRTrainer:
                 "{} was saved by {} processes: dropout is drawn differently from here on", path, len(generators)
             )
         return True
+
+
+def _divergence(target: Tensor, logits: Tensor, steps: Tensor) -> Tensor:
+    """KL, summed over valid steps: probabilities and logits (B, S, labels), steps (B,)."""
+    valid = torch.arange(logits.shape[1], device=logits.device)[None] < steps[:, None]
+    kl = F.kl_div(F.log_softmax(logits.float(), dim=-1), target.clone(), reduction="none").sum(-1)
+    return (kl * valid).sum()
+
+
+def _frozen(model: SignModel, names: Sequence[str]) -> list[nn.Module]:
+    """The parts of these names, which learn nothing from now on. Raises ConfigError."""
+    parts = []
+    for name in names:
+        part = getattr(model, name, None)
+        if name not in FREEZABLE or not isinstance(part, nn.Module):
+            raise ConfigError(f"frozen: there is no part {name!r}; known: {', '.join(FREEZABLE)}")
+        parts.append(part.requires_grad_(False))
+    if model.expert is not None:  # no loss reaches it
+        parts.append(model.expert.requires_grad_(False))
+    return parts

@@ -9,12 +9,14 @@ import pytest
 
 from app.core.errors import DeviceFault, Draining, Idle, InternalError, SlowReader, UnknownVocabulary
 from app.core.settings import Settings
+from app.pipeline.keypoints import NUM_POSE
 from app.pipeline.recogniser import Recogniser
 from app.pipeline.streaming import CaptionStream
 from app.services.captions.commands import ChangeVocabulary, Flush, Landmarks, Pause, Picture, Start
-from app.services.captions.session import MAX_WAITING_FRAMES, LiveSession
+from app.services.captions.session import MAX_WAITING_FRAMES, RESTING_LOOK_S, LiveSession
 from app.services.conversation.commands import Resume
 from app.services.conversation.events import Closing, Pong
+from app.services.recognition.scheduler import Client, Lane
 from tests.conftest import VOCABULARIES
 from tests.services.captions.test_hub import events, until
 from tests.support.graphs import PerformingGraphs
@@ -75,6 +77,34 @@ async def test_landmarks_are_shown_twelve_times_a_second_and_no_oftener(recognis
             shown += await events(session)
     assert 11 * 4 <= len(shown) <= 12 * 4 + 1
     np.testing.assert_allclose(shown[0]["points"], points, atol=6e-4)
+
+
+@pytest.mark.asyncio
+async def test_somebody_at_rest_is_looked_at_now_and_then_and_the_next_hand_at_once(recogniser: Recogniser) -> None:
+    lane: Lane[Client] = Lane(lambda: None)
+    session = LiveSession(Start(), CaptionStream(recogniser), lane)
+    looks: list[float] = []
+
+    def send(number: int, hands: bool) -> None:
+        points = performance(1)
+        points[:, NUM_POSE:] *= hands
+        session.take(Landmarks(points, number * 40_000))
+        while lane.waiting:
+            lane.pop()
+            if session.take_work() is not None:
+                looks.append(number / 25)
+                session.on_result([])
+
+    for number in range(250):
+        send(number, hands=False)
+    resting = np.diff([look for look in looks if look > 2])
+    assert resting.min() >= RESTING_LOOK_S
+    assert looks[-1] > 8
+    for number in range(250, 300):
+        send(number, hands=True)
+    signing = np.diff([look for look in looks if look >= 10])
+    assert signing.max() < 0.5
+    assert min(look for look in looks if look >= 10) < 10.5
 
 
 @pytest.mark.asyncio

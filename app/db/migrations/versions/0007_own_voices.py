@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007_own_voices"
-down_revision = "0005_sign_sets"
+down_revision = "0006_corpus"
 branch_labels = None
 depends_on = None
 

@@ -35,6 +35,8 @@ class SpeechStart(commands.Start):
     """Samples per second of `pcm16`."""
     endpoint_ms: int = Field(default=500, ge=200, le=5_000)
     """A sentence ends after a pause of this many milliseconds."""
+    signs: bool = False
+    """Say with each finished sentence how it may be signed: glosses for POST /api/signs/perform."""
 
 
 class SpeechFlush(Message):

@@ -29,6 +29,7 @@ class SpeechConfig(_Part):
     encoding: str
     rate: int
     endpoint_ms: int
+    signs: bool
 
 
 class SpeechEngines(_Part):
@@ -61,6 +62,15 @@ class Translations(_Part):
 
     en: str | None = None
     es: str | None = None
+
+
+class Signed(_Part):
+    """How a sentence may be signed."""
+
+    glosses: tuple[str, ...]
+    """Signs that can be shown, in order."""
+    without_sign: tuple[str, ...]
+    """Words that have none."""
 
 
 class _SpeechCaption(events.Event):
@@ -97,6 +107,8 @@ class SpeechFinal(_SpeechCaption):
     type: Literal["final"] = "final"
     reason: Literal["endpoint", "flush", "too_long", "sentence"]
     """Why it ended: `endpoint` (a pause), `flush`, `too_long`, or `sentence`: the next one has begun."""
+    signs: Signed | None = None
+    """`glosses`, `without_sign`; null: not asked for, or there is no English text."""
 
 
 class SpeechStats(events.Event):

@@ -22,7 +22,7 @@ from app.services.conversation.translation import PatientTranslator
 from app.services.speech.live.commands import SpeechStart
 from app.services.speech.live.events import SpeechConfig, SpeechEngines, SpeechReady
 from app.services.speech.live.reader import SpeechReader
-from app.services.speech.live.session import FINISH_S, SpeechSession
+from app.services.speech.live.session import FINISH_S, SignsOf, SpeechSession
 from app.services.speech.service import SpeechService
 
 #: Seconds: within which a client may resume; without a message; of a session.
@@ -40,7 +40,9 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         metrics: Metrics,
         credits: Credits,
         voices: Voices,
+        sign: SignsOf | None = None,
     ) -> None:
+        """sign: glosses of English text, for sessions that ask for them."""
         streams = ConcurrencyLimit(settings.max_speech_sessions, "live speech sessions", retry_after_s=10)
         limits = AddressLimits(
             at_once=settings.max_clients_per_address or max(1, settings.max_speech_sessions * 3 // 4),
@@ -50,7 +52,7 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
         super().__init__(streams, limits, "speech-sweeper")
         self._voices = voices
         self._service, self._translator, self._metrics, self._credits = service, translator, metrics, credits
-        self._reader = SpeechReader(service)
+        self._reader, self._sign = SpeechReader(service), sign
         credits.drop_lost.append(self.drop_lost)
 
     async def close(self) -> None:
@@ -90,7 +92,7 @@ class SpeechHub(LiveSessions[Entry[SpeechSession]]):
             await self._credits.release(reservation)
             raise
         known = self._translator if translates else None
-        session = SpeechSession(start, self._reader, self._service, known, principal, speaker=speaker)
+        session = SpeechSession(start, self._reader, self._service, known, principal, speaker=speaker, sign=self._sign)
         if plan is not None:
             session.charge = LiveCharge(self._credits, reservation, plan, session)
         self._entries[session.id] = Entry(session)

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
-from app.core.errors import InvalidMessage
+from app.core.errors import InvalidMessage, ServiceError
 from app.core.principal import ANONYMOUS, Principal
 from app.services.billing.live_charge import LiveCharge
 from app.services.conversation.base_session import BaseSession
@@ -23,6 +23,7 @@ from app.services.conversation.translation import PatientTranslator
 from app.services.speech.live.commands import Sound, SpeechFlush, SpeechStart
 from app.services.speech.live.events import (
     Heard,
+    Signed,
     SpeechDone,
     SpeechFinal,
     SpeechPartial,
@@ -51,6 +52,8 @@ QUIET_S = 0.7
 FINISH_S, STOP_S = 10.0, 30.0
 #: Words after a sentence that two readings agree on too before it is final while somebody speaks on.
 SURE_WORDS = 2
+#: English text -> its glosses, and the words that have no sign. Raises ServiceError.
+SignsOf = Callable[[str], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
 NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
 
 
@@ -66,13 +69,16 @@ class SpeechSession(BaseSession):
         principal: Principal = ANONYMOUS,
         now: Callable[[], float] = time.monotonic,
         speaker: Speaker | None = None,
+        sign: SignsOf | None = None,
     ) -> None:
-        """translator: None if captions are not translated. speaker: None: the service's voice."""
+        """translator: None if captions are not translated. speaker: None: the service's voice. sign: glosses of finals,
+        where `start` asks for them."""
         super().__init__(principal, now)
         self._at_rest.set()
         self.start = start
         self.charge: LiveCharge | None = None
         self._reader, self._service, self._translator = reader, service, translator
+        self._sign = sign if start.signs else None
         self._last_sound_at = self.began
         self._loop = asyncio.get_running_loop()
         self._pcm = PcmStream(start.rate) if start.encoding == "pcm16" else None
@@ -357,7 +363,9 @@ class SpeechSession(BaseSession):
     async def _translated(self, event: SpeechPartial | SpeechFinal) -> SpeechPartial | SpeechFinal:
         """Sentence by sentence: only those that have changed are translated again."""
         began, text = time.monotonic(), {event.language: event.sentence}
-        for target in {*self.start.targets, *([self.start.voice] if self.start.voice else [])} - {event.language}:
+        english = {"en"} if self._sign is not None and isinstance(event, SpeechFinal) else set[str]()
+        voice = {self.start.voice} if self.start.voice else set[str]()
+        for target in {*self.start.targets, *voice, *english} - {event.language}:
             if self._translator is None:
                 continue
             parts = [
@@ -372,7 +380,18 @@ class SpeechSession(BaseSession):
                 text[target] = " ".join(known)
         late_ms = (time.monotonic() - began) * 1000
         update = {"text": Translations(**text), "lag_ms": round(event.lag_ms + late_ms, 1)}
+        if english and text.get("en") and self._sign is not None:
+            update["signs"] = await self._signed(text["en"])
         return event.model_copy(update=update)
+
+    async def _signed(self, english: str) -> Signed | None:
+        """Captions go on without it."""
+        assert self._sign is not None
+        try:
+            glosses, without_sign = await self._sign(english)
+        except ServiceError:
+            return None
+        return Signed(glosses=glosses, without_sign=without_sign)
 
     def _send_caption(self, event: SpeechPartial | SpeechFinal) -> None:
         self.send_event(event)
