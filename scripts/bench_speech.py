@@ -32,6 +32,7 @@ import numpy as np  # noqa: E402
 import sacrebleu  # noqa: E402
 import websockets  # noqa: E402
 
+from app.services.speech.live.session import BEFORE_S, MAYBE_OVER_S  # noqa: E402
 from app.speech import audio  # noqa: E402
 from app.speech.endpoint import Endpointer  # noqa: E402
 from app.speech.engines import SAMPLE_RATE, Samples  # noqa: E402
@@ -60,6 +61,12 @@ def said(text: str, language: str) -> Samples:
     return audio.decode(audio.whole_wav(Espeak().speak(text, language)), audio.Limits(60))
 
 
+def as_in_a_session(samples: Samples) -> Samples:
+    """With the silence around it that a live session has."""
+    before, behind = (np.zeros(int(seconds * SAMPLE_RATE), np.float32) for seconds in (BEFORE_S, MAYBE_OVER_S))
+    return np.concatenate([before, samples, behind])
+
+
 def quality(args: argparse.Namespace) -> None:
     table = pairs()[: args.sentences]
     whisper = Whisper("packages", cache=Path(args.cache), threads=args.threads)
@@ -71,7 +78,10 @@ def quality(args: argparse.Namespace) -> None:
         sounds = [said(text, source) for text in texts]
         for how, read in (("whole", whisper.transcribe), ("live", whisper.draft)):
             began = time.perf_counter()
-            found = [read(sound, None if how == "whole" else source) for sound in sounds]
+            if how == "live":
+                found = [read(as_in_a_session(sound), source) for sound in sounds]
+            else:
+                found = [read(sound, None) for sound in sounds]
             heard = [transcript.text for transcript in found]
             if how == "whole":
                 right = sum(transcript.language == source for transcript in found)

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from app.pipeline.checkpoint import CheckpointError
     from app.pipeline.recogniser import Recogniser
     from app.signer.store import write
-    from app.training.corpora.prototypes import Choices, make_all, make_further
+    from app.training.corpora.prototypes import Choices, make_all
     from app.training.errors import CorpusError
 
     logger.remove()
@@ -42,8 +42,6 @@ def run(args: argparse.Namespace) -> int:
         if (args.data / "wlasl").is_dir():
             recogniser = Recogniser.load(args.checkpoint).reading_with(args.vocabulary)
         body, signs = make_all(args.data, args.gloss, recogniser, chosen)
-        if recogniser and not args.gloss:
-            signs += make_further(args.data, {gloss for gloss, _, _ in signs}, recogniser)
     except (CorpusError, CheckpointError) as problem:
         raise SettingsError(str(problem)) from problem
     write(args.out, body, signs)

@@ -16,8 +16,7 @@ from app.pipeline.module2_feature.rgb_encoder import WeightsUnavailable
 from app.pipeline.module3_sequence.model import SignModel
 from app.training import run_folder
 from app.training.config import TrainConfig, load_config
-from app.training.corpora.manifest.source import ManifestSource
-from app.training.corpora.opening import open_source
+from app.training.corpora.opening import open_source, recordings_of
 from app.training.errors import ConfigError, CorpusError
 from app.training.growing import Start, grown, reading_of, start_of
 from app.training.kinds import config_kind
@@ -177,9 +176,7 @@ def _new_model(run: TrainRun, config: TrainConfig, source: Source, start: Start 
     if start is not None:
         if start.vocabulary == source.vocabulary:
             return copy.deepcopy(start.model), list(start.commands)
-        if not isinstance(source, ManifestSource):
-            raise ConfigError(f"{run.init} was trained on other glosses than this run; only a manifest can add some")
-        new = source.recordings(source.vocabulary[len(start.vocabulary) :])
+        new = recordings_of(source, source.vocabulary[len(start.vocabulary) :])
         return grown(start.model, start.vocabulary, source.vocabulary, new), list(start.commands)
     network = source.checkpoint_type.network
     wanted = config.model_config(len(source.vocabulary), source.model, network.config_type)

@@ -6,26 +6,29 @@ import { fillLanguages, onLanguage, t } from "./texts.js";
 
 fillLanguages(el("language"));
 
-// -- pages that have no place in the header of a narrow window ---------------------------------------------------------
+// -- the header: pages that have no place in it go into a menu, the last ones first -------------------------------------
 
 const nav = document.querySelector(".bar nav");
-const extras = [...nav.querySelectorAll(".extra")];
+const links = [...nav.querySelectorAll("a")];
 const more = make("details", "", "menu");
-const moreName = make("summary", t("More"));
+const moreName = make("summary", "");
 const moreBody = make("div", "", "menu-body");
-const narrow = matchMedia("(max-width: 60rem)");
 more.append(moreName, moreBody);
-onLanguage(() => { moreName.textContent = t("More"); });
 
 function arrange() {
-  if (narrow.matches) moreBody.append(...extras);
-  else nav.append(...extras);
-  if (narrow.matches) nav.append(more);
-  else more.remove();
+  moreName.textContent = t("More");
+  more.remove();
+  nav.append(...links);
+  for (let last = links.length - 1; last > 0 && nav.scrollWidth > nav.clientWidth; last -= 1) {
+    nav.append(more);
+    moreBody.prepend(links[last]);
+  }
 }
 
-narrow.addEventListener("change", arrange);
-arrange();
+onLanguage(arrange);
+const watching = new ResizeObserver(arrange); // also who has signed in, which comes later
+watching.observe(document.querySelector(".bar"));
+watching.observe(document.querySelector(".bar .end"));
 
 // -- sheets: <dialog class="sheet">, opened by data-opens -------------------------------------------------------------
 

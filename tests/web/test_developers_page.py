@@ -188,6 +188,7 @@ async def test_everybody_can_use_the_page(browser: Any, service: tuple[str, Fast
     assert await findings(page) == []
     await page.click(".bar .menu a[href='/account']")
     await page.wait_for_url("**/account")
+    await page.click(".bar summary")
     assert await page.is_visible(".bar nav a[href='/teach']")
     await page.emulate_media(color_scheme="dark")
     assert await findings(page) == []

@@ -14,10 +14,10 @@ from app.signer.performance import FPS
 
 _EXAMPLE: dict[str, Any] = {
     "notice": NOTICE,
-    "text": "My mother wants water.",
-    "language": "en",
+    "text": "Mi madre quiere agua.",
+    "language": "es",
     "english": "My mother wants water.",
-    "translator": None,
+    "translator": "apertium",
     "glosses": ["MY", "MOTHER", "WANT", "WATER"],
     "without_sign": [],
     "items": [{"kind": "sign", "text": "MOTHER", "glosses": ["MOTHER"], "words": [1], "start_s": 1.6, "end_s": 2.9}],

@@ -80,6 +80,8 @@ class Whisper:
         return Availability(True, f"Whisper {self._model_name}, fetched from a hub when it is first used")
 
     def load(self) -> None:
+        if self._model is not None:  # without waiting for an audio that is being read
+            return
         with self._lock:
             if self._model is None:
                 silence = np.zeros(SAMPLE_RATE, np.float32)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.training.config import TrainConfig
 from app.training.corpora.boston104.source import BostonSource
@@ -57,6 +61,14 @@ def open_source(folder: Path, config: TrainConfig, known: tuple[str, ...] = ()) 
     check_sections(config)
     source = SOURCES[corpus_kind(folder)]
     return source.open(folder, config, known) if source is ManifestSource else source.open(folder, config)
+
+
+def recordings_of(source: Source, glosses: Iterable[str]) -> dict[str, list[NDArray[np.float32]]]:
+    """Gloss -> features of its training clips, of a corpus that adds glosses to a network. Raises ConfigError for the
+    others."""
+    if not isinstance(source, ManifestSource):
+        raise ConfigError("--init was trained on other glosses than this run, and only a manifest can add some")
+    return source.recordings(glosses)
 
 
 def check_sections(config: TrainConfig) -> None:

@@ -13,7 +13,6 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_HAND, NOSE, POSE, RIGHT_HAND
-from app.pipeline.module3_sequence.vocabularies import ALL
 from app.pipeline.recogniser import Recogniser
 from app.signer.making.arms import Elbows, learn_elbows
 from app.signer.making.build import AveragedSign, Recording, body_clips, common_body, make_prototypes
@@ -75,26 +74,6 @@ def make_all(
     return body, [(g, Origin(s.signers, s.clips, origin[g]), s.performance()) for g, s in sorted(made.items())]
 
 
-def make_further(data: Path, known: Collection[str], recogniser: Recogniser) -> list[Sign]:
-    """Further signs of DATA/wlasl, so that more of an everyday sentence can be shown: the words of
-    prototype_words.txt and of the recogniser's vocabularies, of which `known` has none; only those that it reads as
-    their gloss among all glosses it knows. Raises CorpusError."""
-    words = Path(__file__).with_name("prototype_words.txt").read_text(encoding="utf-8").split()
-    named = [gloss for name, glosses in recogniser.vocabularies.items() if name != ALL for gloss in glosses]
-    further = {*words, *named} - set(known)
-    reader = recogniser.reading_with(ALL)
-    recordings = signs_recordings(data / "signs")
-    body = common_body(recordings)
-    nose_y = float(body[NOSE, 1])
-    elbows = learn_elbows(body_clips([r for of in recordings.values() for r in of][::_ELBOWS_FROM], nose_y))
-    made: list[Sign] = []
-    for gloss, clips in sorted(single_signs(load_bank(data), further, nose_y).items()):
-        sign = best_read(gloss, clips, elbows, body, reader, only_read=True)
-        if sign is not None:
-            made.append((gloss, Origin(sign.signers, sign.clips, "wlasl"), sign.performance()))
-    return made
-
-
 def signs_recordings(folder: Path) -> dict[str, list[Recording]]:
     """Gloss -> its training clips of the corpus `signs`, without letters and NONE. Raises CorpusError."""
     clips = [c for c in load_signs(folder, "train") if c.gloss != NONE and not c.gloss.startswith("FS-")]
@@ -107,15 +86,9 @@ def signs_recordings(folder: Path) -> dict[str, list[Recording]]:
 
 
 def best_read(
-    gloss: str,
-    clips: list[BodyClip],
-    elbows: Elbows,
-    body: NDArray[np.float64],
-    recogniser: Recogniser,
-    only_read: bool = False,
+    gloss: str, clips: list[BodyClip], elbows: Elbows, body: NDArray[np.float64], recogniser: Recogniser
 ) -> AveragedSign | None:
-    """The first of the candidates that is read as its gloss, else the first, with `only_read` None; None where there
-    are too few clips."""
+    """The first of the candidates that is read as its gloss, else the first; None where there are too few clips."""
     first: AveragedSign | None = None
     for number, sign in enumerate(islice(candidates(gloss, clips, elbows), TRIED), start=1):
         prototype = Prototype(gloss, Origin(sign.signers, sign.clips, "wlasl"), sign.performance)
@@ -126,7 +99,7 @@ def best_read(
         first = first or sign
     if first:
         log(first, f"NOT READ as {gloss} in {number} neighbourhoods of {len(clips)} clips")
-    return None if only_read else first
+    return first
 
 
 def log(sign: AveragedSign, note: str = "") -> None:
