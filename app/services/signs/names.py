@@ -37,6 +37,8 @@ def checked_gloss(text: str) -> str:
     gloss = checked_name(gloss_of(checked_name(text)))
     if "," in gloss:
         raise InvalidRequest("name: a gloss has no comma, which separates glosses in lists. Leave it out.")
+    if gloss[0] in "=+-@":
+        raise InvalidRequest(f"name: a gloss cannot begin with {gloss[0]}, which spreadsheets read as a formula.")
     return gloss
 
 

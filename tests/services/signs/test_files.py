@@ -103,3 +103,5 @@ def test_glosses_and_languages() -> None:
             checked_language(wrong)
     with pytest.raises(ServiceError, match="comma"):
         checked_gloss("a,b")
+    with pytest.raises(ServiceError, match="formula"):
+        checked_gloss("=cmd()")
