@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from app.speech.engines import EngineFailed, EngineMissing
+from app.speech.engines import EngineFailed, EngineMissing, Reference
 from app.speech.openai_server import OpenAITranscriber, OpenAITranslator, OpenAIVoice, Server
 from tests.support.openai_server import FakeOpenAI, fake_openai
+from tests.support.speech import tone, wav
 
 
 @pytest.fixture
@@ -72,6 +74,21 @@ def test_a_voice_is_passed_on(server: FakeOpenAI) -> None:
     server.behaviour = "garbage"
     with pytest.raises(EngineFailed, match="no WAV"):
         list(engine.speak("Hola.", "es"))
+
+
+def test_a_server_that_clones_gets_the_sample_of_the_voice_and_others_do_not(server: FakeOpenAI) -> None:
+    sample = wav(tone(0.5, 16_000), 16_000)
+    reference = Reference(sample, 140.0, 14.0)
+    for clones in (True, False):
+        engine = OpenAIVoice(at(server), {}, clones=clones)
+        assert engine.own == ("cloned" if clones else "none")
+        assert sum(len(sound.samples) for sound in engine.speak("Hello.", "en", reference)) == 12_000
+    assert sum(len(sound.samples) for sound in OpenAIVoice(at(server), {}, clones=True).speak("Hello.", "en")) == 12_000
+    cloned, other, without = (json.loads(body) for _, _, body in server.requests)
+    kind, _, content = cloned["ref_audio"].partition(",")
+    assert (kind, base64.b64decode(content)) == ("data:audio/wav;base64", sample)
+    assert "ref_audio" not in other
+    assert "ref_audio" not in without
 
 
 def test_a_server_that_is_away(server: FakeOpenAI) -> None:
