@@ -302,8 +302,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(vocabulary.router)
     app.include_router(sign_sets.router)  # before the last of these, which takes any path below /api/signs
     app.include_router(corpus.router)
-    app.include_router(signs.router)
     app.include_router(perform.router)
+    app.include_router(signs.router)
     app.include_router(live.router)
     app.include_router(captions_follow.router)
     app.include_router(speech.router)

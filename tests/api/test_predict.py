@@ -30,8 +30,8 @@ async def test_a_video_gets_the_documented_answer(client: httpx.AsyncClient, tmp
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert list(body) == [
-        "gloss", "sentence", "confidence", "fps", "frame_count", "duration_s", "segments", "text", "attention",
-        "warnings", "processing_time_s", "model", "vocabulary",
+        "gloss", "sentence", "by_rules", "confidence", "fps", "frame_count", "duration_s", "segments", "text",
+        "attention", "warnings", "processing_time_s", "model", "vocabulary",
     ]  # fmt: skip
     assert body["text"] == {"en": body["sentence"], "es": None}
     assert set(body["attention"]) == {"rgb", "pose"}

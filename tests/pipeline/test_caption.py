@@ -30,6 +30,7 @@ def test_a_clip_is_rounded_once_and_ends_with_its_end() -> None:
     assert caption.as_clip() == {
         "gloss": ["HELLO", "YOU"],
         "sentence": "Hello, you.",
+        "by_rules": None,
         "confidence": 0.7356,
         "fps": 25.0,
         "frame_count": 49,

@@ -22,7 +22,7 @@ class NewConsent(BaseModel):
 
     version: str = Field(min_length=1, max_length=20, examples=[VERSION])
     """Of the text that was read, as GET /api/signs/corpus has it."""
-    signed_by: str = Field("", max_length=640, examples=["Ann"])
+    signed_by: str = Field("", max_length=640)
     """Where there are no accounts: who signs in this set, by any name, so that recordings of one person stay in one
     split. It is not written into the corpus. With an account, leave it out."""
 

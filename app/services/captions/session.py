@@ -25,6 +25,7 @@ from app.services.captions.camera import Camera, CameraClient, FoundInImage, Wai
 from app.services.captions.captions import Captions
 from app.services.captions.clock import StreamClock
 from app.services.captions.commands import ChangeVocabulary, Command, Flush, Landmarks, Pause, Picture, Start
+from app.services.captions.completed import CompletedCaptions
 from app.services.captions.events import (
     Done,
     Final,
@@ -38,7 +39,6 @@ from app.services.captions.events import (
 from app.services.captions.frames import FrameQueue
 from app.services.captions.meter import Meter
 from app.services.captions.recording import LiveRecord
-from app.services.captions.spanish import CompletedCaptions
 from app.services.captions.turn import Change, LiveTurn, TurnResult
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.events import Error

@@ -27,6 +27,8 @@ from app.services.history.service import History, checked_owner
 from app.services.recognition.subtitles import LINE, LINES, sentence_cues, to_srt
 from tests.support.ledger import new_user, opened, rows
 
+#: What the export has of it: what is kept because the person agreed.
+WITH_CONSENT = {"training_consents", "own_voice"}
 SESSION = {"sign_language": "ase", "model": "tiny", "vocabulary": "all"}
 
 
@@ -247,7 +249,7 @@ async def test_the_export_holds_a_page_at_a_time(history: History, database: Dat
         user = await session.get_one(User, owner)
     pieces = [piece async for piece in history.export(user)]
     whole = json.loads(b"".join(pieces))
-    assert set(whole) == {"account", "api_keys", "subscription", "ledger", "history", "sign_sets"}
+    assert set(whole) == {"account", "api_keys", "subscription", "ledger", "history", "sign_sets", *WITH_CONSENT}
     assert "password_hash" not in whole["account"]
     assert [entry["number"] for entry in whole["history"][0]["lines"]] == list(range(1000))
     assert max(map(len, pieces)) < sum(map(len, pieces)) / 3

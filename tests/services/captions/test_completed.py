@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from app.core.errors import SpeechFailed
+from app.services.captions.completed import CompletedCaptions
 from app.services.captions.events import Final, Partial, SentenceText, StreamWeights
-from app.services.captions.spanish import SpanishCaptions
 from app.services.conversation.translation import PatientTranslator
 
 BASE = {
@@ -37,7 +37,9 @@ class Room:
         translator = PatientTranslator(self.translate, lambda: True, wait_s=0.3)
         translator_with_no_rest = translator
         translator_with_no_rest._now = lambda: time.monotonic() * 1000  # a rest of 2 s is over in 2 ms
-        self.captions = SpanishCaptions(translator, self.sent.append, lambda code, _: self.warnings.append(code))
+        self.captions = CompletedCaptions(
+            translator, None, self.sent.append, lambda code, _: self.warnings.append(code)
+        )
 
     async def translate(self, text: str, source: str, target: str) -> str:
         await asyncio.sleep(self.delay_s.get(text, 0))
