@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,6 +15,7 @@ from app.api.payment import payment
 from app.api.problems import responses
 from app.api.schemas.perform import PerformAnswer, PerformRequest
 from app.api.speech import CHARACTERS_PER_S
+from app.api.streamed import begun
 from app.core import errors
 from app.core.principal import Principal
 from app.services.billing import limits
@@ -96,22 +96,9 @@ async def _video(services: Services, principal: Principal, performed: Performed,
     """Paid when the first piece is there."""
     await payment(services, principal, None)
     seconds = performed.keypoints.duration_s
-    pieces = services.performing.video(performed)
     async with services.credits.clip(principal, seconds, seconds) as charge:
-        try:
-            first = await anext(pieces)
-        except BaseException:
-            await pieces.aclose()  # type: ignore[attr-defined]
-            raise
+        video = await begun(services.performing.video(performed))
         charge.used_s = seconds
 
-    async def rest() -> AsyncIterator[bytes]:
-        try:
-            yield first
-            async for piece in pieces:
-                yield piece
-        finally:
-            await pieces.aclose()  # type: ignore[attr-defined]
-
     headers = {"Glossline-Glosses": ",".join(gloss for item in performed.items for gloss in item.glosses)}
-    return StreamingResponse(rest(), media_type="video/mp4", headers=headers)
+    return StreamingResponse(video, media_type="video/mp4", headers=headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -25,6 +25,7 @@ from app.api.schemas.speech import (
     TranslateRequest,
     Translation,
 )
+from app.api.streamed import begun
 from app.api.uploads import Upload, check_form, receive_file
 from app.core import errors
 from app.db.models.voices import OwnVoice
@@ -254,26 +255,14 @@ async def _spoken(
     allowed, seconds = limits.speaking([language], voice=True), _seconds(checked)
     key = await paying.key_of([path, asked, form, own], checked.encode())
     async with services.credits.clip(paying.principal, seconds, seconds, key, allowed) as charge:
-        try:
-            first = await anext(pieces)
-        except BaseException:
-            await pieces.aclose()
-            raise
+        sound = await begun(pieces)
         if charge.replayed is None:
             charge.used_s, charge.answer = seconds, Answer(audio.MEDIA_TYPES[form], b"")
-
-    async def rest() -> AsyncIterator[bytes]:
-        try:
-            yield first
-            async for piece in pieces:
-                yield piece
-        finally:
-            await pieces.aclose()
 
     headers = {} if charge.replayed is None else {"idempotent-replayed": "true"}
     if own:
         headers["own-voice"] = engine.own
-    return StreamingResponse(rest(), media_type=audio.MEDIA_TYPES[form], headers=headers)
+    return StreamingResponse(sound, media_type=audio.MEDIA_TYPES[form], headers=headers)
 
 
 # -- a voice of one's own --------------------------------------------------------------------------------------------

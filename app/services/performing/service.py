@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -159,7 +159,7 @@ class PerformingService:
 
         return await self._run(work)
 
-    async def video(self, performed: Performed) -> AsyncIterator[bytes]:
+    async def video(self, performed: Performed) -> AsyncGenerator[bytes, None]:
         """The performance as an mp4 file, in pieces as they are drawn. Raises VideoTooLong, Busy, before the first."""
         seconds = performed.keypoints.duration_s
         if seconds > MAX_VIDEO_S:
@@ -175,8 +175,8 @@ class PerformingService:
                     if piece:
                         yield piece
             finally:
-                # The frame that is being drawn comes first: one thread, in turn.
-                self._drawing.submit(pieces.close) if not self._closing.is_set() else None
+                if not self._closing.is_set():  # the frame that is being drawn comes first: one thread, in turn
+                    self._drawing.submit(pieces.close)
 
     async def _run(self, work: Callable[[], T]) -> T:
         with self._requests.enter():
