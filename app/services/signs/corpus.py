@@ -157,7 +157,8 @@ class Corpora:
                 self._written.pop(language, None)
                 for at in range(0, len(missing), _PAGE):
                     landmarks = await corpus_repository.landmarks(session, missing[at : at + _PAGE])
-                    there = [given for given in found if given.id not in missing[at + _PAGE :]]
+                    later = set(missing[at + _PAGE :])
+                    there = [given for given in found if given.id not in later]
                     await asyncio.to_thread(write, folder, mark, language, there, landmarks)
                 if not missing:
                     await asyncio.to_thread(write, folder, mark, language, found, {})
