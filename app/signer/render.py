@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from app.pipeline.keypoints import LEFT_HAND, LEFT_SHOULDER, NUM_HAND, RIGHT_SHOULDER, Keypoints
@@ -41,17 +42,8 @@ def write_video(clip: Keypoints, path: Path, fps: int = 25, quality: int = 23) -
     """Draws the clip into an mp4 file (H.264, 640 x 480). quality: x264's constant rate factor, smaller is better."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream(
-            "libx264", rate=fps, options={"crf": str(quality), "preset": "slow", "threads": "1"}
-        )
-        stream.pix_fmt = "yuv420p"
-        stream.time_base = Fraction(1, fps)
-        stream.width, stream.height = WIDTH, HEIGHT
-        for number, picture in enumerate(pictures(clip)):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+        for packets in _encoded(container, clip, fps, {"crf": str(quality), "preset": "slow"}):
+            container.mux(packets)
 
 
 def video_pieces(clip: Keypoints, quality: int = 26) -> Generator[bytes]:
@@ -59,29 +51,27 @@ def video_pieces(clip: Keypoints, quality: int = 26) -> Generator[bytes]:
     closing the iterator ends that."""
     sink = _Sink()
     options = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    coding = {"crf": str(quality), "preset": "veryfast", "tune": "zerolatency", "g": str(FPS), "bf": "0"}
     with av.open(sink, "w", format="mp4", options=options) as container:
-        stream = container.add_stream(
-            "libx264",
-            rate=FPS,
-            options={
-                "crf": str(quality),
-                "preset": "veryfast",
-                "tune": "zerolatency",
-                "threads": "1",
-                "g": str(FPS),
-                "bf": "0",
-            },
-        )
-        stream.pix_fmt = "yuv420p"
-        stream.time_base = Fraction(1, FPS)
-        stream.width, stream.height = WIDTH, HEIGHT
-        for number, picture in enumerate(pictures(clip)):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts = number
-            container.mux(stream.encode(frame))
+        for packets in _encoded(container, clip, FPS, coding):
+            container.mux(packets)
             yield sink.taken()
-        container.mux(stream.encode())
     yield sink.taken()
+
+
+def _encoded(
+    container: OutputContainer, clip: Keypoints, fps: int, options: dict[str, str]
+) -> Iterator[list[av.Packet]]:
+    """Packets of the clip's pictures as they are drawn, in a stream of the container. options: of x264."""
+    stream = container.add_stream("libx264", rate=fps, options={**options, "threads": "1"})
+    stream.pix_fmt = "yuv420p"
+    stream.time_base = Fraction(1, fps)
+    stream.width, stream.height = WIDTH, HEIGHT
+    for number, picture in enumerate(pictures(clip)):
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts = number
+        yield stream.encode(frame)
+    yield stream.encode()
 
 
 class _Sink:

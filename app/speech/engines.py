@@ -15,6 +15,8 @@ LANGUAGES = ("en", "es")
 SAMPLE_RATE = 16_000
 
 Job = Literal["transcription", "translation", "voice"]
+OwnUse = Literal["cloned", "fitted", "none"]
+"""What a voice makes of a person's own: that voice, its own with pitch and pace fitted, or nothing."""
 Samples = NDArray[np.float32]
 """Mono audio, -1 to 1, at SAMPLE_RATE."""
 
@@ -155,8 +157,7 @@ class Reference:
 
 
 class Voice(Engine, Protocol):
-    own: Literal["cloned", "fitted", "none"]
-    """What it makes of a reference: that voice, its own with pitch and pace fitted, or nothing."""
+    own: OwnUse
 
     def speak(self, text: str, language: str, reference: Reference | None = None) -> Iterator[Sound]:
         """Pieces of audio as they become ready, at least one. reference: whose voice to use, see `own`. Raises

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import numpy as np
@@ -24,6 +24,7 @@ from app.speech.engines import (
     Availability,
     EngineFailed,
     EngineMissing,
+    OwnUse,
     Passage,
     Reference,
     Samples,
@@ -222,7 +223,7 @@ class OpenAIVoice(_Client):
         """voices: the server's name of a voice for each language. clones: whether the server takes the sample of a
         voice as `ref_audio`."""
         super().__init__(server, whole_s)
-        self.own: Literal["cloned", "fitted", "none"] = "cloned" if clones else "none"
+        self.own: OwnUse = "cloned" if clones else "none"
         self._voices = dict(voices)
 
     def speak(self, text: str, language: str, reference: Reference | None = None) -> Iterator[Sound]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.pipeline.glossing import Item
 from app.pipeline.keypoints import Keypoints
 from app.services.performing.service import MAX_SIGNS, MAX_TEXT, NOTICE, Glossed, Performed
+from app.signer.figure import HEIGHT, WIDTH
 from app.signer.performance import FPS
 
 _EXAMPLE: dict[str, Any] = {
@@ -136,8 +137,8 @@ class PerformAnswer(BaseModel):
             words=[WordAccount(text=w.text, start=w.start, end=w.end, use=w.use, items=list(w.items)) for w in words],
             duration_s=round(performed.keypoints.duration_s, 3),
             fps=FPS,
-            width=640,
-            height=480,
+            width=WIDTH,
+            height=HEIGHT,
             landmarks=Landmarks.of(performed.keypoints),
         )
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.services.speech.engines import Listed
-from app.speech.engines import Transcript
+from app.speech.engines import OwnUse, Transcript
 
 Language = Literal["en", "es"]
 
@@ -137,7 +137,7 @@ class OwnVoiceInfo(BaseModel):
     duration_s: float = Field(ge=0)
     pitch_hz: float = Field(description="How high the voice is.")
     characters_a_s: float | None = Field(description="How fast it speaks; null where nothing could write it down.")
-    used_as: Literal["cloned", "fitted", "none"] = Field(
+    used_as: OwnUse = Field(
         description="What this service makes of it: the same voice, its own with pitch and pace fitted, or nothing."
     )
 

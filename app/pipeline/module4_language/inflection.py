@@ -81,7 +81,7 @@ def word_classes(word: str) -> frozenset[str]:
 
     A form of a verb is what English uses it for: "puzzled" an adjective, "fishing" a noun.
     """
-    lemmas = _lemminflect().getAllLemmas(word)
+    lemmas = english_lemmas(word)
     classes = set(lemmas) & {"NOUN", "VERB", "ADJ", "ADV"}
     if "VERB" in classes and word not in lemmas["VERB"]:
         classes = classes - {"VERB"} or {"NOUN" if word.endswith("ing") else "ADJ"}
@@ -90,7 +90,7 @@ def word_classes(word: str) -> frozenset[str]:
 
 def lemmas(word: str) -> frozenset[str]:
     """What ``word`` may be an inflected form of, as any part of speech."""
-    return frozenset(lemma for found in _lemminflect().getAllLemmas(word).values() for lemma in found)
+    return frozenset(lemma for found in english_lemmas(word).values() for lemma in found)
 
 
 @lru_cache(maxsize=8192)

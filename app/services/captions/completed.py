@@ -7,10 +7,8 @@ from collections.abc import Callable
 
 from app.services.captions.events import Final, Partial
 from app.services.conversation.completion import CompletedEvents
-from app.services.conversation.translation import PatientTranslator
+from app.services.conversation.translation import PatientTranslator, TranslationWatch
 from app.services.recognition.rewriting import SentenceRewriter
-
-NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
 
 
 class CompletedCaptions(CompletedEvents):
@@ -25,8 +23,7 @@ class CompletedCaptions(CompletedEvents):
     ) -> None:
         """translator, rewriter: None where captions are not translated, or not rewritten."""
         super().__init__(self._completed, send, "completed-captions")
-        self._translator, self._rewriter, self._warn = translator, rewriter, warn
-        self._without = False
+        self._translator, self._rewriter, self._watch = translator, rewriter, TranslationWatch(warn)
 
     @property
     def translates(self) -> bool:
@@ -38,9 +35,7 @@ class CompletedCaptions(CompletedEvents):
             event = await self._fluent(event, self._rewriter)
         if self._translator is not None:
             spanish = await self._translator.translate(event.sentence, "en", "es")
-            if spanish is None and not self._without:
-                self._warn("no_translation", NO_TRANSLATION)
-            self._without = spanish is None
+            self._watch.saw(missing=spanish is None)
             event = event.model_copy(update={"text": event.text.model_copy(update={"es": spanish})})
         late_ms = (time.monotonic() - began) * 1000
         return event.model_copy(update={"lag_ms": round(event.lag_ms + late_ms, 1)})

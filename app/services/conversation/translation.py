@@ -11,6 +11,7 @@ from loguru import logger
 
 from app.core.errors import ServiceError
 
+NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
 #: Seconds that a caption waits for its translation.
 WAIT_S = 0.3
 #: Seconds after a failure until the translator is tried again.
@@ -24,6 +25,20 @@ _FIRST = {"en": "The house is large.", "es": "La casa es grande."}
 
 Translate = Callable[[str, str, str], Awaitable[str]]
 """Text, source, target -> translation. Raises ServiceError."""
+
+
+class TranslationWatch:
+    """Says once that captions go on without their translation, until there is one again. Of one session."""
+
+    def __init__(self, warn: Callable[[str, str], object]) -> None:
+        """warn: code, message."""
+        self._warn, self._missing = warn, False
+
+    def saw(self, missing: bool) -> None:
+        """Whether a caption had to go without."""
+        if missing and not self._missing:
+            self._warn("no_translation", NO_TRANSLATION)
+        self._missing = missing
 
 
 class PatientTranslator:

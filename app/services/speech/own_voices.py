@@ -76,8 +76,8 @@ class OwnVoices:
         async with self._database.session() as session:
             if principal.user_id is None:  # NULLs do not conflict
                 await _remove(session, principal)
-            await session.execute(adding.on_conflict_do_update(index_elements=["user_id"], set_=values))
-        return await self.get(principal)
+            storing = adding.on_conflict_do_update(index_elements=["user_id"], set_=values).returning(OwnVoice)
+            return (await session.scalars(storing)).one()
 
     async def _said(self, file: Path) -> Transcript | None:
         """For the pace; None where nothing here transcribes."""

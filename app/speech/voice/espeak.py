@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 
 from app.speech import programs
-from app.speech.engines import Availability, EngineFailed, EngineMissing, Reference, Sound, known
+from app.speech.engines import Availability, EngineFailed, EngineMissing, OwnUse, Reference, Sound, known
 from app.speech.text import cleaned, sentences
 
 REMEDY = "apt-get install espeak-ng"
@@ -41,7 +40,7 @@ class Espeak:
     """A Voice."""
 
     name = "espeak-ng"
-    own: Literal["cloned", "fitted", "none"] = "fitted"
+    own: OwnUse = "fitted"
 
     def __init__(self, rate: int = RATE, pitch: int = 50) -> None:
         """rate: words per minute. pitch: 0 to 99."""

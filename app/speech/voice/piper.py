@@ -6,9 +6,18 @@ import importlib.util
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from app.speech.engines import Availability, EngineFailed, EngineMissing, Reference, Sound, UnsupportedLanguage, known
+from app.speech.engines import (
+    Availability,
+    EngineFailed,
+    EngineMissing,
+    OwnUse,
+    Reference,
+    Sound,
+    UnsupportedLanguage,
+    known,
+)
 from app.speech.text import cleaned, sentences
 
 
@@ -16,7 +25,7 @@ class Piper:
     """A Voice. Thread-safe: one sentence at a time."""
 
     name = "piper"
-    own: Literal["cloned", "fitted", "none"] = "none"
+    own: OwnUse = "none"
 
     def __init__(self, voices: Mapping[str, Path]) -> None:
         """voices: the file of each language."""

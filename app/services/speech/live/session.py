@@ -19,7 +19,7 @@ from app.services.billing.live_charge import LiveCharge
 from app.services.conversation.base_session import BaseSession
 from app.services.conversation.completion import CompletedEvents
 from app.services.conversation.spoken import Speaker, SpokenSentences
-from app.services.conversation.translation import PatientTranslator
+from app.services.conversation.translation import PatientTranslator, TranslationWatch
 from app.services.speech.live.commands import Sound, SpeechFlush, SpeechStart
 from app.services.speech.live.events import (
     Heard,
@@ -54,7 +54,6 @@ FINISH_S, STOP_S = 10.0, 30.0
 SURE_WORDS = 2
 #: English text -> its glosses, and the words that have no sign. Raises ServiceError.
 SignsOf = Callable[[str], Awaitable[tuple[tuple[str, ...], tuple[str, ...]]]]
-NO_TRANSLATION = "The translation does not answer; captions go on without it until it does."
 
 
 class SpeechSession(BaseSession):
@@ -97,7 +96,7 @@ class SpeechSession(BaseSession):
         self._segment = self._revision = 0
         self._received = self._dropped = 0
         self._lag_ms = 0.0
-        self._without = False
+        self._watch = TranslationWatch(self.warn)
         self._outgoing = CompletedEvents(self._translated, self._send_caption, "speech-captions")
         speaker = speaker or Speaker(partial(service.synthesise, form="pcm"), None)
         self.own_voice = speaker.own
@@ -373,10 +372,9 @@ class SpeechSession(BaseSession):
                 for sentence in sentences(event.sentence)
             ]
             known = [part for part in parts if part is not None]
-            if len(known) < len(parts) and not self._without:
-                self.warn("no_translation", NO_TRANSLATION)
-            self._without = len(known) < len(parts)
-            if not self._without:
+            missing = len(known) < len(parts)
+            self._watch.saw(missing)
+            if not missing:
                 text[target] = " ".join(known)
         late_ms = (time.monotonic() - began) * 1000
         update = {"text": Translations(**text), "lag_ms": round(event.lag_ms + late_ms, 1)}
