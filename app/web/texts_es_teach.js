@@ -19,7 +19,7 @@ export const teaching = {
   "Also keep where my body and hands were": "Guardar también dónde estaban mi cuerpo y mis manos",
   "As points, so that the set outlives this recogniser. Otherwise a row of numbers for each recording is kept. Never pictures; you can take this back.": "Como puntos, para que el conjunto sobreviva a este reconocedor. Si no, de cada grabación se guarda una fila de números. Nunca imágenes; puede retirar este permiso.",
   "Show it to the camera": "Mostrarlo a la cámara", "Use videos instead": "Usar vídeos",
-  "Three times, hands down before and after. It takes less than a minute.": "Tres veces, con las manos abajo antes y después. Tarda menos de un minuto.",
+  "Three times, hands down before and after. It takes about a minute.": "Tres veces, con las manos abajo antes y después. Tarda alrededor de un minuto.",
   "What is sent": "Qué se envía",
   "Found on this device, recordings are sent as points, and no picture leaves it. The service needs video, which it deletes once it is read; so too videos that you choose.": "Si se encuentran en este dispositivo, las grabaciones se envían como puntos y ninguna imagen sale de él. El servicio necesita vídeo, que elimina en cuanto lo ha leído; también los vídeos que usted elija.",
 
