@@ -56,7 +56,7 @@ export const spanishProblems = {
   too_many_signs: ["Límite de los conjuntos alcanzado", "El límite es {1}. Empiece otro conjunto, o elimine lo que no se use."],
   unknown_sign_set: ["Ese conjunto de signos no está", "No es suyo, se ha eliminado, o ya no se comparte."],
   signs_outdated: ["El conjunto no se puede leer", "Se enseñó a otro reconocedor. Enseñe sus signos otra vez."],
-  invalid_sign_file: ["Este archivo no es un conjunto de signos", "Elija un archivo que se guardó aquí, entero y de una versión no más nueva que la del servicio."],
+  invalid_sign_file: ["Este archivo no es un conjunto de signos", "Elija un archivo que se guardó aquí, entero, de una versión no más nueva que la del servicio y con 500 signos como mucho."],
   // Recordings given for training, and one's own voice
   consent_outdated: ["El texto del consentimiento ha cambiado", "Léalo otra vez y decida de nuevo; hasta entonces no se da nada."],
   corpus_unavailable: ["El corpus no se puede escribir", "No se ha dado nada nuevo, y lo retirado se borra en cuanto se pueda. Avise a quien lleva el servicio."],

@@ -108,6 +108,11 @@ async def test_the_page_that_is_open_stays_in_the_header(browser: Any, address: 
         async with opened(browser, address, path, viewport={"width": 390, "height": 844}) as page:
             await page.wait_for_selector(".bar .menu summary")
             await seen(page, ".bar nav [aria-current]", ".bar .menu summary")
+            await page.click(".bar .menu summary")
+            for link in await page.locator(".bar .menu-body a").all():
+                box = await link.bounding_box()
+                assert box["x"] >= 0, path
+                assert box["x"] + box["width"] <= 390, path
 
 
 async def test_what_lies_over_the_picture_can_be_put_away(browser: Any, address: str) -> None:
@@ -402,6 +407,17 @@ async def test_from_right_to_left(browser: Any, address: str) -> None:
         await seen(page, "#camera", "#sample", ".dock-tools")
         side, stage = [await page.locator(part).bounding_box() for part in (".side", ".stage")]
         assert side["x"] < stage["x"]
+
+
+@pytest.mark.parametrize("path", ["/conversation", "/teach", "/account", "/training", "/developers"])
+async def test_other_pages_zoomed_and_from_right_to_left(browser: Any, address: str, path: str) -> None:
+    async with opened(browser, address, path) as page:
+        await page.wait_for_load_state("networkidle")
+        for direction in ("ltr", "rtl"):
+            await page.evaluate("(direction) => { document.documentElement.dir = direction; }", direction)
+            for width, height in ((1280, 600), (640, 300), (195, 422)):
+                await page.set_viewport_size({"width": width, "height": height})
+                assert not (await page.evaluate(SCROLLS))[0], (direction, width, height)
 
 
 async def test_another_language_at_once(browser: Any, address: str) -> None:
