@@ -6,7 +6,9 @@ A headless Chromium opens the page as at a first visit, without anything kept, a
 plays as the camera, with still seconds behind the sign so that the sentence ends. Landmarks are found in the page
 (--where device), on the processor where there is no GPU. Times are taken in the page, from the start of the navigation
 and from the click. No caption comes before its sign has been made, and the clip's first showing may be over before the
-browser is ready. --teach NAME times the page for teaching instead, and prints what happens when. Needs `pip install playwright` and a Chromium.
+browser is ready. --hover 0.4 waits between pointing at the button and the click, as a hand does; --granted --look 3 is
+somebody who has allowed the camera before. --teach NAME times the page for teaching instead, and prints what happens
+when. Needs `pip install playwright` and a Chromium.
 """
 
 from __future__ import annotations
