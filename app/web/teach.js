@@ -55,8 +55,6 @@ function look(what, number = "") {
 
 // What is said of a recording.
 const STATES = {
-  open: "",
-  now: "",
   checking: "checking",
   doubt: "problem",
   good: "good",
@@ -67,12 +65,13 @@ function dots(states) {
   const before = act.states;
   act.states = states;
   act.got = states.filter((state) => state === "good").length;
-  const words = (i) => t("Recording {n}: {what}", { n: i + 1, what: t(STATES[states[i]]) });
+  const found = (state) => (state in STATES ? t(STATES[state]) : "");
+  const words = (i) => t("Recording {n}: {what}", { n: i + 1, what: found(states[i]) });
   el("dots").replaceChildren(...states.map((state, i) => {
     const dot = make("li", "", state);
-    dot.append(make("b", state === "good" ? "✓" : String(i + 1)), make("small", t(STATES[state])));
+    dot.append(make("b", state === "good" ? "✓" : String(i + 1)), make("small", found(state)));
     if (state === "now") dot.setAttribute("aria-current", "step");
-    if (STATES[state]) dot.setAttribute("aria-label", words(i));
+    if (state in STATES) dot.setAttribute("aria-label", words(i));
     return dot;
   }));
   const known = states.findIndex((state, i) => before?.[i] === "checking" && state !== "checking");
