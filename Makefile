@@ -51,7 +51,7 @@ $(PAGE): app/web/npm/package-lock.json app/web/npm/package.json
 	@touch $@
 
 test: .venv/.dev page
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check app tests scripts

@@ -22,13 +22,32 @@ from app.core.settings import Settings
 from app.db.database import async_url
 from app.db.embedded import EmbeddedPostgres
 from app.db.migrate import upgrade
+from tests.support.shared_parts import one_landmark_process, quick_passwords
 
 # A test never fails because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+#: Files that take longest, with the longest first: begun last, one of them would keep a worker busy after the others
+#: have ended. Rounded, from a run of `make test` with `--durations=0`.
+LONGEST: tuple[str, ...] = ()
+TESTS = Path(__file__).parent
+
 GLOSSES = ("HELLO", "THANK-YOU", "YOU", "NAME", "WHAT")
 VOCABULARIES = {"core": ("HELLO", "WHAT"), "everyday": ("HELLO", "THANK-YOU", "YOU", "NAME")}
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is begun first; xdist is asked to keep this order (`make test`)."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(TESTS).as_posix(), len(order)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_parts() -> Iterator[None]:
+    with one_landmark_process(), quick_passwords():
+        yield
 
 
 @pytest.fixture(scope="session")
