@@ -6,6 +6,7 @@ import { followSecret } from "./followers.js";
 import { FrameSource } from "./frame_source.js";
 import { drawInStep, nothingDrawn, remember } from "./in_step.js";
 import { LiveSocket } from "./live_socket.js";
+import { prepareFor, prepareForUser } from "./prepare.js";
 import { problemWords } from "./problem_texts.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
 import { onReadingWith, readingWith, setsKnown, whyNotRead } from "./reading_with.js";
@@ -338,3 +339,5 @@ followAccount((user) => { el("saving").hidden = user === null; });
 follow("camera", () => { if (live?.stream && !live.ending) begin(null); });
 
 offerSamples(begin);
+prepareFor(el("camera"));
+prepareForUser();
