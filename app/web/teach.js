@@ -229,7 +229,7 @@ async function fromCamera() {
   } catch (error) {
     watching.then((late) => late.end(), () => {});
     if (error instanceof Stopped) throw error;
-    throw cannotFind(t("Body and hands cannot be found on this device: {why}.", { why: error.message.replace(/\.$/, "") }));
+    throw cannotFind(t("Body and hands cannot be found on this device: {why}.", { why: t(error.message).replace(/\.$/, "") }));
   }
   if (signal.aborted) throw new Stopped();
   await untilSeen();
