@@ -23,8 +23,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIZES = [(1366, 657), (1280, 600), (390, 844), (844, 390)]
 SLOW_MS = 60_000
-#: Whether all of an element is in the window, and nothing lies over its middle.
-SEEN = """(node) => {
+#: Whether all of an element is in the window, and nothing lies over its middle, once the page is drawn as it is now.
+SEEN = """async (node) => {
+  await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); });
   const box = node.getBoundingClientRect();
   const over = document.elementFromPoint((box.left + box.right) / 2, (box.top + box.bottom) / 2);
   return box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight + 0.5 && box.right <= innerWidth + 0.5
@@ -418,7 +419,7 @@ async def test_other_pages_zoomed_and_from_right_to_left(browser: Any, address: 
             for width, height in ((1280, 600), (640, 300), (195, 422)):
                 await page.set_viewport_size({"width": width, "height": height})
                 # The header puts what does not fit into its menu once it has seen the new size.
-                await page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", polling=100)
+                await page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth", polling=100)
 
 
 async def test_another_language_at_once(browser: Any, address: str) -> None:
