@@ -83,7 +83,7 @@ export class FrameSource {
   #doWithout(error) {
     this.#finder = null;
     if (this.#closed) return;
-    const values = { why: error.message.replace(/\.$/, "") };
+    const values = { why: this.#text(error.message).replace(/\.$/, "") };
     const device = this.#where === "device";
     const problem = device ? this.#text("Body and hands cannot be found on this device: {why}.", values)
       : this.#text("Body and hands cannot be found on this device: {why}. Pictures are sent instead.", values);
