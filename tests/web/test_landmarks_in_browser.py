@@ -182,7 +182,7 @@ async def test_a_slow_device_sends_pictures_instead_and_says_so(opened: Open) ->
         assert re.search(r"reads only \d(\.\d)? pictures a second", said)
         assert "Pictures are sent to the service instead" in said
         await until(page, lambda: JPEG in traffic.kinds)
-        assert traffic.kinds.index(JPEG) >= 10  # landmarks until then
+        assert traffic.kinds.index(JPEG) >= 8  # landmarks until then: 4 to warm up, 5 that are all too slow
         traffic.kinds.clear()
         await page.click("#live-stop")
         await page.wait_for_selector("#state[data-state=off]", state="attached")
