@@ -13,8 +13,7 @@ PYTEST_ARGS ?=
 NO_PAGE := The page then sends pictures to the service instead of landmarks; all else works.
 
 BIN := .venv/bin
-# Modules are compiled when they are first imported: most of the 20,000 never are, and compiling all takes a minute.
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # MediaPipe requires the OpenCV wheel with GUI support, which needs libGL and Qt from the system. The headless wheel has
 # the same module without them, so it is installed over the other one, and no system library is needed.
 HEADLESS := $(shell grep -E '^opencv-python-headless==' requirements.txt)

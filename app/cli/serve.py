@@ -18,12 +18,14 @@ def run(args: argparse.Namespace) -> int:
     from app.core.logging import start_failure
     from app.core.settings import SettingsError, load_settings
     from app.server.serve import WRONG_SETTINGS, serve
-    from app.services.recognition.checkpoint_store import check_checkpoint
-    from app.services.recognition.devices import resolve_device
 
     overrides = {name: getattr(args, name) for name in ("host", "port") if getattr(args, name) is not None}
     try:
         settings = load_settings(**overrides)
+        # Imported here: they load PyTorch, and what is wrong with a setting is said without waiting for it.
+        from app.services.recognition.checkpoint_store import check_checkpoint
+        from app.services.recognition.devices import resolve_device
+
         # Checked here as well as in the application: otherwise each worker would fail and be restarted for ever.
         check_checkpoint(settings)
         resolve_device(settings.device)
