@@ -83,34 +83,41 @@ def thinned(everybody: People, most: int) -> People:
 class Choice:
     """What settings are chosen on."""
 
-    def __init__(self, people: People, letters: People, vocabulary: str, count: int) -> None:
-        """letters: of training signers, who teach them beside the vocabulary; count: recordings of a sign that are
-        taught."""
-        self.people, self.letters = thinned(people, count + READ), thinned(letters, count + READ)
-        self.vocabulary, self.count = vocabulary, count
+    def __init__(self, people: People, letters: People, vocabulary: str, count: int, seeds: int) -> None:
+        """letters: of training signers, who teach them beside the vocabulary from one recording each, since from three
+        they are read nearly as well with any settings; count: recordings of a sign that the other people teach; seeds:
+        choices of recordings that are averaged."""
+        self.people, self.letters = thinned(people, count + READ), thinned(letters, 1 + READ)
+        self.vocabulary, self.count, self.seeds = vocabulary, count, seeds
         self._before: float | None = None
 
     def goal(self, recogniser: Recogniser) -> float:
         """What is to be large: the mean of what is right of an own set alone, of signs taught beside half of a
         vocabulary, of the known ones beside them and of letters beside the whole of it, and of the signs never taught
         that are not surely read as another; less what known signs lose."""
-        parts, dear = [_share(alone(recogniser, self.people, self.count, 0))], 0.0
-        if recogniser.prototypes is not None:
-            both = divided(recogniser, self.people, self.vocabulary, self.count, 0, before=False)
-            known = _share(both["known after"])
-            parts += [_share(both["taught"]), known]
-            if self.letters:
-                parts.append(_share(together(recogniser, self.letters, self.vocabulary, self.count, 0)["taught"]))
-            dear = DEAR * max(0.0, self._known_before(recogniser) - known - LOSS)
-        said = never_taught(recogniser, self.people, self.count, 0)
-        parts.append(1 - float(np.mean([what == "sure" for what in said])) if said else 1.0)
-        return float(np.mean(parts)) - dear
+        tallies = {name: Tally() for name in ("own", "taught", "known after", "letters")}
+        said: list[str] = []
+        beside = recogniser.prototypes is not None
+        for seed in range(self.seeds):
+            tallies["own"].join(alone(recogniser, self.people, self.count, seed))
+            if beside:
+                both = divided(recogniser, self.people, self.vocabulary, self.count, seed, before=False)
+                tallies["taught"].join(both["taught"])
+                tallies["known after"].join(both["known after"])
+                tallies["letters"].join(together(recogniser, self.letters, self.vocabulary, 1, seed)["taught"])
+            said += never_taught(recogniser, self.people, self.count, seed)
+        parts = {name: _share(tally) for name, tally in tallies.items() if tally.right}
+        parts["not sure and wrong"] = 1 - float(np.mean([what == "sure" for what in said])) if said else 1.0
+        loss = self._known_before(recogniser) - parts["known after"] if "known after" in parts else 0.0
+        return float(np.mean(list(parts.values()))) - DEAR * max(0.0, loss - LOSS)
 
     def _known_before(self, recogniser: Recogniser) -> float:
         """Without taught signs, so whatever their settings are."""
         if self._before is None:
-            both = divided(recogniser, self.people, self.vocabulary, self.count, 0)
-            self._before = _share(both["known before"])
+            tally = Tally()
+            for seed in range(self.seeds):
+                tally.join(divided(recogniser, self.people, self.vocabulary, self.count, seed)["known before"])
+            self._before = _share(tally)
         return self._before
 
 
@@ -141,7 +148,7 @@ def evaluate_halves(
     training signers; what was chosen stands in front."""
     first, second = halves(everybody)
     ways = [
-        Half(chosen_on(recogniser, Choice(chooses, letters, vocabulary, count)), reads)
+        Half(chosen_on(recogniser, Choice(chooses, letters, vocabulary, count, seeds)), reads)
         for chooses, reads in ((first, second), (second, first))
     ]
     tallies: dict[str, Tally] = {}

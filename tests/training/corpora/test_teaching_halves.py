@@ -34,7 +34,7 @@ def test_settings_that_depend_on_each_other_are_found(monkeypatch: pytest.Monkey
     monkeypatch.setattr(teaching_halves, "with_settings", lambda _, settings: settings)
     monkeypatch.setattr(Choice, "goal", goal)
     nobody: Any = None
-    best = chosen_on(nobody, Choice({}, {}, "everyday", 3))
+    best = chosen_on(nobody, Choice({}, {}, "everyday", 3, 2))
     assert (best.scale, best.other, best.reach) == (14, 0.5, 3)
     assert len(asked) == len(set(asked))  # nothing is measured twice
 
@@ -61,7 +61,7 @@ def test_what_known_signs_lose_weighs_more_than_what_taught_ones_gain(monkeypatc
     monkeypatch.setattr(teaching_halves, "together", lambda *_: {"taught": answers(figures["letters"])})
     monkeypatch.setattr(teaching_halves, "never_taught", lambda *_: ["sure", "nothing"])
     recogniser: Any = SimpleNamespace(prototypes=object())
-    choice = Choice({}, {"bob": {}}, "everyday", 3)
+    choice = Choice({}, {"bob": {}}, "everyday", 3, 2)
     before = choice.goal(recogniser)
     assert before == pytest.approx((0.95 + 0.90 + 0.75 + 0.80 + 0.5) / 5)
     figures |= {"taught": 0.94, "letters": 0.84, "known after": 0.72}
