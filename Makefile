@@ -13,7 +13,8 @@ PYTEST_ARGS ?=
 NO_PAGE := The page then sends pictures to the service instead of landmarks; all else works.
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# Modules are compiled when they are first imported: most of the 20,000 never are, and compiling all takes a minute.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 # MediaPipe requires the OpenCV wheel with GUI support, which needs libGL and Qt from the system. The headless wheel has
 # the same module without them, so it is installed over the other one, and no system library is needed.
 HEADLESS := $(shell grep -E '^opencv-python-headless==' requirements.txt)
@@ -51,7 +52,7 @@ $(PAGE): app/web/npm/package-lock.json app/web/npm/package.json
 	@touch $@
 
 test: .venv/.dev page
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check app tests scripts

@@ -6,7 +6,9 @@ A headless Chromium opens the page as at a first visit, without anything kept, a
 plays as the camera, with still seconds behind the sign so that the sentence ends. Landmarks are found in the page
 (--where device), on the processor where there is no GPU. Times are taken in the page, from the start of the navigation
 and from the click. No caption comes before its sign has been made, and the clip's first showing may be over before the
-browser is ready. --teach NAME times the page for teaching instead. Needs `pip install playwright` and a Chromium.
+browser is ready. --hover 0.4 waits between pointing at the button and the click, as a hand does; --granted --look 3 is
+somebody who has allowed the camera before. --teach NAME times the page for teaching instead, and prints what happens
+when. Needs `pip install playwright` and a Chromium.
 """
 
 from __future__ import annotations
@@ -53,18 +55,47 @@ addEventListener("DOMContentLoaded", () => {
 });
 """
 
+#: Notes what the page for teaching does, and what it asks the service for.
+WATCH_TEACHING = """
+localStorage["glossline.settings"] = JSON.stringify({ where: "%s" });
+window.noted = [];
+const note = (what) => { if (noted.at(-1)?.[1] !== what) noted.push([performance.now(), what]); };
+const asked = window.fetch;
+window.fetch = async (address, given) => {
+  const what = `${given?.method ?? "GET"} ${String(address).split("/").at(-1)}`;
+  note(`${what} …`);
+  const answer = await asked(address, given);
+  note(`${what}: ${answer.status}`);
+  return answer;
+};
+addEventListener("DOMContentLoaded", () => {
+  document.getElementById("teach-form").addEventListener("submit", () => note("click"), { capture: true });
+  const watch = (id, options, told) => new MutationObserver(() => note(told(document.getElementById(id))))
+    .observe(document.getElementById(id), options);
+  const text = { childList: true, subtree: true, characterData: true };
+  watch("mirror", { attributeFilter: ["data-look"] }, ({ dataset }) => `mirror: ${dataset.look}`);
+  watch("teach-live", text, ({ textContent }) => `said: ${textContent}`);
+  watch("teach-sends", text, ({ textContent }) => textContent && `sends: ${textContent}`);
+});
+"""
+
 MOMENTS = ("camera", "prepared", "first_picture", "caption", "final")
 
 
 async def visit(browser: Any, options: argparse.Namespace) -> dict[str, Any]:
     """What was noted, in milliseconds."""
     context = await browser.new_context(viewport={"width": 1366, "height": 657}, locale="en-GB")
+    if options.granted:
+        await context.grant_permissions(["camera"])
     page = await context.new_page()
     page.set_default_timeout(120_000)
     await page.add_init_script(WATCH % (options.where, options.vocabulary))
     await page.goto(options.url, wait_until="load")
     await page.wait_for_selector("#vocabulary-name:not(:has-text('…'))", state="attached")
     loaded = await page.evaluate("[performance.getEntriesByType('navigation')[0].loadEventEnd, performance.now()]")
+    await asyncio.sleep(options.look)
+    await page.hover("#camera")
+    await asyncio.sleep(options.hover)
     await page.click("#camera")
     await page.wait_for_selector("#history li")
     noted: dict[str, Any] = await page.evaluate("noted")
@@ -92,6 +123,7 @@ async def teach(browser: Any, options: argparse.Namespace) -> float:
     context = await browser.new_context(viewport={"width": 1366, "height": 657}, locale="en-GB")
     page = await context.new_page()
     page.set_default_timeout(180_000)
+    await page.add_init_script(WATCH_TEACHING % options.where)
     await page.goto(f"{options.url}/teach")
     await page.wait_for_selector("#all:not([hidden])")
     await page.fill("#sign-called", options.teach)
@@ -103,6 +135,11 @@ async def teach(browser: Any, options: argparse.Namespace) -> float:
     await page.add_locator_handler(page.locator("#take-keep"), lambda keep: keep.click())
     await page.wait_for_selector("#taught-use:visible")
     took = time.perf_counter() - began
+    noted: list[tuple[float, str]] = await page.evaluate("noted")
+    click = next(at for at, what in noted if what == "click")
+    for at, what in noted:
+        if at >= click:
+            print(f"{(at - click) / 1000:6.1f} s  {what}", file=sys.stderr, flush=True)
     await context.close()
     return took
 
@@ -122,13 +159,17 @@ async def main() -> int:
     parser.add_argument("--clip", type=Path, default=REPOSITORY / "app/signer/samples/hello.mp4")
     parser.add_argument("--still", type=float, default=1.5, help="seconds without a movement behind the sign")
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--where", choices=("device", "pictures"), default="device")
+    parser.add_argument("--where", choices=("auto", "device", "pictures"), help="auto to teach, else device")
+    parser.add_argument("--granted", action="store_true", help="the camera was allowed at an earlier visit")
+    parser.add_argument("--look", type=float, default=0.0, help="seconds that the page is looked at before")
+    parser.add_argument("--hover", type=float, default=0.0, help="seconds between pointing at the button and the click")
     parser.add_argument("--vocabulary", default="everyday")
     parser.add_argument(
         "--teach", metavar="NAME", help="instead: how long teaching this sign takes by three recordings"
     )
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     options = parser.parse_args()
+    options.where = options.where or ("auto" if options.teach else "device")
     from playwright.async_api import async_playwright
 
     with tempfile.TemporaryDirectory() as folder:

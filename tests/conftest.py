@@ -22,13 +22,48 @@ from app.core.settings import Settings
 from app.db.database import async_url
 from app.db.embedded import EmbeddedPostgres
 from app.db.migrate import upgrade
+from tests.support.shared_parts import one_landmark_process, quick_passwords
 
 # A test never fails because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+TESTS = Path(__file__).parent
+#: Files that take longest, the longest first (`make test PYTEST_ARGS=--durations=0`): begun last, one of them would
+#: keep a worker busy after the others have ended.
+LONGEST = (
+    "api/test_training_e2e.py",
+    "web/test_caption_page.py",
+    "api/test_process.py",
+    "web/test_landmarks_in_browser.py",
+    "web/test_teach_page.py",
+    "training/loop/test_trainer.py",
+    "api/test_credits_after_kill.py",
+    "api/test_schema_phases.py",
+    "web/test_developers_page.py",
+    "signer/test_read_by_the_recogniser.py",
+    "api/test_schema_properties.py",
+    "api/test_billing.py",
+    "training/test_two_ray_nodes.py",
+    "web/test_conversation_page.py",
+    "api/test_shipped.py",
+)
+
 GLOSSES = ("HELLO", "THANK-YOU", "YOU", "NAME", "WHAT")
 VOCABULARIES = {"core": ("HELLO", "WHAT"), "everyday": ("HELLO", "THANK-YOU", "YOU", "NAME")}
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is begun first; xdist is asked to keep this order (`make test`)."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(TESTS).as_posix(), len(order)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_parts() -> Iterator[None]:
+    with one_landmark_process(), quick_passwords():
+        yield
 
 
 @pytest.fixture(scope="session")

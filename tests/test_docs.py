@@ -130,7 +130,7 @@ def test_every_setting_that_the_docs_name_exists() -> None:
     deployment = "\n".join((REPOSITORY / name).read_text(encoding="utf-8") for name in DEPLOYMENT)
     others = {"FORWARDED_ALLOW_IPS", *re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", deployment)}
     statuses = {"DEADLINE_EXCEEDED", "FAILED_PRECONDITION", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED"}
-    of_tests = {"GLOSSLINE_KILLS", "GLOSSLINE_SCHEMA_EXAMPLES"}
+    of_tests = {"GLOSSLINE_KILLS", "GLOSSLINE_ROUNDS", "GLOSSLINE_SCHEMA_EXAMPLES"}
     settings = {name.upper() for name in Settings.model_fields}
     known = settings | others | statuses | of_tests | {"RESOURCE_EXHAUSTED", "NUM_FEATURES"}
     named = {

@@ -28,8 +28,8 @@ from app.services.captions.session import LiveSession
 from app.services.conversation.conversation import ClientDisconnected, Conversation
 from app.services.conversation.events import Event, Ready
 from app.services.recognition.vocabularies import from_text
+from app.services.signs.choice import MAX_READ
 from app.services.signs.reading import from_text as sets_from_text
-from app.services.signs.service import MAX_READ
 
 PATH = "/socket.io"
 #: Unprocessed events of one client; while there are this many, nothing more is read from its connection.

@@ -37,9 +37,9 @@ from app.services.recognition.clips import check_duration
 from app.services.recognition.errors import pipeline_errors_as_service_errors, sentence
 from app.services.recognition.service import ClipResult
 from app.services.recognition.vocabularies import Vocabulary, Wanted, from_text
+from app.services.signs.choice import MAX_READ
 from app.services.signs.reading import found
 from app.services.signs.reading import from_text as sets_from_text
-from app.services.signs.service import MAX_READ
 
 T = TypeVar("T")
 

@@ -1,17 +1,19 @@
 // Two people talk: what one signs is captioned and spoken (live.js), what the other speaks is written and signed.
 
 import { CaptionView } from "./caption_view.js";
-import { complain, el, make, wayOut } from "./dom.js";
+import { complain, el, make, toast, wayOut } from "./dom.js";
 import { Hearing } from "./hearing.js";
 import { alongside } from "./live.js";
 import { microphoneTrouble } from "./microphone.js";
-import { problemWords } from "./problem_texts.js";
+import { engineWords, problemWords } from "./problem_texts.js";
 import { ask, mayCaption } from "./session.js";
+import { keepSettings } from "./kept_settings.js";
 import { bothLanguages, follow, listVocabularies, settings } from "./settings.js";
 import { sign } from "./signed.js";
 import { notice } from "./stage.js";
 import { language as pageLanguage, onLanguage, t } from "./texts.js";
 import { add } from "./transcript.js";
+import { typing } from "./typing.js";
 import { Voice } from "./voice.js";
 import { showCredits } from "./who.js";
 
@@ -36,7 +38,7 @@ let detected = null; // what was spoken last
 
 const spoken = () => settings.speaks || detected || pageLanguage;
 
-function warn(title, text, link) { complain(el("speech-warning"), title, ` ${text}`, link); }
+function warn(title, text, link) { toast(el("speech-warning"), title, text, link); }
 
 function show(state, text = "") {
   el("speech-state").dataset.state = state;
@@ -212,6 +214,63 @@ el("open-microphone").addEventListener("click", () => {
 el("speech-try-now").addEventListener("click", () => hearing.tryNow());
 addEventListener("pagehide", () => hearing.close());
 
+// -- a typed sentence instead -------------------------------------------------------------------------------------------
+
+let toldAlone = false; // that there is no translator
+
+function untranslated(problem) {
+  if (problem) {
+    const words = problem.status ? problemWords(problem.code, problem.title, problem.message)
+      : ["", t("The service did not answer. Try again.")];
+    return warn(t("Without translation"), words[1], wayOut(problem.code));
+  }
+  if (!toldAlone) warn(t("Without translation"), t("No translator is installed here: sentences stay in the language they are typed in, and only English is signed."));
+  toldAlone = true;
+  return undefined;
+}
+
+typing({
+  translates: () => Boolean(engines.translation),
+  language: () => detected ?? pageLanguage,
+  refused: () => trouble(t("Sign in first"), t("This service captions only for people who have signed in."), wayOut("unauthenticated")),
+  show(event, open) {
+    el("speech-problem").hidden = true;
+    if (open) el("speech-warning").hidden = true;
+    el("speech").dataset.state = "live";
+    subtitle(event, open);
+  },
+  typed(event) {
+    add(event, Date.now(), Date.now(), null, "typed");
+    sign(event.sentence, event.language, ({ code, message }) => {
+      if (engines.translation || code !== "speech_unavailable") warn(t("Not signed"), problemWords(code, "", message)[1], wayOut(code));
+    });
+    const { reads } = settings;
+    if (settings.speechAloud && speaks() && event.text[reads]) {
+      voice.unlock();
+      voice.say(event.text[reads], reads);
+    }
+  },
+  untranslated,
+});
+
+// types: whether the sentence is typed; without an engine that writes speech it always is.
+function way(types) {
+  el("speech").dataset.way = types ? "type" : "talk";
+  el("way-words").textContent = t(types ? "Talk instead" : "Type");
+  el("way").hidden = engines.transcription === null;
+}
+
+el("way").addEventListener("click", () => {
+  settings.types = el("speech").dataset.way === "talk";
+  keepSettings();
+  if (settings.types) {
+    open(false);
+    hearing.quiet();
+  }
+  way(settings.types);
+  el(settings.types ? "typed" : "talk").focus();
+});
+
 // -- voices ----------------------------------------------------------------------------------------------------------
 
 function late(ms) { el("voice-lag").textContent = `${(ms / 1000).toFixed(1)} s`; }
@@ -277,9 +336,10 @@ function listEngines(all) {
   const none = engines.transcription === null;
   el("no-speech").hidden = !none;
   el("talk").disabled = el("open-microphone").disabled = none;
+  way(none || settings.types);
   if (!none) return;
   const missing = lacking(all, "transcription");
-  el("no-speech-why").textContent = missing?.detail ?? t("It is switched off in the settings of the service.");
+  el("no-speech-why").textContent = missing ? engineWords(missing.detail) : t("It is switched off in the settings of the service.");
   el("no-speech-command").textContent = missing?.remedy ?? "";
 }
 
@@ -322,6 +382,7 @@ follow("speechAloud", (wanted) => { if (!wanted) voice.stop(); hearing.again(); 
 follow("signsAloud", (wanted) => { if (!wanted) voice.stop(); });
 follow("reads", () => { if (settings.speechAloud) hearing.again(); });
 onLanguage(() => { look(); buttons(); });
+way(settings.types);
 show("off");
 buttons();
 look();

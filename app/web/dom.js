@@ -22,6 +22,19 @@ export function complain(box, title, detail, link) {
   box.hidden = false;
 }
 
+// Over a picture, where it may lie over a face or a hand: the person can put it away.
+export function toast(box, title, text, link) {
+  complain(box, title, text, link);
+  const words = make("span", "");
+  words.append(...box.childNodes);
+  words.firstChild.after(" ");
+  const close = make("button", "✕", "bare");
+  close.type = "button";
+  close.setAttribute("aria-label", t("Close"));
+  close.addEventListener("click", () => { box.hidden = true; });
+  box.replaceChildren(words, close);
+}
+
 // What people can do about a refusal: sign in, or get more credits.
 export function wayOut(code) {
   if (code === "unauthenticated") return [t("Sign in"), `/account?next=${encodeURIComponent(location.pathname)}`];

@@ -19,9 +19,10 @@ function arrange() {
   moreName.textContent = t("More");
   more.remove();
   nav.append(...links);
-  for (let last = links.length - 1; last > 0 && nav.scrollWidth > nav.clientWidth; last -= 1) {
+  const others = links.filter((link) => !link.ariaCurrent); // the page that is open stays in sight
+  while (others.length && nav.scrollWidth > nav.clientWidth) {
     nav.append(more);
-    moreBody.prepend(links[last]);
+    moreBody.prepend(others.pop());
   }
 }
 

@@ -25,6 +25,7 @@ const LOADING_MS = 10_000;
 // captions lag behind.
 const SLOW_MS = 1000 / 6;
 const WATCHED = 12; // pictures
+const SURE = 5; // pictures, where every one of them is too slow
 const WARM_UP = 4;
 
 let slow = null; // pictures a second, once this device was found too slow; it is not tried again in this page
@@ -82,7 +83,7 @@ export class FrameSource {
   #doWithout(error) {
     this.#finder = null;
     if (this.#closed) return;
-    const values = { why: error.message.replace(/\.$/, "") };
+    const values = { why: this.#text(error.message).replace(/\.$/, "") };
     const device = this.#where === "device";
     const problem = device ? this.#text("Body and hands cannot be found on this device: {why}.", values)
       : this.#text("Body and hands cannot be found on this device: {why}. Pictures are sent instead.", values);
@@ -155,8 +156,9 @@ export class FrameSource {
     this.#seen += 1;
     if (this.#seen <= WARM_UP) return;
     this.#took.push(took_ms);
-    if (this.#took.length < WATCHED) return;
-    const usual = this.#took.sort((a, b) => a - b)[WATCHED >> 1];
+    const hopeless = this.#took.length === SURE && Math.min(...this.#took) > SLOW_MS;
+    if (this.#took.length < WATCHED && !hopeless) return;
+    const usual = this.#took.sort((a, b) => a - b)[this.#took.length >> 1];
     this.#took = [];
     if (usual <= SLOW_MS) return;
     const n = (1000 / usual).toFixed(usual > 500 ? 1 : 0);

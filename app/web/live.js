@@ -6,6 +6,7 @@ import { followSecret } from "./followers.js";
 import { FrameSource } from "./frame_source.js";
 import { drawInStep, nothingDrawn, remember } from "./in_step.js";
 import { LiveSocket } from "./live_socket.js";
+import { prepareFor, prepareForUser } from "./prepare.js";
 import { problemWords } from "./problem_texts.js";
 import { follow as followAccount, mayCaption, signedIn, socketAddress } from "./session.js";
 import { onReadingWith, readingWith, setsKnown, whyNotRead } from "./reading_with.js";
@@ -156,9 +157,9 @@ function noticeSlow(run, event) {
   if (!few && event.dropped <= event.received / 2) return;
   run.slow = true;
   if (few && run.took_ms > SLOW_MS) {
-    return notice(t("This device is slow."), t("Only {n} pictures a second can be read, so signs may be missed. Close other programs and tabs.", { n: Math.round(event.fps) }));
+    return notice(t("This device is slow."), plural(Math.round(event.fps), "Only 1 picture a second can be read, so signs may be missed. Close other programs and tabs.", "Only {n} pictures a second can be read, so signs may be missed. Close other programs and tabs."));
   }
-  if (few) return notice(t("The connection is slow."), t("Only {n} pictures a second arrive, so signs may be missed.", { n: Math.round(event.fps) }));
+  if (few) return notice(t("The connection is slow."), plural(Math.round(event.fps), "Only 1 picture a second arrives, so signs may be missed.", "Only {n} pictures a second arrive, so signs may be missed."));
   notice(t("The service is busy."), t("It reads fewer pictures than it gets, so captions come late."));
 }
 
@@ -248,7 +249,7 @@ async function begin(sample) {
     await prepared;
   } catch (error) {
     if (live !== run) return;
-    run.refusal = [t("Body and hands cannot be found on this device"), `${error.message} ${t(OTHER_WAY)}`];
+    run.refusal = [t("Body and hands cannot be found on this device"), `${t(error.message)} ${t(OTHER_WAY)}`];
     return finish(run);
   }
   if (live !== run || run.ending) return release(run);
@@ -338,3 +339,5 @@ followAccount((user) => { el("saving").hidden = user === null; });
 follow("camera", () => { if (live?.stream && !live.ending) begin(null); });
 
 offerSamples(begin);
+prepareFor(el("camera"));
+prepareForUser();

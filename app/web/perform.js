@@ -29,6 +29,7 @@ function listed(item) {
 
 async function show(answer) {
   el("perform-stage").hidden = false;
+  el("sign-stage").hidden = true; // one figure at a time
   ({ items } = answer);
   el("perform-items").replaceChildren(...items.map(listed));
   const missing = answer.without_sign.length ? t("No sign for: {words}.", { words: answer.without_sign.join(", ") }) : "";
@@ -66,3 +67,7 @@ el("perform-before").addEventListener("click", () => performer.step(-1));
 el("perform-next").addEventListener("click", () => performer.step(1));
 el("perform-speed").addEventListener("change", () => { performer.speed = el("perform-speed").value; });
 el("signs-sheet").addEventListener("close", () => performer.pause());
+el("perform-stage").addEventListener("covered", () => { // a single sign is shown instead (signs.js)
+  performer.stop();
+  el("perform-stage").hidden = true;
+});

@@ -2,9 +2,15 @@
 // page is in another language, the text goes by the stable code, with the numbers of the English one.
 
 import { spanishProblems } from "./problem_texts_es.js";
-import { language } from "./texts.js";
+import { language, t } from "./texts.js";
 
 const TABLES = { es: spanishProblems };
+
+// What an engine of speech lacks; "The package x is not installed." and its like name what they miss.
+export function engineWords(detail) {
+  const named = detail.match(/^(The package|Apertium's program) (\S+) is not installed\.$/);
+  return named ? t("{name} is not installed.", { name: named[2] }) : t(detail);
+}
 
 // [title, what happened and what to do]; without a text for the code, as the service wrote it.
 export function problemWords(code, title, message) {

@@ -61,6 +61,18 @@ export const spanishProblems = {
   consent_outdated: ["El texto del consentimiento ha cambiado", "Léalo otra vez y decida de nuevo; hasta entonces no se da nada."],
   corpus_unavailable: ["El corpus no se puede escribir", "No se ha dado nada nuevo, y lo retirado se borra en cuanto se pueda. Avise a quien lleva el servicio."],
   no_own_voice: ["No hay ninguna muestra de su voz", "Grabe una primero."],
+  // Speech and typed sentences
+  speech_unavailable: ["Aquí falta un motor para esto", "Este servicio no tiene instalado el motor de voz o de traducción que hace falta. Avise a quien lo lleva."],
+  speech_failed: ["El motor ha fallado", "El motor de voz o de traducción no ha respondido bien. Inténtelo otra vez dentro de un momento."],
+  text_too_long: ["El texto es demasiado largo", "Acórtelo o divídalo en varias frases."],
+  unsupported_language: ["Idioma no admitido", "Este servicio lee y traduce inglés y español."],
+  audio_too_long: ["El audio es demasiado largo", "Grabe uno más corto."],
+  not_audio: ["Este archivo no es un audio", "Envíe WAV, MP3, Ogg, WebM, M4A o FLAC."],
+  undecodable_audio: ["El audio no se puede usar", "No se pudo leer. Grábelo otra vez, o conviértalo a WAV."],
+  invalid_request: ["La petición no se entiende", "Un texto está vacío, es demasiado largo (un nombre tiene como mucho 80 caracteres) o tiene algo que no se admite. Corríjalo e inténtelo otra vez."],
+  no_translation: ["Sin traducción", "Aquí no hay traductor, o no responde: los subtítulos quedan en un solo idioma."],
+  no_voice: ["Sin voz", "Aquí no hay voz, o no responde: los subtítulos siguen sin ella."],
+  voice_late: ["La voz va con retraso", "La máquina está ocupada; se omite lo que llegaría demasiado tarde."],
   // Training
   unauthorized: ["Hace falta una clave", "El entrenamiento pide el valor de TRAINING_TOKEN."],
   training_forbidden: ["El entrenamiento no está abierto aquí", "Sin TRAINING_TOKEN solo se puede usar en la propia máquina del servicio."],

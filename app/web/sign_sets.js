@@ -7,9 +7,9 @@ const at = (set, ...more) => [SETS, set, ...more].map((part, i) => (i ? encodeUR
 const post = (path, body) => ask(path, { method: "POST", body });
 
 // A body that is not JSON text of ours: a form with a recording, or a file. Refused then also has `reason`.
-async function send(path, body, headers = {}) {
+async function send(path, body, headers = {}, signal = undefined) {
   const token = await bearer();
-  const answer = await fetch(path, { method: "POST", body, headers: { ...headers, ...(token && { Authorization: `Bearer ${token}` }) } });
+  const answer = await fetch(path, { method: "POST", body, signal, headers: { ...headers, ...(token && { Authorization: `Bearer ${token}` }) } });
   if (answer.ok) return answer.json();
   const problem = await answer.json().catch(() => ({}));
   throw Object.assign(new Refused(answer.status, problem), { reason: problem.reason });
@@ -36,11 +36,11 @@ export const deleteSign = (set, sign) => ask(at(set, "signs", sign), { method: "
 export const deleteRecording = (set, sign, recording) => ask(at(set, "signs", sign, "recordings", recording), { method: "DELETE" });
 
 // recording: { content, name }: landmarks as JSON text, or a Blob and a file name that says what it is: a video, or
-// landmarks (.npz, .pose).
-export function addRecording(set, sign, { content, name }, insist = false) {
+// landmarks (.npz, .pose). signal: aborts it.
+export function addRecording(set, sign, { content, name }, insist = false, signal = undefined) {
   const path = at(set, "signs", sign, "recordings") + query({ insist: insist ? "true" : "" });
-  if (typeof content === "string") return send(path, content, { "Content-Type": "application/json" });
+  if (typeof content === "string") return send(path, content, { "Content-Type": "application/json" }, signal);
   const form = new FormData();
   form.append("file", content, name);
-  return send(path, form);
+  return send(path, form, {}, signal);
 }

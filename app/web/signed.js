@@ -23,21 +23,22 @@ function list({ items }) {
   }));
 }
 
-// Queue a sentence, to be signed after those before it.
-export async function sign(text, language) {
+// Queue a sentence, to be signed after those before it. refused(problem): the service does not sign it.
+export async function sign(text, language, refused = () => {}) {
   if (!settings.shown || !["en", "es"].includes(language)) return;
-  performances = [...performances, { text, language }].slice(-MOST);
+  performances = [...performances, { body: { text, language }, refused }].slice(-MOST);
   if (signing) return;
   signing = true;
   while (performances.length) {
     const next = performances.shift();
     try {
-      const found = await ask("/api/signs/perform", { method: "POST", body: next });
+      const found = await ask("/api/signs/perform", { method: "POST", body: next.body });
       el("signer").hidden = !settings.shown;
       list(found);
       await performer.play(found);
     } catch (problem) {
       if (!problem.status) console.warn(problem); // subtitles go on without signs
+      else next.refused(problem);
     }
   }
   signing = false;

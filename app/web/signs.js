@@ -72,6 +72,7 @@ async function show(wanted) {
   }
   chosen = content;
   el("sign-stage").hidden = false;
+  el("perform-stage").dispatchEvent(new Event("covered")); // one figure at a time
   el("sign-name").textContent = glosses.replaceAll(",", " ");
   el("sign-about").textContent = `${content.signs.map(madeOf).join("; ")}.`;
   el("sign-canvas").setAttribute("aria-label", t("A drawn figure signs {glosses}", { glosses: glosses.replaceAll(",", " ") }));

@@ -3,9 +3,9 @@
 const chain = (...points) => points.slice(1).map((point, i) => [points[i], point]);
 const hand = (first) => [1, 5, 9, 13, 17].flatMap((finger) =>
   chain(first, ...[0, 1, 2, 3].map((joint) => first + finger + joint)));
-// A bone from a point to itself is a dot: nose and eyes.
+// Nothing over the face: it is not read, and people read lips.
 const PARTS = [
-  { colour: "#f5f2ff", bones: [[0, 0], [2, 2], [5, 5], [9, 10], [11, 12], [11, 23], [12, 24], [23, 24]] },
+  { colour: "#f5f2ff", bones: [[11, 12], [11, 23], [12, 24], [23, 24]] },
   { colour: "#4fd6ff", bones: [...chain(11, 13, 15), ...hand(33)] }, // the signer's left
   { colour: "#ffc24a", bones: [...chain(12, 14, 16), ...hand(54)] }, // the signer's right
 ];

@@ -1,7 +1,7 @@
 // What the stage shows: the invitation to begin (idle), captions as they come (live), or the last ones (ended); problems
 // stand where the person looks, which is beside the button that was pressed.
 
-import { complain, el, make } from "./dom.js";
+import { complain, el, make, toast } from "./dom.js";
 import { nothingDrawn } from "./in_step.js";
 import { t } from "./texts.js";
 
@@ -35,7 +35,7 @@ export function problem(title, text, link) {
 export function noProblem() { el("live-problem").hidden = el("live-warning").hidden = true; }
 
 // Something to know while captions go on.
-export function notice(title, text, link) { complain(el("live-warning"), title, ` ${text}`, link); }
+export function notice(title, text, link) { toast(el("live-warning"), title, text, link); }
 
 el("more-samples").addEventListener("click", () => setStage("idle"));
 

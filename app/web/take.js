@@ -4,7 +4,7 @@
 const KINDS = ["video/webm;codecs=vp8", "video/mp4", "video/webm"];
 const BITS = 1_200_000; // a second
 const COUNT_MS = 700;
-const LOWER_MS = 4000; // how long it waits for hands that should be down at the beginning
+const LOWER_MS = 3000; // how long it waits for hands that should be down at the beginning
 const DOWN_MS = 500; // hands that are down again for this long end the recording
 const BLIND_MS = 4000; // lasts without a watch over the hands
 const LONGEST_MS = 8000;
@@ -13,7 +13,8 @@ const STEP_MS = 50;
 const FPS = 15; // as live captions are read
 
 export class Stopped extends Error {}
-// What records went away in the middle: the device became too slow for landmarks, or has come to find them.
+// There is no recording: it was put off before it began, or what records went away in the middle, because the device became
+// too slow for landmarks, or has come to find them.
 export class Changed extends Error {}
 
 const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
@@ -53,15 +54,16 @@ export function videoRecorder(stream, holds) {
 }
 
 // stream: of a camera. recorder(): makes what records, when it comes to that. seen(): what the watch saw last, null without
-// one. done(): whether the person ends it by hand. show(state, number): "count" 3 to 1, "lower", "record". signal: aborts
-// it with Stopped. Rejects with Changed where it has to be taken again.
+// one. done(): whether the person ends it by hand. putOff(): whether it should not begin. count: from where it counts down.
+// show(state, number): "count" with a number, "lower", "record". signal: aborts it with Stopped. Rejects with Changed where
+// it has to be taken again.
 // Resolves to { content, name, handsSeen }; handsSeen is null where nobody watched.
-export async function take({ stream, recorder, seen, done, show, signal }) {
+export async function take({ stream, recorder, seen, done, putOff, count, show, signal }) {
   let recording = null;
   const check = () => {
     if (signal.aborted) throw new Stopped();
     if (!stream.active) throw new Error("camera");
-    if (recording && !recording.holds()) throw new Changed();
+    if (recording ? !recording.holds() : putOff()) throw new Changed();
   };
   const steps = async (ms, until = () => false) => {
     const from = performance.now();
@@ -70,7 +72,7 @@ export async function take({ stream, recorder, seen, done, show, signal }) {
       check();
     }
   };
-  for (const number of [3, 2, 1]) {
+  for (let number = count; number > 0; number -= 1) {
     show("count", number);
     await steps(COUNT_MS);
   }

@@ -5,17 +5,20 @@ import { choose } from "./chosen_sets.js";
 import { complain, el, make, wayOut } from "./dom.js";
 import { watchHands } from "./hand_watch.js";
 import { keepSettings, settings } from "./kept_settings.js";
+import { prepareFor, prepareForUser } from "./prepare.js";
 import { problemWords } from "./problem_texts.js";
 import { mayCaption } from "./session.js";
 import { addRecording, addSign, contentsOf, deleteRecording, deleteSet, deleteSign, makeSet } from "./sign_sets.js";
 import { SIGN_LANGUAGES } from "./sign_languages.js";
 import { Changed, openCamera, Stopped, take, videoRecorder } from "./take.js";
+import { takeAll } from "./takes.js";
 import { languageOf, onTeach, refreshSets, setsOf } from "./teach_sets.js";
 import { offerShared } from "./teach_shared.js";
 import { t } from "./texts.js";
 
 const NEEDED = 3;
-const GLAD_MS = 700; // how long it says that a recording is good
+const COUNT_FROM = [3, 2]; // the first time, and when it is known
+const GLAD_MS = 700; // how long it says that there is a recording
 const WATCH_MS = 4000; // how long it waits for the first word about the hands
 
 // What is wrong with a recording, and what to do, by the service's code.
@@ -31,7 +34,7 @@ const WRONG = {
 const ASKED = ["cut_off", "different", "same"]; // kept only if the person says so
 
 const video = el("teach-video");
-let act = null; // { set, setName, sign, gloss, madeSet, madeSign, got, wanted, notes, stop, stream, seen, watch, files, byHand }
+let act = null; // { set, setName, sign, gloss, madeSet, madeSign, got, taken, wanted, states, notes, stop, stream, seen, watch, files, byHand }
 
 // -- what is shown ---------------------------------------------------------------------------------------------------
 
@@ -50,13 +53,29 @@ function look(what, number = "") {
   el("take-end").hidden = what !== "record";
 }
 
-function dots() {
-  el("dots").replaceChildren(...Array.from({ length: act.wanted }, (_, i) => {
-    const dot = make("li", i < act.got ? "✓" : String(i + 1), i < act.got ? "got" : "");
-    if (i === act.got) dot.setAttribute("aria-current", "step");
-    if (i < act.got) dot.setAttribute("aria-label", t("Recording {n}: done", { n: i + 1 }));
+// What is said of a recording.
+const STATES = {
+  checking: "checking",
+  doubt: "problem",
+  good: "good",
+};
+
+// states: of the recordings (takes.js). What is found out about one stands at it, and is said when there is time.
+function dots(states) {
+  const before = act.states;
+  act.states = states;
+  act.got = states.filter((state) => state === "good").length;
+  const found = (state) => (state in STATES ? t(STATES[state]) : "");
+  const words = (i) => t("Recording {n}: {what}", { n: i + 1, what: found(states[i]) });
+  el("dots").replaceChildren(...states.map((state, i) => {
+    const dot = make("li", "", state);
+    dot.append(make("b", state === "good" ? "✓" : String(i + 1)), make("small", found(state)));
+    if (state === "now") dot.setAttribute("aria-current", "step");
+    if (state in STATES) dot.setAttribute("aria-label", words(i));
     return dot;
   }));
+  const known = states.findIndex((state, i) => before?.[i] === "checking" && state !== "checking");
+  if (known >= 0) el("takes-live").textContent = words(known);
 }
 
 function showSeen(seen) {
@@ -79,9 +98,10 @@ function tell(problem) {
 
 // -- questions: again, or keep it? -----------------------------------------------------------------------------------
 
-function ask(text, keep) {
+// Resolves to "again" or "keep". n: which recording, from 1. keep: what the button to keep it says; null where it cannot be.
+function ask(n, why, keep) {
   look("ask");
-  say(text);
+  say(act.wanted > 1 ? t("Recording {n}: {what}", { n, what: why }) : why);
   const again = el("take-again"), kept = el("take-keep");
   again.hidden = false;
   kept.hidden = !keep;
@@ -101,61 +121,68 @@ function ask(text, keep) {
 
 // -- recordings ------------------------------------------------------------------------------------------------------
 
-// Sends it. Whether it was kept.
+// Sends it. What is in doubt, as takes.js has it; null where it is good.
 async function learn(recording, insist = false) {
-  const { set, sign } = act;
-  look("reading");
-  say(t("Reading it …"));
-  act.watch?.pause(true);
+  const mine = act, { set, sign, stop } = mine;
   let answer;
   try {
-    answer = await addRecording(set, sign, recording, insist);
+    answer = await addRecording(set, sign, recording, insist, stop.signal);
   } catch (problem) {
-    if (problem.code === "recording_refused") {
-      await ask(t(WRONG[problem.reason] ?? problem.message), null);
-      return false;
-    }
+    if (stop.signal.aborted) throw new Stopped();
+    if (problem.code === "recording_refused") return { why: t(WRONG[problem.reason] ?? problem.message), keep: null };
     if (problem.code !== "different_signs") throw problem;
-    if (await ask(t(WRONG.different_signs), t("It is one sign")) === "again") return false;
-    return learn(recording, true);
-  } finally {
-    act.watch?.pause(false);
+    return { why: t(WRONG.different_signs), keep: t("It is one sign"), kept: () => learn(recording, true) };
   }
+  mine.notes = answer.notes.filter(({ code }) => code === "confusable");
   const codes = answer.notes.map(({ code }) => code).filter((code) => ASKED.includes(code));
-  if (codes.length && await ask(codes.map((code) => t(WRONG[code])).join(" "), t("Keep it")) === "again") {
-    await deleteRecording(set, sign, answer.recording.id);
-    return false;
-  }
-  act.notes = answer.notes.filter(({ code }) => code === "confusable");
-  return true;
+  return codes.length === 0 ? null : {
+    why: codes.map((code) => t(WRONG[code])).join(" "), keep: t("Keep it"),
+    again: () => deleteRecording(set, sign, answer.recording.id),
+  };
 }
 
-async function record() {
-  const { stream, stop } = act;
+// As takes.js has it.
+async function record(n, putOff) {
+  const { stream, stop, watch } = act;
   act.byHand = false;
-  const recorder = () => {
-    const { watch } = act;
-    return watch.landmarks() ? watch.recorder() : videoRecorder(stream, () => watch.landmarks() === false);
-  };
+  watch.pause(false);
+  const recorder = () => (watch.landmarks() ? watch.recorder() : videoRecorder(stream, () => watch.landmarks() === false));
+  const count = COUNT_FROM[Math.min(act.taken, COUNT_FROM.length - 1)];
   let recording;
   try {
     recording = await take({
-      stream, recorder, signal: stop.signal, seen: () => act.seen ?? null, done: () => act.byHand,
+      stream, recorder, putOff, count, signal: stop.signal, seen: () => act.seen ?? null, done: () => act.byHand,
       show: (state, number) => {
         look(state, number);
-        if (state === "count") say(t("Hands down"), number === 3 ? t("Hands down. {n}", { n: 3 }) : String(number));
+        if (state === "count") say(t("Hands down"), number === count ? t("Hands down. {n}", { n: number }) : String(number));
         else if (state === "lower") say(t("Lower your hands to begin"));
         else say(t("Sign now"));
       },
     });
   } catch (problem) {
     if (!(problem instanceof Changed)) throw problem;
-    if (act.watch.landmarks() === null) throw cannotFind(act.lost);
-    return null; // once more, in the other way
+    if (watch.landmarks() === null) throw cannotFind(act.lost);
+    return null; // later, or in the other way
   }
-  if (recording.handsSeen !== false) return recording;
-  await ask(t(WRONG.no_hands), null);
-  return null;
+  act.taken += 1;
+  if (recording.handsSeen === false) {
+    await ask(n, t(WRONG.no_hands), null);
+    return null;
+  }
+  return recording;
+}
+
+async function taken(open) {
+  if (open === 0) return;
+  look("glad");
+  say(open === 1 ? t("Recorded. Once more.") : t("Recorded. Again."));
+  await new Promise((done) => { setTimeout(done, GLAD_MS); });
+}
+
+function reading() {
+  act.watch?.pause(true);
+  look("reading");
+  say(t("Reading it …"));
 }
 
 // Where only this device may find body and hands, and it cannot.
@@ -206,24 +233,27 @@ async function fromCamera() {
   }
   if (signal.aborted) throw new Stopped();
   await untilSeen();
-  while (act.got < act.wanted) {
-    dots();
-    const recording = await record();
-    if (!recording || !await learn(recording)) continue;
-    act.got += 1;
-    dots();
-    look("glad");
-    if (act.got === act.wanted) break;
-    say(act.wanted - act.got === 1 ? t("Good. Once more.") : t("Good. Again."));
-    await new Promise((done) => { setTimeout(done, GLAD_MS); });
-  }
+  await takeAll(act.wanted, { record, taken, learn, ask, show: dots, waiting: reading, signal });
 }
 
+// One after another; one that is refused is left out.
 async function fromFiles() {
-  for (const file of act.files) {
-    dots();
+  const states = act.files.map(() => "open");
+  const mark = (i, state) => { states[i] = state; dots([...states]); };
+  for (const [i, file] of act.files.entries()) {
     if (act.stop.signal.aborted) throw new Stopped();
-    if (await learn({ content: file, name: file.name })) act.got += 1;
+    mark(i, "checking");
+    reading();
+    let doubt = await learn({ content: file, name: file.name });
+    while (doubt) {
+      mark(i, "doubt");
+      if (await ask(i + 1, doubt.why, doubt.keep) === "again") {
+        await doubt.again?.();
+        break;
+      }
+      doubt = await doubt.kept?.();
+    }
+    if (!doubt) mark(i, "good");
   }
   if (!act.got) throw new Stopped();
 }
@@ -268,7 +298,7 @@ async function undo({ set, sign, madeSet, madeSign, got }) {
 async function teach({ given = null, files = null }) {
   if (act) return;
   el("teach-problem").hidden = true;
-  act = { got: 0, wanted: given ? 1 : files?.length ?? NEEDED, notes: [], stop: new AbortController(), files };
+  act = { got: 0, taken: 0, wanted: given ? 1 : files?.length ?? NEEDED, notes: [], stop: new AbortController(), files };
   const mine = act;
   el("teach-start").disabled = true;
   try {
@@ -279,7 +309,7 @@ async function teach({ given = null, files = null }) {
     el("teach-sends").textContent = "";
     el("seen").hidden = Boolean(files);
     look("wait");
-    dots();
+    dots(Array(mine.wanted).fill("open"));
     el("take-stop").focus();
     el("takes").scrollIntoView({ block: "nearest" });
     await (files ? fromFiles() : fromCamera());
@@ -344,6 +374,8 @@ el("taught-next").addEventListener("click", () => {
 el("taught-more").addEventListener("click", () => teach({ given: { ...el("taught").dataset } }));
 onTeach((given) => teach({ given }));
 addEventListener("pagehide", release);
+prepareFor(el("teach-start"));
+prepareForUser();
 
 // -- the form --------------------------------------------------------------------------------------------------------
 

@@ -65,8 +65,10 @@ export const es = {
   "Sign in again": "Inicie sesión otra vez", "Not all that was asked for": "No todo lo pedido es posible", "Not everything is kept": "No se guarda todo",
   "What was captioned is safe. More credits come with each month, or at once with a larger plan.": "Lo subtitulado está a salvo. Cada mes llegan más créditos; con un plan mayor, al momento.",
   "This device is slow.": "Este dispositivo es lento.",
+  "Only 1 picture a second can be read, so signs may be missed. Close other programs and tabs.": "Solo se lee 1 imagen por segundo y pueden faltar signos. Cierre otros programas y pestañas.",
   "Only {n} pictures a second can be read, so signs may be missed. Close other programs and tabs.": "Solo se leen {n} imágenes por segundo y pueden faltar signos. Cierre otros programas y pestañas.",
   "The connection is slow.": "La conexión es lenta.",
+  "Only 1 picture a second arrives, so signs may be missed.": "Solo llega 1 imagen por segundo y pueden faltar signos.",
   "Only {n} pictures a second arrive, so signs may be missed.": "Solo llegan {n} imágenes por segundo y pueden faltar signos.",
   "The service is busy.": "El servicio está ocupado.",
   "It reads fewer pictures than it gets, so captions come late.": "Lee menos imágenes de las que recibe; los subtítulos llegan tarde.",
@@ -227,6 +229,12 @@ export const es = {
   "This device is still being prepared; until then pictures are sent.": "Este dispositivo aún se está preparando; hasta entonces se envían imágenes.",
   "Body and hands cannot be found on this device: {why}.": "El cuerpo y las manos no se pueden detectar en este dispositivo: {why}.",
   "Body and hands cannot be found on this device: {why}. Pictures are sent instead.": "El cuerpo y las manos no se pueden detectar en este dispositivo: {why}. En su lugar se envían imágenes.",
+  // Why this device cannot find landmarks, as landmarks.js, its worker and the service say it
+  "this browser has no WebAssembly": "este navegador no tiene WebAssembly", "this browser has no OffscreenCanvas": "este navegador no tiene OffscreenCanvas",
+  "this browser gives no WebGL 2": "este navegador no ofrece WebGL 2", "the browser took WebGL away": "el navegador ha retirado WebGL",
+  "the worker does not answer": "el proceso que los busca no responde", "the worker cannot be loaded": "el proceso que los busca no se puede cargar",
+  "WebAssembly is not allowed here": "aquí no se permite WebAssembly",
+  "The files for finding landmarks in the browser are not installed here. Run `make page` in the folder of the service (it needs Node.js with npm), then reload the page.": "aquí no están instalados los archivos que hacen falta. Ejecute `make page` en la carpeta del servicio (necesita Node.js con npm) y recargue la página.",
   "This device reads only {n} pictures a second, so signs may be missed. In the settings, captions can be made from pictures.": "Este dispositivo solo lee {n} imágenes por segundo; pueden perderse signos. En los ajustes, los subtítulos pueden hacerse a partir de imágenes.",
   "This device reads only {n} pictures a second, too few for captions. Pictures are sent to the service instead; they are not stored.": "Este dispositivo solo lee {n} imágenes por segundo, demasiado pocas para subtitular. En su lugar se envían imágenes al servicio, que no se guardan.",
 };

@@ -1,6 +1,7 @@
 // The texts of the training page in Spanish, by their English.
 
 export const trainingTexts = {
+  "cannot be used here": "no se puede usar aquí",
   "Train your own recogniser: start a job, watch it, activate the result.": "Entrene su propio reconocedor: inicie un trabajo, sígalo, active el resultado.",
   "Token of this service (TRAINING_TOKEN)": "Clave de este servicio (TRAINING_TOKEN)", "Open": "Abrir", "Or": "O",
   "sign in": "entre", "with an account that has the role operator.": "con una cuenta que tenga el papel de operador.",

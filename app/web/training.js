@@ -205,13 +205,22 @@ el("older").addEventListener("click", () => { shown = Math.min(200, shown + 4 * 
 
 // -- recognisers ----------------------------------------------------------------------------------------------------
 
+// Why a recogniser cannot be used here, for those who want to know.
+function whyNot(problem) {
+  const why = make("details", "");
+  const text = make("p", problem, "hint");
+  text.lang = "en";
+  why.append(make("summary", t("cannot be used here")), text);
+  return why;
+}
+
 async function loadCheckpoints() {
   const { checkpoints } = await ask("/checkpoints");
   rows(el("checkpoints"), checkpoints, (found) => {
     const name = make("th", found.id);
     name.scope = "row";
     let state = make("td", t("active"), "yes");
-    if (!found.active && found.problem) state = cell(make("span", found.problem, "hint"));
+    if (!found.active && found.problem) state = cell(whyNot(found.problem));
     else if (!found.active) {
       const use = make("button", t("Activate"), "plain small");
       use.type = "button";

@@ -11,9 +11,9 @@ import { language, onLanguage, t } from "./texts.js";
 const KEY = "glossline.transcript";
 const MOST = 1000; // lines that are kept
 const people = el("history").dataset.people !== undefined; // whether it says who said it
-const SAID_BY = { signs: "Signed", speech: "Spoken" };
+const SAID_BY = { signs: "Signed", speech: "Spoken", typed: "Typed" };
 // { at, start_ms, end_ms, who, sentence, language, other, unsure, edited, history, number }, by time. at: ms since 1970.
-// who: "signs" or "speech". other: [language, the same in it] or null.
+// who: "signs", "speech" or "typed". other: [language, the same in it] or null.
 const said = [];
 let origin = null; // ms since 1970: where the times of a file begin
 

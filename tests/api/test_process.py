@@ -154,31 +154,16 @@ def test_the_health_script(service: Service) -> None:
     assert "does not answer" in bad.stderr
 
 
-def test_sigterm_ends_the_service_and_leaves_no_process(environment: dict[str, str], tmp_path: Path) -> None:
-    running = start(tmp_path / "log", environment)
-    try:
-        until(lambda: answers(running))
-        family = [psutil.Process(running.process.pid), *psutil.Process(running.process.pid).children(recursive=True)]
-        running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(60) in (0, -signal.SIGTERM)
-    finally:
-        running.process.kill()
-        running.process.wait(10)
-    assert [process for process in family[1:] if process.is_running()] == []
-    assert "Traceback" not in running.log.read_text()
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"CHECKPOINT": "none-such"}, "CHECKPOINT=none-such: no such checkpoint"),
-        ({"DEVICE": "cuda:77"}, "DEVICE=cuda:77"),
-        ({"DEVICE": "abacus"}, "'auto', 'cpu', 'cuda'"),
-        ({"MAX_UPLOAD_MB": "lots"}, "MAX_UPLOAD_MB='lots'"),
+        ({"CHECKPOINT": "none-such"}, ["CHECKPOINT=none-such: no such checkpoint"]),
+        ({"DEVICE": "cuda:77"}, ["DEVICE=cuda:77"]),
+        ({"DEVICE": "abacus", "MAX_UPLOAD_MB": "lots"}, ["'auto', 'cpu', 'cuda'", "MAX_UPLOAD_MB='lots'"]),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_its_message(
-    environment: dict[str, str], tmp_path: Path, change: dict[str, str], said: str
+    environment: dict[str, str], tmp_path: Path, change: dict[str, str], said: list[str]
 ) -> None:
     running = start(tmp_path / "log", {**environment, **change})
     try:
@@ -186,7 +171,7 @@ def test_a_wrong_setting_ends_the_start_with_its_message(
     finally:
         running.process.kill()
     log = running.log.read_text()
-    assert said in log
+    assert [text for text in said if text not in log] == []
     assert "Traceback" not in log
 
 
@@ -275,28 +260,36 @@ def test_settings_that_cannot_be_used_are_one_line_of_json(environment: dict[str
         assert "MAX_BATCH='0'" in line["message"]
 
 
-def test_live_sessions_are_ended_in_order_before_the_process_stops(environment: dict[str, str], tmp_path: Path) -> None:
+def test_sigterm_ends_live_sessions_in_order_then_the_service_and_leaves_no_process(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     running = start(tmp_path / "log", environment)
-    until(lambda: answers(running))
     events: list[dict[str, object]] = []
-    with connect(f"ws://127.0.0.1:{running.port}/ws/stream") as client:
-        client.send('{"type": "start"}')
-        events.append(json.loads(client.recv(timeout=30)))
-        header = struct.pack("<BBHIQ", 1, 3, 0, 0, 0)
-        client.send(header + performance(60).astype("<f2").tobytes())
-        running.process.send_signal(signal.SIGTERM)
-        try:
-            while True:
-                events.append(json.loads(client.recv(timeout=30)))
-        except ConnectionClosed:
-            pass
-        assert client.close_code == 1012
+    try:
+        until(lambda: answers(running))
+        children = psutil.Process(running.process.pid).children(recursive=True)
+        with connect(f"ws://127.0.0.1:{running.port}/ws/stream") as client:
+            client.send('{"type": "start"}')
+            events.append(json.loads(client.recv(timeout=30)))
+            header = struct.pack("<BBHIQ", 1, 3, 0, 0, 0)
+            client.send(header + performance(60).astype("<f2").tobytes())
+            running.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    events.append(json.loads(client.recv(timeout=30)))
+            assert client.close_code == 1012
+        assert running.process.wait(60) in (0, -signal.SIGTERM)
+    finally:
+        running.process.kill()
+        running.process.wait(10)
     kinds = [event["type"] for event in events]
     assert kinds[0] == "ready"
     assert "closing" in kinds
     assert kinds[-1] == "error"
     assert events[-1]["code"] == "draining"
-    assert running.process.wait(60) in (0, -signal.SIGTERM)
+    assert children
+    assert [process for process in children if process.is_running()] == []
+    assert "Traceback" not in running.log.read_text()
 
 
 def test_a_busy_camera_gets_its_last_sentence_when_the_process_is_stopped(

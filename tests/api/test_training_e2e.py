@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from app.services.training_jobs.process import MARK
 from app.signer import SAMPLES
 from tests.api.test_process import Service, answers, start, until
-from tests.conftest import database_folder
+from tests.conftest import database_folder, fresh_database
 from tests.db.test_embedded import server_pid
 from tests.support.glosses_corpus import write_corpora
 from tests.support.media import signer
@@ -38,23 +38,44 @@ workers: 0
 save_every: 2
 recipe: {fluent: 0.0, single: 1.0}
 model: {model_dim: 16, hand_dim: 8, body_dim: 8, hidden: 8, layers: 1, body: head, norm: layer}
-stages: {first: {steps: 4}, second: {steps: 3000, seconds: 20}}
+stages: {first: {steps: 4}, second: {steps: 3000, seconds: 10}}
 """
 ENDED = ("stopped", "finished", "failed", "lost")
 
 
-@pytest.fixture
-def environment(tiny_checkpoints: Path, database_url: str, tmp_path: Path) -> dict[str, str]:
+def environment_of(folder: Path, checkpoints: Path, database: str) -> dict[str, str]:
     return {
         "CHECKPOINT": "tiny",
-        "CHECKPOINT_DIR": str(tiny_checkpoints),
+        "CHECKPOINT_DIR": str(checkpoints),
         "DEVICE": "cpu",
         "EXTRACTOR_WORKERS": "1",
         "TRAINING": "true",
         "TRAINING_NICE": "0",
-        "DATABASE_URL": database_url,
-        **write_inputs(tmp_path),
+        "DATABASE_URL": database,
+        **write_inputs(folder),
     }
+
+
+@pytest.fixture
+def environment(tiny_checkpoints: Path, database_url: str, tmp_path: Path) -> dict[str, str]:
+    """Of a service that the test starts itself."""
+    return environment_of(tmp_path, tiny_checkpoints, database_url)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the service that tests share, with its datasets and configs."""
+    return tmp_path_factory.mktemp("shared-service")
+
+
+@pytest.fixture(scope="module")
+def shared(folder: Path, tiny_checkpoints: Path, postgres: str) -> Iterator[Service]:
+    """A service for tests that leave no job running."""
+    with (
+        fresh_database(postgres) as database,
+        running(environment_of(folder, tiny_checkpoints, database), folder / "log") as service,
+    ):
+        yield service
 
 
 @contextmanager
@@ -180,51 +201,50 @@ def test_from_start_to_an_answering_recogniser_through_http_alone(environment: d
         assert model(service)["model"] == job_id
 
 
-def test_stop_resume_and_a_killed_process(environment: dict[str, str], tmp_path: Path) -> None:
-    with running(environment, tmp_path / "log") as service:
-        job_id = api(service, "POST", "/start", LONG)["id"]
-        trains(service, job_id, 6)
-        refused = httpx.post(f"{service.address}/api/training/start", json=REQUEST, timeout=60)
-        assert (refused.status_code, refused.json()["code"]) == (409, "too_many_jobs")
-        api(service, "POST", f"/jobs/{job_id}/stop")
-        stopped = wait_for(service, job_id, "stopped")
-        assert stopped["exit_code"] == 3
-        until(lambda: processes(job_id) == [], 30)
-        reached = stopped["progress"]["step"]
+def test_stop_resume_and_a_killed_process(shared: Service) -> None:
+    before = model(shared)["model"]
+    job_id = api(shared, "POST", "/start", LONG)["id"]
+    trains(shared, job_id, 6)
+    refused = httpx.post(f"{shared.address}/api/training/start", json=REQUEST, timeout=60)
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_jobs")
+    api(shared, "POST", f"/jobs/{job_id}/stop")
+    stopped = wait_for(shared, job_id, "stopped")
+    assert stopped["exit_code"] == 3
+    until(lambda: processes(job_id) == [], 30)
+    reached = stopped["progress"]["step"]
 
-        api(service, "POST", f"/jobs/{job_id}/resume")
-        trains(service, job_id, reached + 1)
-        assert api(service, "GET", f"/jobs/{job_id}")["attempt"] == 2
-        os.kill(leader(job_id), signal.SIGKILL)
-        failed = wait_for(service, job_id, "failed")
-        assert failed["exit_code"] == -9
-        assert "SIGKILL" in failed["reason"]
-        assert failed["log_tail"]
-        until(lambda: processes(job_id) == [], 30)
-        assert model(service)["model"] == "tiny"  # the service never noticed
+    api(shared, "POST", f"/jobs/{job_id}/resume")
+    trains(shared, job_id, reached + 1)
+    assert api(shared, "GET", f"/jobs/{job_id}")["attempt"] == 2
+    os.kill(leader(job_id), signal.SIGKILL)
+    failed = wait_for(shared, job_id, "failed")
+    assert failed["exit_code"] == -9
+    assert "SIGKILL" in failed["reason"]
+    assert failed["log_tail"]
+    until(lambda: processes(job_id) == [], 30)
+    assert model(shared)["model"] == before  # the service never noticed
 
 
-def test_a_job_of_the_large_vocabulary_with_two_processes(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_job_of_the_large_vocabulary_with_two_processes(shared: Service, folder: Path) -> None:
     """Started, stopped in its second stage, resumed, finished and activated."""
     people = [
         (word, who, "dev" if who == "eve" else "train") for who in ("ann", "bob", "eve") for word in ("book", "go")
     ]
-    write_corpora(tmp_path / "datasets" / "both", people)
-    (tmp_path / "configs" / "large.yaml").write_text(LARGE)
+    write_corpora(folder / "datasets" / "both", people)
+    (folder / "configs" / "large.yaml").write_text(LARGE)
     wanted = {"dataset": "both", "config": "large", "device": "cpu", "nproc": 2, "seed": 3}
-    with running(environment, tmp_path / "log") as service:
-        job_id = api(service, "POST", "/start", wanted)["id"]
-        trains(service, job_id, 8)
-        api(service, "POST", f"/jobs/{job_id}/stop")
-        stopped = wait_for(service, job_id, "stopped")
-        assert (stopped["resumable"], stopped["progress"]["steps"]) == (True, 3004)
-        assert 8 <= stopped["progress"]["step"] < 3004
-        api(service, "POST", f"/jobs/{job_id}/resume")
-        wait_for(service, job_id, "finished")
-        assert api(service, "GET", f"/jobs/{job_id}/metrics")["lines"][-1]["trained"] > stopped["progress"]["step"]
-        api(service, "POST", f"/checkpoints/{job_id}/activate")
-        assert model(service)["model"] == job_id
-        until(lambda: processes(job_id) == [], 30)
+    job_id = api(shared, "POST", "/start", wanted)["id"]
+    trains(shared, job_id, 8)
+    api(shared, "POST", f"/jobs/{job_id}/stop")
+    stopped = wait_for(shared, job_id, "stopped")
+    assert (stopped["resumable"], stopped["progress"]["steps"]) == (True, 3004)
+    assert 8 <= stopped["progress"]["step"] < 3004
+    api(shared, "POST", f"/jobs/{job_id}/resume")
+    wait_for(shared, job_id, "finished")
+    assert api(shared, "GET", f"/jobs/{job_id}/metrics")["lines"][-1]["trained"] > stopped["progress"]["step"]
+    api(shared, "POST", f"/checkpoints/{job_id}/activate")
+    assert model(shared)["model"] == job_id
+    until(lambda: processes(job_id) == [], 30)
 
 
 def test_a_job_outlives_a_killed_service_and_is_stopped_by_an_orderly_end(
@@ -276,19 +296,16 @@ def test_several_processes_share_jobs_choice_and_an_embedded_database(
         assert server_pid(folder) is None
 
 
-def test_data_that_cannot_be_trained_on_end_as_a_failed_job_with_the_reason(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_data_that_cannot_be_trained_on_end_as_a_failed_job_with_the_reason(shared: Service, folder: Path) -> None:
     # A table without a clip.
-    (tmp_path / "datasets" / "empty").mkdir()
-    (tmp_path / "datasets" / "empty" / "clips.csv").write_text("file,glosses,signer,split,fps\n", encoding="utf-8")
-    with running(environment, tmp_path / "log") as service:
-        for request, said in (
-            ({**REQUEST, "dataset": "empty"}, "clips.csv"),
-            ({**REQUEST, "overrides": {"glosses": ["UNICORN"]}}, "UNICORN"),
-            ({**REQUEST, "overrides": {"model.wings": 2}}, "wings"),
-        ):
-            job_id = api(service, "POST", "/start", request)["id"]
-            failed = wait_for(service, job_id, "failed")
-            assert failed["exit_code"] == 2
-            assert said in failed["reason"]
+    (folder / "datasets" / "empty").mkdir()
+    (folder / "datasets" / "empty" / "clips.csv").write_text("file,glosses,signer,split,fps\n", encoding="utf-8")
+    for request, said in (
+        ({**REQUEST, "dataset": "empty"}, "clips.csv"),
+        ({**REQUEST, "overrides": {"glosses": ["UNICORN"]}}, "UNICORN"),
+        ({**REQUEST, "overrides": {"model.wings": 2}}, "wings"),
+    ):
+        job_id = api(shared, "POST", "/start", request)["id"]
+        failed = wait_for(shared, job_id, "failed")
+        assert failed["exit_code"] == 2
+        assert said in failed["reason"]

@@ -89,6 +89,41 @@ async def test_the_first_screen_has_the_action_and_the_samples(browser: Any, add
             assert await page.evaluate(SCROLLS) == [False, False], (width, height)
 
 
+@pytest.mark.parametrize("language", ["en-GB", "es-ES"])
+async def test_nothing_of_the_controls_is_cut_off(browser: Any, address: str, language: str) -> None:
+    """The menu, and what stands beside the buttons once a sample has ended."""
+    async with opened(browser, address, locale=language) as page:
+        await page.click("[data-sample='hello.mp4']")
+        await page.wait_for_selector("#stage[data-state=ended]")
+        for width, height in SIZES:
+            await page.set_viewport_size({"width": width, "height": height})
+            await seen(page, "#camera", "#more-samples", "[data-opens=upload-sheet]", "[data-opens=about-sheet]")
+            await page.click("#view-menu summary")
+            await seen(page, "#full-screen", "#caption-link")
+            await page.keyboard.press("Escape")
+
+
+async def test_the_page_that_is_open_stays_in_the_header(browser: Any, address: str) -> None:
+    for path in ("/developers", "/conversation"):
+        async with opened(browser, address, path, viewport={"width": 390, "height": 844}) as page:
+            await page.wait_for_selector(".bar .menu summary")
+            await seen(page, ".bar nav [aria-current]", ".bar .menu summary")
+
+
+async def test_what_lies_over_the_picture_can_be_put_away(browser: Any, address: str) -> None:
+    async with opened(browser, address, viewport={"width": 390, "height": 844}) as page:
+        await page.evaluate(
+            """import('/web/stage.js').then(({ notice, setStage }) => {
+              setStage('live');
+              notice('Slow.', 'One', ['a', '/b']);
+            })"""
+        )
+        assert " ".join((await page.inner_text("#live-warning span")).split()) == "Slow. One a"
+        await page.focus("#live-warning button")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#live-warning", state="hidden")
+
+
 SLOWLY = """const { play } = HTMLMediaElement.prototype;
 HTMLMediaElement.prototype.play = function () { this.playbackRate = 0.5; return play.call(this); };"""
 REFUSED = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NAME'))"
@@ -258,9 +293,15 @@ async def test_signs_are_found_and_drawn(browser: Any, address: str) -> None:
         await page.focus("[data-gloss=HELP]:not(canvas)")
         await page.keyboard.press("Enter")
         await page.wait_for_selector("#sign-name:text-is('HELP')")
+        # One figure at a time: a sentence takes the place of the sign, and the other way round.
+        await page.fill("#perform-text", "My mother wants water.")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#perform-stage")
+        await page.wait_for_selector("#sign-stage", state="hidden")
         await page.fill("#sign-wanted", "mother want water")
         await page.keyboard.press("Enter")
         await page.wait_for_selector("#sign-name:text-is('MOTHER WANT WATER')")
+        await page.wait_for_selector("#perform-stage", state="hidden")
         await page.fill("#sign-wanted", "zzz")
         await page.wait_for_selector("#vocabulary-title:has-text('no sign with')")
 

@@ -287,6 +287,74 @@ async def test_without_engines_it_says_what_to_install_and_signs_work(
             await seen(page, "#no-speech", "#camera")
         await page.click("[data-sample='hello.mp4']")
         await page.wait_for_selector("#live-sentence:has-text('Hello')")
+        # Who hears types instead, and is read and signed for.
+        await page.set_viewport_size({"width": 390, "height": 844})
+        assert "Type below" in await page.inner_text("#no-speech")
+        await page.fill("#typed", "Hello, where is the bathroom?")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#heard-sentence:text-is('Hello, where is the bathroom?')")
+        await page.wait_for_selector("#signing span:has-text('WHERE')")
+        await page.wait_for_selector("#history li[data-who=typed]", state="attached")
+        await seen(page, "#signer", "#heard-sentence", "#typed", "#type-form button")
+
+
+async def test_what_is_typed_is_a_caption_in_both_languages_and_is_signed(browser: Any, address: str) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+    translations = {"es": "Hola, <b>¿dónde está el baño?</b>", "en": "My mother wants water."}
+
+    async def translate(route: Any) -> None:
+        body = route.request.post_data_json
+        asked.append(("translate", body))
+        if body["text"] == "Broken":
+            problem = {"title": "x", "code": "speech_failed", "detail": "The engine failed."}
+            return await route.fulfill(status=503, json=problem, content_type="application/problem+json")
+        guessed = "es" if "madre" in body["text"] else "en"
+        text = body["text"] if guessed == body["target"] else translations[body["target"]]
+        return await route.fulfill(json={"text": text, "source": guessed, "target": body["target"]})
+
+    async with talking(browser, address) as (page, line):
+        await page.route("**/api/speech/translate", translate)
+        page.on("request", lambda sent: "perform" in sent.url and asked.append(("perform", sent.post_data_json)))
+        # By keyboard, at each size, and not sent twice or empty.
+        await page.focus("#way")
+        await page.keyboard.press("Enter")
+        assert await page.evaluate("document.activeElement.id") == "typed"
+        for width, height in SIZES:
+            await page.set_viewport_size({"width": width, "height": height})
+            await seen(page, "#typed", "#type-form button", "#way", "#camera")
+            assert await page.evaluate(SCROLLS) == [False, False], (width, height)
+        await page.keyboard.press("Enter")
+        await page.keyboard.type("  Hello,   where is the <i>bathroom</i>? ")
+        await page.keyboard.press("Enter")
+        words = "Hello, where is the <i>bathroom</i>?"
+        await page.wait_for_selector("#heard-other:has-text('¿dónde está el baño?')")
+        assert await page.text_content("#heard-sentence") == words  # as text, never as HTML
+        assert await page.text_content("#heard-other") == translations["es"]
+        assert await page.input_value("#typed") == ""
+        assert await page.evaluate("document.activeElement.id") == "typed"
+        await page.wait_for_selector("#signing span:has-text('WHERE')")
+        assert asked[0] == ("translate", {"text": words, "target": "es", "source": "en"})
+        assert ("perform", {"text": words, "language": "en"}) in asked
+        assert await page.text_content("#history li[data-who=typed] .by") == "Typed"
+        # Guessed: Spanish, on an English page.
+        await page.select_option("[data-setting=speaks]", "")
+        await page.fill("#typed", "Mi madre quiere agua.")
+        await page.click("#type-form button")
+        await page.wait_for_selector("#heard-other:text-is('Mi madre quiere agua.')")
+        assert await page.text_content("#heard-sentence") == "My mother wants water."
+        # A translator that fails: the sentence stands all the same, and the page says so until it is put away.
+        await page.fill("#typed", "Broken")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#speech-warning:has-text('The engine failed.')")
+        assert await page.text_content("#heard-sentence") == "Broken"
+        await page.click("#speech-warning button")
+        await page.wait_for_selector("#speech-warning", state="hidden")
+        assert line.starts == []  # no session of speech was opened for it
+        # It stays the way to say something until the person wants to talk.
+        await page.reload()
+        await page.wait_for_selector("#speech[data-way=type]")
+        await page.click("#way")
+        assert await page.evaluate("document.activeElement.id") == "talk"
 
 
 @pytest.mark.parametrize("language", ["en-GB", "es-ES"])
@@ -320,6 +388,10 @@ async def test_axe_finds_nothing(browser: Any, address: str, look: dict[str, Any
     found: dict[str, list[str]] = {}
     async with talking(browser, address, bypass_csp=True, **look) as (page, line):
         found["idle"] = await findings(page)
+        await page.click("#way")
+        await page.fill("#typed", "Hello")
+        found["typing"] = await findings(page)
+        await page.click("#way")
         await page.evaluate(
             f"() => {{ window.asIs = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
             f" {REFUSED.replace('NAME', 'NotFoundError')} }}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -132,6 +134,21 @@ async def test_a_page_of_another_origin_gets_captions_from_pictures(page: Any, a
     assert said["landmarks"] is False
     assert "Pictures are sent instead" in said["problem"]
     await page.evaluate("captions.stop()")
+
+
+def test_the_npm_package_is_complete() -> None:
+    """What `npm pack` takes: every module that the client loads, its types, and what npm shows people."""
+    web = REPOSITORY / "app/web"
+    package = json.loads((web / "package.json").read_text())
+    files = set(package["files"])
+    assert {name for name in files if not (web / name).is_file()} == set()
+    for name in [name for name in files if name.endswith(".js")]:
+        loads = re.findall(r'(?:from|URL\() ?"(?:\./)?([\w.]+\.js)"', (web / name).read_text())
+        assert set(loads) <= files, name
+    exported = package["exports"]["."]
+    assert {exported["types"].removeprefix("./"), exported["default"].removeprefix("./")} <= files
+    assert (web / "README.md").is_file()
+    assert (web / "LICENSE").read_text() == (REPOSITORY / "LICENSE").read_text()
 
 
 def test_the_types_fit_the_client(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -49,6 +50,7 @@ async def page(browser: Any, address: str) -> AsyncIterator[Any]:
     context = await browser.new_context(base_url=address, locale="en-GB")
     page, faults = await context.new_page(), []
     page.set_default_timeout(SLOW_MS)
+    await page.add_init_script(PICTURES)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: "Security Policy" in message.text and faults.append(message.text))
     yield page
@@ -58,7 +60,6 @@ async def page(browser: Any, address: str) -> AsyncIterator[Any]:
 
 async def test_a_sign_is_taught_and_captioned_live(page: Any, address: str) -> None:
     """As video: a machine without a graphics processor finds too little by itself."""
-    await page.add_init_script(PICTURES)
     await page.goto("/teach")
     await page.wait_for_selector("#of-this-machine:not([hidden])")
     await page.fill("#sign-called", "Auntie Ñ")
@@ -165,7 +166,34 @@ async def test_landmarks_are_taught_and_no_picture_leaves_the_device(
     await page.wait_for_selector("#teach-sends[data-landmarks=true]")
     assert "pictures stay on this device" in await page.inner_text("#teach-sends")
     await page.add_locator_handler(page.locator("#take-keep"), lambda keep: keep.click())
+    answers, counting = 0, asyncio.Event()
+
+    async def answer(route: Any) -> None:
+        """The first is slow, the second says that the recording is too short."""
+        nonlocal answers
+        answers += 1
+        if answers == 1:
+            await counting.wait()
+        if answers == 2:
+            refused = {"code": "recording_refused", "reason": "too_short", "message": "", "title": ""}
+            await route.fulfill(status=422, json=refused, content_type="application/problem+json")
+        else:
+            await route.continue_()
+
+    await page.route(re.compile("/recordings"), answer)
+    await page.wait_for_selector("#dots li:nth-child(1).checking")
+    await page.wait_for_selector("#mirror[data-look=count]")
+    assert await page.get_attribute("#dots [aria-current]", "class") == "now"
+    assert (await page.inner_text("#dots")).split() == ["1", "checking", "2", "3"]
+    counting.set()
+    await page.wait_for_selector("#dots li:nth-child(1).good")
+    await page.wait_for_selector("#take-again:visible")
+    assert "Recording 2: That was too short." in await page.inner_text("#teach-say")
+    assert await page.inner_text("#takes-live") == "Recording 2: problem"
+    assert await findings(page) == []
+    await page.click("#take-again")
     await page.wait_for_selector("#taught-use:visible")
+    assert answers == 4
     assert "Taught with 3 recordings" in await page.inner_text("#taught-back")
     taught = [json.loads(body) for body in bodies if body.startswith(b'{"width"')]
     assert len(taught) >= 3
@@ -201,6 +229,78 @@ async def test_landmarks_are_taught_and_no_picture_leaves_the_device(
     assert faults == []
 
 
+#: Runs takes.js with recordings that are answered when the test says so. What happened, in order.
+TAKES = """async (plan) => {
+  const { takeAll } = await import("/web/takes.js");
+  const log = [], stop = new AbortController(), answers = [...plan.answers];
+  let made = 0, free;
+  const freed = new Promise((done) => { free = done; });
+  const soon = () => new Promise((done) => { setTimeout(done, 5); });
+  const act = {
+    signal: stop.signal, show: (states) => { act.states = states.join(" "); }, taken: async () => {}, waiting: () => {
+      log.push("waiting");
+      free();
+    },
+    async record(n, putOff) {
+      for (let i = 0; i < 20; i += 1) {
+        if (putOff()) return null;
+        await soon();
+      }
+      log.push(`record ${n}`);
+      if (log.length === plan.stopAt) {
+        stop.abort();
+        throw new Error("stopped");
+      }
+      return (made += 1);
+    },
+    async learn(recording) {
+      const answer = answers.shift();
+      await (answer === "slow" ? freed : soon());
+      if (answer === "fails") throw new Error("fails");
+      log.push(`${recording} ${answer}`);
+      if (!["bad", "odd"].includes(answer)) return null;
+      const again = () => { log.push("forgotten"); };
+      return { why: answer, keep: answer === "odd" ? "Keep it" : null, again };
+    },
+    async ask(n, why, keep) {
+      log.push(`asks of ${n}: ${why}`);
+      return keep && plan.keeps ? "keep" : "again";
+    },
+  };
+  try {
+    await takeAll(3, act);
+  } catch (problem) {
+    log.push(problem.message);
+  }
+  return [log, act.states];
+}"""
+
+
+async def test_recordings_are_taken_while_those_before_are_checked(page: Any) -> None:
+    await page.goto("/teach")
+
+    async def taken(*answers: str, **plan: Any) -> tuple[list[str], str]:
+        log, states = await page.evaluate(TAKES, {"answers": answers, **plan})
+        return log, states
+
+    log, states = await taken("slow", "good", "good")
+    assert [line for line in log if line != "waiting"] == [
+        *("record 1", "record 2", "record 3"),
+        *("1 slow", "2 good", "3 good"),
+    ]
+    assert states == "good good good"
+    # A bad one is asked about before the next begins, and is made again.
+    log, states = await taken("bad", "good", "good", "good")
+    assert log[:5] == ["record 1", "1 bad", "asks of 1: bad", "forgotten", "record 1"]
+    assert states == "good good good"
+    log, states = await taken("good", "odd", "good", keeps=True)
+    assert log[3:6] == ["2 odd", "asks of 2: odd", "record 3"]
+    assert states == "good good good"
+    # After a failure none is begun, and none of those that wait is sent; what is being checked is known first.
+    assert await taken("fails") == (["record 1", "fails"], "checking open open")
+    assert (await taken("slow", stopAt=2))[0] == ["record 1", "record 2", "stopped"]
+
+
 async def test_without_a_database_the_page_says_what_to_set(browser: Any, tiny_settings: Settings) -> None:
     async with running(tiny_settings) as app, served(app) as host:
         context = await browser.new_context(base_url=f"http://{host}", locale="en-GB")
@@ -221,6 +321,7 @@ async def test_nothing_keeps_people_from_it(browser: Any, address: str) -> None:
         base_url=address, color_scheme="dark", viewport={"width": 390, "height": 844}, locale="es-ES", bypass_csp=True
     )
     page = await context.new_page()
+    await page.add_init_script(PICTURES)
     await page.add_init_script(
         "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotFoundError'))"
     )

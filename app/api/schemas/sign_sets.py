@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.db.models.signs import SignRecording, SignSet, TaughtSignRow
 from app.pipeline.module3_sequence.teaching import Note, ReadBack
-from app.services.signs.service import Added, Contents, Listed, Sign
+from app.services.signs.service import Added
+from app.services.signs.stored import Contents, Listed, Sign
 
 
 class _Schema(BaseModel):

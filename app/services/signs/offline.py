@@ -12,7 +12,8 @@ from app.db.database import Database
 from app.db.models.signs import SignSet
 from app.services.signs.corpus import Corpora
 from app.services.signs.embedding import Embed
-from app.services.signs.service import SHARED, SignSets
+from app.services.signs.service import SignSets
+from app.services.signs.stored import SHARED
 
 
 @asynccontextmanager

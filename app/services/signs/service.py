@@ -1,9 +1,8 @@
-"""Sign sets: signs that people teach, recording by recording, and what reads with them."""
+"""Sign sets: signs that people teach, recording by recording; their files, and with whom they are shared."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,11 +18,10 @@ from app.core.principal import Principal
 from app.db.database import Database
 from app.db.models.signs import SignRecording, SignSet, TaughtSignRow
 from app.pipeline.keypoints import Keypoints
-from app.pipeline.module1_preprocessing.landmark_files import load_landmarks, save_npz
-from app.pipeline.module3_sequence.taught import NoHands, TaughtSign, TaughtSigns
+from app.pipeline.module1_preprocessing.landmark_files import save_npz
+from app.pipeline.module3_sequence.taught import NoHands, TaughtSign
 from app.pipeline.module3_sequence.teaching import (
     Note,
-    ReadBack,
     Unusable,
     check_recording,
     check_together,
@@ -31,48 +29,15 @@ from app.pipeline.module3_sequence.teaching import (
     read_back,
 )
 from app.services.billing.plans import Plan
-from app.services.recognition.vocabularies import Vocabulary, Wanted, WithTaught
-from app.services.signs import corpus_repository, repository
-from app.services.signs.embedding import Embed, Embedded
+from app.services.recognition.vocabularies import Vocabulary, Wanted
+from app.services.signs import choice, corpus_repository, repository, stored
+from app.services.signs.embedding import Embed
 from app.services.signs.files import SetFile, SignInFile, StoredRecording, read_file, written
 from app.services.signs.names import checked_gloss, checked_language, checked_name
+from app.services.signs.stored import Contents, Listed, Sign
 
 #: Hard bounds, whatever a plan allows.
 MAX_SETS, MAX_SIGNS, MAX_RECORDINGS = 100, 500, 50
-#: Sets that one session or request reads with.
-MAX_READ = 8
-#: How a token with which others read a set begins.
-SHARED = "gs_"
-_LONGEST_TOKEN = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """One sign of a set."""
-
-    row: TaughtSignRow
-    recordings: Sequence[SignRecording]
-    back: ReadBack | None
-    """How its recordings are read by leave-one-out; None with fewer than two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """A set and all that is in it."""
-
-    row: SignSet
-    signs: Sequence[Sign]
-    readable: bool
-    """Whether the recogniser in use can read it; otherwise it has to be taught again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A set in a list."""
-
-    row: SignSet
-    signs: int
-    recordings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +104,8 @@ class SignSets:
     async def get(self, principal: Principal, set_id: UUID, space: str) -> Contents:
         """space: of the recogniser in use. Raises UnknownSignSet."""
         async with self._database.session() as session:
-            row = await self._own(session, principal, set_id)
-            return await _contents(session, row, space)
+            row = await stored.own(session, principal, set_id)
+            return await stored.contents(session, row, space)
 
     async def change(
         self, principal: Principal, set_id: UUID, name: str | None = None, keep_landmarks: bool | None = None
@@ -148,7 +113,7 @@ class SignSets:
         """Not to keep landmarks any more deletes those that are kept, and takes back what was given for training.
         Raises UnknownSignSet, InvalidRequest."""
         async with self._database.session() as session:
-            row = await self._own(session, principal, set_id, lock=True)
+            row = await stored.own(session, principal, set_id, lock=True)
             if name is not None:
                 row.name = checked_name(name)
             if keep_landmarks is not None:
@@ -171,20 +136,20 @@ class SignSets:
 
     async def share(self, principal: Principal, set_id: UUID) -> str:
         """A new token with which others read the set; the one before is void. Raises UnknownSignSet."""
-        token = SHARED + secrets.token_urlsafe(24)
+        token = stored.SHARED + secrets.token_urlsafe(24)
         async with self._database.session() as session:
-            (await self._own(session, principal, set_id, lock=True)).share_digest = _digest(token)
+            (await stored.own(session, principal, set_id, lock=True)).share_digest = stored.digest(token)
         return token
 
     async def unshare(self, principal: Principal, set_id: UUID) -> None:
         """Nobody else reads the set any more. Raises UnknownSignSet."""
         async with self._database.session() as session:
-            (await self._own(session, principal, set_id, lock=True)).share_digest = None
+            (await stored.own(session, principal, set_id, lock=True)).share_digest = None
 
     async def shared(self, token: str, space: str) -> Contents:
         """The set that a token is for. Raises UnknownSignSet."""
         async with self._database.session() as session:
-            return await _contents(session, await _shared(session, token), space)
+            return await stored.contents(session, await stored.shared(session, token), space)
 
     # -- signs --------------------------------------------------------------------------------------------------------
 
@@ -192,7 +157,7 @@ class SignSets:
         """A sign without recordings yet. Raises UnknownSignSet, InvalidRequest, SignExists, TooManySigns, PlanLimit."""
         gloss = checked_gloss(name)
         async with self._database.session() as session:
-            await self._own(session, principal, set_id, lock=True)
+            await stored.own(session, principal, set_id, lock=True)
             count = len(await repository.signs(session, set_id))
             if plan is not None and count >= plan.signs_a_set:
                 raise errors.PlanLimit(
@@ -248,7 +213,7 @@ class SignSets:
         except NoHands as problem:
             raise errors.RecordingRefused(reason="no_hands") from problem
         async with self._database.session() as session:
-            row = await self._own(session, principal, set_id, lock=True)
+            row = await stored.own(session, principal, set_id, lock=True)
             sign_row = await self._own_sign(session, principal, set_id, sign_id)
             rows = await self._rows(session, set_id, found.space)
             own = rows.get(sign_row.gloss, [])
@@ -264,7 +229,7 @@ class SignSets:
             recording = SignRecording(
                 sign_id=sign_id,
                 space=found.space,
-                embedding=_packed(found.row),
+                embedding=stored.packed(found.row),
                 landmarks=await asyncio.to_thread(_landmarks, clip) if row.keep_landmarks else None,
                 duration_s=clip.duration_s,
             )
@@ -276,7 +241,7 @@ class SignSets:
             whole[sign_row.gloss] = together
             notes += _confusable(whole, sign_row.gloss)
             back = (await asyncio.to_thread(read_back, whole)).get(sign_row.gloss)
-            recordings = [*(stored for stored, _ in own), recording]
+            recordings = [*(before for before, _ in own), recording]
         await self._changed()
         return Added(recording, Sign(sign_row, recordings, back), notes)
 
@@ -295,8 +260,8 @@ class SignSets:
         """The set as a file; landmarks: with those that are kept. Raises UnknownSignSet, InvalidSignFile if it would be
         too large."""
         async with self._database.session() as session:
-            row = await self._own(session, principal, set_id)
-            contents = await _contents(session, row, "", measured=False)
+            row = await stored.own(session, principal, set_id)
+            contents = await stored.contents(session, row, "", measured=False)
         signs = tuple(
             SignInFile(
                 sign.row.gloss,
@@ -319,8 +284,8 @@ class SignSets:
     async def copy_shared(self, principal: Principal, token: str, plan: Plan | None = None) -> SignSet:
         """A copy of a shared set, without landmarks. Raises UnknownSignSet, TooManySigns, PlanLimit."""
         async with self._database.session() as session:
-            row = await _shared(session, token)
-            contents = await _contents(session, row, "", measured=False)
+            row = await stored.shared(session, token)
+            contents = await stored.contents(session, row, "", measured=False)
         signs = tuple(
             SignInFile(
                 sign.row.gloss,
@@ -350,14 +315,14 @@ class SignSets:
                 sign_row = TaughtSignRow(set_id=row.id, gloss=sign.gloss)
                 session.add(sign_row)
                 await session.flush()
-                for stored in sign.recordings:
+                for kept in sign.recordings:
                     session.add(
                         SignRecording(
                             sign_id=sign_row.id,
-                            space=stored.space,
-                            embedding=stored.embedding,
-                            landmarks=stored.landmarks if keep_landmarks else None,
-                            duration_s=stored.duration_s,
+                            space=kept.space,
+                            embedding=kept.embedding,
+                            landmarks=kept.landmarks if keep_landmarks else None,
+                            duration_s=kept.duration_s,
                         )
                     )
             await session.flush()
@@ -370,84 +335,14 @@ class SignSets:
         """What a session or request reads with that names these sets (ids of own ones, or tokens of shared ones), alone
         or beside a vocabulary. space: of the recogniser in use. Raises UnknownSignSet, SignsOutdated, InvalidRequest.
         """
-        if not sets:
-            return vocabulary
-        if len(sets) > MAX_READ:
-            raise errors.InvalidRequest(f"sign_sets: at most {MAX_READ} sets are read at once; got {len(sets)}.")
-        rows: dict[str, list[NDArray[np.float32]]] = {}
-        names, languages = [], []
-        for named in dict.fromkeys(sets):
-            row, own = await self._read_set(principal, named, space)
-            names.append(row.name)
-            languages.append(row.sign_language)
-            for gloss, vectors in own.items():
-                rows.setdefault(gloss, []).extend(vectors)
-        if not rows:
-            raise errors.SignsOutdated(f"The sign set '{names[0]}' has no recording yet. Teach it a sign first.")
-        signs = await asyncio.to_thread(
-            lambda: tuple(TaughtSign.of(gloss, np.stack(vectors)) for gloss, vectors in rows.items())
-        )
-        # Signs of another language than the recogniser's are not put into its sentences.
-        language = next((code for code in languages if code != languages[0]), languages[0])
-        return WithTaught(vocabulary, TaughtSigns(signs, "+".join(names)[:80], language, space))
-
-    async def _read_set(
-        self, principal: Principal, named: str, space: str
-    ) -> tuple[SignSet, Mapping[str, list[NDArray[np.float32]]]]:
-        async with self._database.session() as session:
-            row = await self._named(session, principal, named)
-            glosses = {sign.id: sign.gloss for sign in await repository.signs(session, row.id)}
-            recordings = await repository.recordings(session, row.id)
-        if old := [r for r in recordings if r.space != space]:
-            await self._embed_again(row, old, space)
-        rows: dict[str, list[NDArray[np.float32]]] = {}
-        for recording in recordings:
-            rows.setdefault(glosses[recording.sign_id], []).append(_unpacked(recording.embedding))
-        return row, rows
-
-    async def _embed_again(self, row: SignSet, recordings: Sequence[SignRecording], space: str) -> None:
-        """Embeddings of another recogniser's are made again from landmarks, where they were kept."""
-        if any(recording.landmarks is None for recording in recordings):
-            raise errors.SignsOutdated(
-                f"The sign set '{row.name}' was taught to another recogniser than the one in use, and its landmarks "
-                "were not kept. Teach its signs again; with keep_landmarks, this happens by itself."
-            )
-        for recording in recordings:
-            landmarks = recording.landmarks
-            assert landmarks is not None
-            clip = await asyncio.to_thread(load_landmarks, landmarks, "recording.npz")
-            try:
-                found = await self._embed(clip)
-            except NoHands as problem:
-                raise errors.SignsOutdated from problem
-            if found.space != space:
-                raise errors.SignsOutdated("The recogniser was replaced at this moment. Try again.")
-            recording.space, recording.embedding = found.space, _packed(found.row)
-            async with self._database.session() as session:
-                stored = await session.get(SignRecording, recording.id)
-                if stored is not None:
-                    stored.space, stored.embedding = recording.space, recording.embedding
+        return await choice.wanted(self._database, self._embed, principal, vocabulary, sets, space)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
-
-    async def _named(self, session: AsyncSession, principal: Principal, named: str) -> SignSet:
-        if named.startswith(SHARED):
-            return await _shared(session, named)
-        try:
-            return await self._own(session, principal, UUID(named))
-        except ValueError:
-            raise errors.UnknownSignSet from None
-
-    async def _own(self, session: AsyncSession, principal: Principal, set_id: UUID, lock: bool = False) -> SignSet:
-        row = await repository.get(session, principal.user_id, set_id, lock)
-        if row is None:
-            raise errors.UnknownSignSet
-        return row
 
     async def _own_sign(
         self, session: AsyncSession, principal: Principal, set_id: UUID, sign_id: UUID
     ) -> TaughtSignRow:
-        await self._own(session, principal, set_id)
+        await stored.own(session, principal, set_id)
         row = await repository.sign(session, set_id, sign_id)
         if row is None:
             raise errors.UnknownSignSet("There is no such sign in this set.")
@@ -461,36 +356,9 @@ class SignSets:
         rows: dict[str, list[tuple[SignRecording, NDArray[np.float32]]]] = {}
         for recording in await repository.recordings(session, set_id):
             if recording.space == space:
-                pair = recording, _unpacked(recording.embedding)
+                pair = recording, stored.unpacked(recording.embedding)
                 rows.setdefault(glosses[recording.sign_id], []).append(pair)
         return rows
-
-
-async def _contents(session: AsyncSession, row: SignSet, space: str, measured: bool = True) -> Contents:
-    signs = await repository.signs(session, row.id)
-    by_sign: dict[UUID, list[SignRecording]] = {sign.id: [] for sign in signs}
-    for recording in await repository.recordings(session, row.id):
-        by_sign[recording.sign_id].append(recording)
-    every = [r for recordings in by_sign.values() for r in recordings]
-    readable = all(r.space == space or r.landmarks is not None for r in every)
-    back: dict[str, ReadBack] = {}
-    if measured and every and all(r.space == space for r in every):
-        table = {
-            sign.gloss: np.stack([_unpacked(r.embedding) for r in by_sign[sign.id]])
-            for sign in signs
-            if by_sign[sign.id]
-        }
-        back = await asyncio.to_thread(read_back, table)
-    return Contents(row, [Sign(sign, by_sign[sign.id], back.get(sign.gloss)) for sign in signs], readable)
-
-
-async def _shared(session: AsyncSession, token: str) -> SignSet:
-    row = None
-    if token.startswith(SHARED) and len(token) <= _LONGEST_TOKEN:
-        row = await repository.shared(session, _digest(token))
-    if row is None:
-        raise errors.UnknownSignSet("No sign set is shared with this token; it may have been withdrawn.")
-    return row
 
 
 def _confusable(whole: Mapping[str, NDArray[np.float32]], gloss: str) -> list[Note]:
@@ -502,22 +370,7 @@ def _exists(gloss: str) -> errors.SignExists:
     return errors.SignExists(f"The set has a sign {gloss} already. Add recordings to that one, or take another name.")
 
 
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()  # 192 random bits need no salt
-
-
-def _packed(row: NDArray[np.float32]) -> bytes:
-    return row.astype("<f2").tobytes()
-
-
-def _unpacked(stored: bytes) -> NDArray[np.float32]:
-    return np.frombuffer(stored, "<f2").astype(np.float32)
-
-
 def _landmarks(clip: Keypoints) -> bytes:
     out = io.BytesIO()
     save_npz(out, clip)  # type: ignore[arg-type]
     return out.getvalue()
-
-
-__all__ = ["Added", "Contents", "Embedded", "Listed", "Sign", "SignSets"]

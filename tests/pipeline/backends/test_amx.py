@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from app.pipeline.backends.amx import AmxBackend
-from app.pipeline.module3_sequence.model import ModelConfig, SignModel
+from app.pipeline.module3_sequence.model import ExpertConfig, ModelConfig, SignModel
 from app.pipeline.recogniser import Recogniser
 
 LARGE = {"body": "head", "norm": "layer", "hidden": 12, "residual": True}
@@ -33,6 +34,29 @@ def test_bfloat16_says_nearly_the_same(tiny_checkpoints: Path, monkeypatch: pyte
             assert one.log_probs.shape == other.log_probs.shape
             assert np.abs(np.exp(one.log_probs) - np.exp(other.log_probs)).max() < 0.05
             np.testing.assert_allclose(one.rgb, other.rgb)
+
+
+@pytest.mark.parametrize("network", [{}, LARGE, {**LARGE, "expert": True}])
+@pytest.mark.parametrize("lengths", [[28], [48, 4, 24, 40, 12], [140, 132]])
+def test_it_reads_as_the_network_does(network: dict[str, Any], lengths: list[int]) -> None:
+    torch.manual_seed(0)
+    own = {"labels": 5, "body_dim": 8, "hand_dim": 8, "model_dim": 16}
+    if "expert" in network:
+        network = {**network, "expert": ExpertConfig((2, 4), 0.5, ModelConfig(**{**own, "labels": 2}))}
+    model = SignModel(ModelConfig(**{**own, **network})).train()
+    every = torch.tensor(lengths)
+    rows = torch.randn(len(lengths), max(lengths), model.config.features).bfloat16().float()
+    with torch.no_grad():
+        for _ in range(20):  # batch norms get statistics
+            model.encode_frames(rows * 1.5 + 0.5, every)
+        exact, gates = model.eval().encode_frames(rows, every)
+    backend = AmxBackend(model)
+    short, own_gates = backend.encode_frames(rows, lengths)
+    assert short.shape == exact.shape
+    torch.testing.assert_close(own_gates, gates)
+    for row, other, length in zip(short, exact, lengths, strict=True):
+        wrong = row[: length // 4] - other[: length // 4]
+        assert wrong.norm() < 0.03 * other[: length // 4].norm()
 
 
 @pytest.mark.parametrize("network", [{}, LARGE])

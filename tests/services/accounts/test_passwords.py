@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.core.errors import Busy
 from app.services.accounts import passwords
@@ -11,7 +12,9 @@ from app.services.accounts.passwords import Passwords
 
 
 @pytest.fixture
-def hashes() -> Iterator[Passwords]:
+def hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Passwords]:
+    """With the parameters of the service, not the quick ones of other tests."""
+    monkeypatch.setattr(passwords, "Argon2Hasher", Argon2Hasher)
     made = Passwords()
     yield made
     made.close()
@@ -29,8 +32,6 @@ async def test_hashes_are_argon2id_and_each_has_its_own_salt(hashes: Passwords) 
 
 async def test_a_hash_with_weaker_parameters_is_replaced(hashes: Passwords) -> None:
     weak = "$argon2id$v=19$m=8192,t=1,p=1$"
-    from pwdlib.hashers.argon2 import Argon2Hasher
-
     old = Argon2Hasher(time_cost=1, memory_cost=8192, parallelism=1).hash("seven quiet herons")
     assert old.startswith(weak)
     matches, better = await hashes.matches("seven quiet herons", old)

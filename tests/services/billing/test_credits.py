@@ -1,8 +1,12 @@
-"""Credits on a real PostgreSQL: reserve, settle, release, at once and over again, and after a crash."""
+"""Credits on a real PostgreSQL: reserve, settle, release, at once and over again, and after a crash.
+
+GLOSSLINE_ROUNDS sets how often 200 debits come at once; the default keeps the run short.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,6 +23,8 @@ from app.services.billing.credits import Credits
 from app.services.billing.idempotency import Answer, Key
 from app.services.billing.plans import load_plans
 from tests.support.ledger import NOTHING, balance, credits_of, new_user, opened, rows
+
+ROUNDS = int(os.environ.get("GLOSSLINE_ROUNDS", "5"))
 
 
 @pytest_asyncio.fixture
@@ -38,7 +44,7 @@ async def test_of_200_debits_at_once_a_balance_for_100_pays_exactly_100_every_ti
 ) -> None:
     """From two processes of the service, as far as the database can tell: each has its own connections and locks."""
     async with opened(database._url.render_as_string(hide_password=False)) as other, credits_of(other) as second:  # type: ignore[union-attr]
-        for _ in range(20):
+        for _ in range(ROUNDS):
             user = await new_user(database, 100)
 
             async def spend(service: Credits, user: Principal = user) -> bool:
