@@ -131,8 +131,10 @@ async def teach(browser: Any, options: argparse.Namespace) -> float:
         await page.select_option("#sign-set", "")
     began = time.perf_counter()
     await page.click("#teach-start")
-    # The camera is looped, so a recording may begin or end within the sign; a person would not be asked.
+    # The camera is looped, so a recording may begin or end within the sign, or have none; a person would not be asked.
     await page.add_locator_handler(page.locator("#take-keep"), lambda keep: keep.click())
+    again = page.locator("#take-actions:has(#take-keep[hidden]) #take-again:visible")
+    await page.add_locator_handler(again, lambda button: button.click())
     await page.wait_for_selector("#taught-use:visible")
     took = time.perf_counter() - began
     noted: list[tuple[float, str]] = await page.evaluate("noted")

@@ -13,6 +13,7 @@ import { SIGN_LANGUAGES } from "./sign_languages.js";
 import { Changed, openCamera, Stopped, take, videoRecorder } from "./take.js";
 import { takeAll } from "./takes.js";
 import { languageOf, onTeach, refreshSets, setsOf } from "./teach_sets.js";
+import { ask, dots, look, say, showSeen, showSends } from "./teach_mirror.js";
 import { offerShared } from "./teach_shared.js";
 import { t } from "./texts.js";
 
@@ -34,60 +35,11 @@ const WRONG = {
 const ASKED = ["cut_off", "different", "same"]; // kept only if the person says so
 
 const video = el("teach-video");
-let act = null; // { set, setName, sign, gloss, madeSet, madeSign, got, taken, wanted, states, notes, stop, stream, seen, watch, files, byHand }
+let act = null; // { set, setName, sign, gloss, madeSet, madeSign, got, taken, wanted, notes, stop, stream, seen, watch, files, byHand }
 
 // -- what is shown ---------------------------------------------------------------------------------------------------
 
 function show(state) { el("teach").dataset.state = state; }
-
-// In the mirror, and to screen readers.
-function say(text, spoken = text) {
-  el("teach-say").textContent = text;
-  el("teach-say").classList.toggle("long", text.length > 40);
-  el("teach-live").textContent = spoken;
-}
-
-function look(what, number = "") {
-  el("mirror").dataset.look = what;
-  el("count").textContent = number;
-  el("take-end").hidden = what !== "record";
-}
-
-// What is said of a recording.
-const STATES = {
-  checking: "checking",
-  doubt: "problem",
-  good: "good",
-};
-
-// states: of the recordings (takes.js). What is found out about one stands at it, and is said when there is time.
-function dots(states) {
-  const before = act.states;
-  act.states = states;
-  act.got = states.filter((state) => state === "good").length;
-  const found = (state) => (state in STATES ? t(STATES[state]) : "");
-  const words = (i) => t("Recording {n}: {what}", { n: i + 1, what: found(states[i]) });
-  el("dots").replaceChildren(...states.map((state, i) => {
-    const dot = make("li", "", state);
-    dot.append(make("b", state === "good" ? "✓" : String(i + 1)), make("small", found(state)));
-    if (state === "now") dot.setAttribute("aria-current", "step");
-    if (state in STATES) dot.setAttribute("aria-label", words(i));
-    return dot;
-  }));
-  const known = states.findIndex((state, i) => before?.[i] === "checking" && state !== "checking");
-  if (known >= 0) el("takes-live").textContent = words(known);
-}
-
-function showSeen(seen) {
-  const [how, text] = seen === undefined ? ["wait", t("Looking for your hands …")]
-    : seen === null ? ["wait", t("Hands are checked after each recording")]
-      : !seen.shoulders ? ["wait", t("Move back: both shoulders should be in sight")]
-        : seen.hands === 2 ? ["good", t("Both hands found")]
-          : seen.hands === 1 ? ["good", t("One hand found")]
-            : el("mirror").dataset.look === "record" ? ["wait", t("No hand in sight")] : ["good", t("Hands down, shoulders in sight")];
-  el("seen").dataset.seen = how;
-  if (el("seen").textContent !== text) el("seen").textContent = text;
-}
 
 function tell(problem) {
   if (!problem.status) console.warn(problem);
@@ -96,27 +48,12 @@ function tell(problem) {
   complain(el("teach-problem"), title, why, wayOut(problem.code));
 }
 
-// -- questions: again, or keep it? -----------------------------------------------------------------------------------
+// n: which recording, from 1.
+const askOf = (n, why, keep) => ask(act.wanted > 1 ? t("Recording {n}: {what}", { n, what: why }) : why, keep, act.stop.signal);
 
-// Resolves to "again" or "keep". n: which recording, from 1. keep: what the button to keep it says; null where it cannot be.
-function ask(n, why, keep) {
-  look("ask");
-  say(act.wanted > 1 ? t("Recording {n}: {what}", { n, what: why }) : why);
-  const again = el("take-again"), kept = el("take-keep");
-  again.hidden = false;
-  kept.hidden = !keep;
-  kept.textContent = keep ?? "";
-  again.focus();
-  const over = new AbortController();
-  return new Promise((done, failed) => {
-    const { signal } = over;
-    again.addEventListener("click", () => done("again"), { signal });
-    kept.addEventListener("click", () => done("keep"), { signal });
-    act.stop.signal.addEventListener("abort", () => failed(new Stopped()), { signal });
-  }).finally(() => {
-    over.abort();
-    again.hidden = kept.hidden = true;
-  });
+function showStates(states) {
+  act.got = states.filter((state) => state === "good").length;
+  dots(states);
 }
 
 // -- recordings ------------------------------------------------------------------------------------------------------
@@ -166,7 +103,7 @@ async function record(n, putOff) {
   }
   act.taken += 1;
   if (recording.handsSeen === false) {
-    await ask(n, t(WRONG.no_hands), null);
+    await askOf(n, t(WRONG.no_hands), null);
     return null;
   }
   return recording;
@@ -189,15 +126,6 @@ function reading() {
 const cannotFind = (why) => Object.assign(new Error("device"), {
   trouble: [t("This device cannot do it alone"), [why, t("Choose below that the service finds body and hands, or use videos instead.")].filter(Boolean).join(" ")],
 });
-
-// What leaves this device.
-function showSends({ landmarks, problem }) {
-  el("teach-sends").textContent = [
-    problem, landmarks ? t("Only points of body and hands are sent; pictures stay on this device.")
-      : landmarks === false ? t("Recordings are sent as video, which the service deletes once it is read.") : null,
-  ].filter(Boolean).join(" ");
-  el("teach-sends").dataset.landmarks = String(landmarks);
-}
 
 async function untilSeen() {
   say(t("Get ready: hands down"));
@@ -233,13 +161,13 @@ async function fromCamera() {
   }
   if (signal.aborted) throw new Stopped();
   await untilSeen();
-  await takeAll(act.wanted, { record, taken, learn, ask, show: dots, waiting: reading, signal });
+  await takeAll(act.wanted, { record, taken, learn, ask: askOf, show: showStates, waiting: reading, signal });
 }
 
 // One after another; one that is refused is left out.
 async function fromFiles() {
   const states = act.files.map(() => "open");
-  const mark = (i, state) => { states[i] = state; dots([...states]); };
+  const mark = (i, state) => { states[i] = state; showStates([...states]); };
   for (const [i, file] of act.files.entries()) {
     if (act.stop.signal.aborted) throw new Stopped();
     mark(i, "checking");
@@ -247,7 +175,7 @@ async function fromFiles() {
     let doubt = await learn({ content: file, name: file.name });
     while (doubt) {
       mark(i, "doubt");
-      if (await ask(i + 1, doubt.why, doubt.keep) === "again") {
+      if (await askOf(i + 1, doubt.why, doubt.keep) === "again") {
         await doubt.again?.();
         break;
       }
@@ -309,7 +237,7 @@ async function teach({ given = null, files = null }) {
     el("teach-sends").textContent = "";
     el("seen").hidden = Boolean(files);
     look("wait");
-    dots(Array(mine.wanted).fill("open"));
+    showStates(Array(mine.wanted).fill("open"));
     el("take-stop").focus();
     el("takes").scrollIntoView({ block: "nearest" });
     await (files ? fromFiles() : fromCamera());

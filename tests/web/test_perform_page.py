@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from app.core.settings import Settings
+from scripts.check_page import PICTURES
 from tests.support.serving import running, served
 from tests.web.axe import findings
 
@@ -44,6 +45,7 @@ async def opened(browser: Any, address: str, **options: Any) -> tuple[Any, list[
     page, faults = await context.new_page(), []
     page.set_default_timeout(SLOW_MS)
     page.on("pageerror", lambda error: faults.append(str(error)))
+    await page.add_init_script(PICTURES)
     await page.goto("/")
     return page, faults
 

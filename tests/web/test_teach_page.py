@@ -301,6 +301,45 @@ async def test_recordings_are_taken_while_those_before_are_checked(page: Any) ->
     assert (await taken("slow", stopAt=2))[0] == ["record 1", "record 2", "stopped"]
 
 
+#: Says what the browser allows: whether the camera was allowed before, and whether data is to be saved.
+ALLOWED = """
+navigator.permissions.query = async () => ({ state: %r });
+Object.defineProperty(navigator, "connection", { value: { saveData: %s } });
+"""
+
+
+@pytest.mark.parametrize(
+    ("camera", "saving", "pointed", "loaded"),
+    [
+        ("prompt", "false", False, False),
+        ("prompt", "false", True, True),
+        ("granted", "false", False, True),
+        ("granted", "true", True, False),
+    ],
+)
+async def test_what_finds_hands_is_loaded_before_it_is_needed(
+    browser: Any, address: str, camera: str, saving: str, pointed: bool, loaded: bool
+) -> None:
+    context = await browser.new_context(base_url=address)
+    page, asked = await context.new_page(), []
+    page.set_default_timeout(SLOW_MS)
+    await page.add_init_script(ALLOWED % (camera, saving))
+
+    async def none(route: Any) -> None:
+        asked.append(route.request.url)
+        await route.fulfill(json={"version": None, "files": None, "missing": "of the test"})
+
+    await page.route("**/landmarks", none)
+    await page.goto("/teach")
+    await page.wait_for_selector("#all:not([hidden])")
+    if pointed:
+        await page.hover("#teach-start")
+    # Asked for in an idle moment, so before one that comes after it.
+    await page.evaluate("new Promise((done) => { requestIdleCallback(() => fetch('/samples').then(done)); })")
+    assert bool(asked) is loaded
+    await context.close()
+
+
 async def test_without_a_database_the_page_says_what_to_set(browser: Any, tiny_settings: Settings) -> None:
     async with running(tiny_settings) as app, served(app) as host:
         context = await browser.new_context(base_url=f"http://{host}", locale="en-GB")
