@@ -55,9 +55,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     measure.add_argument("--seeds", type=int, default=3, help="choices of them that are averaged (default: 3)")
     measure.add_argument("--vocabulary", default="everyday", help="read together with it (default: everyday)")
     measure.add_argument(
-        "--halves",
-        action="store_true",
-        help="choose the settings on half of the people and on letters of training signers, read the others, both ways",
+        "--halves", action="store_true", help="choose the settings on half of the people, read the others, both ways"
     )
     measure.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
@@ -261,15 +259,10 @@ def _evaluate(args: argparse.Namespace, settings: Settings) -> int:
     recogniser = _loaded(settings)
     try:
         everybody = people(recogniser, recordings(args.data, "dev"))
-        if args.halves:
-            letters = people(recogniser, (r for r in recordings(args.data, "train") if r.letter))
     except CorpusError as problem:
         raise SettingsError(str(problem)) from problem
-    how = args.vocabulary, args.recordings, args.seeds
-    if args.halves:
-        figures = evaluate_halves(recogniser, everybody, letters, *how)
-    else:
-        figures = evaluate(recogniser, everybody, *how)
+    measure = evaluate_halves if args.halves else evaluate
+    figures = measure(recogniser, everybody, args.vocabulary, args.recordings, args.seeds)
     if args.json:
         print(json.dumps(figures, indent=1))
         return 0

@@ -5,19 +5,18 @@ imprinting, Qi et al. 2018, arXiv:1712.07136). The trained rows of a classifier 
 the question "a taught sign, or one of the known glosses?" is put to *prototypes* of the known glosses, made of
 recordings in the same way:
 
-    Q = sigmoid(scale * (cos(step, nearest row of a taught sign) - margin - cos(step, nearest prototype))),
-    q = softmax(scale * cos(step, nearest row of each taught sign)),
+    q = softmax(scale * cos(step, rows of the taught signs and prototypes of the known glosses that are read)),
 
-where the prototypes are those of the known glosses that are read, and what the network itself says keeps its say in
-everything else:
+less a margin for the taught ones,
 
-    p'(blank) = p(blank)    p'(gloss) = p(gloss) * (1 - Q)    p'(taught t) = (1 - p(blank)) * Q * q(t) * a
+and what the network itself says keeps its say in everything else. With Q the share of the taught signs in q,
+
+    p'(blank) = p(blank)    p'(gloss) = p(gloss) * (1 - Q)    p'(taught t) = (1 - p(blank)) * q(t) * a
     p'(OTHER) = (1 - p(blank)) * Q * (1 - a),    a = sigmoid(scale * (largest cosine - other)),
 
 and the rest is masked, as ever when fewer signs are read. OTHER stands for signs that look like none of those taught;
 it is never shown, and what is hardly more probable than it is unsure. So the known glosses among themselves are read
-exactly as without taught signs, how many signs there are on either side counts for nothing, and a lattice of these
-columns goes through windows, streams and decoders as any other.
+exactly as without taught signs, and a lattice of these columns goes through windows, streams and decoders as any other.
 Steps of the convolutions see a fifth of a second around them: a sign looks the same alone and in a sentence.
 """
 
@@ -158,19 +157,16 @@ def with_taught(
     """
     near = smoothed(looks, config.reach)
     cosines = taught.cosines(near).astype(np.float64)
-    nearest = cosines.max(axis=1, keepdims=True)
-    known = log_probs[:, columns].astype(np.float64)
+    scores = config.scale * (cosines - config.margin)
+    own = _log_sum(scores)
+    others = np.full((len(near), 1), -np.inf) if prototypes is None else _log_sum(config.scale * (near @ prototypes.T))
     signed = _log_sum(log_probs[:, 1:])
-    ahead = np.full_like(nearest, np.inf)
-    if prototypes is not None:
-        ahead = config.scale * (nearest - config.margin - (near @ prototypes.T).max(axis=1, keepdims=True))
-    share = -np.logaddexp(0, -ahead)
-    which = config.scale * cosines
-    which -= _log_sum(which)
-    alike = config.scale * (nearest - config.other)
-    known[:, 1:] += np.maximum(-np.logaddexp(0, ahead), _FLOOR)
-    mine = signed + np.maximum(share + which - np.logaddexp(0, -alike), _FLOOR)
-    other = signed + np.maximum(share - np.logaddexp(0, alike), _FLOOR)
+    known = log_probs[:, columns].astype(np.float64)
+    total = np.logaddexp(own, others)
+    known[:, 1:] += np.maximum(others - total, _FLOOR)
+    margin = config.scale * (cosines.max(axis=1, keepdims=True) - config.other)
+    mine = signed + np.maximum(scores - total - np.logaddexp(0, -margin), _FLOOR)
+    other = signed + np.maximum(own - total - np.logaddexp(0, margin), _FLOOR)
     return np.concatenate([known, mine, other], axis=1).astype(np.float32)
 
 

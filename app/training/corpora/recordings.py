@@ -37,11 +37,6 @@ class Recording:
     """"signs" or "wlasl"."""
     clip: Keypoints
 
-    @property
-    def letter(self) -> bool:
-        """Networks are trained on none of these."""
-        return self.gloss.startswith("FS-")
-
 
 def recordings(data: Path, split: str) -> Iterator[Recording]:
     """All of a split ("train" or "dev") of DATA/signs and DATA/wlasl that show one sign. Raises CorpusError."""

@@ -1,9 +1,5 @@
-"""The settings of taught signs chosen on one half of the dev people and on letters of training signers, and reported on
-the other half, both ways: what they give people on whom nothing was chosen.
-
-The network was trained on known glosses of the training signers, never on their letters: those are as new to it as
-signs of anybody, and are taught by people who are not among those read.
-"""
+"""The settings of taught signs chosen on one half of the dev people and reported on the other, both ways: what they
+give people on whom nothing was chosen."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from loguru import logger
 
 from app.pipeline.module3_sequence.taught import TaughtConfig
 from app.pipeline.recogniser import Recogniser
-from app.training.corpora.teaching import People, Tally, alone, divided, figures_of, never_taught, tallied, together
+from app.training.corpora.teaching import People, Tally, alone, divided, figures_of, never_taught, tallied
 
 #: Where the search starts: nothing in it was chosen on anybody.
 START = TaughtConfig(scale=10.0, other=0.2, margin=0.0, reach=0, temperature=1.0)
@@ -29,11 +25,6 @@ TRIED: Mapping[str, Sequence[float]] = {
     "temperature": (0.8, 1.0, 1.2, 1.6),
 }
 PASSES = 5
-#: A choice reads at most so many recordings of a gloss beside those that are taught.
-READ = 8
-#: Known signs may lose this share beside taught ones; half of the two points that are allowed, since the people of a
-#: half are few. What they lose beyond it counts `DEAR` times.
-LOSS, DEAR = 0.01, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,52 +66,25 @@ def with_settings(recogniser: Recogniser, settings: TaughtConfig) -> Recogniser:
     )
 
 
-def thinned(everybody: People, most: int) -> People:
-    """The first recordings of each gloss, at most so many."""
-    return {signer: {gloss: heard[:most] for gloss, heard in person.items()} for signer, person in everybody.items()}
+def goal(recogniser: Recogniser, half: People, vocabulary: str, count: int) -> float:
+    """What is to be large: the mean of what is right of an own set alone, of signs taught beside half of a vocabulary
+    and of the known ones beside them, and of the signs never taught that are not surely read as another."""
+    parts = [_share(alone(recogniser, half, count, 0))]
+    if recogniser.prototypes is not None:
+        both = divided(recogniser, half, vocabulary, count, 0, before=False)
+        parts += [_share(both["taught"]), _share(both["known after"])]
+    said = never_taught(recogniser, half, count, 0)
+    parts.append(1 - float(np.mean([what == "sure" for what in said])) if said else 1.0)
+    return float(np.mean(parts))
 
 
-class Choice:
-    """What settings are chosen on."""
-
-    def __init__(self, people: People, letters: People, vocabulary: str, count: int) -> None:
-        """letters: of training signers, who teach them beside the vocabulary; count: recordings of a sign that are
-        taught."""
-        self.people, self.letters = thinned(people, count + READ), thinned(letters, count + READ)
-        self.vocabulary, self.count = vocabulary, count
-        self._before: float | None = None
-
-    def goal(self, recogniser: Recogniser) -> float:
-        """What is to be large: the mean of what is right of an own set alone, of signs taught beside half of a
-        vocabulary, of the known ones beside them and of letters beside the whole of it, and of the signs never taught
-        that are not surely read as another; less what known signs lose."""
-        parts, dear = [_share(alone(recogniser, self.people, self.count, 0))], 0.0
-        if recogniser.prototypes is not None:
-            both = divided(recogniser, self.people, self.vocabulary, self.count, 0, before=False)
-            known = _share(both["known after"])
-            parts += [_share(both["taught"]), known]
-            if self.letters:
-                parts.append(_share(together(recogniser, self.letters, self.vocabulary, self.count, 0)["taught"]))
-            dear = DEAR * max(0.0, self._known_before(recogniser) - known - LOSS)
-        said = never_taught(recogniser, self.people, self.count, 0)
-        parts.append(1 - float(np.mean([what == "sure" for what in said])) if said else 1.0)
-        return float(np.mean(parts)) - dear
-
-    def _known_before(self, recogniser: Recogniser) -> float:
-        """Without taught signs, so whatever their settings are."""
-        if self._before is None:
-            both = divided(recogniser, self.people, self.vocabulary, self.count, 0)
-            self._before = _share(both["known before"])
-        return self._before
-
-
-def chosen_on(recogniser: Recogniser, choice: Choice) -> TaughtConfig:
-    """The best of `TRIED`, one setting after the other and round again until none changes, for this choice."""
+def chosen_on(recogniser: Recogniser, half: People, vocabulary: str, count: int) -> TaughtConfig:
+    """The best of `TRIED`, one setting after the other and round again until none changes, on these people."""
     reached: dict[TaughtConfig, float] = {}
 
     def of(settings: TaughtConfig) -> float:
         if settings not in reached:
-            reached[settings] = choice.goal(with_settings(recogniser, settings))
+            reached[settings] = goal(with_settings(recogniser, settings), half, vocabulary, count)
             logger.info("{:.4f} with {}", reached[settings], settings)
         return reached[settings]
 
@@ -135,13 +99,12 @@ def chosen_on(recogniser: Recogniser, choice: Choice) -> TaughtConfig:
 
 
 def evaluate_halves(
-    recogniser: Recogniser, everybody: People, letters: People, vocabulary: str, count: int, seeds: int
+    recogniser: Recogniser, everybody: People, vocabulary: str, count: int, seeds: int
 ) -> dict[str, dict[str, Any]]:
-    """As `evaluate`, each person read with the settings that the other half chose, together with the letters of
-    training signers; what was chosen stands in front."""
+    """As `evaluate`, each person read with the settings that the other half chose; what was chosen stands in front."""
     first, second = halves(everybody)
     ways = [
-        Half(chosen_on(recogniser, Choice(chooses, letters, vocabulary, count)), reads)
+        Half(chosen_on(recogniser, chooses, vocabulary, count), reads)
         for chooses, reads in ((first, second), (second, first))
     ]
     tallies: dict[str, Tally] = {}
