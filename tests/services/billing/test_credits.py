@@ -24,7 +24,7 @@ from app.services.billing.idempotency import Answer, Key
 from app.services.billing.plans import load_plans
 from tests.support.ledger import NOTHING, balance, credits_of, new_user, opened, rows
 
-ROUNDS = int(os.environ.get("GLOSSLINE_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("GLOSSLINE_ROUNDS", "20"))
 
 
 @pytest_asyncio.fixture
