@@ -15,10 +15,11 @@ from loguru import logger
 from app.core.limits import ConcurrencyLimit
 from app.pipeline.clip_reading import ClipReading
 from app.pipeline.recogniser import Recogniser, WindowOutput
-from app.services.recognition.windows import MAX_WINDOWS, Turn, Window, WindowReader
+from app.services.recognition.windows import Turn, Window, WindowReader
 
-#: Sessions in one round: their windows fit one call of the network.
-MAX_SESSIONS = MAX_WINDOWS
+#: Sessions in one round. All of them wait for the last one's result: rounds of 32 take less time for each session, but
+#: with 100 sessions the captions are twice as late (RESULTS.md, "Cost").
+MAX_SESSIONS = 12
 #: Windows of clips, which are longer, in one round.
 CLIP_WINDOWS = 16
 #: Windows of clips in one round while sessions are being read: a session waits for no more than that.
