@@ -227,7 +227,9 @@ async function begin(sample) {
     slow: false, said: count(),
   };
   live = run;
-  run.source = new FrameSource(video, settings.where, (said) => sends(run, said), { text: t });
+  // A sample shows nobody, so it need not stay on this device: it starts at once, also where the device is slow.
+  const where = sample && settings.where === "auto" ? "pictures" : settings.where;
+  run.source = new FrameSource(video, where, (said) => sends(run, said), { text: t });
   const prepared = run.source.open();
   prepared.catch(() => {}); // awaited below
   noProblem();
