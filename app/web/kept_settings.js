@@ -6,7 +6,8 @@ const KEY = "glossline.settings";
 export const settings = {
   size: 2, partials: true, glosses: true, skeleton: true, endpoint_ms: 1200, camera: "", vocabulary: "", aloud: false,
   voice: "", rate: 1, save: false, keep: false, where: "auto",
-  // Of a conversation. reads, speaks: the languages of the person who signs and of the one who speaks; "" is detected. types: that one types.
+  // Of a conversation. reads, speaks: the languages of the person who signs and of the one who speaks; "" is detected.
+  // types: whether the one who speaks types instead.
   reads: language, speaks: language, signsAloud: true, speechAloud: false, shown: true, types: false,
 };
 

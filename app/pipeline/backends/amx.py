@@ -16,6 +16,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from app.pipeline.module2_feature.fusion import pose_alone
 from app.pipeline.module3_sequence.model import ModelConfig, RGBConfig, SignModel
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 from app.pipeline.module3_sequence.temporal import TemporalConvolution
@@ -122,9 +123,7 @@ class AmxBackend:
     def encode_frames(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         rows, frames = features.shape[:2]
         short = self._encode_frames(*_padded(features, lengths, TIME_DIVISOR))
-        gates = torch.zeros(rows, frames, 2)
-        gates[..., 1] = 1  # all weight on the landmarks
-        return short[:rows, : frames // TIME_DIVISOR], gates
+        return short[:rows, : frames // TIME_DIVISOR], pose_alone(features)
 
     def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
         rows, length = short.shape[:2]

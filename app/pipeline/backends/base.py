@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from app.pipeline.module2_feature.fusion import pose_alone
 from app.pipeline.module3_sequence.model import RGBConfig, SignModel
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR
 
@@ -75,9 +76,7 @@ class GraphBackend:
         raise NotImplementedError("an exported model reads landmarks only")
 
     def encode_frames(self, features: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-        gates = torch.zeros(*features.shape[:2], 2)
-        gates[..., 1] = 1
-        return _by_length(self._encode_frames, features, lengths, TIME_DIVISOR), gates
+        return _by_length(self._encode_frames, features, lengths, TIME_DIVISOR), pose_alone(features)
 
     def classify(self, short: Tensor, steps: Sequence[int]) -> Tensor:
         return _by_length(self._classify, short, steps, 1)

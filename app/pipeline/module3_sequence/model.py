@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from app.pipeline.module1_preprocessing.crops import num_views
 from app.pipeline.module1_preprocessing.normalise import NUM_FEATURES
-from app.pipeline.module2_feature.fusion import GatedFusion
+from app.pipeline.module2_feature.fusion import GatedFusion, pose_alone
 from app.pipeline.module2_feature.pose_encoder import FlatPoseEncoder, PoseEncoder
 from app.pipeline.module2_feature.rgb_encoder import Backbone, RGBEncoder
 from app.pipeline.module3_sequence.steps import TIME_DIVISOR
@@ -244,9 +244,7 @@ class SignModel(nn.Module):
 
     def _fused(self, rgb: Tensor | None, pose: Tensor, without_pose: bool = False) -> tuple[Tensor, Tensor]:
         if rgb is None or self.fusion is None:
-            gates = torch.zeros(*pose.shape[:2], 2, device=pose.device, dtype=pose.dtype)
-            gates[..., 1] = 1
-            return pose, gates
+            return pose, pose_alone(pose)
         return self.fusion(rgb, pose, without_pose)
 
     def encode_frames(self, features: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -260,19 +260,8 @@ class SignSets:
         """The set as a file; landmarks: with those that are kept. Raises UnknownSignSet, InvalidSignFile if it would be
         too large."""
         async with self._database.session() as session:
-            row = await stored.own(session, principal, set_id)
-            contents = await stored.contents(session, row, "", measured=False)
-        signs = tuple(
-            SignInFile(
-                sign.row.gloss,
-                tuple(
-                    StoredRecording(r.space, r.embedding, r.landmarks if landmarks else None, r.duration_s)
-                    for r in sign.recordings
-                ),
-            )
-            for sign in contents.signs
-        )
-        return await asyncio.to_thread(written, SetFile(row.name, row.sign_language, signs))
+            contents = await stored.contents(session, await stored.own(session, principal, set_id), "", measured=False)
+        return await asyncio.to_thread(written, _file_of(contents, landmarks))
 
     async def add_file(
         self, principal: Principal, data: bytes | bytearray, keep_landmarks: bool, plan: Plan | None = None
@@ -284,16 +273,8 @@ class SignSets:
     async def copy_shared(self, principal: Principal, token: str, plan: Plan | None = None) -> SignSet:
         """A copy of a shared set, without landmarks. Raises UnknownSignSet, TooManySigns, PlanLimit."""
         async with self._database.session() as session:
-            row = await stored.shared(session, token)
-            contents = await stored.contents(session, row, "", measured=False)
-        signs = tuple(
-            SignInFile(
-                sign.row.gloss,
-                tuple(StoredRecording(r.space, r.embedding, None, r.duration_s) for r in sign.recordings),
-            )
-            for sign in contents.signs
-        )
-        return await self._add(principal, SetFile(row.name, row.sign_language, signs), False, plan)
+            contents = await stored.contents(session, await stored.shared(session, token), "", measured=False)
+        return await self._add(principal, _file_of(contents, landmarks=False), False, plan)
 
     async def _add(self, principal: Principal, file: SetFile, keep_landmarks: bool, plan: Plan | None) -> SignSet:
         if plan is not None and len(file.signs) > plan.signs_a_set:
@@ -359,6 +340,21 @@ class SignSets:
                 pair = recording, stored.unpacked(recording.embedding)
                 rows.setdefault(glosses[recording.sign_id], []).append(pair)
         return rows
+
+
+def _file_of(contents: Contents, landmarks: bool) -> SetFile:
+    """landmarks: with those that are kept."""
+    signs = tuple(
+        SignInFile(
+            sign.row.gloss,
+            tuple(
+                StoredRecording(r.space, r.embedding, r.landmarks if landmarks else None, r.duration_s)
+                for r in sign.recordings
+            ),
+        )
+        for sign in contents.signs
+    )
+    return SetFile(contents.row.name, contents.row.sign_language, signs)
 
 
 def _confusable(whole: Mapping[str, NDArray[np.float32]], gloss: str) -> list[Note]:
